@@ -1,0 +1,184 @@
+# Everything that a user or a developer does with this project. "make help" lists it.
+
+CARGO ?= cargo
+CC ?= cc
+CXX ?= c++
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LIB := $(TARGET)/release
+CFLAGS ?= -O2
+WARNINGS := -Wall -Wextra -Wpedantic -Werror
+LINK = -Iinclude -L$(LIB) -lvillas_shm -Wl,-rpath,$(abspath $(LIB))
+
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+BINDIR = $(PREFIX)/bin
+# Where an installed program looks for the library, from BINDIR; $$LIB is lib64 or lib/x86_64-linux-gnu, as the system has it.
+RUNPATH := $$ORIGIN/../lib:$$ORIGIN/../lib64:$$ORIGIN/../$$LIB
+
+export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
+
+.DEFAULT_GOAL := build
+FUZZ_SECONDS = 3600
+
+.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan fuzz model loom crash stress bench bench-quick bench-pipe header \
+        format lint doc check-deps clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(LIB)/villas-shmem $(LIB)/package/villas-shmem $(LIB)/package/libvillas_shm.a ## the library, the tool and the C client, into target/release
+
+# cargo knows what is out of date.
+.PHONY: library
+library: check-deps
+	$(CARGO) build --release --workspace
+	@ln -sf libvillas_shm.so $(LIB)/libvillas_shm.so.0
+
+$(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
+
+# As they are installed: without the way to this checkout, and without debug information.
+$(LIB)/package/villas-shmem: $(LIB)/villas-shmem
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) clients/shmem/villas-shmem.c -Iinclude -L$(LIB) -lvillas_shm \
+	    -Wl,--enable-new-dtags,-rpath,'$(RUNPATH)' -o $@
+
+$(LIB)/package/libvillas_shm.a: library
+	@mkdir -p $(@D)
+	strip --strip-debug -o $@ $(LIB)/libvillas_shm.a
+
+# What is installed must have been built before, by the user and not by root.
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export LIBDIR := $(LIBDIR)
+install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: export BINDIR := $(BINDIR)
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export FORCE := $(FORCE)
+install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, and FORCE=1 to replace other programs' files
+	@cmake/install.sh install '$(LIB)'
+
+uninstall: ## removes what was installed into PREFIX, LIBDIR and DESTDIR
+	@cmake/install.sh uninstall '$(LIB)'
+
+check-deps:
+	@tests/install-missing.sh $(CC) $(CARGO)
+
+demo: build ## the main job: a week of grid data through shared memory to the C client and back, compared
+	@tests/demo.sh $(LIB)
+
+test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash test-valgrind test-asan model loom ## all tests
+	@echo "make test: all parts passed"
+
+test-rust: library ## unit tests, doctests and integration tests of the library
+	$(CARGO) test --release -p villas-shm
+
+test-tool: build ## tests of the command-line tool, of the demo and of the README
+	$(CARGO) test --release -p villas-shm-tool
+	@tests/demo.sh $(LIB)
+	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
+	@tests/year.sh $(LIB)
+
+test-c: build $(LIB)/bench-channel $(LIB)/bench-ring ## the C and C++ tests, each in a process of its own
+	@tests/install-missing.sh $(CXX)
+	@tests/symbols.sh $(LIB)
+	CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
+	@CC="$(CC)" CXX="$(CXX)" tests/ring-clients.sh $(LIB)
+	@CC="$(CC)" tests/lifecycle.sh $(LIB)
+
+stress: build ## 20 million messages through rings of each kind, threads and processes; three minutes, if nothing else runs
+	RING_STRESS=20000000 LIMIT=3600 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh ring_stress
+
+CPP_TESTS := $(basename $(notdir $(wildcard tests/c/*.cpp)))
+
+test-cpp-sanitizers: build ## the C++ tests under the address, undefined-behaviour and thread sanitizers, and as C++20
+	@tests/install-missing.sh $(CXX)
+	@for with in SANITIZE=address,undefined SANITIZE=thread STANDARD=20; do echo "$$with"; \
+	    env "$$with" CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-$${with%%,*}" tests/run-c.sh $(CPP_TESTS) || exit; done
+
+test-install: build ## installs into temporary directories, and builds programs against that by pkg-config and CMake
+	@tests/install-missing.sh $(CXX) cmake pkg-config python3
+	CC="$(CC)" CXX="$(CXX)" tests/install.sh $(LIB)
+	@CXX="$(CXX)" tests/typed.sh $(LIB)
+	@tests/readme-install.sh $(LIB)
+
+WIRE := $(TARGET)/wire
+WIRE_SOURCES := $(wildcard tests/wire/*.cpp)
+
+test-wire: build $(WIRE)/villasnode-peer $(WIRE)/villasnode-peer-san $(WIRE)/ours ## VILLASnode's own layout: a model of VILLASnode, against images that it wrote, and against this library
+	@tests/install-missing.sh python3
+	@for peer in $(WIRE)/villasnode-peer $(WIRE)/villasnode-peer-san; do \
+	    for part in images model weaknesses tool; do tests/wire/$$part.sh $$peer $(LIB) || exit; done; done
+	@tests/wire/library.sh $(WIRE)/villasnode-peer $(WIRE)/ours
+	@tests/wire/library.sh $(WIRE)/villasnode-peer-san $(WIRE)/ours quick
+
+$(WIRE)/ours: tests/wire/ours.c include/villas/shmem.h library
+	@mkdir -p $(WIRE)
+	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
+
+$(WIRE)/villasnode-peer-san: SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+$(WIRE)/villasnode-peer $(WIRE)/villasnode-peer-san: $(WIRE_SOURCES) $(wildcard tests/wire/*.hpp)
+	@tests/install-missing.sh $(CXX)
+	@mkdir -p $(WIRE)
+	$(CXX) -std=c++17 $(WARNINGS) -pthread -O2 -g $(SANITIZE) $(WIRE_SOURCES) -o $@
+
+test-valgrind: build ## the C tests under valgrind
+	@tests/install-missing.sh valgrind
+	VALGRIND=1 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-valgrind" tests/run-c.sh
+
+# The sanitizer is a compiler flag that is not stable yet; its run-time library comes with the stable toolchain.
+test-asan: check-deps ## the Rust tests under the address sanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=$(TARGET)/asan \
+	    $(CARGO) test -p villas-shm --lib --tests --target $$(rustc -vV | sed -n 's/^host: //p')
+
+# Coverage needs flags of the compiler that are not stable yet, as for the address sanitizer; libFuzzer comes as a package.
+fuzz: FLAGS = -Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
+fuzz: check-deps ## coverage-guided, for FUZZ_SECONDS=3600: any bytes as a region in VILLASnode's layout, under the address sanitizer
+	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FLAGS)" $(CARGO) build --release --target-dir $(abspath $(TARGET))/fuzz \
+	    --target $$(rustc -vV | sed -n 's/^host: //p')
+	@mkdir -p fuzz/corpus/wire fuzz/artifacts
+	@cp tests/wire/images/*-q8-*.img fuzz/corpus/wire
+	ASAN_OPTIONS=detect_leaks=0 $(TARGET)/fuzz/$$(rustc -vV | sed -n 's/^host: //p')/release/wire \
+	    -max_len=4096 -timeout=10 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=fuzz/artifacts/ fuzz/corpus/wire
+
+model: ## the block protocol, by exhaustion (python3)
+	@tests/install-missing.sh python3
+	python3 tests/model/blocks.py 2 2 01 600
+
+loom: check-deps ## the concurrent parts of the library, every interleaving
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --release --lib -p villas-shm
+
+crash: check-deps ## processes killed before each of their stores to shared memory
+	CARGO_TARGET_DIR=$(TARGET)/crash $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash -- --nocapture
+
+bench: $(LIB)/bench-channel $(LIB)/bench-ring ## speed, as ratios to bare yardsticks in the same run
+	$(LIB)/bench-channel
+	$(LIB)/bench-ring
+
+bench-quick: $(LIB)/bench-channel $(LIB)/bench-ring
+	$(LIB)/bench-channel --quick
+	$(LIB)/bench-ring --quick
+
+bench-pipe: build ## speed of the tool with the C client, beside parsing and printing alone
+	@benches/pipe.sh $(LIB)
+
+$(LIB)/bench-%: benches/%.c $(wildcard benches/*.h) library
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -pthread $< $(LINK) -o $@
+
+header: check-deps ## writes include/villas/shmem.h anew from src/capi
+	VILLAS_SHM_WRITE_HEADER=1 $(CARGO) build --release -p villas-shm
+
+format: ## formats Rust (C: clang-format, where installed)
+	$(CARGO) fmt --all
+
+lint: ## formatting and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc: ## the documentation of the Rust crate
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps -p villas-shm
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,352 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::generate::Kind;
+use crate::log::Level;
+use crate::signals::{MAX_SIGNALS, Signals};
+
+/// Exchange samples with other programs over shared memory.
+#[derive(Parser)]
+#[command(name = "villas-shm", version, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Show messages of this level and above.
+    #[arg(short, long = "debug", value_name = "LEVEL", default_value = "info", global = true)]
+    pub(crate) debug: Level,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Send samples from standard input to a node, print those that it gives back.
+    ///
+    /// Creates the shared-memory region of the node NODE in the configuration file CONFIG, starts the
+    /// node's `exec` program, sends samples from standard input and prints those received.
+    ///
+    /// After the end of standard input it ends when as many samples came back as were sent, or when
+    /// nothing has arrived for --linger; with -l, when so many were received; with -s, when the program
+    /// has taken all. SIGINT and SIGTERM end it at once. It stops the program that it started and
+    /// removes the region.
+    #[command(after_help = PIPE_STATUS)]
+    Pipe(PipeArgs),
+    /// Print samples of a test signal on standard output, RATE in a second.
+    #[command(after_help = SIGNAL_STATUS, after_long_help = SIGNAL_FORMULAS)]
+    Signal(SignalArgs),
+    /// Compare the samples in files with those in the first one.
+    #[command(after_help = COMPARE_STATUS)]
+    Compare(CompareArgs),
+    /// List what is in shared memory on this host: regions, other POSIX objects, System V segments.
+    ///
+    /// It only reads, and disturbs nobody. A table that fits the terminal; one line for each object where
+    /// the output is no terminal.
+    #[command(after_help = LS_COLUMNS, after_long_help = LS_JSON)]
+    Ls(LsArgs),
+    /// Show one region in full, with the samples or messages that wait, without taking them.
+    #[command(after_help = LOOK_STATUS)]
+    Show(ShowArgs),
+    /// Remove an object from shared memory, unless a live process is attached.
+    #[command(after_help = RM_STATUS)]
+    Rm(RmArgs),
+    /// Remove stale regions: those that nobody alive holds.
+    ///
+    /// Only regions of this library and of VILLASnode, only your own, only if nobody has them open; with a
+    /// region of VILLASnode's layout also its semaphore, sem.NAME. Says what it removes, and how many samples
+    /// or messages were left in it.
+    #[command(after_help = RM_STATUS)]
+    Clean(CleanArgs),
+    /// Read samples from standard input and print them: the format alone, as a yardstick for `pipe`.
+    #[command(hide = true)]
+    Convert(FormatArgs),
+}
+
+const PIPE_STATUS: &str = "\
+Exit status:
+  0  all went well; also after SIGINT or SIGTERM, and when -l is reached
+  1  bad usage or configuration, malformed lines, an exec program that could not start or ended
+     early, samples that were sent and not taken";
+
+const SIGNAL_STATUS: &str = "\
+Exit status: 0, also after SIGINT or SIGTERM and when nobody reads any more; 1 for errors.
+--help has the formulas.";
+
+const SIGNAL_FORMULAS: &str = "\
+The value at step k, at the time t = k / RATE in seconds, with the values of -F, -a, -o, -D, -p and
+c = F t + p / 2 pi, the periods that have passed; frac(c) is the part of c behind the point:
+  sine      o + a sin(2 pi F t + p)
+  square    o - a in the first half of each period, o + a in the second
+  triangle  o + 4 a (|frac(c) - 1/2| - 1/4): from o + a down to o - a and up again
+  ramp      o + a (t mod F): F is the period in seconds here, as in VILLASnode
+  random    o + the sum of k + 1 normal deviates with the standard deviation D
+  counter   o + a k
+  constant  o + a (\"constants\" is the same)
+  pulse     o + 1 for one step at the beginning of each period, else o
+  mixed     random, sine, square, triangle, ramp, counter, constant, pulse, one value each, and again
+
+Step k is printed when it is due, with the timestamp of that moment: start + k / RATE. Steps that
+cannot be printed within 0.1 s are missed: a warning says how many, and their numbers are left out.
+
+Exit status: 0, also after SIGINT or SIGTERM and when nobody reads any more; 1 for errors.";
+
+const COMPARE_STATUS: &str = "\
+Exit status:
+  0  equal
+  1  different numbers of samples
+  2  sequence numbers differ
+  3  timestamps differ
+  4  numbers of values differ
+  5  values differ
+  7  bad usage, or a file that cannot be read";
+
+const LS_COLUMNS: &str = "\
+--help describes the columns and the JSON. Exit status: 0; 1 for errors.";
+
+const LS_JSON: &str = "\
+Columns:
+  KIND    channel, wire (VILLASnode's layout), ring, posix, sysv, sem (a named semaphore), ? (cannot be
+          looked into)
+  USERS   processes that have it mapped; + if there may be more that cannot be seen from here
+  STATE   live: a live process is attached; stale: a region that nobody alive holds; unused: another
+          object that nobody has attached; corrupt: a region with contradictions; ?: cannot be known
+  AGE     since it was made; of a System V segment, since its last change
+  QUEUED  waiting/fitting, of each queue
+  FREE    blocks of the pool that are free/all
+  PEERS   whom a region names; closed or dead if it is not alive
+
+JSON: an object with \"version\": 1 and \"objects\", a list; in each of its elements
+  kind, state        as above, \"unknown\" for ?
+  name               or null for System V, which has key and id
+  size               bytes
+  mode, uid, owner   permission bits as octal text, the user's number and name
+  created            seconds since 1970, or null
+  note               why the state is what it is, or null
+  attached           those that have it mapped: pid, program
+  attach_count       how many; null if that cannot be known
+  layout_version     of a region, else null
+  parameters         of a region: mode, queuelen, samplelen, spare; policy, element size, capacity
+  peers              role, pid, program, since (seconds since 1970), state (alive, closed, dead),
+                     foreign (the pid is of another pid namespace)
+  queues             direction, depth, capacity, written, read, and waiting: for `show`, samples
+                     (sequence, flags, origin and received as [s, ns], values as their 8 bytes in
+                     hexadecimal) or messages (hexadecimal)
+  blocks             free and total, or null
+  counters           events since the region was made
+Later versions may add members; those that are here keep their meaning while version is 1.
+
+Exit status: 0; 1 for errors.";
+
+const LOOK_STATUS: &str = "\
+Exit status: 0; 1 if there is no such object, or for errors.";
+
+const RM_STATUS: &str = "\
+Exit status: 0; 1 if something could not be removed, or for errors.";
+
+#[derive(Args)]
+pub(crate) struct PipeArgs {
+    /// Only send: print nothing. What comes back is thrown away.
+    #[arg(short = 's', conflicts_with = "receive_limit")]
+    pub(crate) send_only: bool,
+    /// Only receive: do not read standard input. Ends by -l, -T, a signal, or with the exec program.
+    #[arg(short = 'r', conflicts_with_all = ["send_only", "send_limit"])]
+    pub(crate) receive_only: bool,
+    /// Swap the directions: be the program at the other end. Waits for a region that another
+    /// process has created, sends in the direction of `in` and receives that of `out`, starts no
+    /// exec program, removes nothing, and ends when the node has closed.
+    #[arg(short = 'x')]
+    pub(crate) swap: bool,
+    /// End after N samples were received.
+    #[arg(short = 'l', value_name = "N")]
+    pub(crate) receive_limit: Option<u64>,
+    /// Stop sending after N samples.
+    #[arg(short = 'L', value_name = "N")]
+    pub(crate) send_limit: Option<u64>,
+    /// End after so long.
+    #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) time_limit: Option<Duration>,
+    /// After the end of standard input, end when nothing has arrived for so long [default: 2; with -r: never].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) linger: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// The configuration file: libconfig syntax or JSON.
+    pub(crate) config: PathBuf,
+    /// The node's name in it.
+    pub(crate) node: String,
+}
+
+#[derive(Args)]
+pub(crate) struct SignalArgs {
+    /// The form of the signal.
+    #[arg(value_name = "SIGNAL")]
+    pub(crate) kind: Kind,
+    /// Values of each sample.
+    #[arg(short, value_name = "VALUES", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=MAX_SIGNALS as i64))]
+    pub(crate) values: u32,
+    /// Samples per second, in Hz.
+    #[arg(short, value_name = "RATE", default_value = "10", value_parser = rate)]
+    pub(crate) rate: f64,
+    /// End after LIMIT samples.
+    #[arg(short, value_name = "LIMIT")]
+    pub(crate) limit: Option<u64>,
+    /// Do not wait: print as fast as possible, with the timestamps that belong to the rate.
+    #[arg(short = 'n')]
+    pub(crate) no_wait: bool,
+    /// Frequency of the signal, in Hz; of a ramp, its period in seconds.
+    #[arg(short = 'F', value_name = "FREQUENCY", default_value = "1", value_parser = frequency)]
+    pub(crate) frequency: f64,
+    /// Amplitude.
+    #[arg(short, value_name = "AMPLITUDE", default_value = "1", value_parser = finite, allow_hyphen_values = true)]
+    pub(crate) amplitude: f64,
+    /// Offset, added to each value.
+    #[arg(short, value_name = "OFFSET", default_value = "0", value_parser = finite, allow_hyphen_values = true)]
+    pub(crate) offset: f64,
+    /// Standard deviation of the steps of a random walk.
+    #[arg(short = 'D', value_name = "DEVIATION", default_value = "0.02", value_parser = not_negative)]
+    pub(crate) deviation: f64,
+    /// Phase, in radians.
+    #[arg(short, value_name = "PHASE", default_value = "0", value_parser = finite, allow_hyphen_values = true)]
+    pub(crate) phase: f64,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct CompareArgs {
+    /// Floats, and timestamps in seconds, that are no further apart are equal; 0: the same bits.
+    #[arg(short, value_name = "EPS", default_value = "1e-6", value_parser = not_negative)]
+    pub(crate) epsilon: f64,
+    /// Ignore the values.
+    #[arg(short = 'v')]
+    pub(crate) no_values: bool,
+    /// Ignore the timestamps.
+    #[arg(short = 'T')]
+    pub(crate) no_timestamps: bool,
+    /// Ignore the sequence numbers.
+    #[arg(short = 's')]
+    pub(crate) no_sequence: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// Two files or more.
+    #[arg(value_name = "FILE", required = true, num_args = 2..)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct LsArgs {
+    /// Print JSON; --help describes it.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Target {
+    /// The name of a POSIX object, as in /dev/shm.
+    #[arg(required_unless_present_any = ["key", "id"])]
+    pub(crate) name: Option<String>,
+    /// A System V segment by its key, decimal or 0x…
+    #[arg(long, value_parser = key, conflicts_with_all = ["name", "id"], allow_hyphen_values = true)]
+    pub(crate) key: Option<i32>,
+    /// A System V segment by its number.
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) id: Option<i32>,
+}
+
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Show so many of the samples or messages that wait in each queue.
+    #[arg(short = 'n', value_name = "N", default_value = "5")]
+    pub(crate) waiting: usize,
+    /// Print the object's bytes, with their offsets, instead.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) hex: bool,
+    /// Print JSON, as `ls` does for each object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct RmArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Also if a live process is attached, which keeps it until it ends.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CleanArgs {
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct FormatArgs {
+    /// The format of the text.
+    #[arg(short, value_name = "FORMAT", default_value = "villas.human", value_parser = format_name)]
+    pub(crate) format: String,
+    /// The types of the values where no configuration says them.
+    #[arg(short, value_name = "TYPES", default_value = "64f", value_parser = value_types)]
+    pub(crate) types: Signals,
+}
+
+/// A key as `ipcs` prints it: its 32 bits, or the number that they mean.
+fn key(text: &str) -> Result<i32, &'static str> {
+    let bits = match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok().map(|bits| bits as i32),
+        None => text.parse().ok(),
+    };
+    bits.filter(|&key| key != 0).ok_or("a key is wanted, decimal or 0x…; private segments have none: use --id")
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// A number that `is_right` accepts, or what is wanted.
+fn number(text: &str, is_right: impl Fn(f64) -> bool, wanted: &'static str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|&number: &f64| number.is_finite() && is_right(number)).ok_or(wanted)
+}
+
+fn finite(text: &str) -> Result<f64, &'static str> {
+    number(text, |_| true, "a number is wanted")
+}
+
+fn not_negative(text: &str) -> Result<f64, &'static str> {
+    number(text, |number| number >= 0.0, "a number that is not negative is wanted")
+}
+
+fn frequency(text: &str) -> Result<f64, &'static str> {
+    number(text, |number| number > 0.0, "a number above 0 is wanted")
+}
+
+/// Within these bounds every step has a time.
+fn rate(text: &str) -> Result<f64, &'static str> {
+    number(text, |rate| (1e-6..=1e9).contains(&rate), "a number of Hz from 1e-6 to 1e9 is wanted")
+}
+
+fn format_name(text: &str) -> Result<String, &'static str> {
+    if text == "villas.human" { Ok(text.into()) } else { Err("not supported yet; villas.human is") }
+}
+
+fn value_types(text: &str) -> Result<Signals, String> {
+    let types: Signals = text.parse()?;
+    if types.all_floats() { Ok(types) } else { Err("not supported yet; floats, such as 64f, are".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,195 @@
+//! `villas-shm compare`: whether files hold the same samples.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::human::{Record, Time, parse, show_value};
+use crate::lines::{Lines, Next};
+use crate::signals::{MAX_SIGNALS, SignalType, Signals};
+
+/// What the command line says.
+pub(crate) struct Options {
+    /// Floats and times that are not further apart are equal; 0 asks for the same bits.
+    pub(crate) epsilon: f64,
+    /// Compare the values.
+    pub(crate) values: bool,
+    /// Compare the timestamps.
+    pub(crate) timestamps: bool,
+    /// Compare the sequence numbers.
+    pub(crate) sequence: bool,
+}
+
+/// How files differ; the number is the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// One has more samples.
+    Length = 1,
+    /// A sequence number.
+    Sequence = 2,
+    /// A timestamp.
+    Timestamp = 3,
+    /// The number of values of a sample.
+    Count = 4,
+    /// A value.
+    Data = 5,
+}
+
+/// The exit status for bad usage, and for files that cannot be read.
+pub(crate) const TROUBLE: u8 = 7;
+
+/// Compares all files against the first; says where the first difference is.
+pub(crate) fn run(paths: &[PathBuf], options: &Options) -> Result<Option<(Difference, String)>, String> {
+    let mut sides = paths.iter().map(|path| Side::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let Some((first, others)) = sides.split_first_mut() else { return Ok(None) };
+    loop {
+        let more = first.advance()?;
+        for other in &mut *others {
+            if other.advance()? != more {
+                let (long, short) = if more { (&*first, &*other) } else { (&*other, &*first) };
+                let message = format!("{} has a sample more, where {} ends", long.place(), short.name);
+                return Ok(Some((Difference::Length, message)));
+            }
+            if let Some((difference, what)) = options.difference(&first.record, &other.record).filter(|_| more) {
+                return Ok(Some((difference, format!("{} and {}: {what}", first.place(), other.place()))));
+            }
+        }
+        if !more {
+            return Ok(None);
+        }
+    }
+}
+
+/// One of the files.
+struct Side {
+    name: String,
+    lines: Lines<File>,
+    record: Record,
+}
+
+impl Side {
+    fn open(path: &Path) -> Result<Self, String> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Self { name, lines: Lines::new(file), record: Record::default() })
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.name, self.lines.number())
+    }
+
+    /// Goes to the next sample; `false` at the end.
+    fn advance(&mut self) -> Result<bool, String> {
+        loop {
+            let result = match self.lines.next().map_err(|error| format!("{}: {error}", self.name))? {
+                Next::End => return Ok(false),
+                Next::TooLong => Err("this line is too long to be a sample".to_owned()),
+                Next::Line(line) => {
+                    parse(line, &Signals::default(), MAX_SIGNALS, &mut self.record).map_err(|malformed| malformed.to_string())
+                }
+            };
+            match result {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(message) => return Err(format!("{}: {message}", self.place())),
+            }
+        }
+    }
+}
+
+impl Options {
+    fn difference(&self, a: &Record, b: &Record) -> Option<(Difference, String)> {
+        if self.sequence && a.sequence != b.sequence {
+            let show = |sequence: Option<u64>| sequence.map_or("none".into(), |number| number.to_string());
+            let what = format!("sequence number {} and {}", show(a.sequence), show(b.sequence));
+            return Some((Difference::Sequence, what));
+        }
+        if self.timestamps && !self.same_time(a.origin, b.origin) {
+            let show = |time: Option<Time>| time.map_or("none".into(), |time| format!("{}.{:09}", time.sec, time.nsec));
+            let what = format!("timestamp {} and {}", show(a.origin), show(b.origin));
+            return Some((Difference::Timestamp, what));
+        }
+        if !self.values {
+            return None;
+        }
+        if a.values.len() != b.values.len() {
+            return Some((Difference::Count, format!("{} values and {}", a.values.len(), b.values.len())));
+        }
+        let index = a.values.iter().zip(&b.values).position(|(&a, &b)| !self.same_value(a, b))?;
+        let show = |record: &Record| show_value(SignalType::Float, record.values[index]);
+        Some((Difference::Data, format!("value {index} is {} and {}", show(a), show(b))))
+    }
+
+    fn same_time(&self, a: Option<Time>, b: Option<Time>) -> bool {
+        match (a, b) {
+            (Some(a), Some(b)) => a == b || a.distance(b) <= self.epsilon,
+            _ => a == b,
+        }
+    }
+
+    fn same_value(&self, a: u64, b: u64) -> bool {
+        let (x, y) = (f64::from_bits(a), f64::from_bits(b));
+        if a == b || x.is_nan() && y.is_nan() {
+            return true;
+        }
+        // Equal infinities are equal bits; two zeros, a distance of 0, differ where bits are asked for.
+        self.epsilon > 0.0 && (x - y).abs() <= self.epsilon
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compared(options: &Options, a: &str, b: &str) -> Option<Difference> {
+        let record = |line: &str| {
+            let mut record = Record::default();
+            parse(line.as_bytes(), &Signals::default(), 64, &mut record).unwrap();
+            record
+        };
+        options.difference(&record(a), &record(b)).map(|(difference, _)| difference)
+    }
+
+    const EXACT: Options = Options { epsilon: 0.0, values: true, timestamps: true, sequence: true };
+    const USUAL: Options = Options { epsilon: 1e-6, ..EXACT };
+
+    #[test]
+    fn the_tolerance_is_absolute() {
+        assert_eq!(compared(&USUAL, "1.0(1) 1000000.0", "1.0(1) 1000000.0000005"), None);
+        assert_eq!(compared(&USUAL, "1.0(1) 1000000.0", "1.0(1) 1000000.00001"), Some(Difference::Data));
+        assert_eq!(compared(&USUAL, "1.0(1) 0.0", "1.0(1) -0.0"), None);
+        assert_eq!(compared(&USUAL, "1.0(1) 1e-9", "1.0(1) 2e-9"), None);
+        assert_eq!(compared(&USUAL, "1.0(1) 1", "1.500(1) 1"), None);
+        assert_eq!(compared(&USUAL, "1.0(1) 1", "1.5000(1) 1"), Some(Difference::Timestamp));
+    }
+
+    #[test]
+    fn a_tolerance_of_zero_asks_for_the_same_bits() {
+        assert_eq!(compared(&EXACT, "1.0(1) 0.1 -inf", "1.0(1) 0.10000000000000001 -inf"), None);
+        assert_eq!(compared(&EXACT, "1.0(1) 0.1", "1.0(1) 0.10000000000000002"), Some(Difference::Data));
+        assert_eq!(compared(&EXACT, "1.0(1) 0.0", "1.0(1) -0.0"), Some(Difference::Data));
+        assert_eq!(compared(&EXACT, "1.0(1) 1", "1.1(1) 1"), Some(Difference::Timestamp));
+    }
+
+    #[test]
+    fn nan_equals_nan_and_infinities_equal_themselves() {
+        for options in [&EXACT, &USUAL] {
+            assert_eq!(compared(options, "1.0(1) nan inf", "1.0(1) -nan(0x5) inf"), None);
+            assert_eq!(compared(options, "1.0(1) nan", "1.0(1) 1"), Some(Difference::Data));
+            assert_eq!(compared(options, "1.0(1) inf", "1.0(1) -inf"), Some(Difference::Data));
+            assert_eq!(compared(options, "1.0(1) inf", "1.0(1) 1"), Some(Difference::Data));
+        }
+    }
+
+    #[test]
+    fn each_part_can_be_left_out() {
+        let (a, b) = ("1.0(1) 1 2", "2.0(2) 1");
+        assert_eq!(compared(&USUAL, a, b), Some(Difference::Sequence));
+        let no_sequence = Options { sequence: false, ..USUAL };
+        assert_eq!(compared(&no_sequence, a, b), Some(Difference::Timestamp));
+        let no_time = Options { timestamps: false, ..no_sequence };
+        assert_eq!(compared(&no_time, a, b), Some(Difference::Count));
+        let nothing = Options { values: false, ..no_time };
+        assert_eq!(compared(&nothing, a, b), None);
+        assert_eq!(compared(&USUAL, "1.0(1) 1", "1.0 1"), Some(Difference::Sequence));
+    }
+}

@@ -1,0 +1,246 @@
+//! A node of type `shmem`: which keys there are, and what they are when they are not given.
+
+use super::signals;
+use super::value::{ConfigError, Place, Setting};
+use crate::log::log;
+use crate::signals::{MAX_SIGNALS, Signals};
+
+/// The longest queue that a region can have.
+const MAX_QUEUELEN: u32 = 1 << 20;
+
+const DEFAULT_QUEUELEN: u32 = 512;
+const DEFAULT_SAMPLELEN: u32 = 64;
+
+/// Keys of a VILLASnode node that are right there and mean nothing here.
+const IGNORED: [&str; 8] = ["affinity", "builtin", "enabled", "fwmark", "hooks", "initial_sequenceno", "netem", "uuid"];
+
+/// One direction, seen from the node: `in` is what it receives.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Direction {
+    /// What the values mean.
+    pub(crate) signals: Signals,
+    /// How many samples are sent or received at once.
+    pub(crate) vectorize: u32,
+}
+
+/// What lies in shared memory.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// One region with both directions, of this name.
+    OneRegion(String),
+    /// VILLASnode's: one region for each direction, whose names may be the same.
+    TwoRegions {
+        /// What the node reads from.
+        input: String,
+        /// What the node writes to.
+        output: String,
+    },
+}
+
+/// What a node says, with all defaults filled in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NodeConfig {
+    /// One region or two, and their names.
+    pub(crate) layout: Layout,
+    /// The length of each queue.
+    pub(crate) queuelen: u32,
+    /// The most values that a sample can have.
+    pub(crate) samplelen: u32,
+    /// Whether readers spin instead of sleep.
+    pub(crate) polling: bool,
+    /// A program to start, and its arguments.
+    pub(crate) exec: Option<Vec<String>>,
+    /// What the node receives from the program.
+    pub(crate) input: Direction,
+    /// What the node sends to the program.
+    pub(crate) output: Direction,
+}
+
+impl NodeConfig {
+    /// Takes a node's settings apart.
+    pub(super) fn from_setting(node: &Setting) -> Result<Self, ConfigError> {
+        let mut keys = Keys::default();
+        // Before the keys: those of another type are unknown here, but that is not what is wrong.
+        check_type(node)?;
+        for setting in node.group()? {
+            keys.node(setting, &node.name)?;
+        }
+        keys.warn(&node.name);
+        keys.finish(node)
+    }
+
+    /// The same channel, seen from its other end.
+    pub(crate) fn swap(&mut self) {
+        std::mem::swap(&mut self.input, &mut self.output);
+        if let Layout::TwoRegions { input, output } = &mut self.layout {
+            std::mem::swap(input, output);
+        }
+    }
+}
+
+fn check_type(node: &Setting) -> Result<(), ConfigError> {
+    let Some(kind) = super::find(node.group()?, "type") else {
+        return Err(ConfigError::at(&node.place, format_args!("node \"{}\" has no \"type\"", node.name)));
+    };
+    match kind.text()? {
+        "shmem" => Ok(()),
+        other => Err(ConfigError::at(
+            &kind.value.place,
+            format_args!("node \"{}\" is of type \"{other}\"; this tool knows \"shmem\" only", node.name),
+        )),
+    }
+}
+
+/// The keys that stand in a node or in one of its directions.
+#[derive(Default)]
+struct Shared {
+    name: Option<(String, Place)>,
+    signals: Option<Signals>,
+    vectorize: Option<u32>,
+}
+
+#[derive(Default)]
+struct Keys {
+    queuelen: Option<u32>,
+    samplelen: Option<u32>,
+    polling: Option<(bool, Place)>,
+    exec: Option<Vec<String>>,
+    both: Shared,
+    input: Shared,
+    output: Shared,
+    /// The first of the keys without a meaning here, and the names of all.
+    ignored: Option<(Place, Vec<String>)>,
+}
+
+impl Keys {
+    fn node(&mut self, setting: &Setting, node: &str) -> Result<(), ConfigError> {
+        match setting.name.as_str() {
+            "type" => {}
+            "name" => self.both.name = Some(region_name(setting)?),
+            // As VILLASnode had them before its "in" and "out".
+            "in_name" => self.input.name = Some(region_name(setting)?),
+            "out_name" => self.output.name = Some(region_name(setting)?),
+            "queuelen" => self.queuelen = Some(setting.count(MAX_QUEUELEN)?),
+            "samplelen" => self.samplelen = Some(setting.count(MAX_SIGNALS as u32)?),
+            "mode" => self.set_polling(mode(setting)?, setting)?,
+            "polling" => self.set_polling(setting.boolean()?, setting)?,
+            "exec" => self.exec = Some(program(setting)?),
+            "signals" => self.both.signals = Some(signals::read(setting)?),
+            "vectorize" => self.both.vectorize = Some(setting.count(MAX_QUEUELEN)?),
+            "in" | "out" => {
+                for inner in setting.group()? {
+                    self.direction(inner, &setting.name, node)?;
+                }
+            }
+            name if IGNORED.contains(&name) => self.ignore(&setting.place, name.into()),
+            name => return Err(unknown(setting, name, node)),
+        }
+        Ok(())
+    }
+
+    fn direction(&mut self, setting: &Setting, outer: &str, node: &str) -> Result<(), ConfigError> {
+        let keys = if outer == "in" { &mut self.input } else { &mut self.output };
+        let full_name = format!("{outer}.{}", setting.name);
+        match setting.name.as_str() {
+            "name" => keys.name = Some(region_name(setting)?),
+            "signals" => keys.signals = Some(signals::read(setting)?),
+            "vectorize" => keys.vectorize = Some(setting.count(MAX_QUEUELEN)?),
+            name if IGNORED.contains(&name) => self.ignore(&setting.place, full_name),
+            _ => return Err(unknown(setting, &full_name, node)),
+        }
+        Ok(())
+    }
+
+    /// `mode` and `polling` say the same, which they must agree on.
+    fn set_polling(&mut self, polling: bool, setting: &Setting) -> Result<(), ConfigError> {
+        if let Some((other, place)) = &self.polling
+            && *other != polling
+        {
+            let message = format!("\"{}\" contradicts what is set at {place}", setting.name);
+            return Err(ConfigError::at(&setting.place, message));
+        }
+        self.polling = Some((polling, setting.place.clone()));
+        Ok(())
+    }
+
+    fn ignore(&mut self, place: &Place, name: String) {
+        self.ignored.get_or_insert_with(|| (place.clone(), Vec::new())).1.push(name);
+    }
+
+    fn warn(&self, node: &str) {
+        if let Some((place, names)) = &self.ignored {
+            log!(Warning, "{place}: ignored in node \"{node}\", since they mean nothing here: {}", names.join(", "));
+        }
+    }
+
+    fn finish(self, node: &Setting) -> Result<NodeConfig, ConfigError> {
+        let layout = self.layout(node)?;
+        let Self { both, input, output, .. } = self;
+        let direction = |keys: Shared| Direction {
+            signals: keys.signals.or_else(|| both.signals.clone()).unwrap_or_default(),
+            vectorize: keys.vectorize.or(both.vectorize).unwrap_or(1),
+        };
+        let (input, output) = (direction(input), direction(output));
+        let signals = input.signals.len().max(output.signals.len()) as u32;
+        let vectorize = input.vectorize.max(output.vectorize);
+        Ok(NodeConfig {
+            layout,
+            queuelen: self.queuelen.unwrap_or(DEFAULT_QUEUELEN.max(vectorize)),
+            samplelen: self.samplelen.unwrap_or(if signals == 0 { DEFAULT_SAMPLELEN } else { signals }),
+            polling: self.polling.is_some_and(|(polling, _)| polling),
+            exec: self.exec,
+            input,
+            output,
+        })
+    }
+
+    /// `name`, or `in.name` and `out.name`.
+    fn layout(&self, node: &Setting) -> Result<Layout, ConfigError> {
+        let missing = |place: &Place, what| ConfigError::at(place, format_args!("node \"{}\" has {what}", node.name));
+        match (&self.both.name, &self.input.name, &self.output.name) {
+            (Some((name, _)), None, None) => Ok(Layout::OneRegion(name.clone())),
+            (None, Some((input, _)), Some((output, _))) => {
+                Ok(Layout::TwoRegions { input: input.clone(), output: output.clone() })
+            }
+            (None, None, None) => {
+                Err(missing(&node.place, "no \"name\" for its region, and no \"in.name\" and \"out.name\" for two"))
+            }
+            (None, Some((_, place)), None) => Err(missing(place, "an \"in.name\", but no \"out.name\"")),
+            (None, None, Some((_, place))) => Err(missing(place, "an \"out.name\", but no \"in.name\"")),
+            (Some((_, place)), ..) => Err(missing(place, "a \"name\" for one region and another in \"in\" or \"out\"")),
+        }
+    }
+}
+
+fn region_name(setting: &Setting) -> Result<(String, Place), ConfigError> {
+    match setting.text()? {
+        "" => Err(ConfigError::at(&setting.value.place, "\"name\" is empty")),
+        name => Ok((name.into(), setting.place.clone())),
+    }
+}
+
+fn mode(setting: &Setting) -> Result<bool, ConfigError> {
+    match setting.text()? {
+        "pthread" => Ok(false),
+        "polling" => Ok(true),
+        other => Err(ConfigError::at(
+            &setting.value.place,
+            format_args!("\"mode\" is \"{other}\", but must be \"pthread\" or \"polling\""),
+        )),
+    }
+}
+
+fn program(setting: &Setting) -> Result<Vec<String>, ConfigError> {
+    let words = setting.texts()?;
+    let wrong = match words.first() {
+        None => "\"exec\" names no program",
+        Some(name) if name.is_empty() => "\"exec\" has an empty name of a program",
+        _ if words.iter().any(|word| word.contains('\0')) => "\"exec\" contains a zero byte",
+        _ => return Ok(words),
+    };
+    Err(ConfigError::at(&setting.value.place, wrong))
+}
+
+fn unknown(setting: &Setting, name: &str, node: &str) -> ConfigError {
+    ConfigError::at(&setting.place, format_args!("unknown key \"{name}\" in node \"{node}\""))
+}

@@ -1,0 +1,205 @@
+//! What a node's keys mean, in both syntaxes.
+
+use super::*;
+use crate::signals::{SignalType, Signals};
+
+fn read(file: &str, text: &str, node: &str) -> Result<NodeConfig, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(file);
+    std::fs::write(&path, text).unwrap();
+    load(&path, node).map_err(|error| {
+        // Where the test's directory lies does not matter.
+        error.to_string().replace(&format!("{}/", directory.path().display()), "")
+    })
+}
+
+fn node(keys: &str) -> Result<NodeConfig, String> {
+    read("a.conf", &format!("nodes = {{ n = {{ type = \"shmem\"; name = \"r\"\n{keys}\n}} }}"), "n")
+}
+
+#[track_caller]
+fn refused(keys: &str, message: &str) {
+    let error = node(keys).unwrap_err();
+    assert!(error.contains(message), "{keys}: {error}");
+}
+
+#[test]
+fn a_node_with_nothing_but_a_name_has_the_defaults() {
+    let config = node("").unwrap();
+    assert_eq!(config.layout, Layout::OneRegion("r".into()));
+    assert_eq!((config.queuelen, config.samplelen), (512, 64));
+    assert_eq!((config.polling, &config.exec), (false, &None));
+    assert_eq!((config.input.vectorize, config.output.vectorize), (1, 1));
+    assert_eq!(config.input.signals, Signals::default());
+}
+
+#[test]
+fn the_form_of_2017_loads() {
+    let config = node("queuelen = 32, samplelen = 4, polling = true, exec = ( \"villas-shmem\", \"r\" )").unwrap();
+    assert_eq!((config.queuelen, config.samplelen, config.polling), (32, 4, true));
+    assert_eq!(config.exec.unwrap(), ["villas-shmem", "r"]);
+}
+
+#[test]
+fn json_says_the_same_as_libconfig() {
+    let json = r#"{
+        "paths": [ { "in": "a", "out": [ null, 1.5e300, true ] } ],
+        "nodes": { "n": {
+            "type": "shmem", "name": "r", "queuelen": 1024, "mode": "polling", "vectorize": 5,
+            "exec": [ "villas-shmem", "r" ], "in": { "signals": [ { "name": "u", "unit": "V", "type": "integer" } ] }
+        } }
+    }"#;
+    let conf = "queuelen = 1024; mode = \"polling\"; vectorize = 5; exec = [ \"villas-shmem\", \"r\" ];
+        in = { signals = ( { name = \"u\", unit = \"V\", type = \"integer\", init = 3 } ) }";
+    assert_eq!(read("a.json", json, "n"), node(conf));
+    assert_eq!(read("a.conf", json, "n"), node(conf), "JSON is known by its brace");
+}
+
+#[test]
+fn signals_are_given_as_a_list_a_count_or_types() {
+    let config = node("in = { signals = { count = 8, type = \"complex\" } }; out = { signals = \"2f3i\" }").unwrap();
+    assert_eq!((config.input.signals.len(), config.output.signals.len(), config.samplelen), (8, 5, 8));
+    assert_eq!(config.input.signals.kind(7), SignalType::Complex);
+    assert_eq!(config.output.signals.kind(2), SignalType::Integer);
+    let config = node("signals = \"3i\"; in = { signals = \"2b\" }; samplelen = 7").unwrap();
+    assert_eq!((config.input.signals.len(), config.output.signals.len(), config.samplelen), (2, 3, 7));
+
+    refused("in = { signals = { type = \"float\" } }", "no \"count\"");
+    refused("in = { signals = { count = 70000 } }", "from 1 to 65536");
+    refused("in = { signals = ( { name = \"a\", typ = \"float\" } ) }", "a.conf:2: unknown key \"typ\" in \"signals\"");
+    refused("in = { signals = ( { type = \"double\" } ) }", "\"double\" is not a signal type");
+    refused("in = { signals = ( 5 ) }", "a signal must be a group");
+    refused("in = { signals = 5 }", "must be a list of signals");
+    refused("in = { signals = \"64x\" }", "\"64x\"");
+}
+
+#[test]
+fn vectorize_lengthens_the_queue() {
+    assert_eq!(node("vectorize = 1000").unwrap().queuelen, 1000);
+    assert_eq!(node("out = { vectorize = 600 }").unwrap().queuelen, 600);
+    assert_eq!(node("vectorize = 1000; queuelen = 7").unwrap().queuelen, 7);
+    let config = node("vectorize = 5; in = { vectorize = 3 }").unwrap();
+    assert_eq!((config.input.vectorize, config.output.vectorize), (3, 5));
+}
+
+#[test]
+fn what_is_out_of_range_is_refused() {
+    refused("queuelen = 0", "a.conf:2: \"queuelen\" is 0, but must be from 1 to 1048576");
+    refused("queuelen = 1048577", "from 1 to 1048576");
+    refused("samplelen = 65537", "from 1 to 65536");
+    refused("samplelen = -1", "from 1 to 65536");
+    refused("vectorize = 0", "from 1");
+    refused("queuelen = \"many\"", "\"queuelen\" must be an integer, not a string");
+    refused("queuelen = 5.0", "must be an integer, not a float");
+    refused("mode = \"fast\"", "\"pthread\" or \"polling\"");
+    refused("polling = 2", "true or false");
+    refused("mode = \"pthread\"\npolling = true", "a.conf:3: \"polling\" contradicts what is set at a.conf:2");
+    refused("exec = \"villas-shmem r\"", "a list of strings, not a string");
+    refused("exec = [ 1 ]", "a list of strings");
+    refused("exec = []", "names no program");
+    refused("exec = [ \"\" ]", "empty name");
+    refused("in = 5", "\"in\" must be a group, not an integer");
+}
+
+#[test]
+fn unknown_keys_name_key_file_and_line() {
+    refused("\n\nquelen = 5", "a.conf:4: unknown key \"quelen\" in node \"n\"");
+    refused("in = {\n nmae = \"x\" }", "a.conf:3: unknown key \"in.nmae\" in node \"n\"");
+    let json = "{ \"nodes\": { \"n\": {\n \"type\": \"shmem\",\n \"nmae\": 1 } } }";
+    assert!(read("a.json", json, "n").unwrap_err().contains("a.json:3: unknown key \"nmae\""));
+}
+
+#[test]
+fn what_villasnode_knows_beyond_is_accepted() {
+    let keys = "enabled = true; builtin = false; hooks = ( { type = \"print\" } ); uuid = \"x\"
+        in = { hooks = (); enabled = true }; out = { netem = { delay = 5 } }";
+    assert_eq!(node(keys), node(""));
+}
+
+#[test]
+fn one_region_has_a_name_and_two_have_one_each() {
+    let two = |keys: &str| read("a.conf", &format!("nodes = {{ n = {{ type = \"shmem\"\n{keys}\n}} }}"), "n");
+    let config = two("in = { name = \"a\" }, out = { name = \"b\" }").unwrap();
+    assert_eq!(config.layout, Layout::TwoRegions { input: "a".into(), output: "b".into() });
+    let config = two("in = { name = \"a\" }, out = { name = \"a\" }").unwrap();
+    assert_eq!(config.layout, Layout::TwoRegions { input: "a".into(), output: "a".into() }, "VILLASnode's loopback");
+
+    assert!(two("\nin = { name = \"a\" }").unwrap_err().contains("a.conf:3: node \"n\" has an \"in.name\", but no \"out.name\""));
+    assert!(two("out = { name = \"a\" }").unwrap_err().contains("an \"out.name\", but no \"in.name\""));
+    refused("in = {\n name = \"x\" }", "a.conf:1: node \"n\" has a \"name\" for one region and another in");
+}
+
+#[test]
+fn the_other_end_has_the_directions_swapped() {
+    let text = "nodes = { n = { type = \"shmem\"
+        in = { name = \"a\", signals = \"2i\", vectorize = 3 }, out = { name = \"b\", signals = \"4f\" } } }";
+    let mut config = read("a.conf", text, "n").unwrap();
+    config.swap();
+    assert_eq!(config.layout, Layout::TwoRegions { input: "b".into(), output: "a".into() });
+    assert_eq!((config.input.signals.len(), config.output.signals.len(), config.output.vectorize), (4, 2, 3));
+}
+
+/// A node's keys in the forms that are found in VILLASnode's own files, old and new.
+#[test]
+fn configurations_that_were_written_for_villasnode_load() {
+    let example = "# a comment\nnodes = {\n    shmem_node = {\n        type = \"shmem\",\n
+        in = {\n            name = \"sn1_in\"\n        },\t\t# receiving\n
+        out = {\n            name = \"sn1_in\"\t# sending\n        },\n
+        queuelen = 1024,\n        mode = \"pthread\",\n
+        exec = [ \"villas-shmem\", \"sn1_in\", \"sn1_out\" ]\n    }\n}\n";
+    let with_semicolons = example.replace(",\n", ";\n");
+    let without = example.replace(",\n", "\n");
+    for text in [example, &with_semicolons, &without] {
+        let config = read("a.conf", text, "shmem_node").unwrap();
+        assert_eq!(config.layout, Layout::TwoRegions { input: "sn1_in".into(), output: "sn1_in".into() });
+        assert_eq!((config.queuelen, config.samplelen, config.polling), (1024, 64, false));
+        assert_eq!(config.exec.unwrap(), ["villas-shmem", "sn1_in", "sn1_out"]);
+    }
+    let loopback = r#"{ "nodes": { "node1": { "type": "shmem",
+        "out": { "name": "/villas-test" }, "in": { "name": "/villas-test" },
+        "queuelen": 1024, "mode": "polling", "vectorize": 5 } } }"#;
+    let config = read("config.json", loopback, "node1").unwrap();
+    assert_eq!(config.layout, Layout::TwoRegions { input: "/villas-test".into(), output: "/villas-test".into() });
+    assert_eq!((config.queuelen, config.polling, config.input.vectorize, config.output.vectorize), (1024, true, 5, 5));
+    let flat = "nodes = {\n\tnode1 = {\n\t\ttype = \"shmem\";\n\t\tout_name = \"/villas-test\";\n\t\tin_name = \"/villas-test\";
+        samplelen = 4;\n\t\tqueuelen = 32;\n\t\tpolling = true;\n\t\tvectorize = 20\n\t}\n}";
+    let config = read("a.conf", flat, "node1").unwrap();
+    assert_eq!(config.layout, Layout::TwoRegions { input: "/villas-test".into(), output: "/villas-test".into() });
+    assert_eq!((config.queuelen, config.samplelen, config.polling), (32, 4, true));
+    let of_2017 = "stats = 3.0; affinity = 1;
+        nodes = { sn = { type = \"shmem\", name = \"/sn\", queuelen = 512, samplelen = 8, polling = false,
+                         exec = [ \"villas-shmem\", \"/sn\" ], vectorize = 1, hooks = ( { type = \"print\" } ) },
+                  other = { type = \"socket\", layer = \"udp\" } }
+        paths = ( { in = \"sn\", out = \"sn\" } )";
+    let config = read("a.conf", of_2017, "sn").unwrap();
+    assert_eq!((config.layout, config.samplelen), (Layout::OneRegion("/sn".into()), 8));
+}
+
+#[test]
+fn the_node_must_be_there_and_of_the_right_type() {
+    let text = "nodes = {\n a = { type = \"socket\", local = \"*:12\" },\n b = { type = \"shmem\" },\n c = {}, d = 5 }";
+    assert!(read("a.conf", text, "x").unwrap_err().contains("no node is called \"x\"; there are: b"));
+    assert!(read("a.conf", text, "a").unwrap_err().contains("a.conf:2: node \"a\" is of type \"socket\""));
+    assert!(read("a.conf", text, "b").unwrap_err().contains("a.conf:3: node \"b\" has no \"name\""));
+    assert!(read("a.conf", text, "c").unwrap_err().contains("a.conf:4: node \"c\" has no \"type\""));
+    assert!(read("a.conf", text, "d").unwrap_err().contains("\"d\" must be a group"));
+    assert!(read("a.conf", "x = 1", "n").unwrap_err().contains("no \"nodes\""));
+    assert!(load(Path::new("no/such.conf"), "n").unwrap_err().to_string().contains("No such file"));
+}
+
+#[test]
+fn broken_json_names_the_line() {
+    for (text, message) in [
+        ("{\n \"nodes\": {\n}", "a.json:"),
+        ("[]", "not a JSON object"),
+        ("", "not a JSON object"),
+        ("{ \"a\": 1, }", "a.json:1"),
+        ("{ // x\n}", "a.json:1"),
+        ("{ \"nodes\": 1,\n\"nodes\": 2 }", "a.json:2: \"nodes\" is set twice, first at a.json:1"),
+    ] {
+        let error = read("a.json", text, "n").unwrap_err();
+        assert!(error.contains(message), "{text}: {error}");
+    }
+    let deep = format!("{{ \"a\": {}", "[".repeat(100_000));
+    assert!(read("a.json", &deep, "n").is_err());
+}

@@ -1,0 +1,141 @@
+//! A configuration as a tree, in which everything knows where it was written.
+
+use std::fmt;
+use std::rc::Rc;
+
+/// A file and a line, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The file's name as it was given.
+    pub(crate) file: Rc<str>,
+    /// The line, from 1.
+    pub(crate) line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What is wrong with a configuration, with its place.
+#[derive(Debug)]
+pub(crate) struct ConfigError(String);
+
+impl ConfigError {
+    /// A message about a place in a file.
+    pub(crate) fn at(place: &Place, message: impl fmt::Display) -> Self {
+        Self(format!("{place}: {message}"))
+    }
+
+    /// A message about a file as a whole.
+    pub(crate) fn in_file(file: &str, message: impl fmt::Display) -> Self {
+        Self(format!("{file}: {message}"))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Data {
+    /// Named settings, in the order of the file.
+    Group(Vec<Setting>),
+    /// A list or an array.
+    List(Vec<Value>),
+    /// A string.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// True or false.
+    Boolean(bool),
+    /// JSON's null.
+    Null,
+}
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Value {
+    pub(super) place: Place,
+    pub(super) data: Data,
+}
+
+/// A name and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Setting {
+    pub(super) name: String,
+    /// Where the name stands.
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+impl Setting {
+    fn wrong(&self, expected: &str) -> ConfigError {
+        let found = match self.value.data {
+            Data::Group(_) => "a group",
+            Data::List(_) => "a list",
+            Data::Text(_) => "a string",
+            Data::Integer(_) => "an integer",
+            Data::Float(_) => "a float",
+            Data::Boolean(_) => "a boolean",
+            Data::Null => "null",
+        };
+        ConfigError::at(&self.value.place, format_args!("\"{}\" must be {expected}, not {found}", self.name))
+    }
+
+    /// The value, if it is a group.
+    pub(super) fn group(&self) -> Result<&[Setting], ConfigError> {
+        match &self.value.data {
+            Data::Group(settings) => Ok(settings),
+            _ => Err(self.wrong("a group")),
+        }
+    }
+
+    /// The value, if it is a string.
+    pub(super) fn text(&self) -> Result<&str, ConfigError> {
+        match &self.value.data {
+            Data::Text(text) => Ok(text),
+            _ => Err(self.wrong("a string")),
+        }
+    }
+
+    /// The value, if it is true or false; 0 and 1 pass, too.
+    pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
+        match self.value.data {
+            Data::Boolean(value) => Ok(value),
+            Data::Integer(value @ (0 | 1)) => Ok(value == 1),
+            _ => Err(self.wrong("true or false")),
+        }
+    }
+
+    /// The value, if it is a whole number from 1 to `most`.
+    pub(super) fn count(&self, most: u32) -> Result<u32, ConfigError> {
+        match self.value.data {
+            Data::Integer(value) => match u32::try_from(value) {
+                Ok(value) if (1..=most).contains(&value) => Ok(value),
+                _ => Err(ConfigError::at(
+                    &self.value.place,
+                    format_args!("\"{}\" is {value}, but must be from 1 to {most}", self.name),
+                )),
+            },
+            _ => Err(self.wrong("an integer")),
+        }
+    }
+
+    /// The value, if it is a list of strings.
+    pub(super) fn texts(&self) -> Result<Vec<String>, ConfigError> {
+        let Data::List(list) = &self.value.data else { return Err(self.wrong("a list of strings")) };
+        list.iter()
+            .map(|value| match &value.data {
+                Data::Text(text) => Ok(text.clone()),
+                _ => Err(ConfigError::at(&value.place, format_args!("\"{}\" must be a list of strings", self.name))),
+            })
+            .collect()
+    }
+}

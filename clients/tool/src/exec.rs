@@ -1,0 +1,147 @@
+//! The program that a node starts: found, started, watched, stopped.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+
+use crate::log::log;
+
+/// How long a program may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A program that runs, or has ended and was not reaped yet.
+pub(crate) struct Program {
+    name: String,
+    child: Child,
+    /// Closed once the program has ended.
+    ended: Receiver<()>,
+}
+
+impl Program {
+    /// Starts `words[0]` with the other words as arguments, and calls `on_end` from another thread
+    /// when it has ended.
+    ///
+    /// It reads nothing (standard output of this tool is for samples, and so is standard input),
+    /// and what it prints goes to this tool's standard error.
+    pub(crate) fn start(words: &[String], on_end: impl FnOnce() + Send + 'static) -> Result<Self, String> {
+        let (name, arguments) = words.split_first().ok_or("no program is named")?;
+        let child = Self::spawn(Path::new(name), arguments)
+            .or_else(|error| match beside_this_tool(name) {
+                Some(path) if error.kind() == io::ErrorKind::NotFound => Self::spawn(&path, arguments),
+                _ => Err(error),
+            })
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound if !name.contains('/') => {
+                    format!("cannot start \"{name}\": found neither in PATH nor beside this tool")
+                }
+                _ => format!("cannot start \"{name}\": {error}"),
+            })?;
+        log!(Debug, "started {name}, process {}", child.id());
+        let ended = watch(child.id(), on_end);
+        Ok(Self { name: name.clone(), child, ended })
+    }
+
+    fn spawn(path: &Path, arguments: &[String]) -> io::Result<Child> {
+        Command::new(path).args(arguments).stdin(Stdio::null()).stdout(io::stderr().as_fd().try_clone_to_owned()?).spawn()
+    }
+
+    /// The name as the configuration has it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says that it should not have ended yet, and how it did.
+    pub(crate) fn ended_early(&mut self) -> String {
+        match self.status() {
+            Some(status) => format!("{} ended early ({status})", self.name),
+            None => format!("{} ended early", self.name),
+        }
+    }
+
+    /// How the program ended, if it has.
+    pub(crate) fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Ends the program: SIGTERM, then SIGKILL when that does not help. It is gone and reaped afterwards.
+    pub(crate) fn stop(mut self) -> io::Result<ExitStatus> {
+        // Not reaped yet, so the number is still this program's and nobody else's.
+        if self.status().is_none() {
+            let _ = kill(pid(self.child.id()), Signal::SIGTERM);
+            if self.ended.recv_timeout(GRACE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                log!(Warning, "{} did not end within {} s of SIGTERM and is killed", self.name, GRACE.as_secs());
+                self.child.kill()?;
+            }
+        }
+        self.child.wait()
+    }
+}
+
+fn pid(id: u32) -> Pid {
+    Pid::from_raw(id as i32)
+}
+
+/// Waits for the end without reaping, so that only the owner of the `Child` frees the number.
+fn watch(id: u32, on_end: impl FnOnce() + Send + 'static) -> Receiver<()> {
+    let (sender, ended) = channel();
+    thread::spawn(move || {
+        while waitid(Id::Pid(pid(id)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(nix::errno::Errno::EINTR) {}
+        drop(sender);
+        on_end();
+    });
+    ended
+}
+
+/// Where a program without a folder in its name can be when it is not in PATH.
+fn beside_this_tool(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return None;
+    }
+    Some(std::env::current_exe().ok()?.parent()?.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    fn words(text: &str) -> Vec<String> {
+        text.splitn(3, ' ').map(String::from).collect()
+    }
+
+    #[test]
+    fn the_end_of_a_program_is_told() {
+        let (sender, told) = channel();
+        let mut program = Program::start(&words("sh -c exit\u{20}3"), move || sender.send(()).unwrap()).unwrap();
+        told.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(program.status().unwrap().code(), Some(3));
+        assert_eq!(program.stop().unwrap().code(), Some(3));
+    }
+
+    #[test]
+    fn a_program_is_stopped_by_sigterm() {
+        use std::os::unix::process::ExitStatusExt;
+        let program = Program::start(&words("sleep 100"), || ()).unwrap();
+        let start = Instant::now();
+        assert_eq!(program.stop().unwrap().signal(), Some(Signal::SIGTERM as i32));
+        assert!(start.elapsed() < GRACE);
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_named() {
+        let error = Program::start(&words("no-such-program"), || ()).err().unwrap();
+        assert!(error.contains("\"no-such-program\"") && error.contains("PATH"), "{error}");
+        let error = Program::start(&words("/no/such"), || ()).err().unwrap();
+        assert!(error.contains("\"/no/such\"") && error.contains("No such file"), "{error}");
+        let error = Program::start(&words("/"), || ()).err().unwrap();
+        assert!(error.contains("ermission"), "{error}");
+    }
+}

@@ -1,0 +1,190 @@
+//! `villas-shm signal`: a signal generator.
+//!
+//! Steps are counted from 0. Step `k` is due `k / rate` seconds after the start and has the timestamp of
+//! that moment, whether or not it is printed then, so that neither the times nor the values drift.
+
+mod wave;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::events;
+use crate::human::{Record, Time, header, print};
+use crate::log::log;
+use crate::signals::{Signal as Column, SignalType, Signals};
+use wave::Wave;
+pub(crate) use wave::{Kind, Shape};
+
+/// So much text is gathered before it is written while more samples are due.
+const CHUNK: usize = 64 << 10;
+
+/// A step that cannot be printed within this time is missed. What is less late is caught up, so that
+/// rates far above those of the system's sleeps are kept.
+const LATEST: Duration = Duration::from_millis(100);
+
+/// How long a generator that was told to stop may sit in a write that nobody reads.
+const STOP_TIME: Duration = Duration::from_secs(1);
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) kind: Kind,
+    pub(crate) shape: Shape,
+    /// Values of each sample.
+    pub(crate) values: usize,
+    /// So many samples are printed.
+    pub(crate) limit: Option<u64>,
+    /// Wait for the time of each step.
+    pub(crate) is_paced: bool,
+}
+
+enum Event {
+    Signal(Signal),
+    Done(Result<(), String>),
+}
+
+/// Runs the command until all is printed, a signal comes, or nobody reads any more.
+pub(crate) fn run(options: Options) -> Result<(), String> {
+    let (events, inbox) = channel();
+    events::catch_signals(events.clone(), Event::Signal)?;
+    let (running, stop) = channel();
+    let generator = Generator::new(options, stop)?;
+    events::spawn(events, Event::Done, || generator.run());
+    let mut event = inbox.recv().ok();
+    if let Some(Event::Signal(signal)) = event {
+        log!(Debug, "{signal}: ending");
+        drop(running);
+        event = inbox.recv_timeout(STOP_TIME).ok();
+    }
+    match event {
+        Some(Event::Done(result)) => result,
+        // Told twice, or stuck in a write: what has not been written is not wanted.
+        _ => Ok(()),
+    }
+}
+
+struct Generator {
+    options: Options,
+    waves: Vec<Wave>,
+    /// Loses its other end when it is over.
+    stop: Receiver<()>,
+    stdout: File,
+    output: Vec<u8>,
+    missed: u64,
+}
+
+impl Generator {
+    fn new(options: Options, stop: Receiver<()>) -> Result<Self, String> {
+        let waves = (0..options.values).map(|index| Wave::new(options.kind.of_value(index), options.shape)).collect();
+        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(stdout_error)?);
+        Ok(Self { options, waves, stop, stdout, output: Vec::with_capacity(2 * CHUNK), missed: 0 })
+    }
+
+    fn run(mut self) -> Result<(), String> {
+        let result = self.print_all().and_then(|()| self.flush());
+        if self.missed > 0 {
+            log!(Warning, "missed {} steps in all", self.missed);
+        }
+        match result {
+            // Whoever read has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(stdout_error),
+        }
+    }
+
+    fn print_all(&mut self) -> io::Result<()> {
+        let signals = self.signals();
+        header(&signals, self.options.values, false, &mut self.output);
+        let (start, origin) = (Instant::now(), Time::now());
+        let mut record = Record::default();
+        let mut step = 0;
+        for _ in 0..self.options.limit.unwrap_or(u64::MAX) {
+            if self.options.is_paced {
+                match self.wait_for(step, start)? {
+                    Some(next) => step = next,
+                    None => return Ok(()),
+                }
+            }
+            if self.output.len() >= CHUNK {
+                self.flush()?;
+                if self.stop.try_recv() == Err(TryRecvError::Disconnected) {
+                    return Ok(());
+                }
+            }
+            record.sequence = Some(step);
+            record.origin = origin.plus_nanos(self.due(step).as_nanos() as i128);
+            record.values.clear();
+            record.values.extend(self.waves.iter_mut().map(|wave| wave.value(step).to_bits()));
+            print(&record, &signals, &mut self.output);
+            step += 1;
+        }
+        Ok(())
+    }
+
+    /// Columns are named after their signals.
+    fn signals(&self) -> Signals {
+        let column = |index| {
+            let name = Some(self.options.kind.of_value(index).name().into());
+            Column { name, unit: None, kind: SignalType::Float }
+        };
+        Signals::new((0..self.options.values).map(column).collect())
+    }
+
+    /// The time from the start to a step.
+    fn due(&self, step: u64) -> Duration {
+        let rate = self.options.shape.rate;
+        let whole = (step as f64 / rate).floor();
+        // The rest is exact, so that nanoseconds do not get lost in years.
+        let rest = (-whole).mul_add(rate, step as f64) / rate;
+        Duration::from_secs(whole as u64) + Duration::from_nanos((rest * 1e9).round() as u64)
+    }
+
+    /// Waits until `step` is due; gives the step that is, a later one when some were missed, or `None`
+    /// when it is over.
+    fn wait_for(&mut self, step: u64, start: Instant) -> io::Result<Option<u64>> {
+        let (due, now) = (self.due(step), start.elapsed());
+        if now < due {
+            self.flush()?;
+            let wait = due.saturating_sub(start.elapsed());
+            return Ok((self.stop.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)).then_some(step));
+        }
+        let late = now - due;
+        let missed = if late > LATEST { (late.as_secs_f64() * self.options.shape.rate) as u64 } else { 0 };
+        if missed > 0 && self.missed == 0 {
+            log!(Warning, "missed {missed} steps from number {step} on: nobody reads so fast, or the machine is too busy");
+        }
+        self.missed += missed;
+        Ok(Some(step + missed))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.stdout.write_all(&self.output);
+        self.output.clear();
+        result
+    }
+}
+
+fn stdout_error(error: io::Error) -> String {
+    format!("cannot write standard output: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_due_to_the_nanosecond_also_after_a_year() {
+        let shape = Shape { rate: 3.0, frequency: 1.0, amplitude: 1.0, offset: 0.0, deviation: 0.0, phase: 0.0 };
+        let options = Options { kind: Kind::Sine, shape, values: 1, limit: None, is_paced: false };
+        let generator = Generator::new(options, channel().1).unwrap();
+        let year = 31_536_000;
+        assert_eq!(generator.due(0), Duration::ZERO);
+        assert_eq!(generator.due(1), Duration::from_nanos(333_333_333));
+        assert_eq!(generator.due(3 * year + 2), Duration::new(year, 666_666_667));
+    }
+}

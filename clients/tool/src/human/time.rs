@@ -1,0 +1,82 @@
+//! Points in time as the format prints them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const NANOS: i64 = 1_000_000_000;
+
+/// A point in time: seconds since 1970 and nanoseconds below a full second, which always count forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Time {
+    /// Whole seconds, negative before 1970.
+    pub(crate) sec: i64,
+    /// In range 0 .. 1 000 000 000.
+    pub(crate) nsec: u32,
+}
+
+impl Time {
+    /// From two numbers that a peer wrote and that may be anything: what is too much, or below zero,
+    /// in the nanoseconds is carried into the seconds.
+    pub(crate) fn carried(sec: i64, nsec: i64) -> Self {
+        Self { sec: sec.saturating_add(nsec.div_euclid(NANOS)), nsec: nsec.rem_euclid(NANOS) as u32 }
+    }
+
+    /// The present.
+    pub(crate) fn now() -> Self {
+        // A clock before 1970 is not worth a case of its own.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { sec: since.as_secs() as i64, nsec: since.subsec_nanos() }
+    }
+
+    /// This time, so many nanoseconds later; `None` when that cannot be said.
+    pub(crate) fn plus_nanos(self, nanos: i128) -> Option<Self> {
+        let all = (i128::from(self.sec) * i128::from(NANOS) + i128::from(self.nsec)).checked_add(nanos)?;
+        let sec = i64::try_from(all.div_euclid(i128::from(NANOS))).ok()?;
+        Some(Self { sec, nsec: all.rem_euclid(i128::from(NANOS)) as u32 })
+    }
+
+    /// The time from `earlier` to this one, as a sign, seconds and nanoseconds.
+    pub(crate) fn since(self, earlier: Self) -> (bool, u64, u32) {
+        let (negative, from, to) = if self < earlier { (true, self, earlier) } else { (false, earlier, self) };
+        let seconds = to.sec.abs_diff(from.sec);
+        if to.nsec >= from.nsec {
+            (negative, seconds, to.nsec - from.nsec)
+        } else {
+            (negative, seconds - 1, to.nsec + NANOS as u32 - from.nsec)
+        }
+    }
+
+    /// The distance between two times in seconds.
+    pub(crate) fn distance(self, other: Self) -> f64 {
+        let (_, sec, nsec) = self.since(other);
+        sec as f64 + f64::from(nsec) * 1e-9
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanoseconds_out_of_range_are_carried() {
+        assert_eq!(Time::carried(5, 1_500_000_000), Time { sec: 6, nsec: 500_000_000 });
+        assert_eq!(Time::carried(5, -1), Time { sec: 4, nsec: 999_999_999 });
+        assert_eq!(Time::carried(i64::MAX, i64::MAX).sec, i64::MAX);
+    }
+
+    #[test]
+    fn a_difference_has_a_sign() {
+        let (a, b) = (Time { sec: 1, nsec: 900_000_000 }, Time { sec: 3, nsec: 100_000_000 });
+        assert_eq!(b.since(a), (false, 1, 200_000_000));
+        assert_eq!(a.since(b), (true, 1, 200_000_000));
+        assert_eq!(a.since(a), (false, 0, 0));
+        let far = Time { sec: i64::MAX, nsec: 0 }.since(Time { sec: i64::MIN, nsec: 1 });
+        assert_eq!(far, (false, u64::MAX - 1, 999_999_999));
+    }
+
+    #[test]
+    fn a_sum_that_is_too_large_is_none() {
+        assert_eq!(Time { sec: i64::MAX, nsec: 999_999_999 }.plus_nanos(1), None);
+        assert_eq!(Time::default().plus_nanos(-1), Some(Time { sec: -1, nsec: 999_999_999 }));
+        assert_eq!(Time::default().plus_nanos(i128::MAX), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! One object in full.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use villas_shm::inspect::{self, Entry, Parameter, Queue, Waiting};
+use villas_shm::{Timespec, flags};
+
+use super::words;
+use crate::human::{self, Record, Time};
+use crate::signals::Signals;
+
+/// Bytes of a line of `--hex`.
+const LINE: usize = 16;
+/// As many bytes of an object as are read at once.
+const CHUNK: usize = 64 << 10;
+
+/// The text of `show`. Writing to a `String` cannot fail.
+pub(super) fn show(entry: &Entry) -> String {
+    let mut text = format!("{} {}\n", words::kind(entry), words::name(entry));
+    let mut line = |heading: &str, what: &str| {
+        let _ = writeln!(text, "  {heading:<11} {what}");
+    };
+    let age = words::age(entry.created);
+    line("size", &format!("{} bytes, mode {:04o}, owner {}, age {age}", entry.size, entry.mode, words::owner(entry.uid)));
+    line("state", words::state(entry));
+    if let Some(note) = &entry.note {
+        line("", &words::plain(note));
+    }
+    if let Some(version) = entry.version {
+        line("layout", &format!("version {version}"));
+    }
+    if !entry.parameters.is_empty() {
+        let parameters: Vec<String> =
+            entry.parameters.iter().map(|(name, value)| format!("{name} {}", parameter(value))).collect();
+        line("parameters", &parameters.join(", "));
+    }
+    for peer in &entry.peers {
+        let alive = if peer.state == inspect::PeerState::Alive { " alive" } else { "" };
+        line("peer", &format!("{}{alive}, came {} ago", words::peer(peer), words::age(Some(peer.since))));
+    }
+    let attached = words::attached(entry);
+    line("mapped by", &format!("{}{}{}", words::users(entry), if attached.is_empty() { "" } else { ": " }, attached.join(", ")));
+    if let Some((free, total)) = entry.blocks {
+        line("blocks", &format!("{free} of {total} free"));
+    }
+    // One line for each side of a channel.
+    for (at, counters) in entry.counters.chunks(3).enumerate() {
+        let counters: Vec<String> = counters.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        line(if at == 0 { "counters" } else { "" }, &counters.join(", "));
+    }
+    for queue in &entry.queues {
+        let heading = if queue.direction.is_empty() { "messages" } else { queue.direction };
+        let _ = writeln!(
+            text,
+            "  {heading}: {} of {} wait, {} written, {} read",
+            queue.depth, queue.capacity, queue.written, queue.read
+        );
+        text.push_str(&waiting(queue));
+    }
+    text
+}
+
+pub(super) fn parameter(value: &Parameter) -> String {
+    match value {
+        Parameter::Number(number) => number.to_string(),
+        Parameter::Word(word) => (*word).into(),
+    }
+}
+
+/// The samples, as `villas.human` has them, or the messages.
+fn waiting(queue: &Queue) -> String {
+    let mut lines = Vec::new();
+    for waiting in &queue.waiting {
+        lines.extend_from_slice(b"    ");
+        match waiting {
+            Waiting::Sample { flags, sequence, origin, received, values, .. } => {
+                // In this library's own layout a sample without flags is as its header says.
+                let has = |flag| *flags == 0 || flags & flag != 0;
+                let record = Record {
+                    origin: has(flags::HAS_TS_ORIGIN).then(|| time(origin)),
+                    received: (flags & flags::HAS_TS_RECEIVED != 0).then(|| time(received)),
+                    sequence: has(flags::HAS_SEQUENCE).then_some(*sequence),
+                    new_frame: flags & flags::NEW_FRAME != 0,
+                    values: values.clone(),
+                };
+                human::print(&record, &Signals::default(), &mut lines);
+            }
+            Waiting::Message(bytes) => {
+                lines.extend(hex_line(0, &bytes[..bytes.len().min(LINE)])[10..].bytes());
+                if bytes.len() > LINE {
+                    lines.pop();
+                    lines.extend(format!(" … {} bytes\n", bytes.len()).bytes());
+                }
+            }
+            _ => lines.push(b'\n'),
+        }
+    }
+    String::from_utf8_lossy(&lines).into_owned()
+}
+
+/// Nanoseconds are whatever stands in the region.
+fn time(at: &Timespec) -> Time {
+    Time { sec: at.sec, nsec: at.nsec.clamp(0, 999_999_999) as u32 }
+}
+
+/// Offset, bytes in hexadecimal, and as text.
+fn hex_line(offset: u64, bytes: &[u8]) -> String {
+    let mut line = format!("{offset:08x}  ");
+    for at in 0..LINE {
+        let _ = match bytes.get(at) {
+            Some(byte) => write!(line, "{byte:02x} "),
+            None => write!(line, "   "),
+        };
+    }
+    let printable = |&byte: &u8| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' };
+    let _ = writeln!(line, " |{}|", bytes.iter().map(printable).collect::<String>());
+    line
+}
+
+/// Prints all bytes of an object; `*` stands for lines that are like the one before.
+pub(super) fn hex(name: &str) -> Result<(), String> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let (mut offset, mut last, mut chunk) = (0u64, Vec::new(), vec![0; CHUNK]);
+    let mut is_repeating = false;
+    loop {
+        let count = inspect::read_bytes(name, offset, &mut chunk).map_err(|error| error.to_string())?;
+        for line in chunk[..count].chunks(LINE) {
+            let printed = if line != last {
+                is_repeating = false;
+                last = line.to_vec();
+                out.write_all(hex_line(offset, line).as_bytes())
+            } else if !is_repeating {
+                is_repeating = true;
+                out.write_all(b"*\n")
+            } else {
+                Ok(())
+            };
+            if stopped(printed)? {
+                return Ok(());
+            }
+            offset += line.len() as u64;
+        }
+        if count < CHUNK {
+            return stopped(writeln!(out, "{offset:08x}").and_then(|()| out.flush())).map(drop);
+        }
+    }
+}
+
+/// Whether nobody reads any more.
+fn stopped(written: io::Result<()>) -> Result<bool, String> {
+    match written {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
+        Err(error) => Err(format!("cannot write: {error}")),
+    }
+}

@@ -1,0 +1,117 @@
+//! `villas-shm`, the command-line tool of the villas-shm library.
+//!
+//! It stands where VILLASnode stands: on the node side of a channel, which it creates from a
+//! VILLASnode configuration, between text and shared memory.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod compare;
+mod config;
+mod convert;
+mod events;
+mod exec;
+mod generate;
+mod human;
+mod inspect;
+mod lines;
+mod log;
+mod pipe;
+mod signals;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Command, CompareArgs, PipeArgs, SignalArgs};
+use log::log;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return usage(&message),
+    };
+    log::set_level(cli.debug);
+    match cli.command {
+        Command::Pipe(args) => outcome(pipe(args)),
+        Command::Signal(args) => outcome(signal(&args).map(|()| true)),
+        Command::Compare(args) => compare(&args),
+        Command::Ls(args) => outcome(inspect::ls(&args)),
+        Command::Show(args) => outcome(inspect::show(&args)),
+        Command::Rm(args) => outcome(inspect::rm(&args)),
+        Command::Clean(args) => outcome(inspect::clean(&args)),
+        Command::Convert(_) => outcome(convert::run()),
+    }
+}
+
+/// Whether all went well, or what did not.
+fn outcome(result: Result<bool, String>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => failure(&message, 1),
+    }
+}
+
+fn failure(message: &str, code: u8) -> ExitCode {
+    log!(Error, "{message}");
+    ExitCode::from(code)
+}
+
+/// Help and version are no failures; bad usage has the number that the command documents.
+fn usage(message: &clap::Error) -> ExitCode {
+    // Nobody is left to tell when the terminal is gone.
+    let _ = message.print();
+    if !message.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let is_command = |word: &std::ffi::OsString| Cli::command().get_subcommands().any(|command| word == command.get_name());
+    let command = std::env::args_os().skip(1).find(is_command);
+    ExitCode::from(if command.is_some_and(|word| word == "compare") { compare::TROUBLE } else { 1 })
+}
+
+fn pipe(args: PipeArgs) -> Result<bool, String> {
+    let config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
+    let linger = args.linger.or((!args.receive_only).then_some(pipe::LINGER));
+    let options = pipe::Options {
+        sends: !args.receive_only,
+        receives: !args.send_only,
+        send_limit: args.send_limit,
+        receive_limit: args.receive_limit,
+        time_limit: args.time_limit,
+        linger,
+    };
+    pipe::run(config, &options, args.swap)
+}
+
+fn signal(args: &SignalArgs) -> Result<(), String> {
+    let shape = generate::Shape {
+        rate: args.rate,
+        frequency: args.frequency,
+        amplitude: args.amplitude,
+        offset: args.offset,
+        deviation: args.deviation,
+        phase: args.phase,
+    };
+    let values = args.values as usize;
+    generate::run(generate::Options { kind: args.kind, shape, values, limit: args.limit, is_paced: !args.no_wait })
+}
+
+fn compare(args: &CompareArgs) -> ExitCode {
+    let options = compare::Options {
+        epsilon: args.epsilon,
+        values: !args.no_values,
+        timestamps: !args.no_timestamps,
+        sequence: !args.no_sequence,
+    };
+    match compare::run(&args.files, &options) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some((difference, message))) => {
+            // The status says it, too, when nobody reads.
+            let _ = writeln!(std::io::stdout(), "{message}");
+            ExitCode::from(difference as u8)
+        }
+        Err(message) => failure(&message, compare::TROUBLE),
+    }
+}

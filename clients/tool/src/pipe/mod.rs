@@ -1,0 +1,120 @@
+//! `villas-shm pipe`: standard input to a node's region, and back to standard output.
+//!
+//! One thread sends (`send.rs`), one receives (`receive.rs`); neither waits for the other. The main
+//! thread only supervises (`supervise.rs`).
+
+mod open;
+mod receive;
+mod sample;
+mod send;
+mod session;
+mod supervise;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::config::{Layout, NodeConfig};
+use crate::events;
+use crate::exec::Program;
+use crate::log::log;
+use open::{Opened, Region};
+use receive::Ended;
+use session::Session;
+use supervise::Supervisor;
+
+/// How long nothing may arrive after the end of standard input, unless said otherwise.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// What the command line says.
+pub(crate) struct Options {
+    /// Reads standard input.
+    pub(crate) sends: bool,
+    /// Prints what arrives; else it is thrown away.
+    pub(crate) receives: bool,
+    /// Stop sending after so many.
+    pub(crate) send_limit: Option<u64>,
+    /// End after so many were received.
+    pub(crate) receive_limit: Option<u64>,
+    /// End after so long.
+    pub(crate) time_limit: Option<Duration>,
+    /// How long nothing may arrive once all is sent; `None`: as long as it likes.
+    pub(crate) linger: Option<Duration>,
+}
+
+/// What the main thread waits for.
+enum Event {
+    Signal(Signal),
+    ProgramEnded,
+    /// The sender is through; how many lines it had to skip.
+    Sent(Result<u64, String>),
+    Received(Result<Ended, String>),
+}
+
+/// Runs the command, at the other end of the channel if `swap` says so; gives whether all went well.
+/// What did not has been said.
+pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Result<bool, String> {
+    // A time that no clock reaches never comes.
+    let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+    let (events, inbox) = channel();
+    events::catch_signals(events.clone(), Event::Signal)?;
+    if swap {
+        config.swap();
+        if config.exec.take().is_some() {
+            log!(Info, "the exec program is not started: with -x, this is the program");
+        }
+    }
+    let start = || match &config.exec {
+        Some(words) => {
+            let events = events.clone();
+            Program::start(words, move || drop(events.send(Event::ProgramEnded))).map(Some)
+        }
+        None => Ok(None),
+    };
+    // Two regions: each side waits for the other, so the program must be there before.
+    let starts_first = matches!(&config.layout, Layout::TwoRegions { input, output } if input != output);
+    let mut program = if starts_first { start()? } else { None };
+    let opened = if swap { Region::open(&config, &inbox, deadline) } else { Region::create(&config, &inbox, deadline) };
+    let good = opened.and_then(|opened| match opened {
+        Opened::Open(region) => {
+            // From here on the name is there, and goes with the region whatever happens.
+            if !starts_first {
+                program = start()?;
+            }
+            with_region(&config, options, deadline, &region, program.as_mut(), events.clone(), &inbox)
+        }
+        Opened::Signalled => Ok(true),
+        Opened::ProgramEnded => Err(program.as_mut().map_or_else(String::new, Program::ended_early)),
+    });
+    // Last, because it may take its time: the name is free for the next one meanwhile.
+    if let Some(program) = program {
+        let name = program.name().to_owned();
+        let status = program.stop().map_err(|error| format!("cannot stop {name}: {error}"))?;
+        log!(Debug, "{name} has ended: {status}");
+    }
+    good
+}
+
+fn with_region(
+    config: &NodeConfig,
+    options: &Options,
+    deadline: Option<Instant>,
+    region: &Region,
+    program: Option<&mut Program>,
+    events: Sender<Event>,
+    inbox: &Receiver<Event>,
+) -> Result<bool, String> {
+    let (session, wake) = Session::new(region, config.exec.is_some()).map_err(|error| format!("cannot make a pipe: {error}"))?;
+    let session = Arc::new(session);
+    if options.sends {
+        let sender = send::Sender::new(Arc::clone(&session), wake, config, options.send_limit);
+        events::spawn(events.clone(), Event::Sent, || sender.run());
+    } else {
+        session.set_sent_all();
+    }
+    let receiver = receive::Receiver::new(Arc::clone(&session), config, options);
+    events::spawn(events, Event::Received, || receiver.run());
+    Ok(Supervisor::new(&session, 1 + u32::from(options.sends), deadline).watch(program, inbox))
+}

@@ -1,0 +1,172 @@
+//! The channel of a node: created, or opened at its other end.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Instant;
+
+use nix::errno::Errno;
+use villas_shm::Channel;
+
+use super::Event;
+use super::session::{SILENCE, SLICE};
+use crate::config::{Layout, NodeConfig};
+use crate::log::log;
+
+/// An open channel; what was created for it is removed in the end.
+pub(super) struct Region {
+    channel: Arc<Channel>,
+    /// The other end does not come back once it is gone.
+    ends_with_peer: bool,
+    /// VILLASnode's layout, whose programs do not all say which parts of a sample's header are valid.
+    pub(super) is_wire: bool,
+    /// The name to remove in the end.
+    created: Option<String>,
+}
+
+/// How the wait for a channel ended.
+pub(super) enum Opened {
+    Open(Region),
+    /// A signal came first.
+    Signalled,
+    /// The program that was started has ended first.
+    ProgramEnded,
+}
+
+impl Region {
+    /// Creates what the configuration says, and takes the node's end of it. With two regions it waits for the other side.
+    pub(super) fn create(config: &NodeConfig, inbox: &Receiver<Event>, deadline: Option<Instant>) -> Result<Opened, String> {
+        match &config.layout {
+            Layout::OneRegion(name) => {
+                let channel = Channel::create(name, &parameters(config))
+                    .map_err(|error| format!("cannot create the region \"{name}\": {error}"))?;
+                Ok(Opened::Open(Self::new(channel, Some(name.clone()), false, false)))
+            }
+            Layout::TwoRegions { input, output } => Self::shake_hands(config, input, output, inbox, deadline),
+        }
+    }
+
+    /// Takes the program's end of a region that another process creates, for which it waits.
+    pub(super) fn open(config: &NodeConfig, inbox: &Receiver<Event>, deadline: Option<Instant>) -> Result<Opened, String> {
+        let name = match &config.layout {
+            Layout::OneRegion(name) => name,
+            Layout::TwoRegions { input, output } => return Self::shake_hands(config, input, output, inbox, deadline),
+        };
+        let mut wait = Wait::new(inbox, deadline);
+        loop {
+            let error = match Channel::timed_open(name, Some(SLICE)) {
+                Ok(channel) => return Ok(Opened::Open(Self::new(channel, None, true, false))),
+                Err(error) => error,
+            };
+            if error.errno() != Errno::ETIMEDOUT as i32 || wait.is_late() {
+                return Err(format!("cannot open the region \"{name}\": {error}"));
+            }
+            if let Some(event) = wait.event() {
+                return Ok(event);
+            }
+            wait.say(|| format!("the region \"{name}\": no node has created it yet"));
+        }
+    }
+
+    /// Writes the region `output`, reads `input`; waits for who does the opposite. Both ends do the same.
+    fn shake_hands(
+        config: &NodeConfig,
+        input: &str,
+        output: &str,
+        inbox: &Receiver<Event>,
+        deadline: Option<Instant>,
+    ) -> Result<Opened, String> {
+        let is_loopback = input == output;
+        if is_loopback && config.exec.is_some() {
+            log!(
+                Warning,
+                "\"in.name\" and \"out.name\" are both \"{input}\", so the node reads what it writes, and no program can \
+                 take part: is one of the names mistyped?"
+            );
+        }
+        let wait = RefCell::new((Wait::new(inbox, deadline), None));
+        let cancelled = || {
+            let (wait, event) = &mut *wait.borrow_mut();
+            wait.say(|| format!("a program that reads \"{output}\" and writes \"{input}\""));
+            *event = wait.event();
+            event.is_some() || wait.is_late()
+        };
+        match Channel::open_wire_unless(output, input, &parameters(config), cancelled) {
+            Ok(channel) => Ok(Opened::Open(Self::new(channel, None, !is_loopback, true))),
+            Err(error) => match wait.into_inner().1 {
+                Some(event) => Ok(event),
+                None if error.errno() == Errno::ECANCELED as i32 => {
+                    Err(format!("no program that reads \"{output}\" and writes \"{input}\" has come in the time of the session"))
+                }
+                None => Err(format!("cannot open the regions \"{output}\" and \"{input}\": {error}")),
+            },
+        }
+    }
+
+    fn new(channel: Channel, created: Option<String>, ends_with_peer: bool, is_wire: bool) -> Self {
+        Self { channel: Arc::new(channel), ends_with_peer, is_wire, created }
+    }
+
+    pub(super) fn channel(&self) -> Arc<Channel> {
+        Arc::clone(&self.channel)
+    }
+
+    /// Whether the other end does not come back once it is gone.
+    pub(super) fn ends_with_peer(&self) -> bool {
+        self.ends_with_peer
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        if let Some(name) = &self.created
+            && let Err(error) = Channel::unlink(name)
+        {
+            log!(Warning, "cannot remove the region \"{name}\": {error}");
+        }
+    }
+}
+
+fn parameters(config: &NodeConfig) -> villas_shm::Config {
+    villas_shm::Config {
+        polling: config.polling,
+        queuelen: config.queuelen,
+        samplelen: config.samplelen,
+        ..villas_shm::Config::default()
+    }
+}
+
+/// A wait for the other end, which signals and the clock may end.
+struct Wait<'a> {
+    inbox: &'a Receiver<Event>,
+    deadline: Option<Instant>,
+    started: Instant,
+    silent: bool,
+}
+
+impl<'a> Wait<'a> {
+    fn new(inbox: &'a Receiver<Event>, deadline: Option<Instant>) -> Self {
+        Self { inbox, deadline, started: Instant::now(), silent: true }
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// What has happened meanwhile, if that ends the wait.
+    fn event(&self) -> Option<Opened> {
+        match self.inbox.try_recv() {
+            Ok(Event::ProgramEnded) => Some(Opened::ProgramEnded),
+            Ok(_) => Some(Opened::Signalled),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    /// Says what is waited for, once, after a while.
+    fn say(&mut self, what: impl FnOnce() -> String) {
+        if self.silent && self.started.elapsed() >= SILENCE {
+            log!(Info, "waiting for {}", what());
+            self.silent = false;
+        }
+    }
+}

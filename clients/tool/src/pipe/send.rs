@@ -1,0 +1,246 @@
+//! Standard input to the region.
+
+use std::fs::File;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use villas_shm::Sample;
+
+use super::sample::fill;
+use super::session::{SLICE, Session};
+use crate::config::NodeConfig;
+use crate::human::{Record, parse};
+use crate::lines::{Lines, Next};
+use crate::log::log;
+use crate::signals::Signals;
+
+/// As many samples as are written at once when more is ready, whatever `vectorize` says: that is a
+/// matter of speed only, since the reader decides itself how many it takes.
+pub(super) const BATCH: usize = 64;
+
+/// So many malformed lines are described; more are only counted.
+const DESCRIBED: u64 = 100;
+
+/// The thread that sends.
+pub(super) struct Sender {
+    session: Arc<Session>,
+    wake: PipeReader,
+    signals: Signals,
+    samplelen: usize,
+    batch: usize,
+    limit: u64,
+    /// Blocks that were allocated and not filled yet.
+    free: Vec<Sample>,
+    /// Samples that are filled and not written yet.
+    filled: Vec<Sample>,
+    skipped: u64,
+    /// The queue is so long that the reader is busy while the sender pauses.
+    is_paced: bool,
+    pace: Pace,
+}
+
+impl Sender {
+    pub(super) fn new(session: Arc<Session>, wake: PipeReader, config: &NodeConfig, limit: Option<u64>) -> Self {
+        // The region's own: one that another process has created may have been given others.
+        let villas_shm::Config { queuelen, samplelen, .. } = session.channel.config();
+        let batch = BATCH.max(config.output.vectorize as usize).min(queuelen as usize);
+        Self {
+            session,
+            wake,
+            signals: config.output.signals.clone(),
+            samplelen: samplelen as usize,
+            batch,
+            limit: limit.unwrap_or(u64::MAX),
+            free: Vec::with_capacity(batch),
+            filled: Vec::with_capacity(batch),
+            skipped: 0,
+            is_paced: queuelen >= 2 * BATCH as u32,
+            pace: Pace::default(),
+        }
+    }
+
+    /// Sends until standard input or the session is over; gives how many lines were no samples.
+    pub(super) fn run(mut self) -> Result<u64, String> {
+        if self.send_all()? {
+            self.session.set_sent_all();
+        }
+        Ok(self.skipped)
+    }
+
+    /// Gives whether all that was to be sent has been sent.
+    fn send_all(&mut self) -> Result<bool, String> {
+        let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(stdin_error)?);
+        let wake = self.wake.try_clone().map_err(stdin_error)?;
+        let mut lines = Lines::new(Wakeable { input, wake, session: Arc::clone(&self.session) });
+        let mut record = Record::default();
+        loop {
+            let planned = self.session.sent() + self.filled.len() as u64;
+            if self.filled.len() >= self.batch || planned >= self.limit || !lines.is_ready() {
+                if !self.write()? {
+                    return Ok(false);
+                }
+                if planned >= self.limit {
+                    return Ok(true);
+                }
+            }
+            let problem = match lines.next() {
+                // That is how a wait is ended.
+                Err(_) if self.is_over() => return Ok(false),
+                Err(error) => return Err(stdin_error(error)),
+                Ok(Next::End) => return self.write(),
+                Ok(Next::TooLong) => "this line is too long to be a sample".to_owned(),
+                Ok(Next::Line(line)) => match parse(line, &self.signals, self.samplelen, &mut record) {
+                    Ok(false) => continue,
+                    Ok(true) if self.append(&record, planned)? => continue,
+                    Ok(true) => return Ok(false),
+                    Err(malformed) => malformed.to_string(),
+                },
+            };
+            self.skip(lines.number(), &problem);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.session.is_stopped() || self.session.peer_ended() || self.session.time_over().is_some()
+    }
+
+    fn skip(&mut self, line: u64, problem: &str) {
+        self.skipped += 1;
+        if self.skipped <= DESCRIBED {
+            log!(Error, "standard input, line {line}: {problem}");
+        } else if self.skipped == DESCRIBED + 1 {
+            log!(Error, "standard input, line {line}: malformed, too; further ones are only counted");
+        }
+    }
+
+    /// Copies a record into a block, for which it waits if it must; `false` when the session is over first.
+    fn append(&mut self, record: &Record, sequence: u64) -> Result<bool, String> {
+        while self.free.is_empty() {
+            if self.is_over() {
+                return Ok(false);
+            }
+            self.allocate()?;
+        }
+        if let Some(mut sample) = self.free.pop() {
+            fill(&mut sample, record, sequence).map_err(|error| format!("cannot fill a sample: {error}"))?;
+            self.filled.push(sample);
+        }
+        Ok(true)
+    }
+
+    fn allocate(&mut self) -> Result<(), String> {
+        let wanted = self.batch - self.filled.len();
+        match self.session.channel.alloc_many(&mut self.free, wanted) {
+            Ok(0) => {
+                // All blocks are out: what is filled must go before any can come back.
+                self.write()?;
+                self.pace.wait();
+                Ok(())
+            }
+            Ok(_) => {
+                self.pace.reset();
+                Ok(())
+            }
+            Err(error) => self.wait_after(&error).map_err(|error| format!("cannot allocate a sample: {error}")),
+        }
+    }
+
+    /// Writes all that is filled; waits while the queue is full or, after a death, without a peer.
+    /// `false` when the session is over first.
+    fn write(&mut self) -> Result<bool, String> {
+        while !self.filled.is_empty() {
+            if self.is_over() {
+                return Ok(false);
+            }
+            self.session.start_clock();
+            let result = if self.is_paced {
+                self.session.channel.write(&mut self.filled)
+            } else {
+                self.session.channel.timed_write(&mut self.filled, Some(SLICE))
+            };
+            match result {
+                Ok(count) => {
+                    self.session.count_sent(count as u64);
+                    if count > 0 {
+                        self.pace.reset();
+                    }
+                    if self.is_paced && !self.filled.is_empty() {
+                        self.pace.wait();
+                    }
+                }
+                Err(error) => self.wait_after(&error).map_err(|error| format!("cannot send: {error}"))?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for a successor of a peer that is gone; gives back what no waiting mends. A program of
+    /// ours has no successor, but its end ends the session.
+    fn wait_after<'a>(&self, error: &'a villas_shm::Error) -> Result<(), &'a villas_shm::Error> {
+        if error.errno() == Errno::EPIPE as i32 {
+            let _ = self.session.channel.wait(Some(SLICE));
+        } else if !is_transient(error.errno()) {
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+/// Pauses of a sender that is ahead of its reader.
+///
+/// It sleeps for about as long as the reader takes for a good part of what is queued, instead of
+/// being woken for every single place; longer and longer while nothing moves.
+struct Pace(Duration);
+
+impl Pace {
+    const SHORTEST: Duration = Duration::from_micros(50);
+    const LONGEST: Duration = Duration::from_millis(10);
+
+    fn wait(&mut self) {
+        thread::sleep(self.0);
+        self.0 = (2 * self.0).min(Self::LONGEST);
+    }
+
+    fn reset(&mut self) {
+        self.0 = Self::SHORTEST;
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(Self::SHORTEST)
+    }
+}
+
+/// Whether it may be different the next time.
+pub(super) fn is_transient(errno: i32) -> bool {
+    [Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT].iter().any(|&transient| transient as i32 == errno)
+}
+
+fn stdin_error(error: io::Error) -> String {
+    format!("cannot read standard input: {error}")
+}
+
+/// A stream whose wait ends with an error when the session is over. Once all else has ended, what can
+/// be read without a wait still is: so the end of a short input is seen in any case.
+struct Wakeable<R> {
+    input: R,
+    wake: PipeReader,
+    session: Arc<Session>,
+}
+
+impl<R: Read + AsFd> Read for Wakeable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut fds = [PollFd::new(self.input.as_fd(), PollFlags::POLLIN), PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::NONE)?;
+        if fds[0].any() == Some(false) || self.session.is_stopped() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        self.input.read(buffer)
+    }
+}

@@ -1,0 +1,159 @@
+//! What the threads of a session share.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use villas_shm::Channel;
+
+use super::open::Region;
+
+/// Waits on the channel last no longer than this before the flags are looked at again.
+pub(super) const SLICE: Duration = Duration::from_millis(100);
+
+/// After so long it is said what is waited for.
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
+
+/// State and counters of one session.
+///
+/// All is `Relaxed`: the flags are looked at again and again, and the counters that decide when it
+/// is over are stored before the flag or the `OnceLock` that makes anybody look at them.
+pub(super) struct Session {
+    pub(super) channel: Arc<Channel>,
+    /// The other end does not come back once it is gone.
+    pub(super) ends_with_peer: bool,
+    /// There is no other end: what is written is read here.
+    pub(super) is_loopback: bool,
+    /// Samples come from programs that do not all say which parts of the header are valid.
+    pub(super) is_wire: bool,
+    /// There is a program of ours, which may take a moment before it opens the region.
+    pub(super) has_program: bool,
+    stopped: AtomicBool,
+    time_over: OnceLock<Instant>,
+    peer_ended: AtomicBool,
+    /// Dropped to wake the sender out of its wait for standard input.
+    wake: Mutex<Option<PipeWriter>>,
+    /// Set once nothing more will be sent.
+    sent_all: OnceLock<Instant>,
+    first: OnceLock<Instant>,
+    sent: AtomicU64,
+    received: AtomicU64,
+    redelivered: AtomicU64,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Session {
+    /// A new session, and the end of a pipe that becomes readable when the session is over.
+    pub(super) fn new(region: &Region, has_program: bool) -> io::Result<(Self, PipeReader)> {
+        let (reader, writer) = io::pipe()?;
+        let session = Self {
+            channel: region.channel(),
+            ends_with_peer: region.ends_with_peer(),
+            is_loopback: region.is_wire && !region.ends_with_peer(),
+            is_wire: region.is_wire,
+            has_program,
+            stopped: AtomicBool::new(false),
+            time_over: OnceLock::new(),
+            peer_ended: AtomicBool::new(false),
+            wake: Mutex::new(Some(writer)),
+            sent_all: OnceLock::new(),
+            first: OnceLock::new(),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            redelivered: AtomicU64::new(0),
+            last: Mutex::new(None),
+        };
+        Ok((session, reader))
+    }
+
+    /// Tells both threads to end at once.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+        self.wake_all();
+    }
+
+    /// Tells the sender to end, and the receiver to end when nothing is left to receive: the program
+    /// that was started has ended, or the node has closed.
+    pub(super) fn peer_has_ended(&self) {
+        self.peer_ended.store(true, Relaxed);
+        self.wake_all();
+    }
+
+    /// Tells the sender to end, and the receiver to end when the peer has taken what was sent.
+    pub(super) fn time_is_over(&self) {
+        let _ = self.time_over.set(Instant::now());
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.channel.interrupt();
+    }
+
+    /// Whether both threads were told to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Relaxed)
+    }
+
+    /// Whether the program that was started has ended, or the node has closed.
+    pub(super) fn peer_ended(&self) -> bool {
+        self.peer_ended.load(Relaxed)
+    }
+
+    /// Since when the time of the session is over.
+    pub(super) fn time_over(&self) -> Option<Instant> {
+        self.time_over.get().copied()
+    }
+
+    /// Says that nothing more will be sent, and wakes the receiver, which may have waited for that.
+    pub(super) fn set_sent_all(&self) {
+        let _ = self.sent_all.set(Instant::now());
+        self.channel.interrupt();
+    }
+
+    /// Since when nothing more is sent.
+    pub(super) fn sent_all(&self) -> Option<Instant> {
+        self.sent_all.get().copied()
+    }
+
+    /// Counts samples that the queue took.
+    pub(super) fn count_sent(&self, count: u64) {
+        self.sent.fetch_add(count, Relaxed);
+    }
+
+    /// Notes when the first sample went its way; the rate is counted from there.
+    pub(super) fn start_clock(&self) {
+        self.first.get_or_init(Instant::now);
+    }
+
+    /// How many samples were sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Relaxed)
+    }
+
+    /// Counts samples that arrived at `now`, of which so many may have been seen by a predecessor.
+    pub(super) fn count_received(&self, count: u64, redelivered: u64, now: Instant) {
+        self.start_clock();
+        self.received.fetch_add(count, Relaxed);
+        self.redelivered.fetch_add(redelivered, Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// How many samples were sent that the peer has not taken.
+    pub(super) fn not_taken(&self) -> u64 {
+        self.channel.stats().queued_out
+    }
+
+    /// One line for people.
+    pub(super) fn summary(&self) -> String {
+        let (sent, received) = (self.sent(), self.received.load(Relaxed));
+        let redelivered = self.redelivered.load(Relaxed);
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = last.or(self.sent_all()).unwrap_or_else(Instant::now);
+        let seconds = self.first.get().map_or(0.0, |first| end.saturating_duration_since(*first).as_secs_f64());
+        let count = if received > 0 { received } else { sent };
+        let rate = if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        format!("sent {sent}, received {received}, redelivered {redelivered}, {seconds:.3} s, {rate:.0} samples/s")
+    }
+}

@@ -1,0 +1,357 @@
+//! How `villas-shm pipe` ends: whatever happens, nothing of it stays behind.
+
+mod common;
+
+use common::{Node, PATIENCE, Signal, TOOL, client, is_running, kill, lines, sequence, tool, until, writes_to_stdout};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use villas_shm::Channel;
+
+#[test]
+fn signals_end_it_at_once_and_cleanly() {
+    use nix::sys::signal::{SigHandler, signal};
+    // The tests may have been started by `nohup`, which the tool would inherit.
+    // SAFETY: no handler is installed.
+    unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.unwrap();
+    for mode in ["pthread", "polling"] {
+        for number in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+            let node = Node::with_client(&format!("mode = \"{mode}\""), 64);
+            let mut running = node.start(&[]);
+            running.send(&lines(0, 100));
+            until("they come back", || running.printed() == 100);
+            let program = running.program();
+            let start = Instant::now();
+            running.signal(number);
+            let (status, output, messages) = running.wait();
+            assert!(start.elapsed() < Duration::from_secs(1), "{number}: {:?}", start.elapsed());
+            assert_eq!(status.code(), Some(0), "{messages}");
+            assert!(sequence(&output).into_iter().eq(0..100));
+            assert!(!is_running(program) && !node.region_exists());
+        }
+    }
+}
+
+#[test]
+fn a_hangup_that_nohup_ignores_does_not_end_it() {
+    let node = Node::new("");
+    let script = "trap '' HUP; exec \"$0\" pipe -d off \"$1\" n";
+    let mut child = Command::new("sh").args(["-c", script, TOOL]).arg(&node.config).stdin(Stdio::piped()).spawn().unwrap();
+    until("the region is there", || node.region_exists());
+    kill(child.id(), Signal::SIGHUP);
+    let client = Channel::timed_open(&node.region, Some(PATIENCE)).unwrap();
+    use std::io::Write;
+    child.stdin.as_mut().unwrap().write_all(lines(0, 1).as_bytes()).unwrap();
+    let mut samples = Vec::new();
+    until("a sample comes", || client.read(&mut samples, 1).unwrap() == 1);
+    kill(child.id(), Signal::SIGTERM);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_stream_without_an_end_or_a_sample_can_be_ended() {
+    for (source, message) in [(["yes", "nonsense"], "further ones are only counted"), (["cat", "/dev/zero"], "")] {
+        let mut source = Command::new(source[0]).arg(source[1]).stdout(Stdio::piped()).spawn().unwrap();
+        let node = Node::new("");
+        let running = node.start_from(source.stdout.take().unwrap().into(), &[]);
+        until("the region is there", || node.region_exists());
+        until("it complains", || running.stderr().contains(message));
+        let start = Instant::now();
+        running.signal(Signal::SIGTERM);
+        let (status, _, messages) = running.wait();
+        assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
+        assert_eq!(status.code(), Some(i32::from(!message.is_empty())), "{messages}");
+        source.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_signal_in_the_middle_of_a_stream_ends_it_too() {
+    let node = Node::with_client("", 64);
+    let mut running = node.start(&[]);
+    let mut stdin = running.stdin.take().unwrap();
+    // More than fits into pipes and queues; ends with the reader.
+    let writer = std::thread::spawn(move || {
+        use std::io::Write;
+        (0..u64::MAX).step_by(1000).find(|&first| stdin.write_all(lines(first % 1_000_000, 1000).as_bytes()).is_err())
+    });
+    until("samples come back", || running.printed() > 10_000);
+    let program = running.program();
+    running.signal(Signal::SIGTERM);
+    let (status, output, messages) = running.wait();
+    writer.join().unwrap();
+    assert_eq!(status.code(), Some(0), "samples that are under way at that moment are no error: {messages}");
+    assert!(output.ends_with('\n'), "no half line");
+    assert!(sequence(&output).into_iter().zip(0..).all(|(found, number)| found == number % 1_000_000));
+    assert!(!is_running(program) && !node.region_exists());
+}
+
+#[test]
+fn it_ends_at_once_though_nobody_reads_its_output() {
+    let node = Node::with_client("samplelen = 1000", 64);
+    let mut child = Command::new(TOOL)
+        .arg("pipe")
+        .arg(&node.config)
+        .arg("n")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let line = format!("1.0(1){}\n", "\t0.123456789".repeat(1000));
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        use std::io::Write;
+        while stdin.write_all(line.as_bytes()).is_ok() {}
+    });
+    if writes_to_stdout(child.id()).is_some() {
+        until("standard output is full", || writes_to_stdout(child.id()) == Some(true));
+    }
+    kill(child.id(), Signal::SIGTERM);
+    let start = Instant::now();
+    until("the tool ends", || child.try_wait().unwrap().is_some());
+    assert!(start.elapsed() < Duration::from_secs(4));
+    writer.join().unwrap();
+    assert!(!node.region_exists());
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_an_error() {
+    for (program, message) in [
+        ("no-such-program", "cannot start \"no-such-program\": found neither in PATH nor beside this tool"),
+        ("/no/such/program", "cannot start \"/no/such/program\": No such file"),
+        ("/etc/passwd", "cannot start \"/etc/passwd\": Permission denied"),
+    ] {
+        let node = Node::new(&format!("exec = [ \"{program}\" ]"));
+        let output = node.pipe(&[]).write_stdin(lines(0, 10)).assert().code(1).get_output().clone();
+        let messages = String::from_utf8(output.stderr).unwrap();
+        assert!(messages.contains(message), "{messages}");
+        assert!(!node.region_exists());
+    }
+}
+
+#[test]
+fn a_program_that_ends_early_is_an_error() {
+    for (script, how) in [("exit 3", "exit status: 3"), ("kill -9 $$", "signal: 9"), ("exit 0", "exit status: 0")] {
+        let node = Node::new(&format!("exec = [ \"sh\", \"-c\", \"{script}\" ]"));
+        let mut running = node.start(&[]);
+        running.send(&lines(0, 10));
+        let (status, _, messages) = running.wait();
+        assert_eq!(status.code(), Some(1), "{messages}");
+        assert!(messages.contains("sh ended early") && messages.contains(how), "{messages}");
+    }
+}
+
+#[test]
+fn a_client_that_is_killed_ends_the_session_with_an_error() {
+    let node = Node::with_client("", 5);
+    let mut running = node.start(&[]);
+    running.send(&lines(0, 100));
+    until("they come back", || running.printed() == 100);
+    kill(running.program(), Signal::SIGKILL);
+    let (status, output, messages) = running.wait();
+    assert_eq!(status.code(), Some(1), "{messages}");
+    assert!(messages.contains("ended early (signal: 9 (SIGKILL))"), "{messages}");
+    assert!(sequence(&output).into_iter().eq(0..100));
+}
+
+#[test]
+fn a_program_may_end_when_its_work_is_done() {
+    // It takes nothing, and nothing is sent.
+    let node = Node::new("exec = [ \"sh\", \"-c\", \"cat; echo printed\" ]");
+    let output = node.pipe(&[]).write_stdin("").assert().success().get_output().clone();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(messages.contains("printed\n"), "its output goes to standard error: {messages}");
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("printed"));
+    let node = Node::new("exec = [ \"false\" ]");
+    node.pipe(&[]).write_stdin("").assert().code(1);
+}
+
+#[test]
+fn a_program_reads_nothing_and_prints_to_standard_error() {
+    let node = Node::new("exec = [ \"sh\", \"-c\", \"for fd in 0 1 2; do readlink /proc/$$/fd/$fd; done\" ]");
+    let running = node.start(&[]);
+    until("all three are printed", || running.stderr().lines().count() >= 3);
+    let messages = running.stderr();
+    let lines: Vec<_> = messages.lines().collect();
+    assert_eq!(lines[0], "/dev/null");
+    assert!(lines[1].starts_with("pipe:") && lines[1] == lines[2], "{messages}");
+    running.finish();
+}
+
+#[test]
+fn a_program_that_ignores_sigterm_is_killed() {
+    let node = Node::new("exec = [ \"sh\", \"-c\", \"trap '' TERM; echo ready; while :; do sleep 0.05; done\" ]");
+    let running = node.start(&[]);
+    until("it is deaf", || running.stderr().contains("ready"));
+    let program = running.program();
+    running.signal(Signal::SIGTERM);
+    let start = Instant::now();
+    let (status, _, messages) = running.wait();
+    assert!(status.success(), "{messages}");
+    assert!((2.0..4.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+    assert!(messages.contains("is killed"), "{messages}");
+    assert!(!is_running(program));
+}
+
+#[test]
+fn without_a_client_what_was_sent_is_not_taken() {
+    let node = Node::new("");
+    let start = Instant::now();
+    let output = node.pipe(&["--linger", "0.3"]).write_stdin(lines(0, 10)).assert().code(1).get_output().clone();
+    assert!((0.3..3.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(messages.contains("10 samples were sent but not taken"), "{messages}");
+}
+
+#[test]
+fn a_client_that_only_reads_leaves_nothing_to_complain_about() {
+    let node = Node::new("");
+    let mut running = node.start(&["--linger", "0.3"]);
+    running.send(&lines(0, 100));
+    let client = Channel::timed_open(&node.region, Some(PATIENCE)).unwrap();
+    let mut samples = Vec::new();
+    while samples.len() < 100 {
+        client.read(&mut samples, 100).unwrap();
+    }
+    assert_eq!(samples[99].sequence(), 99);
+    samples.clear();
+    let (status, output, messages) = running.finish();
+    assert!(status.success(), "{messages}");
+    assert_eq!(output.lines().count(), 1, "a header and no sample");
+    assert!(messages.contains("sent 100, received 0"), "{messages}");
+}
+
+#[test]
+fn a_client_that_only_writes_is_heard() {
+    let node = Node::new("");
+    let running = node.start(&["-l", "100"]);
+    let client = Channel::timed_open(&node.region, Some(PATIENCE)).unwrap();
+    for number in 0..200 {
+        let mut sample = loop {
+            if let Ok(sample) = client.alloc() {
+                break sample;
+            }
+        };
+        sample.set_sequence(number);
+        sample.write_values(&[number as f64]).unwrap();
+        let _ = client.timed_write(&mut vec![sample], Some(Duration::from_millis(100)));
+    }
+    let (status, output, messages) = running.finish();
+    assert!(status.success(), "{messages}");
+    assert!(sequence(&output).into_iter().eq(0..100));
+    assert!(output.lines().nth(8).unwrap().ends_with("(7)\t7.0"), "{output}");
+}
+
+#[test]
+fn a_client_that_writes_and_never_reads_does_not_keep_it() {
+    let node = Node::new("");
+    let mut running = node.start(&[]);
+    running.send(&lines(0, 10));
+    drop(running.stdin.take());
+    let client = Channel::timed_open(&node.region, Some(PATIENCE)).unwrap();
+    let mut samples = Vec::new();
+    until("the tool ends", || {
+        if samples.is_empty() {
+            let _ = client.alloc_many(&mut samples, 1);
+        }
+        let _ = client.write(&mut samples);
+        !is_running(running.child.id())
+    });
+    let (status, output, messages) = running.wait();
+    assert_eq!(status.code(), Some(1));
+    assert!(messages.contains("10 samples were sent but not taken") && output.lines().count() > 10, "{messages}");
+}
+
+#[test]
+fn a_region_that_another_tool_holds_is_left_alone() {
+    let node = Node::with_client("", 64);
+    let mut first = node.start(&[]);
+    first.send(&lines(0, 1));
+    until("the first one works", || first.printed() == 1);
+    let output = node.pipe(&[]).write_stdin(lines(0, 1)).assert().code(1).get_output().clone();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(messages.contains(&node.region) && messages.contains(&first.child.id().to_string()), "{messages}");
+    first.send(&lines(1, 1));
+    until("the first one still works", || first.printed() == 2);
+    let (status, _, messages) = first.finish();
+    assert!(status.success(), "{messages}");
+}
+
+#[test]
+fn a_region_that_a_killed_tool_left_is_taken_over() {
+    let node = Node::new("");
+    let mut client = Command::new(client()).args(["-w", "10", &node.region, "5"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut killed = node.start(&[]);
+    killed.send(&lines(0, 10));
+    until("it works", || killed.printed() == 10);
+    killed.signal(Signal::SIGKILL);
+    assert_eq!(killed.wait().0.signal(), Some(9));
+    // The client has seen the death and is gone, or will hear of the successor.
+    let _ = kill_quietly(&mut client);
+    let mut next = Command::new(common::client()).args(["-w", "10", &node.region, "5"]).stderr(Stdio::null()).spawn().unwrap();
+    let output = node.pipe(&[]).write_stdin(lines(10, 10)).assert().success().get_output().clone();
+    assert!(sequence(&String::from_utf8(output.stdout).unwrap()).into_iter().eq(10..20));
+    next.wait().unwrap();
+}
+
+fn kill_quietly(client: &mut std::process::Child) -> std::io::Result<()> {
+    client.kill()?;
+    client.wait().map(drop)
+}
+
+#[test]
+fn a_closed_standard_output_ends_it() {
+    let node = Node::with_client("", 64);
+    let mut running = Command::new(TOOL)
+        .arg("pipe")
+        .arg(&node.config)
+        .arg("n")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(running.stdout.take());
+    use std::io::Write;
+    let mut stdin = running.stdin.take().unwrap();
+    stdin.write_all(lines(0, 10).as_bytes()).unwrap();
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(messages.contains("cannot write standard output: Broken pipe"), "{messages}");
+}
+
+#[test]
+fn a_program_is_found_beside_the_tool() {
+    let node = Node::new("exec = [ \"villas-shmem\", \"-w\", \"10\", \"REGION\" ]");
+    let (tool_copy, client_copy) = (node.path("villas-shm"), node.path("villas-shmem"));
+    fs::copy(TOOL, &tool_copy).unwrap();
+    // A copy could lose the way to its library.
+    std::os::unix::fs::symlink(client(), &client_copy).unwrap();
+    assert_cmd::Command::new(&tool_copy)
+        .arg("pipe")
+        .arg(&node.config)
+        .arg("n")
+        .env("PATH", "/no/such/folder")
+        .timeout(PATIENCE)
+        .write_stdin(lines(0, 10))
+        .assert()
+        .success();
+    // What is in PATH comes first.
+    let folder = node.path("bin");
+    fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink("/bin/echo", folder.join("villas-shmem")).unwrap();
+    let mut command = assert_cmd::Command::new(&tool_copy);
+    command.arg("pipe").arg(&node.config).arg("n").env("PATH", &folder).timeout(PATIENCE);
+    let output = command.write_stdin("").assert().success().get_output().clone();
+    assert!(String::from_utf8(output.stderr).unwrap().contains(&format!("-w 10 {}", node.region)));
+
+    let mut not_beside = tool(&["pipe"]);
+    not_beside.arg(&node.config).arg("n").env("PATH", "/no/such/folder").write_stdin("");
+    // Unless somebody has put one there: the folder is Cargo's.
+    if !std::path::Path::new(TOOL).with_file_name("villas-shmem").exists() {
+        not_beside.assert().code(1);
+    }
+}

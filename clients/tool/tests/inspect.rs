@@ -1,0 +1,279 @@
+//! `villas-shm ls`, `show`, `rm`, `clean`, on regions of this library's, of others, and of the dead.
+
+mod common;
+
+use common::{Node, Signal, TOOL, kill, lines, tool, until};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use villas_shm::{Channel, Config, Policy, Ring, Role};
+
+fn stdout(arguments: &[&str]) -> String {
+    String::from_utf8(tool(arguments).assert().success().get_output().stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], because: &[&str]) {
+    let output = tool(arguments).assert().code(1).get_output().clone();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(because.iter().all(|why| text.contains(why)), "{text}");
+}
+
+/// What `ls --json` says of an object.
+fn listed(name: &str) -> Option<Value> {
+    let all: Value = serde_json::from_str(&stdout(&["ls", "--json"])).unwrap();
+    assert_eq!(all["version"], 1);
+    all["objects"].as_array().unwrap().iter().find(|object| object["name"] == name).cloned()
+}
+
+/// A POSIX object that goes with the test.
+struct Object(PathBuf, String);
+
+impl Object {
+    fn new(what: &str, bytes: &[u8]) -> Object {
+        let name = format!("villas-ls-{what}-{}", std::process::id());
+        let path = Path::new("/dev/shm").join(&name);
+        fs::write(&path, bytes).unwrap();
+        Object(path, name)
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A node that was killed with three samples in its region.
+fn killed() -> Node {
+    let node = Node::new("queuelen = 8; samplelen = 2");
+    let mut running = node.start(&[]);
+    running.send(&lines(7, 3));
+    until("they are written", || listed(&node.region).is_some_and(|object| object["queues"][0]["depth"] == 3));
+    kill(running.child.id(), Signal::SIGKILL);
+    let _ = running.child.wait();
+    node
+}
+
+#[test]
+fn a_region_of_the_dead_is_stale_shown_and_removed() {
+    let node = killed();
+    let name = node.region.as_str();
+    let object = listed(name).unwrap();
+    assert_eq!((&object["kind"], &object["state"], &object["mode"]), (&"channel".into(), &"stale".into(), &"0600".into()));
+    assert_eq!((&object["peers"][0]["role"], &object["peers"][0]["state"]), (&"node".into(), &"dead".into()));
+    assert_eq!((&object["parameters"]["queuelen"], &object["blocks"]["free"]), (&8.into(), &(2 * (8 + 64) - 3).into()));
+    let table = stdout(&["ls"]);
+    let line = table.lines().find(|line| line.contains(name)).unwrap();
+    assert!(line.starts_with("channel ") && line.contains(" stale ") && line.contains(" 3/8 0/8 "), "{line}");
+
+    let before = fs::read(Path::new("/dev/shm").join(name)).unwrap();
+    let shown = stdout(&["show", "-n", "2", name]);
+    assert!(shown.contains("node to program: 3 of 8 wait, 3 written, 0 read\n    1451606400.000000007(7)\t7.5\n"), "{shown}");
+    assert!(shown.contains("(8)\t8.5\n") && !shown.contains("(9)\t9.5"), "{shown}");
+    let json: Value = serde_json::from_str(&stdout(&["show", "--json", name])).unwrap();
+    assert_eq!(json["queues"][0]["waiting"][2]["values"][0], format!("{:016x}", 9.5f64.to_bits()));
+    let hex = stdout(&["show", "--hex", name]);
+    assert!(hex.starts_with("00000000  56 49 4c 4c 41 53 48 4d 01 00 00 00 "), "{hex}");
+    assert!(hex.contains("\n*\n") && hex.ends_with(&format!("{:08x}\n", before.len())), "{hex}");
+    assert!(fs::read(Path::new("/dev/shm").join(name)).unwrap() == before, "it was changed");
+
+    tool(&["rm", name]).assert().success();
+    assert!(!node.region_exists());
+    refused(&["rm", name], &["there is no", name]);
+    refused(&["show", name], &["there is no", name]);
+}
+
+#[test]
+fn what_a_live_process_holds_is_not_removed_unless_forced() {
+    let node = Node::new("");
+    let running = node.start(&[]);
+    until("the region is there", || node.region_exists());
+    let name = node.region.as_str();
+    let pid = running.child.id();
+    refused(&["rm", name], &["is in use", &format!("process {pid} (villas-shm)"), "--force"]);
+    assert_eq!(listed(name).unwrap()["attached"][0]["pid"], pid);
+    assert!(node.region_exists());
+    tool(&["rm", "--force", name]).assert().success();
+    assert!(!node.region_exists());
+    kill(pid, Signal::SIGTERM);
+    running.wait();
+}
+
+#[test]
+fn foreign_and_corrupt_objects_are_shown_as_what_they_are() {
+    let foreign = Object::new("foreign", b"not a region");
+    assert_eq!(listed(&foreign.1).unwrap()["kind"], "posix");
+    assert!(stdout(&["show", &foreign.1]).starts_with(&format!("posix {}\n  size        12 bytes", foreign.1)));
+
+    let name = format!("villas-ls-source-{}", std::process::id());
+    let ring = Ring::<u64>::open(&name, Policy::Mpmc, Role::Producer, 4).unwrap();
+    let mut bytes = fs::read(Path::new("/dev/shm").join(&name)).unwrap();
+    Ring::unlink(&name).unwrap();
+    drop(ring);
+    bytes[0x108] = 0xff;
+    bytes[24] = 99;
+    let corrupt = Object::new("corrupt", &bytes);
+    let object = listed(&corrupt.1).unwrap();
+    assert_eq!((&object["kind"], &object["state"]), (&"ring".into(), &"corrupt".into()));
+    assert!(object["note"].as_str().unwrap().contains("inconsistent"), "{object}");
+    let shown = stdout(&["show", &corrupt.1]);
+    assert!(shown.contains("state       corrupt"), "{shown}");
+
+    // A file that says to be as large as no memory is.
+    let huge = Object::new("huge", b"VILLASHM");
+    fs::File::options().write(true).open(&huge.0).unwrap().set_len(1 << 50).unwrap();
+    assert_eq!(listed(&huge.1).unwrap()["kind"], "channel");
+
+    // A name that would clear the terminal.
+    let evil = Object::new("\u{1b}[2J", b"");
+    assert!(!stdout(&["ls"]).contains('\u{1b}') && !stdout(&["show", &evil.1]).contains('\u{1b}'));
+}
+
+#[test]
+fn a_program_under_full_traffic_is_not_disturbed_by_ls() {
+    let node = Node::with_client("queuelen = 64; samplelen = 4", 4);
+    let mut running = node.start(&[]);
+    let input = lines(0, 100_000);
+    let mut stdin = running.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, input.as_bytes()).unwrap());
+    let mut looks = 0;
+    while !writer.is_finished() || looks < 3 {
+        if let Some(object) = listed(&node.region) {
+            assert_ne!(object["state"], "corrupt", "{object}");
+            looks += 1;
+        }
+    }
+    writer.join().unwrap();
+    let (status, output, messages) = running.wait();
+    assert!(status.success(), "{messages}");
+    assert_eq!(common::sequence(&output), (0..100_000).collect::<Vec<_>>());
+    assert!(messages.contains("sent 100000, received 100000, redelivered 0"), "{messages}");
+}
+
+#[test]
+fn system_v_segments_are_shown_and_removed_by_key_and_number() {
+    let made = Command::new("ipcmk").args(["-M", "5000"]).output();
+    let Ok(made) = made else { return eprintln!("skipped: there is no ipcmk") };
+    let id = String::from_utf8(made.stdout).unwrap().split_whitespace().last().unwrap().to_string();
+    let shown = stdout(&["show", "--id", &id]);
+    assert!(shown.starts_with("sysv key 0x") && shown.contains("5000 bytes") && shown.contains("state       unused"), "{shown}");
+    assert!(stdout(&["ls"]).lines().any(|line| line.starts_with("sysv") && line.contains(&format!("id {id} "))));
+    let key = shown.split_whitespace().nth(2).unwrap();
+    refused(&["show", "--hex", "--id", &id], &["attach"]);
+    tool(&["rm", "--key", key]).assert().success();
+    refused(&["rm", "--id", &id], &["there is no System V segment"]);
+    refused(&["rm", "--key", "0"], &["use --id"]);
+}
+
+/// Another user sees that there is something, and removes nothing.
+#[test]
+fn another_users_objects_are_listed_and_kept() {
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    let node = killed();
+    // Where that user can reach it.
+    let copy = std::env::temp_dir().join(format!("villas-shm-test-{}", std::process::id()));
+    fs::copy(TOOL, &copy).unwrap();
+    let as_nobody = |arguments: &[&str]| {
+        let output = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&copy)
+            .args(arguments)
+            .output();
+        let output = output.expect("setpriv, of util-linux");
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap(), output.status.code())
+    };
+    let (table, messages, status) = as_nobody(&["ls"]);
+    let line = table.lines().find(|line| line.contains(&node.region)).unwrap_or_else(|| panic!("{table}{messages}"));
+    assert!(status == Some(0) && line.starts_with("?") && line.contains("Permission denied"), "{line}");
+    let (_, messages, status) = as_nobody(&["rm", &node.region]);
+    assert!(status == Some(1) && messages.contains("cannot be looked into"), "{messages}");
+    let (_, messages, status) = as_nobody(&["rm", "--force", &node.region]);
+    assert!(status == Some(1) && messages.contains("Operation not permitted"), "{messages}");
+    let (said, _, _) = as_nobody(&["clean", "--dry-run"]);
+    assert!(!said.contains(&node.region), "{said}");
+    fs::remove_file(copy).unwrap();
+    tool(&["rm", &node.region]).assert().success();
+}
+
+/// In a `/dev/shm` of its own, so that nobody else's is touched.
+#[test]
+fn clean_removes_what_is_stale_and_nothing_else() {
+    if std::env::var_os("VILLAS_OWN_SHM").is_none() {
+        let inside = Command::new("unshare")
+            .args(["-m", "sh", "-c", "mount -t tmpfs -o size=64m none /dev/shm && exec \"$@\"", "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "clean_removes_what_is_stale_and_nothing_else", "--nocapture"])
+            .env("VILLAS_OWN_SHM", "1")
+            .stdin(Stdio::null())
+            .output();
+        let is_root = nix::unistd::geteuid().is_root();
+        let Some(output) = inside.ok().filter(|_| is_root) else { return eprintln!("skipped: only root can mount a /dev/shm") };
+        let text = String::from_utf8_lossy(&output.stderr);
+        if text.contains("unshare failed") || text.contains("mount: ") {
+            return eprintln!("skipped: {text}");
+        }
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    assert_eq!(fs::read_dir("/dev/shm").unwrap().count(), 0, "a /dev/shm of its own");
+    assert_eq!(stdout(&["clean"]), "0 objects removed, 0 bytes\n");
+    let live = Channel::create("live", &Config::default()).unwrap();
+    let dead = killed();
+    let wire = Node::new("");
+    fs::write(&wire.config, "nodes = { n = { type = \"shmem\"; in = { name = \"a\" }; out = { name = \"b\" } } }").unwrap();
+    let mut running = wire.start(&[]);
+    until("it waits", || Path::new("/dev/shm/sem.b").exists() && Path::new("/dev/shm/b").exists());
+    let wire_pid = running.child.id();
+    let idle = Ring::<u64>::open("idle", Policy::Spsc, Role::Producer, 4).unwrap();
+    idle.push(&1).unwrap();
+    drop(idle);
+    fs::write("/dev/shm/foreign", [7; 4096]).unwrap();
+    fs::write("/dev/shm/sem.foreign", [0; 32]).unwrap();
+    let mut corrupt = fs::read("/dev/shm/live").unwrap();
+    corrupt[16] ^= 1;
+    fs::write("/dev/shm/corrupt", corrupt).unwrap();
+    fs::copy("/dev/shm/idle", "/dev/shm/others").unwrap();
+    std::os::unix::fs::chown("/dev/shm/others", Some(65534), None).unwrap();
+
+    let names = || {
+        let mut names: Vec<String> =
+            fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let region = &dead.region;
+    let said = stdout(&["clean", "--dry-run"]);
+    assert!(said.contains("stale: ring idle, 1 unread in it\n") && said.contains("2 objects would be removed"), "{said}");
+    assert!(
+        said.lines().any(|l| l.starts_with(&format!("stale: channel {region}, node ")) && l.ends_with("dead, 3 unread in it")),
+        "{said}"
+    );
+    assert_eq!(names(), before);
+
+    kill(wire_pid, Signal::SIGKILL);
+    let _ = running.child.wait();
+    let said = stdout(&["clean"]);
+    assert!(said.contains("stale: wire b, writer ") && said.contains("stale: sem sem.b\n"), "{said}");
+    assert!(said.ends_with(" bytes\n") && said.contains("4 objects removed"), "{said}");
+    // Nothing tells that the semaphore of the other name, which has no region, was made by this library.
+    assert_eq!(names(), ["corrupt", "foreign", "live", "others", "sem.a", "sem.foreign"]);
+    assert_eq!(live.stats().written, 0);
+    refused(&["rm", "live"], &["is in use"]);
+    for name in ["corrupt", "foreign", "sem.foreign", "sem.a"] {
+        tool(&["rm", name]).assert().success();
+    }
+}
+
+#[test]
+fn usage_says_what_is_missing() {
+    refused(&["rm"], &["<NAME>"]);
+    refused(&["show", "a/b"], &["a '/'"]);
+    refused(&["show", "--hex", "--json", "x"], &["cannot be used with"]);
+    let help = stdout(&["ls", "--help"]);
+    assert!(help.contains("Columns:") && help.contains("attach_count") && help.contains("Exit status:"), "{help}");
+}

@@ -1,0 +1,65 @@
+/*
+ * villas/shm.hpp: the C++17 face of villas/shmem.h. Link with -lvillas_shm.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * namespace villas::shm has channels, rings and endpoints as classes that clean up after themselves; all is in the header, and calls nothing
+ * but the C functions.
+ *
+ * namespace villas::node has the names that a C++ program for VILLASnode's libvillas uses for shared memory, so that its source
+ * compiles with the include lines changed (docs/migration.md). They are the types and functions of the C header.
+ */
+#ifndef VILLAS_SHM_HPP
+#define VILLAS_SHM_HPP
+
+/* Programs that were written for join use these without including them. */
+#include <cstring>
+#include <iostream>
+
+#include <villas/shm_channel.hpp>
+#include <villas/shm_error.hpp>
+#include <villas/shm_memory.hpp>
+#include <villas/shm_ring.hpp>
+#include <villas/shm_typed.hpp>
+#include <villas/shmem.h>
+
+namespace villas::node {
+
+using Pool = ::pool;
+using Sample = ::sample;
+using ShmemInterface = ::shmem_int;
+using ShmemConfig = ::shmem_conf;
+
+using ::shmem_int_alloc;
+using ::shmem_int_close;
+using ::shmem_int_open;
+using ::shmem_int_read;
+using ::shmem_int_timedopen;
+using ::shmem_int_write;
+using ::shmem_total_size;
+
+using ::sample_alloc;
+using ::sample_alloc_many;
+using ::sample_clone;
+using ::sample_copy;
+using ::sample_decref;
+using ::sample_decref_many;
+using ::sample_incref;
+using ::sample_incref_many;
+
+/* One empty sample of the pool of a channel, `&shm.write.shared->pool`. nullptr: none is free (errno EAGAIN), or EINVAL. */
+inline Sample *sample_alloc(Pool *pool)
+{
+  Sample *smp;
+  return ::sample_alloc(pool, &smp, 1) == 1 ? smp : nullptr;
+}
+
+/* The same as shmem_int_write for arrays of constant samples, which libvillas takes: those that were sent are the reader's. */
+inline int shmem_int_write(ShmemInterface *shm, const Sample *const smps[], unsigned int cnt)
+{
+  return ::shmem_int_write(shm, const_cast<Sample **>(smps), cnt);
+}
+
+} /* namespace villas::node */
+
+#endif

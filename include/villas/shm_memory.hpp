@@ -1,0 +1,149 @@
+/*
+ * villas/shm_memory.hpp: raw shared memory, part of <villas/shm.hpp>.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef VILLAS_SHM_MEMORY_HPP
+#define VILLAS_SHM_MEMORY_HPP
+
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <villas/shm_ring.hpp>
+
+namespace villas::shm {
+
+/*
+ * Shared memory of one size, /dev/shm/NAME, with nothing of this library in it: who uses it agrees on what is where, and when.
+ *
+ * It is zeroed when it is made, and stays until it is unlinked. Mode 0600. One thread opens, closes, moves and destroys an object; the
+ * memory is everybody's.
+ */
+class SharedMemory {
+public:
+  /* Throws std::overflow_error when `size` exceeds the largest off_t less 4096. Other sizes fail in open(). */
+  SharedMemory(std::string name, std::uint64_t size) : name_(std::move(name)), size_(detail::userSize(size, 1)) {}
+
+  SharedMemory(SharedMemory &&other) noexcept
+  : name_(std::move(other.name_)), size_(other.size_), address_(std::exchange(other.address_, nullptr))
+  {
+  }
+  SharedMemory &operator=(SharedMemory &&other) noexcept
+  {
+    if (this != &other) {
+      close();
+      name_ = std::move(other.name_);
+      size_ = other.size_;
+      address_ = std::exchange(other.address_, nullptr);
+    }
+    return *this;
+  }
+  ~SharedMemory() { close(); }
+
+  /*
+   * Maps the memory; makes it if there is none of this name.
+   *
+   * 0. -1: EALREADY this object is open; EPROTO the object has another size; EINVAL an empty or over-long name, or size 0; ENOSPC no memory
+   * in /dev/shm; EACCES, … as the system says.
+   */
+  int open()
+  {
+    if (opened())
+      return detail::fail(EALREADY);
+    const std::string bare = name_.substr(name_.compare(0, 1, "/") == 0 ? 1 : 0);
+    if (size_ == 0 || bare.empty() || bare == "." || bare == ".." || bare.size() > NAME_MAX || bare.find('/') != std::string::npos)
+      return detail::fail(EINVAL);
+    const int descriptor = find("/dev/shm/" + bare);
+    if (descriptor < 0)
+      return detail::fail(errno);
+    const int error = map(descriptor);
+    ::close(descriptor);
+    return error == 0 ? 0 : detail::fail(error);
+  }
+
+  bool opened() const noexcept { return address_ != nullptr; }
+
+  /* Unmaps the memory. */
+  void close() noexcept
+  {
+    if (void *address = std::exchange(address_, nullptr))
+      ::munmap(address, size_);
+  }
+
+  /* As it was given. */
+  const std::string &name() const noexcept { return name_; }
+  std::uint64_t size() const noexcept { return size_; }
+
+  /* Where byte `offset` is; nullptr while closed. Throws std::out_of_range from size() on, also while closed. */
+  void *get(std::uint64_t offset = 0) { return at(offset); }
+  const void *get(std::uint64_t offset = 0) const { return at(offset); }
+
+  /* Removes the name of whatever it leads to, a ring too; who has it open keeps it. 0, also when there is none. -1: EINVAL name; EACCES. */
+  static int unlink(const std::string &name) noexcept { return detail::unlinked(shmem_ring_unlink(name.c_str())); }
+
+private:
+  /* The object's descriptor. A fresh one has its memory and its size before it has its name. */
+  int find(const std::string &path) const
+  {
+    for (;;) {
+      const int there = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+      if (there >= 0 || errno != ENOENT)
+        return there;
+      const int fresh = ::open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+      if (fresh < 0)
+        return fresh;
+      int error;
+      do
+        error = ::posix_fallocate(fresh, 0, static_cast<off_t>(size_));
+      while (error == EINTR);
+      const std::string self = "/proc/self/fd/" + std::to_string(fresh);
+      if (error == 0 && ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0)
+        error = errno;
+      if (error == 0)
+        return fresh;
+      ::close(fresh);
+      errno = error;
+      if (error != EEXIST)
+        return -1;
+    }
+  }
+
+  /* 0, or an errno. */
+  int map(int descriptor)
+  {
+    struct stat status;
+    if (::fstat(descriptor, &status) != 0)
+      return errno;
+    if (!S_ISREG(status.st_mode) || static_cast<std::uint64_t>(status.st_size) != size_)
+      return EPROTO;
+    void *address = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    if (address == MAP_FAILED)
+      return errno;
+    address_ = address;
+    return 0;
+  }
+
+  void *at(std::uint64_t offset) const
+  {
+    if (offset >= size_)
+      throw std::out_of_range("villas::shm: the offset is beyond the shared memory");
+    return address_ ? static_cast<std::byte *>(address_) + offset : nullptr;
+  }
+
+  std::string name_;
+  std::uint64_t size_;
+  void *address_ = nullptr;
+};
+
+} /* namespace villas::shm */
+
+#endif

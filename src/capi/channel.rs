@@ -1,0 +1,484 @@
+//! Group "channel, one region".
+
+use super::sample::{pool, sample};
+use super::transfer::{alloc, read, write};
+use super::{guard, guard_signal_safe, known, text, timeout};
+use crate::channel::Config;
+use crate::channel::ends::Ends;
+use crate::channel::handle::Handle;
+use crate::channel::native::{self, Native};
+use crate::error::{Error, Result};
+use crate::patience::Limit;
+use libc::{c_char, c_int, c_uint, c_void, timespec};
+
+/// `flags` of `struct shmem_conf`: accept an object of another user.
+pub const SHMEM_CONF_ANY_OWNER: c_uint = 1;
+
+/// An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub struct shmem_shared {
+    /// For `sample_alloc(&shm->pool, …)`.
+    pub pool: pool,
+    /// 1: the region is in polling mode. For reading only.
+    pub polling: c_int,
+}
+
+/// The parameters of a region. A zeroed field means the default; `SHMEM_CONF_INIT` is an initialiser.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct shmem_conf {
+    /// 0: who waits spins a little, then sleeps (`pthread` mode). 1: who waits spins.
+    pub polling: c_int,
+    /// Samples that can be queued in each direction: 1 to 2^20; 0: 512.
+    pub queuelen: c_int,
+    /// Values that a sample can have: 1 to 65536; 0: 64.
+    pub samplelen: c_int,
+    /// `sizeof(struct shmem_conf)`; 0: the fields of version 0.1.
+    pub size: usize,
+    /// Samples that each side can have in hand besides those queued: 1 to 2^20; 0: 64.
+    pub spare: c_int,
+    /// Permission bits of the shared memory object, less the umask; 0: 0600.
+    pub mode: c_uint,
+    /// `SHMEM_CONF_*`, or'ed.
+    pub flags: c_uint,
+    /// Must be 0.
+    pub reserved: c_uint,
+}
+
+/// Counters and fill levels. Samples and sleeps count since the region was made, whoever held the side.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct shmem_stats {
+    /// To be set before the call: `sizeof(struct shmem_stats)`; 0: the fields of version 0.1.
+    pub size: usize,
+    /// Samples that this side has written.
+    pub written: u64,
+    /// Samples that this side has taken.
+    pub read: u64,
+    /// Samples that wait to be taken by this side.
+    pub queued_in: u64,
+    /// Samples of this side that wait to be taken by the peer.
+    pub queued_out: u64,
+    /// Samples that this process was given a second time, after a predecessor that died.
+    pub redelivered: u64,
+    /// Sleeps of this side.
+    pub waits: u64,
+    /// Wake-ups that this side has sent.
+    pub wakeups: u64,
+    /// Blocks of the pool, of both sides.
+    pub blocks: u64,
+    /// Blocks at home on this side that are free.
+    pub blocks_free: u64,
+    /// Blocks that this process holds references to.
+    pub held: u64,
+    /// Bytes of the region.
+    pub region_size: u64,
+    /// As in `struct shmem_conf`.
+    pub queuelen: c_uint,
+    /// As in `struct shmem_conf`.
+    pub samplelen: c_uint,
+    /// As in `struct shmem_conf`.
+    pub spare: c_uint,
+    /// As in `struct shmem_conf`.
+    pub polling: c_uint,
+}
+
+/// What a C program sees of a handle.
+pub(super) fn face<E: Ends>(handle: &'static Handle<E>) -> *mut shmem_shared {
+    std::ptr::from_ref(handle).cast_mut().cast()
+}
+
+/// The channel behind a pointer.
+///
+/// # Safety
+/// `shm` is null, or leads to readable memory as large as a `struct pool`.
+#[inline(always)]
+unsafe fn handle(shm: *const shmem_shared) -> Result<&'static Handle<Native>> {
+    // SAFETY: as the caller promises.
+    unsafe { known(shm.cast(), Handle::<Native>::at) }
+}
+
+/// # Safety
+/// `conf` is null or leads to a `struct shmem_conf` of the size that it says.
+pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
+    if conf.is_null() {
+        return Ok(Config::default());
+    }
+    // SAFETY: every version of the struct begins with the fields up to `size`.
+    let size = unsafe { (*conf).size };
+    let known = size_of::<shmem_conf>();
+    if size != 0 && size < known {
+        return Err(Error::invalid(format!("conf.size is {size}, but must be sizeof(struct shmem_conf), {known}, or 0")));
+    }
+    if size > 4096 {
+        return Err(Error::invalid(format!("conf.size is {size}: is the struct initialised? (SHMEM_CONF_INIT does it)")));
+    }
+    for at in known..size.max(known) {
+        // SAFETY: the caller's struct has `size` bytes.
+        if unsafe { conf.cast::<u8>().add(at).read() } != 0 {
+            return Err(Error::invalid("conf has fields of a newer version that are not zero: update the library"));
+        }
+    }
+    // SAFETY: the struct has at least the fields of this version.
+    let conf = unsafe { conf.read() };
+    let positive = |what: &str, value: c_int| {
+        u32::try_from(value).map_err(|_| Error::invalid(format!("conf.{what} is {value}, but cannot be negative")))
+    };
+    if !(0..=1).contains(&conf.polling) {
+        return Err(Error::invalid(format!("conf.polling is {}, but must be 0 or 1", conf.polling)));
+    }
+    if conf.flags & !SHMEM_CONF_ANY_OWNER != 0 || conf.reserved != 0 {
+        return Err(Error::invalid(format!(
+            "conf.flags is {:#x} and conf.reserved {}: unknown bits are set",
+            conf.flags, conf.reserved
+        )));
+    }
+    Ok(Config {
+        polling: conf.polling == 1,
+        queuelen: positive("queuelen", conf.queuelen)?,
+        samplelen: positive("samplelen", conf.samplelen)?,
+        spare: positive("spare", conf.spare)?,
+        mode: conf.mode,
+        any_owner: conf.flags & SHMEM_CONF_ANY_OWNER != 0,
+    })
+}
+
+/// # Safety
+/// `stats` is null or leads to a `struct shmem_stats` of the size that it says.
+pub(super) unsafe fn fill_stats<E: Ends>(handle: impl FnOnce() -> Result<&'static Handle<E>>, stats: *mut shmem_stats) -> c_int {
+    guard(-1, || {
+        if stats.is_null() {
+            return Err(Error::invalid("stats is a null pointer"));
+        }
+        // SAFETY: as the caller promises.
+        let (handle, size) = (handle()?, unsafe { (*stats).size });
+        let known = size_of::<shmem_stats>();
+        if size != 0 && size < known {
+            return Err(Error::invalid(format!("stats.size is {size}, but must be sizeof(struct shmem_stats), {known}, or 0")));
+        }
+        let (now, config) = (handle.stats()?, handle.config());
+        // SAFETY: the struct has at least the fields of this version.
+        unsafe {
+            stats.write(shmem_stats {
+                size: known,
+                written: now.written,
+                read: now.read,
+                queued_in: now.queued_in,
+                queued_out: now.queued_out,
+                redelivered: now.redelivered,
+                waits: now.waits,
+                wakeups: now.wakeups,
+                blocks: now.blocks,
+                blocks_free: now.blocks_free,
+                held: now.held,
+                region_size: now.region_size,
+                queuelen: config.queuelen,
+                samplelen: config.samplelen,
+                spare: config.spare,
+                polling: c_uint::from(config.polling),
+            });
+        }
+        Ok(0)
+    })
+}
+
+/// Creates a region and takes its node side.
+///
+/// What a node that is gone has left under the name is repaired and taken over while a program is attached to it, and
+/// replaced otherwise.
+///
+/// @param name of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
+/// @param conf the parameters; `NULL`: all defaults
+/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name or parameters; `EBUSY` the node side is held by a live process;
+///         `EPROTO` a program is attached to the region, and its parameters are others; `EBADMSG` the name leads to
+///         something that is no region;
+///         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`. `shmem_last_error()`
+///         says it in a sentence
+///
+/// Any thread.
+///
+/// # Safety
+/// `name` is a C string, `conf` null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_create(name: *const c_char, conf: *const shmem_conf) -> *mut shmem_shared {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let (name, config) = unsafe { (text(name)?, config(conf)?) };
+        Ok(face(native::create(name, &config)?))
+    })
+}
+
+/// Opens a region that a node has created, and takes its program side.
+///
+/// @param name of the region, as the node has it
+/// @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
+/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read;
+///         `EAGAIN` not ready yet; `EBUSY` the program side is held by a live process; `EPROTO` another layout version;
+///         `EBADMSG` not a region, or corrupt; `EACCES` another user's region (`SHMEM_ANY_OWNER=1` in the environment
+///         allows it), or no permission
+///
+/// Any thread.
+///
+/// # Safety
+/// `name` is a C string, `base` null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_open(name: *const c_char, base: *mut *mut c_void) -> *mut shmem_shared {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let channel = native::open(unsafe { text(name) }?)?;
+        // SAFETY: as the caller promises.
+        Ok(unsafe { opened(channel, base) })
+    })
+}
+
+/// # Safety
+/// `base` is null or valid.
+unsafe fn opened(channel: &'static Handle<Native>, base: *mut *mut c_void) -> *mut shmem_shared {
+    if !base.is_null() {
+        // SAFETY: valid, as the caller promises.
+        unsafe { base.write(channel.spans()[0].0 as *mut c_void) };
+    }
+    face(channel)
+}
+
+/// The same as `shmem_shared_open`; waits for the region to appear.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_shared_open`; also `ETIMEDOUT`, and `EINTR` when a signal handler ran
+///
+/// # Safety
+/// `name` is a C string, `base` and `timeout` null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_timedopen(
+    name: *const c_char,
+    base: *mut *mut c_void,
+    timeout: *const timespec,
+) -> *mut shmem_shared {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let (name, timeout) = unsafe { (text(name)?, self::timeout(timeout)?) };
+        let channel = native::timed_open(name, Limit::timeout(timeout))?;
+        // SAFETY: as the caller promises.
+        Ok(unsafe { opened(channel, base) })
+    })
+}
+
+/// Waits until a live peer is attached.
+///
+/// @param shm     an open channel
+/// @param timeout relative; `NULL`: without limit
+/// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE` the channel was closed; `ESTALE`; `EINVAL`
+///
+/// # Safety
+/// `shm` leads to a channel, `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_wait(shm: *mut shmem_shared, timeout: *const timespec) -> c_int {
+    guard(-1, || {
+        // SAFETY: as the caller promises.
+        let (handle, timeout) = unsafe { (handle(shm)?, self::timeout(timeout)?) };
+        handle.wait(&Limit::timeout(timeout))?;
+        Ok(0)
+    })
+}
+
+/// Receives samples, as soon as there is one. Spins in polling mode, else spins a little and then sleeps.
+///
+/// @param shm  an open channel
+/// @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` or by writing the sample
+/// @param cnt  at most so many
+/// @return 1 to `cnt`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_shared_interrupt`.
+///         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
+///         attaches), or the channel is closed;
+///         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
+///         open again; `EINVAL`
+///
+/// Any thread; several may read at once.
+///
+/// # Safety
+/// `shm` leads to a channel, `smps` has room for `cnt` pointers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { read::<0, Native>(|| handle(shm), smps, cnt, None) }
+}
+
+/// The same as `shmem_shared_read`; does not wait.
+///
+/// @return as `shmem_shared_read`; 0 with `EAGAIN`
+///
+/// # Safety
+/// As for `shmem_shared_read`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_tryread(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { read::<1, Native>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
+}
+
+/// The same as `shmem_shared_read`; waits for so long.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_shared_read`; 0 with `ETIMEDOUT` when the time is over
+///
+/// # Safety
+/// As for `shmem_shared_read`; `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_timedread(
+    shm: *mut shmem_shared,
+    smps: *mut *mut sample,
+    cnt: c_uint,
+    timeout: *const timespec,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
+        // SAFETY: the caller's promise is passed on.
+        Some(timeout) => unsafe { read::<2, Native>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
+        None => -1,
+    }
+}
+
+/// Sends samples. Never waits.
+///
+/// @param shm  an open channel
+/// @param smps samples that this process holds, of this channel: allocated, or received
+/// @param cnt  how many
+/// @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
+///         `EINVAL` the next one cannot be sent. -1: `EINVAL` already the first cannot be sent (not live, of another
+///         channel, longer than its capacity, or still out: the peer has not put it since it was written last); `EPIPE`
+///         the peer is known to have closed or died, or the channel is closed; `ESTALE`
+///
+/// Any thread; what one thread writes arrives in its order. No system call unless the peer sleeps.
+///
+/// # Safety
+/// `shm` leads to a channel, `smps` has `cnt` pointers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { write::<0, Native>(|| handle(shm), smps, cnt, &Limit::Now) }
+}
+
+/// The same as `shmem_shared_write`; waits for room until all are taken.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_shared_write`; fewer than `cnt` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
+///
+/// # Safety
+/// As for `shmem_shared_write`; `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_timedwrite(
+    shm: *mut shmem_shared,
+    smps: *mut *mut sample,
+    cnt: c_uint,
+    timeout: *const timespec,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
+        // SAFETY: the caller's promise is passed on.
+        Some(timeout) => unsafe { write::<1, Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
+        None => -1,
+    }
+}
+
+/// The same as `sample_alloc`; waits until there are `cnt`.
+///
+/// @param shm     an open channel
+/// @param timeout relative; `NULL`: without limit
+/// @return as `sample_alloc`; fewer than `cnt` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
+///
+/// # Safety
+/// `shm` leads to a channel, `smps` has room for `cnt` pointers, `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_timedalloc(
+    shm: *mut shmem_shared,
+    smps: *mut *mut sample,
+    cnt: c_uint,
+    timeout: *const timespec,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
+        // SAFETY: the caller's promise is passed on.
+        Some(timeout) => unsafe { alloc::<1, Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
+        None => -1,
+    }
+}
+
+/// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with `EINTR`.
+///
+/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
+///
+/// Any thread; async-signal-safe.
+///
+/// # Safety
+/// `shm` leads to a channel.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_interrupt(shm: *mut shmem_shared) -> c_int {
+    // SAFETY: as the caller promises.
+    guard_signal_safe(|| unsafe { handle(shm) }?.interrupt())
+}
+
+/// Whether the process at the other end is alive, as far as can be known; what cannot be known counts as alive.
+///
+/// @return 1 alive, 0 none, or it has closed or died. -1: `EINVAL`; `EPIPE` the channel is closed
+///
+/// # Safety
+/// `shm` leads to a channel.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_peer_alive(shm: *mut shmem_shared) -> c_int {
+    // SAFETY: as the caller promises.
+    guard(-1, || Ok(c_int::from(unsafe { handle(shm) }?.is_peer_alive()?)))
+}
+
+/// Counters and fill levels.
+///
+/// @param shm   an open channel
+/// @param stats filled; its `size` must be set
+/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
+///
+/// Looks at every block of this side: not for a hot loop.
+///
+/// # Safety
+/// `shm` leads to a channel, `stats` to a `struct shmem_stats` of the size that it says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_stats(shm: *mut shmem_shared, stats: *mut shmem_stats) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { fill_stats(|| handle(shm), stats) }
+}
+
+/// Closes a channel in this process. What was written and not yet read stays for the peer, which reads it, then gets
+/// `EPIPE`. The name stays.
+///
+/// Marks and wakes, takes no lock: a call that waits in another thread ends with -1 and `EPIPE`. Samples may be put
+/// after it; the region is unmapped with the last of them.
+///
+/// @param shm  the channel; not to be used afterwards
+/// @param base what `shmem_shared_open` gave, or `NULL`; not looked at
+/// @return 0. -1: `EINVAL` not an open channel
+///
+/// Any thread; async-signal-safe.
+///
+/// # Safety
+/// `shm` leads to a channel.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_close(shm: *mut shmem_shared, base: *mut c_void) -> c_int {
+    let _ = base;
+    // SAFETY: as the caller promises.
+    guard_signal_safe(|| unsafe { handle(shm) }?.close())
+}
+
+/// Removes the name of a region. Who has it open keeps it.
+///
+/// @param name of the shared memory object
+/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`
+///
+/// # Safety
+/// `name` is a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_unlink(name: *const c_char) -> c_int {
+    guard(-1, || {
+        // SAFETY: as the caller promises.
+        native::unlink(unsafe { text(name) }?)?;
+        Ok(0)
+    })
+}

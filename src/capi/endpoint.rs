@@ -1,0 +1,330 @@
+//! Group "endpoints".
+
+use super::ring::{limit, none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring};
+use super::{convert, guard, guard_signal_safe, text};
+use crate::error::{Error, Result};
+use crate::patience::Limit;
+use crate::ring::Policy;
+use crate::ring::endpoint::{EndpointSide, Pair, unlink};
+use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
+
+/// A side: sends by `NAME_AB`, receives by `NAME_BA`.
+pub const SHMEM_SIDE_A: c_int = 1;
+/// A side: sends by `NAME_BA`, receives by `NAME_AB`.
+pub const SHMEM_SIDE_B: c_int = 2;
+
+/// One end of a duplex connection: two rings. Made by `shmem_endpoint_open`, valid until `shmem_endpoint_close`.
+#[allow(non_camel_case_types)]
+pub struct shmem_endpoint {
+    _private: (),
+}
+
+/// The pair of rings behind a `struct shmem_endpoint *`.
+///
+/// # Safety
+/// `endpoint` is null, or leads to readable memory as large as a pointer.
+#[inline(always)]
+unsafe fn pair(endpoint: *const shmem_endpoint) -> Result<&'static Pair> {
+    let pair = endpoint.cast::<Pair>();
+    if pair.is_null() {
+        return Err(Error::invalid("the endpoint is a null pointer"));
+    }
+    // SAFETY: checked for alignment first; the first field is a pointer, readable as the caller promises.
+    if !pair.is_aligned() || unsafe { (*pair).own_address() } != pair {
+        return Err(Error::invalid("the pointer does not lead to an endpoint"));
+    }
+    // SAFETY: only pairs hold their own address there, and they live for ever.
+    Ok(unsafe { &*pair })
+}
+
+/// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
+///
+/// @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
+/// @param name         of the endpoint; with or without the leading slash
+/// @param element_size bytes of a message: 1 to 2^20; 0: 1472
+/// @param capacity     messages that each ring holds: 1 to 2^20; 0: 144
+/// @param policy       of both rings
+/// @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as `shmem_ring_open`
+///
+/// Any thread.
+///
+/// # Safety
+/// `name` is a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_open(
+    side: c_int,
+    name: *const c_char,
+    element_size: size_t,
+    capacity: size_t,
+    policy: c_int,
+) -> *mut shmem_endpoint {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let name = unsafe { text(name) }?;
+        let (side, policy) = (EndpointSide::from_number(side.into())?, Policy::from_number(policy.into())?);
+        let (element_size, capacity) = or_default(element_size, capacity);
+        let pair = Pair::open(side, name, policy, element_size, capacity)?;
+        Ok(std::ptr::from_ref(pair).cast_mut().cast())
+    })
+}
+
+/// The ring by which this side sends, for all that can be done with a producer's end; not to be closed by itself.
+///
+/// @return the ring, valid until the endpoint is closed. `NULL`: `EINVAL`, `EPIPE`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_outgoing(endpoint: *mut shmem_endpoint) -> *mut shmem_ring {
+    // SAFETY: as the caller promises.
+    convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { pair(endpoint) }?.outgoing()?).cast_mut().cast()))
+}
+
+/// The ring by which this side receives, for all that can be done with a consumer's end; not to be closed by itself.
+///
+/// @return the ring, valid until the endpoint is closed. `NULL`: `EINVAL`, `EPIPE`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_incoming(endpoint: *mut shmem_endpoint) -> *mut shmem_ring {
+    // SAFETY: as the caller promises.
+    convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { pair(endpoint) }?.incoming()?).cast_mut().cast()))
+}
+
+/// Sends a message; waits for room without limit.
+///
+/// @param element the message, `element_size` bytes, which are copied
+/// @return as `shmem_ring_push`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint, `element` to as many bytes as an element has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_send(endpoint: *mut shmem_endpoint, element: *const c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { push(pair(endpoint)?.outgoing()?, element, &Limit::Forever) })
+}
+
+/// The same as `shmem_endpoint_send`; does not wait.
+///
+/// @return as `shmem_ring_try_push`
+///
+/// # Safety
+/// As for `shmem_endpoint_send`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_try_send(endpoint: *mut shmem_endpoint, element: *const c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { push(pair(endpoint)?.outgoing()?, element, &Limit::Now) })
+}
+
+/// The same as `shmem_endpoint_send`; waits for so long.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_ring_timed_push`
+///
+/// # Safety
+/// As for `shmem_endpoint_send`; `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_timed_send(
+    endpoint: *mut shmem_endpoint,
+    element: *const c_void,
+    timeout: *const timespec,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { push(pair(endpoint)?.outgoing()?, element, &limit(timeout)?) })
+}
+
+/// Sends as many messages as fit; does not wait.
+///
+/// @return as `shmem_ring_push_many`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint, `elements` to `count` elements.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_send_many(
+    endpoint: *mut shmem_endpoint,
+    elements: *const c_void,
+    count: c_uint,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    none_is_zero(outcome(-1, || unsafe { push_many(pair(endpoint)?.outgoing()?, elements, count) }))
+}
+
+/// Receives the oldest message; waits for one without limit.
+///
+/// @param element filled with the message, `element_size` bytes
+/// @return as `shmem_ring_pop`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint, `element` to room for an element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_receive(endpoint: *mut shmem_endpoint, element: *mut c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { pop(pair(endpoint)?.incoming()?, element, &Limit::Forever) })
+}
+
+/// The same as `shmem_endpoint_receive`; does not wait.
+///
+/// @return as `shmem_ring_try_pop`
+///
+/// # Safety
+/// As for `shmem_endpoint_receive`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_try_receive(endpoint: *mut shmem_endpoint, element: *mut c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { pop(pair(endpoint)?.incoming()?, element, &Limit::Now) })
+}
+
+/// The same as `shmem_endpoint_receive`; waits for so long.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_ring_timed_pop`
+///
+/// # Safety
+/// As for `shmem_endpoint_receive`; `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_timed_receive(
+    endpoint: *mut shmem_endpoint,
+    element: *mut c_void,
+    timeout: *const timespec,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { pop(pair(endpoint)?.incoming()?, element, &limit(timeout)?) })
+}
+
+/// Receives as many messages as there are; does not wait.
+///
+/// @return as `shmem_ring_pop_many`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint, `elements` to room for `count` elements.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_receive_many(
+    endpoint: *mut shmem_endpoint,
+    elements: *mut c_void,
+    count: c_uint,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    none_is_zero(outcome(-1, || unsafe { pop_many(pair(endpoint)?.incoming()?, elements, count) }))
+}
+
+/// How many messages can be sent without waiting.
+///
+/// @return as `shmem_ring_available`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_available(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.fill()?.1 as c_int))
+}
+
+/// How many messages can be received without waiting.
+///
+/// @return as `shmem_ring_pending`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_pending(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { pair(endpoint) }?.incoming()?.fill()?.0 as c_int))
+}
+
+/// Whether a message to be sent would have to wait.
+///
+/// @return as `shmem_ring_full`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_full(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(c_int::from(unsafe { pair(endpoint) }?.outgoing()?.fill()?.1 == 0)))
+}
+
+/// Whether there is nothing to receive.
+///
+/// @return as `shmem_ring_empty`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_empty(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(c_int::from(unsafe { pair(endpoint) }?.incoming()?.fill()?.0 == 0)))
+}
+
+/// Bytes of a message.
+///
+/// @return as `shmem_ring_element_size`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_element_size(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.view()?.facts().element_size as c_int))
+}
+
+/// How many messages each ring holds.
+///
+/// @return as `shmem_ring_capacity`
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_capacity(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.view()?.facts().capacity as c_int))
+}
+
+/// Ends the waits of this side that have begun, as `shmem_ring_interrupt`.
+///
+/// @return as `shmem_ring_interrupt`
+///
+/// Any thread; async-signal-safe.
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_interrupt(endpoint: *mut shmem_endpoint) -> c_int {
+    guard_signal_safe(|| {
+        // SAFETY: as the caller promises.
+        let pair = unsafe { pair(endpoint) }?;
+        pair.outgoing()?.interrupt()?;
+        pair.incoming()?.interrupt()
+    })
+}
+
+/// Closes a side in this process, as `shmem_ring_close`. The rings stay until they are unlinked.
+///
+/// @param endpoint the side; not to be used afterwards
+/// @return 0. -1: `EINVAL` not an open endpoint
+///
+/// Any thread; async-signal-safe.
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_close(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    guard_signal_safe(|| unsafe { pair(endpoint) }?.close())
+}
+
+/// Removes the names of both rings. Who has them open keeps them. (`shmem_ring_unlink` of either name removes that one.)
+///
+/// @param name of the endpoint
+/// @return 0, also when only one of them existed. -1: `EINVAL` name; `ENOENT` there is neither; `EACCES`
+///
+/// # Safety
+/// `name` is a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_unlink(name: *const c_char) -> c_int {
+    guard(-1, || {
+        // SAFETY: as the caller promises.
+        unlink(unsafe { text(name) }?)?;
+        Ok(0)
+    })
+}

@@ -1,0 +1,116 @@
+//! The C interface: converts, nothing else.
+//!
+//! An exported function is a plain `extern "C" fn` whose body is a closure that returns a [`Result`], then one
+//! conversion. A panic does not cross the border: it becomes an error, or ends the process (`convert`). The order here
+//! is the order of the header.
+// What is exported to C must be `pub` for cbindgen, though no Rust code can reach or need use it.
+#![allow(unreachable_pub, dead_code)]
+
+mod channel;
+mod endpoint;
+mod error;
+mod event;
+mod ring;
+mod sample;
+mod segment;
+mod transfer;
+mod wire;
+
+use crate::channel::handle::Public;
+use crate::error::{Error, Result};
+use libc::{c_char, c_int, c_void, timespec};
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+const _: () = assert!(size_of::<Public>() == size_of::<channel::shmem_shared>());
+
+/// Runs `body`; on an error sets `errno` and the sentence of `shmem_last_error`, and gives `failure`.
+///
+/// For the functions of the hot path. A panic in one ends the process (an `extern "C"` function cannot unwind): there
+/// are none but in checks of private state that cannot fail, and to go on after one would be worse. `catch_unwind`,
+/// which passes all through memory, costs a stalled load or two here, a tenth of a round trip.
+#[inline(always)]
+fn convert<T>(failure: T, body: impl FnOnce() -> Result<T>) -> T {
+    match body() {
+        Ok(value) => value,
+        Err(e) => {
+            error::remember(&e);
+            failure
+        }
+    }
+}
+
+/// The same; a panic becomes `EIO`.
+fn guard<T>(failure: T, body: impl FnOnce() -> Result<T>) -> T {
+    let caught = catch_unwind(AssertUnwindSafe(body));
+    convert(failure, || caught.unwrap_or_else(|_| Err(Error::new(libc::EIO, "internal error of the library: please report it"))))
+}
+
+/// The same for what a signal handler may call: sets `errno` only.
+fn guard_signal_safe(body: impl FnOnce() -> Result<()>) -> c_int {
+    match body() {
+        Ok(()) => 0,
+        Err(e) => {
+            error::set_errno(e.errno());
+            -1
+        }
+    }
+}
+
+/// Checks that a pointer may lead to a handle.
+///
+/// # Safety
+/// `pointer` is null, or leads to readable memory as large as a `struct pool`.
+#[inline(always)]
+unsafe fn known<H>(pointer: *const c_void, at: unsafe fn(*const c_void) -> Option<H>) -> Result<H> {
+    if pointer.is_null() {
+        return Err(Error::invalid("the channel is a null pointer"));
+    }
+    let found = if pointer.cast::<Public>().is_aligned() {
+        // SAFETY: aligned, and readable as the caller promises.
+        unsafe { at(pointer) }
+    } else {
+        None
+    };
+    found.ok_or_else(|| Error::invalid("the pointer does not lead to a channel of this kind"))
+}
+
+/// Checks an array of `count` pointers.
+fn check_array<T>(array: *const T, count: u32) -> Result<usize> {
+    if count > i32::MAX as u32 {
+        return Err(Error::invalid(format!("the count is {count}: negative, or too large")));
+    }
+    if array.is_null() && count > 0 {
+        return Err(Error::invalid("the array of samples is a null pointer"));
+    }
+    Ok(count as usize)
+}
+
+/// # Safety
+/// `name` is null or a C string.
+unsafe fn text<'n>(name: *const c_char) -> Result<&'n str> {
+    if name.is_null() {
+        return Err(Error::invalid("the name is a null pointer"));
+    }
+    // SAFETY: a C string, as the caller promises.
+    let name = unsafe { CStr::from_ptr(name) };
+    name.to_str().map_err(|_| Error::invalid("the name is not UTF-8 text"))
+}
+
+/// A relative time; null is no limit.
+///
+/// # Safety
+/// `time` is null or leads to a `struct timespec`.
+unsafe fn timeout(time: *const timespec) -> Result<Option<Duration>> {
+    // SAFETY: null or valid, as the caller promises.
+    let Some(time) = (unsafe { time.as_ref() }) else { return Ok(None) };
+    let seconds = u64::try_from(time.tv_sec);
+    match (seconds, u32::try_from(time.tv_nsec)) {
+        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Ok(Some(Duration::new(seconds, nanos))),
+        _ => Err(Error::invalid(format!(
+            "the timeout of {} s and {} ns is not possible: both must be positive, nanoseconds below 10^9",
+            time.tv_sec, time.tv_nsec
+        ))),
+    }
+}

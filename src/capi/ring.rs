@@ -1,0 +1,630 @@
+//! Group "rings".
+
+use super::{convert, error, guard, guard_signal_safe, text, timeout};
+use crate::error::{Error, Result};
+use crate::layout::ring::{MAX_ELEMENT_SIZE, View};
+use crate::patience::Limit;
+use crate::ring::handle::{Handle, Outcome, RingStats};
+use crate::ring::public::{self, DEFAULT_CAPACITY, DEFAULT_ELEMENT_SIZE};
+use crate::ring::{Policy, Role};
+use crate::sync::store_bytes;
+use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
+
+/// A policy: one producer, one consumer. The fastest.
+pub const SHMEM_SPSC: c_int = 1;
+/// A policy: many producers, one consumer.
+pub const SHMEM_MPSC: c_int = 2;
+/// A policy: many producers, many consumers.
+pub const SHMEM_MPMC: c_int = 3;
+
+/// A role: it writes messages.
+pub const SHMEM_PRODUCER: c_int = 1;
+/// A role: it reads messages.
+pub const SHMEM_CONSUMER: c_int = 2;
+
+/// One end of a ring, a producer's or a consumer's. Made by `shmem_ring_open`, valid until `shmem_ring_close`.
+///
+/// A ring is a bounded queue of messages of one size. Its object is `/dev/shm/NAME`; it exists until it is unlinked, with the messages in
+/// it, also while nobody has it open. Threads that share an end take turns; threads that open the ring each for itself work side by side.
+#[allow(non_camel_case_types)]
+pub struct shmem_ring {
+    _private: (),
+}
+
+/// Counters and fill levels of a ring. Events count since the ring was made.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct shmem_ring_counters {
+    /// To be set before the call: `sizeof(struct shmem_ring_counters)`; 0: the fields of version 0.1.
+    pub size: usize,
+    /// Messages that can be taken.
+    pub pending: u64,
+    /// Messages that fit.
+    pub available: u64,
+    /// Places in the ring that producers had claimed when they died (MPSC, MPMC): no message came of them.
+    pub skipped: u64,
+    /// Messages that consumers had claimed when they died (MPSC, MPMC), and that nobody gets any more.
+    pub lost: u64,
+    /// Sleeps.
+    pub waits: u64,
+    /// Wake-ups.
+    pub wakeups: u64,
+    /// Producers that are alive, as far as can be known.
+    pub producers: u64,
+    /// Consumers that are alive.
+    pub consumers: u64,
+    /// Bytes of the shared memory object.
+    pub region_size: u64,
+    /// Bytes of a message.
+    pub element_size: u64,
+    /// Messages that the ring holds.
+    pub capacity: u64,
+    /// `SHMEM_SPSC`, `SHMEM_MPSC` or `SHMEM_MPMC`.
+    pub policy: c_int,
+    /// Of this end: `SHMEM_PRODUCER` or `SHMEM_CONSUMER`.
+    pub role: c_int,
+}
+
+/// The handle behind a `struct shmem_ring *`.
+///
+/// # Safety
+/// `ring` is null, or leads to readable memory as large as a pointer.
+#[inline(always)]
+pub(super) unsafe fn handle(ring: *const shmem_ring) -> Result<&'static Handle> {
+    let handle = ring.cast::<Handle>();
+    if handle.is_null() {
+        return Err(Error::invalid("the ring is a null pointer"));
+    }
+    // SAFETY: checked for alignment first; the first field is a pointer, readable as the caller promises.
+    if !handle.is_aligned() || unsafe { (*handle).own_address() } != handle {
+        return Err(Error::invalid("the pointer does not lead to a ring"));
+    }
+    // SAFETY: only handles hold their own address there, and they live for ever.
+    Ok(unsafe { &*handle })
+}
+
+/// Converts an outcome of the hot path: a wait that was in vain sets `errno` and no sentence.
+#[inline(always)]
+pub(super) fn outcome<T>(failure: T, body: impl FnOnce() -> Result<Outcome<T>>) -> T {
+    match convert(Err(0), body) {
+        Ok(value) => value,
+        Err(0) => failure,
+        Err(errno) => {
+            error::set_errno(errno);
+            failure
+        }
+    }
+}
+
+/// # Safety
+/// `element` has as many bytes as an element of the ring.
+#[inline(always)]
+pub(super) unsafe fn push(handle: &Handle, element: *const c_void, limit: &Limit) -> Result<Outcome<c_int>> {
+    if element.is_null() {
+        return Err(Error::invalid("the element is a null pointer"));
+    }
+    // SAFETY: as the caller promises; the slot is this thread's.
+    let done = handle.push(limit, |to, length| unsafe { store_bytes(element.cast(), to, length) })?;
+    Ok(done.map(|()| 0))
+}
+
+/// # Safety
+/// `element` has room for an element of the ring.
+#[inline(always)]
+pub(super) unsafe fn pop(handle: &Handle, element: *mut c_void, limit: &Limit) -> Result<Outcome<c_int>> {
+    if element.is_null() {
+        return Err(Error::invalid("the element is a null pointer"));
+    }
+    // SAFETY: as the caller promises; the slot is this thread's.
+    let done = handle.pop(limit, |from, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) })?;
+    Ok(done.map(|()| 0))
+}
+
+fn check_many<T>(elements: *const T, count: c_uint) -> Result<usize> {
+    if count > i32::MAX as c_uint {
+        return Err(Error::invalid(format!("the count is {count}: negative, or too large")));
+    }
+    if elements.is_null() && count > 0 {
+        return Err(Error::invalid("the array of elements is a null pointer"));
+    }
+    Ok(count as usize)
+}
+
+/// # Safety
+/// `elements` has `count` elements.
+#[inline(always)]
+pub(super) unsafe fn push_many(handle: &Handle, elements: *const c_void, count: c_uint) -> Result<Outcome<c_int>> {
+    let most = check_many(elements, count)?;
+    let done = handle.push_many(most, |at, to, length| {
+        // SAFETY: as the caller promises; `at` is below the count.
+        unsafe { store_bytes(elements.cast::<u8>().add(at * length), to, length) }
+    })?;
+    Ok(done.map(|count| count as c_int))
+}
+
+/// # Safety
+/// `elements` has room for `count` elements.
+#[inline(always)]
+pub(super) unsafe fn pop_many(handle: &Handle, elements: *mut c_void, count: c_uint) -> Result<Outcome<c_int>> {
+    let most = check_many(elements, count)?;
+    let done = handle.pop_many(most, |at, from, length| {
+        // SAFETY: as the caller promises; `at` is below the count.
+        unsafe { std::ptr::copy_nonoverlapping(from, elements.cast::<u8>().add(at * length), length) }
+    })?;
+    Ok(done.map(|count| count as c_int))
+}
+
+/// A relative time as a limit.
+///
+/// # Safety
+/// `time` is null or leads to a `struct timespec`.
+#[inline(always)]
+pub(super) unsafe fn limit(time: *const timespec) -> Result<Limit> {
+    // SAFETY: as the caller promises.
+    Ok(Limit::timeout(unsafe { timeout(time) }?))
+}
+
+pub(super) fn or_default(element_size: size_t, capacity: size_t) -> (u64, u64) {
+    let or = |value: size_t, default: u64| if value == 0 { default } else { value as u64 };
+    (or(element_size, DEFAULT_ELEMENT_SIZE), or(capacity, DEFAULT_CAPACITY))
+}
+
+/// Opens an end of a ring; creates the ring if there is none of this name. Either role may come first.
+///
+/// @param name         of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
+/// @param policy       `SHMEM_SPSC`, `SHMEM_MPSC` or `SHMEM_MPMC`
+/// @param role         `SHMEM_PRODUCER` or `SHMEM_CONSUMER`
+/// @param element_size bytes of a message: 1 to 2^20; 0: 1472
+/// @param capacity     messages that the ring holds, exactly: 1 to 2^20; 0: 144
+/// @return the end, to be closed by `shmem_ring_close`. `NULL`: `EINVAL` name, policy, role or sizes; `EPROTO` the ring has another policy,
+///         element size or capacity (`shmem_last_error()` has both); `EBUSY` a live process (`shmem_last_error()` names it) has the role of
+///         which there is one, or all 256 places are taken; `EBADMSG` the name leads to something else, or the ring is corrupt; `EAGAIN` not
+///         ready yet; `EACCES` another user's ring (`SHMEM_ANY_OWNER=1` in the environment allows it), or no permission; `ENOSPC` no memory
+///         in `/dev/shm`
+///
+/// A process may open a ring several times. Any thread.
+///
+/// # Safety
+/// `name` is a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_open(
+    name: *const c_char,
+    policy: c_int,
+    role: c_int,
+    element_size: size_t,
+    capacity: size_t,
+) -> *mut shmem_ring {
+    guard(std::ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let name = unsafe { text(name) }?;
+        let (policy, role) = (Policy::from_number(policy.into())?, Role::from_number(role.into())?);
+        let (element_size, capacity) = or_default(element_size, capacity);
+        let handle = public::open(name, policy, role, element_size, capacity)?;
+        Ok(std::ptr::from_ref(handle).cast_mut().cast())
+    })
+}
+
+/// Publishes a message; waits for room without limit. A message is visible only when it is wholly written.
+///
+/// @param ring    a producer's end
+/// @param element the message, `element_size` bytes, which are copied
+/// @return 0. -1: `EINTR` a signal handler ran during the wait, or `shmem_ring_interrupt`; `EINVAL` a null pointer, a consumer's end, or an
+///         SPSC ring one slot of which is reserved; `EPIPE` the end is closed; `EBADMSG` the ring is corrupt; `ESTALE` this process's place
+///         was taken over: open again
+///
+/// Any thread. No system call unless a consumer sleeps or the ring is full.
+///
+/// # Safety
+/// `ring` leads to a ring, `element` to as many bytes as an element has.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_push(ring: *mut shmem_ring, element: *const c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { push(handle(ring)?, element, &Limit::Forever) })
+}
+
+/// The same as `shmem_ring_push`; does not wait.
+///
+/// @return as `shmem_ring_push`; -1 also with `EAGAIN`: full
+///
+/// # Safety
+/// As for `shmem_ring_push`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_try_push(ring: *mut shmem_ring, element: *const c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { push(handle(ring)?, element, &Limit::Now) })
+}
+
+/// The same as `shmem_ring_push`; waits for so long.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_ring_push`; -1 also with `ETIMEDOUT`
+///
+/// # Safety
+/// As for `shmem_ring_push`; `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *const c_void, timeout: *const timespec) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { push(handle(ring)?, element, &limit(timeout)?) })
+}
+
+/// Publishes as many messages as fit; does not wait. Of an SPSC ring all at once; else one by one, and other producers' may come in between.
+///
+/// @param elements the messages, one after the other
+/// @param count    how many
+/// @return how many were published, 1 to `count`; 0 with `EAGAIN`: full. -1 as `shmem_ring_push`
+///
+/// # Safety
+/// `ring` leads to a ring, `elements` to `count` elements.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_push_many(ring: *mut shmem_ring, elements: *const c_void, count: c_uint) -> c_int {
+    // SAFETY: as the caller promises.
+    none_is_zero(outcome(-1, || unsafe { push_many(handle(ring)?, elements, count) }))
+}
+
+/// Nothing moved, for now: 0 with the `errno` that is set.
+#[inline(always)]
+pub(super) fn none_is_zero(count: c_int) -> c_int {
+    if count < 0 && nix::errno::Errno::last() == nix::errno::Errno::EAGAIN { 0 } else { count }
+}
+
+/// Takes the oldest message; waits for one without limit, also when there is no producer.
+///
+/// @param ring    a consumer's end
+/// @param element filled with the message, `element_size` bytes
+/// @return 0. -1: `EINTR` a signal handler ran during the wait, or `shmem_ring_interrupt`; `EINVAL` a null pointer, a producer's end, or an
+///         SPSC ring one message of which is peeked at; `EPIPE` the end is closed; `EBADMSG` the ring is corrupt; `ESTALE` this process's
+///         place was taken over: open again
+///
+/// Any thread. No system call unless a producer sleeps or the ring is empty.
+///
+/// # Safety
+/// `ring` leads to a ring, `element` to room for an element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_pop(ring: *mut shmem_ring, element: *mut c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { pop(handle(ring)?, element, &Limit::Forever) })
+}
+
+/// The same as `shmem_ring_pop`; does not wait.
+///
+/// @return as `shmem_ring_pop`; -1 also with `EAGAIN`: empty, or the oldest message is still being written
+///
+/// # Safety
+/// As for `shmem_ring_pop`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_try_pop(ring: *mut shmem_ring, element: *mut c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { pop(handle(ring)?, element, &Limit::Now) })
+}
+
+/// The same as `shmem_ring_pop`; waits for so long.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_ring_pop`; -1 also with `ETIMEDOUT`
+///
+/// # Safety
+/// As for `shmem_ring_pop`; `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_timed_pop(ring: *mut shmem_ring, element: *mut c_void, timeout: *const timespec) -> c_int {
+    // SAFETY: as the caller promises.
+    outcome(-1, || unsafe { pop(handle(ring)?, element, &limit(timeout)?) })
+}
+
+/// Takes as many messages as there are; does not wait.
+///
+/// @param elements filled with the messages, one after the other
+/// @param count    at most so many
+/// @return how many were taken, 1 to `count`; 0 with `EAGAIN`: empty. -1 as `shmem_ring_pop`
+///
+/// # Safety
+/// `ring` leads to a ring, `elements` to room for `count` elements.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_pop_many(ring: *mut shmem_ring, elements: *mut c_void, count: c_uint) -> c_int {
+    // SAFETY: as the caller promises.
+    none_is_zero(outcome(-1, || unsafe { pop_many(handle(ring)?, elements, count) }))
+}
+
+/// Reserves a slot of the ring for a message that is made in place; does not wait.
+///
+/// @param ring a producer's end
+/// @return where the message goes: `element_size` bytes, aligned to 32 (up to 8 bytes: to 16), until `shmem_ring_commit` or
+///         `shmem_ring_abort`, which any thread may call, also after `shmem_ring_close`. `NULL`: `EAGAIN` full; else as `shmem_ring_push`
+///
+/// Of an SPSC ring one slot at a time, and no push meanwhile. Else several; the messages behind a reserved slot wait for it, as long as
+/// this process lives.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_reserve(ring: *mut shmem_ring) -> *mut c_void {
+    // SAFETY: as the caller promises.
+    outcome(std::ptr::null_mut(), || Ok(unsafe { handle(ring) }?.reserve(&Limit::Now)?.map(<*mut u8>::cast)))
+}
+
+/// The same as `shmem_ring_reserve`; waits for room.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_ring_reserve`; `NULL` also with `ETIMEDOUT`, and `EINTR`
+///
+/// # Safety
+/// `ring` leads to a ring, `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_timed_reserve(ring: *mut shmem_ring, timeout: *const timespec) -> *mut c_void {
+    // SAFETY: as the caller promises.
+    outcome(std::ptr::null_mut(), || unsafe { Ok(handle(ring)?.reserve(&limit(timeout)?)?.map(<*mut u8>::cast)) })
+}
+
+/// Publishes the message in a reserved slot.
+///
+/// @param slot what `shmem_ring_reserve` gave
+/// @return 0. -1: `EINVAL` not a slot that is reserved by this end; `EPIPE` closed, and nothing is reserved; `ESTALE`
+///
+/// Any thread.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_commit(ring: *mut shmem_ring, slot: *mut c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || unsafe { handle(ring) }?.commit(slot as usize).map(|()| 0))
+}
+
+/// Gives up a reserved slot: no message comes of it.
+///
+/// @param slot what `shmem_ring_reserve` gave
+/// @return as `shmem_ring_commit`
+///
+/// Any thread.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_abort(ring: *mut shmem_ring, slot: *mut c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || unsafe { handle(ring) }?.abort(slot as usize).map(|()| 0))
+}
+
+/// Takes the oldest message where it lies; does not wait.
+///
+/// @param ring a consumer's end
+/// @return the message, `element_size` bytes, until `shmem_ring_release`, which any thread may call, also after `shmem_ring_close`. `NULL`:
+///         `EAGAIN` empty; else as `shmem_ring_pop`
+///
+/// Of an SPSC ring one message at a time, and no pop meanwhile; it counts as taken when it is released, so the successor of a consumer that
+/// dies gets it. Else several; each is taken at once, and lost with a consumer that dies.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_peek(ring: *mut shmem_ring) -> *const c_void {
+    // SAFETY: as the caller promises.
+    outcome(std::ptr::null(), || Ok(unsafe { handle(ring) }?.peek(&Limit::Now)?.map(|at| at.cast_const().cast())))
+}
+
+/// The same as `shmem_ring_peek`; waits for a message.
+///
+/// @param timeout relative; `NULL`: without limit
+/// @return as `shmem_ring_peek`; `NULL` also with `ETIMEDOUT`, and `EINTR`
+///
+/// # Safety
+/// `ring` leads to a ring, `timeout` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_timed_peek(ring: *mut shmem_ring, timeout: *const timespec) -> *const c_void {
+    // SAFETY: as the caller promises.
+    outcome(std::ptr::null(), || unsafe { Ok(handle(ring)?.peek(&limit(timeout)?)?.map(|at| at.cast_const().cast())) })
+}
+
+/// Gives back the slot of a message that was peeked at.
+///
+/// @param message what `shmem_ring_peek` gave
+/// @return 0. -1: `EINVAL` not a message that this end peeks at; `EPIPE` closed, and nothing is peeked at; `ESTALE`
+///
+/// Any thread.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_release(ring: *mut shmem_ring, message: *const c_void) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || unsafe { handle(ring) }?.release(message as usize).map(|()| 0))
+}
+
+/// How many messages fit: from the capacity down to 0. Exact while nobody else is at work.
+///
+/// @return so many. -1: `EINVAL`, `EPIPE`, `EBADMSG`
+///
+/// A slot that is reserved or peeked at is no room.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_available(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { handle(ring) }?.fill()?.1 as c_int))
+}
+
+/// How many messages can be taken. Exact while nobody else is at work.
+///
+/// @return so many. -1: `EINVAL`, `EPIPE`, `EBADMSG`
+///
+/// A slot that was given up (`shmem_ring_abort`) behind messages counts until they are taken.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_pending(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { handle(ring) }?.fill()?.0 as c_int))
+}
+
+/// Whether no message fits.
+///
+/// @return 1 full, 0 not. -1: `EINVAL`, `EPIPE`, `EBADMSG`
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_full(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(c_int::from(unsafe { handle(ring) }?.fill()?.1 == 0)))
+}
+
+/// Whether no message can be taken.
+///
+/// @return 1 empty, 0 not. -1: `EINVAL`, `EPIPE`, `EBADMSG`
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_empty(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(c_int::from(unsafe { handle(ring) }?.fill()?.0 == 0)))
+}
+
+/// Bytes of a message.
+///
+/// @return so many. -1: `EINVAL`, `EPIPE`
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_element_size(ring: *mut shmem_ring) -> c_int {
+    const { assert!(MAX_ELEMENT_SIZE < i32::MAX as u64) };
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { handle(ring) }?.view()?.facts().element_size as c_int))
+}
+
+/// How many messages the ring holds.
+///
+/// @return so many. -1: `EINVAL`, `EPIPE`
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_capacity(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    convert(-1, || Ok(unsafe { handle(ring) }?.view()?.facts().capacity as c_int))
+}
+
+/// Where a byte of the messages lies, as if they stood one behind the other from the ring's first slot on: for a look at the memory, with no
+/// regard to what is in it. Bytes of different messages are not contiguous.
+///
+/// @param offset below `element_size` times `capacity`
+/// @return its address, valid until the end is closed. `NULL`: `EINVAL` beyond the end; `EPIPE`
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_at(ring: *mut shmem_ring, offset: size_t) -> *mut c_void {
+    convert(std::ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let view: View = unsafe { handle(ring) }?.view()?;
+        let (index, at) = (offset / view.length(), offset % view.length());
+        if index >= view.facts().capacity as usize {
+            return Err(Error::invalid(format!(
+                "offset {offset} is beyond the {} messages of {} bytes",
+                view.facts().capacity,
+                view.length()
+            )));
+        }
+        Ok(view.message(index as u32).wrapping_add(at).cast())
+    })
+}
+
+/// Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`.
+///
+/// @return 0. -1: `EINVAL`; `EPIPE` the end is closed
+///
+/// Any thread; async-signal-safe.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_interrupt(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    guard_signal_safe(|| unsafe { handle(ring) }?.interrupt())
+}
+
+/// Counters and fill levels.
+///
+/// @param stats filled; its `size` must be set
+/// @return 0. -1: `EINVAL`; `EPIPE` the end is closed; `EBADMSG`
+///
+/// Asks the kernel for each participant: not for a hot loop.
+///
+/// # Safety
+/// `ring` leads to a ring, `stats` to a `struct shmem_ring_counters` of the size that it says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_stats(ring: *mut shmem_ring, stats: *mut shmem_ring_counters) -> c_int {
+    guard(-1, || {
+        // SAFETY: as the caller promises.
+        let handle = unsafe { handle(ring) }?;
+        if stats.is_null() {
+            return Err(Error::invalid("stats is a null pointer"));
+        }
+        // SAFETY: as the caller promises.
+        let size = unsafe { (*stats).size };
+        let known = size_of::<shmem_ring_counters>();
+        if size != 0 && size < known {
+            return Err(Error::invalid(format!(
+                "stats.size is {size}, but must be sizeof(struct shmem_ring_counters), {known}, or 0"
+            )));
+        }
+        let (now, view, role): (RingStats, View, Role) = (handle.stats()?, handle.view()?, handle.role()?);
+        // SAFETY: the struct has at least the fields of this version.
+        unsafe {
+            stats.write(shmem_ring_counters {
+                size: known,
+                pending: now.pending,
+                available: now.available,
+                skipped: now.skipped,
+                lost: now.lost,
+                waits: now.waits,
+                wakeups: now.wakeups,
+                producers: now.producers,
+                consumers: now.consumers,
+                region_size: now.region_size,
+                element_size: view.facts().element_size.into(),
+                capacity: view.facts().capacity.into(),
+                policy: view.facts().policy as c_int,
+                role: role as c_int,
+            });
+        }
+        Ok(0)
+    })
+}
+
+/// Closes an end in this process. The ring stays, with the messages in it, until it is unlinked.
+///
+/// Marks and wakes, takes no lock: a call that waits in another thread ends with -1 and `EPIPE`. What is reserved or peeked at may be given
+/// back after it; the memory is unmapped, and the place free for another, when that is done.
+///
+/// @param ring the end; not to be used afterwards
+/// @return 0. -1: `EINVAL` not an open end, or an endpoint's ring, which is closed with the endpoint
+///
+/// Any thread; async-signal-safe.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_close(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    guard_signal_safe(|| unsafe { handle(ring) }?.close_alone())
+}
+
+/// Removes the name of a ring. Who has it open keeps it.
+///
+/// @param name of the shared memory object
+/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`
+///
+/// # Safety
+/// `name` is a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_unlink(name: *const c_char) -> c_int {
+    guard(-1, || {
+        // SAFETY: as the caller promises.
+        public::Ring::unlink(unsafe { text(name) }?)?;
+        Ok(0)
+    })
+}

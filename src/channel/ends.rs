@@ -1,0 +1,100 @@
+//! What an open channel is made of, whatever its layout: two parts, which a gate holds (`sys::gate`).
+//!
+//! [`Lives`] is what all threads share: the mapped memory, and what is known of the peer. [`Ends`] is what one thread at a
+//! time works on: this process's ends of the two queues, and its references. The handle (`handle`) and the waiting
+//! (`crate::patience`) are written against both. Samples are named by their addresses, as programs know them.
+
+use super::Config;
+use super::handle::{Register, Stats};
+use crate::error::{Error, Result};
+use crate::layout::sample::Raw;
+use crate::patience::{Pace, Watched};
+use crate::sys::gate::{Common, Idle};
+use crate::sys::object::Object;
+
+/// What is known of the peer, without asking the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// There has been none.
+    Never,
+    /// There is this incarnation; it was alive when it was looked at last, or has not been looked at.
+    Present(u64),
+    /// It has closed, or was seen alive and has died.
+    Gone,
+}
+
+/// The common part.
+pub(crate) trait Lives: Common + Watched + Send + Sync {
+    fn pace(&self) -> &Pace;
+    /// What is known of the peer.
+    fn peer(&self) -> Peer;
+    /// Asks the kernel whether the peer is alive.
+    fn probe_peer(&self) -> bool;
+    /// Whether this process still holds its side.
+    fn has_tenure(&self) -> bool;
+    /// `ESTALE` when another process has taken this side over.
+    fn check_tenure(&self) -> Result<()>;
+    /// Why nothing more will come from a peer that is gone.
+    fn end(&self) -> Error;
+    /// Whether nobody comes after a peer that is gone.
+    fn is_final(&self) -> bool;
+    /// `ESTALE` when the name leads to another region by now.
+    fn replaced(&self) -> Option<Error>;
+
+    /// For a wait for a free block.
+    fn block_hint(&self) -> Self::Hint;
+    /// For a wait for another peer than there is now.
+    fn peer_hint(&self) -> Self::Hint;
+    /// Wakes the threads of this side. Async-signal-safe.
+    fn ring_own(&self);
+
+    /// What a close waits for before it begins.
+    fn before_close(&self) {}
+    /// Where the regions lie in this process: address and length; the own one first.
+    fn spans(&self) -> [(usize, usize); 2];
+    /// Gives the objects that this process has open.
+    fn objects(&self, each: impl Fn(&Object));
+    /// The parameters, as they are in the region.
+    fn config(&self) -> Config;
+}
+
+/// The core. `None` and 0 where a reference is asked for: this process holds no sample at the address.
+pub(crate) trait Ends: Idle + Sized + Send + 'static {
+    type Life: Lives;
+    /// Tells the handles of one layout from those of another: below 8.
+    const TAG: usize;
+    /// Whether a side has no more blocks than fit into its queue: a writer then finds no block before it finds no room, so that
+    /// asking for one must tell it that the peer is gone.
+    const IS_POOL_SHORT: bool = false;
+    fn register() -> &'static Register<Self>;
+
+    /// Receives up to `most` samples, each given to `give`. An error only when there was none before it.
+    fn read(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize>;
+    /// The same from a peer that is gone and will finish nothing that it has begun.
+    fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize>;
+    /// Looks for a short while whether a sample comes.
+    fn has_input_soon(&self) -> bool;
+    /// For a wait for the next sample.
+    fn entry_hint(&self) -> <Self::Life as Watched>::Hint;
+    /// Sends a sample, giving up one reference. `false`: no room.
+    fn write(&mut self, address: usize) -> Result<bool>;
+    /// Tells the peer's readers that something was written.
+    fn ring_data(&mut self, life: &Self::Life);
+    /// For a wait for room.
+    fn room_hint(&self) -> <Self::Life as Watched>::Hint;
+    /// Hands out an empty sample.
+    fn alloc(&mut self) -> Option<Raw>;
+    /// One reference less; how many are left.
+    fn put(&mut self, address: usize) -> Option<u32>;
+    /// The same, without waking anybody: [`Ends::ring_room`] must follow.
+    fn put_quietly(&mut self, address: usize) -> Option<u32>;
+    /// The same for a process that no longer holds its side: stores nothing in the region.
+    fn drop_reference(&mut self, address: usize) -> Option<u32>;
+    /// Wakes who waits for a block, on either side.
+    fn ring_room(&self);
+    /// One reference more; how many there are then.
+    fn get(&mut self, address: usize) -> u32;
+    /// The sample, if this process holds it.
+    fn live(&self, address: usize) -> Option<Raw>;
+    fn stats(&self, life: &Self::Life) -> Stats;
+}

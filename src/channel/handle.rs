@@ -1,0 +1,526 @@
+//! A channel that is open in this process, and everything that can be done with it.
+//!
+//! Handles live in memory whose type is stable (`sys::slab`): a closed one is used again by a later open, never freed.
+//! So a call on a handle that another thread or a signal handler has closed finds a closed gate, and a late `put` finds
+//! its pool by address until the last sample is put.
+
+use super::Config;
+use super::ends::{Ends, Lives, Peer};
+use super::native::Native;
+use super::wire::Wire;
+use crate::error::{Error, Result};
+use crate::layout::sample::Raw;
+use crate::patience::{self, Attempt, Limit, Watched};
+use crate::sys::address_map::AddressMap;
+use crate::sys::gate::{Gate, Pass};
+use crate::sys::object::Object;
+use crate::sys::slab::Slab;
+use crate::sys::{barrier, fork};
+use once_cell::sync::OnceCell;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
+use std::time::Duration;
+
+/// What a C program sees of a [`Handle`]: `struct shmem_shared` in atomics, as handles are used again.
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Public {
+    /// The handle's own address plus [`Ends::TAG`]: tells a pointer to a handle from others.
+    channel: AtomicPtr<c_void>,
+    polling: AtomicI32,
+}
+
+impl Public {
+    fn set(&self, channel: *const c_void, polling: bool) {
+        self.polling.store(i32::from(polling), Relaxed);
+        self.channel.store(channel.cast_mut(), Relaxed);
+    }
+
+    #[inline(always)]
+    pub(crate) fn own_address(&self) -> *const c_void {
+        self.channel.load(Relaxed)
+    }
+}
+
+/// An open channel; [`Handle::find`] and the C interface know it by its address.
+#[repr(C)]
+pub(crate) struct Handle<E: Ends> {
+    public: Public,
+    gate: Gate<E::Life, E>,
+}
+
+/// All handles of one layout, and where their samples lie.
+pub(crate) struct Register<E: Ends> {
+    handles: Slab<Handle<E>>,
+    pools: AddressMap<Handle<E>>,
+}
+
+impl<E: Ends> Register<E> {
+    pub(crate) const fn new() -> Register<E> {
+        Register { handles: Slab::new(), pools: AddressMap::new() }
+    }
+
+    /// Takes a region that is about to be unmapped out of the map of addresses.
+    pub(crate) fn forget(&self, base: usize, length: usize) {
+        self.pools.clear(base, length);
+    }
+
+    /// In the child of a fork: the channels are the parent's. Their locks stay with the parent, once the child has let
+    /// go of the descriptors.
+    fn abandon(&self) {
+        for handle in self.handles.iter() {
+            if handle.gate.abandon() {
+                handle.gate.inherited(|life| life.objects(Object::close_inherited));
+            }
+        }
+    }
+}
+
+static FORK_HOOK: OnceCell<()> = OnceCell::new();
+
+extern "C" fn in_child() {
+    Native::register().abandon();
+    Wire::register().abandon();
+}
+
+/// Registers this process for asymmetric fences and forks. Before a region is used.
+pub(crate) fn prepare() {
+    barrier::register();
+    FORK_HOOK.get_or_init(|| {
+        fork::on_child(in_child);
+    });
+}
+
+/// How many samples went through, and why not more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count {
+    pub(crate) count: usize,
+    /// An `errno`; 0 when all that was asked for went through.
+    pub(crate) why: i32,
+}
+
+/// What a wait on these ends looks at.
+type HintOf<E> = <<E as Ends>::Life as Watched>::Hint;
+
+/// How long `read` waits before it gives its caller a chance to look at a flag.
+const READ_LIMIT: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
+
+/// What is known of a channel at one moment. Samples and sleeps count since the region was made, whoever held the side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Samples that this side has written.
+    pub written: u64,
+    /// Samples that this side has taken.
+    pub read: u64,
+    /// Samples that wait to be taken by this side.
+    pub queued_in: u64,
+    /// Samples of this side that wait to be taken by the peer.
+    pub queued_out: u64,
+    /// Samples that this process was given a second time, after a predecessor that died.
+    pub redelivered: u64,
+    /// Sleeps of this side.
+    pub waits: u64,
+    /// Wake-ups that this side has sent.
+    pub wakeups: u64,
+    /// Blocks of the pool, of both sides.
+    pub blocks: u64,
+    /// Blocks at home on this side that are free.
+    pub blocks_free: u64,
+    /// Blocks that this process holds references to.
+    pub held: u64,
+    /// Bytes of the region.
+    pub region_size: u64,
+}
+
+impl<E: Ends> Handle<E> {
+    /// Makes a handle of ends that have been taken over.
+    pub(crate) fn new(life: E::Life, ends: E) -> Result<&'static Handle<E>> {
+        let register = E::register();
+        let make = || Handle { public: Public::default(), gate: Gate::new() };
+        let handle = register.handles.take(|handle| handle.gate.claim(), make);
+        for (base, length) in life.spans() {
+            if !register.pools.set(base, length, handle) {
+                handle.gate.unclaim();
+                return Err(Error::new(libc::ENOMEM, "the region is mapped beyond the addresses that this library serves"));
+            }
+        }
+        let own = std::ptr::from_ref(handle).cast::<u8>().wrapping_add(E::TAG);
+        handle.public.set(own.cast(), life.is_polling());
+        handle.gate.fill(life, ends);
+        Ok(handle)
+    }
+
+    /// The channel in one of whose regions `address` lies.
+    #[inline(always)]
+    pub(crate) fn find(address: usize) -> Option<&'static Handle<E>> {
+        E::register().pools.get(address)
+    }
+
+    /// The handle at `address`, if there is one.
+    ///
+    /// # Safety
+    /// `pointer` leads to readable memory as large as a [`Public`], 8-aligned.
+    #[inline(always)]
+    pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Handle<E>> {
+        // SAFETY: as the caller promises; the first field is a pointer.
+        let own = unsafe { (*pointer.cast::<Public>()).own_address() };
+        // SAFETY: only handles hold their own address there, each layout's with another tag, and they live for ever.
+        (own == pointer.cast::<u8>().wrapping_add(E::TAG).cast()).then(|| unsafe { &*pointer.cast::<Handle<E>>() })
+    }
+
+    fn closed(&self) -> Error {
+        Error::new(libc::EPIPE, "this channel is closed in this process (or belongs to the parent that forked it)")
+    }
+
+    #[inline(always)]
+    fn enter(&self) -> Result<Pass<'_, E::Life, E>> {
+        match self.gate.enter(false) {
+            Some(pass) => Ok(pass),
+            None => Err(self.closed()),
+        }
+    }
+
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&E::Life) -> R) -> Option<R> {
+        Some(self.gate.visit()?.with(look))
+    }
+
+    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side.
+    fn repeat<T>(
+        &self,
+        limit: &Limit,
+        pass: Pass<'_, E::Life, E>,
+        mut attempt: impl FnMut(&E::Life, &mut E) -> Result<Attempt<T, HintOf<E>>>,
+    ) -> Result<std::result::Result<T, i32>> {
+        patience::repeat(
+            limit,
+            pass,
+            || self.closed(),
+            |life, half, _| {
+                life.check_tenure()?;
+                attempt(life, half)
+            },
+        )
+    }
+
+    /// Receives up to `most` samples.
+    #[inline(always)]
+    pub(crate) fn read(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
+        let mut pass = self.enter()?;
+        let (life, half) = pass.parts();
+        life.check_tenure()?;
+        let mut count = half.read(most, &mut give)?;
+        if count == 0 && !matches!(limit, Limit::Now) && half.has_input_soon() {
+            count = half.read(most, &mut give)?;
+        }
+        if count > 0 || most == 0 {
+            pass.finish();
+            return Ok(Count { count, why: 0 });
+        }
+        self.read_patiently(pass, most, limit, give)
+    }
+
+    /// Nothing is there: waits for it, and finds out whether anything can come.
+    #[inline(never)]
+    fn read_patiently(
+        &self,
+        pass: Pass<'_, E::Life, E>,
+        most: usize,
+        limit: &Limit,
+        mut give: impl FnMut(usize, Raw),
+    ) -> Result<Count> {
+        let patient = !matches!(limit, Limit::Now);
+        let done = self.repeat(limit, pass, |life, half| {
+            let count = half.read(most, &mut give)?;
+            if count > 0 {
+                life.pace().set_idle(false);
+                return Ok(Attempt::Done(count));
+            }
+            if !patient {
+                life.pace().probe_now_and_then(life);
+            }
+            if life.peer() == Peer::Gone {
+                // What it wrote before its end may have come after the look above (S2).
+                let count = half.read_last(most, &mut give)?;
+                return if count > 0 { Ok(Attempt::Done(count)) } else { Err(life.end()) };
+            }
+            if life.peer() == Peer::Never
+                && let Some(e) = life.replaced()
+            {
+                return Err(e);
+            }
+            Ok(Attempt::Wait(half.entry_hint()))
+        })?;
+        match done {
+            Ok(count) => Ok(Count { count, why: 0 }),
+            Err(why) => {
+                self.look(|life| life.pace().set_idle(true));
+                Ok(Count { count: 0, why })
+            }
+        }
+    }
+
+    /// The same with the limit of a plain `read`.
+    #[inline(always)]
+    pub(crate) fn plain_read(&self, most: usize, give: impl FnMut(usize, Raw)) -> Result<Count> {
+        self.read(most, &READ_LIMIT, give)
+    }
+
+    /// Sends samples, whose addresses `next` gives by their place, until it gives none or there is no room.
+    #[inline(always)]
+    pub(crate) fn write(&self, limit: &Limit, mut next: impl FnMut(usize) -> Option<usize>) -> Result<Count> {
+        let mut pass = self.enter()?;
+        let (life, half) = pass.parts();
+        life.check_tenure()?;
+        if life.peer() == Peer::Gone {
+            return Err(life.end());
+        }
+        let mut count = 0;
+        let refused = loop {
+            let Some(address) = next(count) else { break None };
+            match half.write(address) {
+                Ok(true) => count += 1,
+                Ok(false) => break Some(None),
+                Err(e) => break Some(Some(e)),
+            }
+        };
+        if count > 0 {
+            half.ring_data(life);
+        }
+        match refused {
+            None => {
+                pass.finish();
+                Ok(Count { count, why: 0 })
+            }
+            Some(None) => self.write_patiently(pass, count, limit, next),
+            Some(Some(e)) if count == 0 => Err(e),
+            Some(Some(e)) => Ok(Count { count, why: e.errno() }),
+        }
+    }
+
+    /// There is no room: waits for it, and finds out whether the peer is still there. `count` have been taken.
+    #[inline(never)]
+    fn write_patiently(
+        &self,
+        pass: Pass<'_, E::Life, E>,
+        mut count: usize,
+        limit: &Limit,
+        mut next: impl FnMut(usize) -> Option<usize>,
+    ) -> Result<Count> {
+        let done = self.repeat(limit, pass, |life, half| {
+            let before = count;
+            let outcome = loop {
+                if life.peer() == Peer::Gone {
+                    break Err(life.end());
+                }
+                let Some(address) = next(count) else { break Ok(Attempt::Done(())) };
+                match half.write(address) {
+                    Ok(true) => count += 1,
+                    Ok(false) => {
+                        life.pace().probe_now_and_then(life);
+                        if life.peer() != Peer::Gone {
+                            break Ok(Attempt::Wait(half.room_hint()));
+                        }
+                    }
+                    Err(e) => break Err(e),
+                }
+            };
+            if count != before {
+                half.ring_data(life);
+            }
+            outcome
+        });
+        counted(count, done)
+    }
+
+    /// Hands out up to `most` empty samples; waits until there are so many.
+    #[inline(always)]
+    pub(crate) fn alloc(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
+        let mut pass = self.enter()?;
+        let (life, half) = pass.parts();
+        life.check_tenure()?;
+        let mut count = 0;
+        while count < most {
+            let Some(sample) = half.alloc() else { return self.alloc_patiently(pass, count, most, limit, give) };
+            give(count, sample);
+            count += 1;
+        }
+        pass.finish();
+        Ok(Count { count, why: 0 })
+    }
+
+    /// No block is free: waits for one. `count` have been handed out.
+    #[inline(never)]
+    fn alloc_patiently(
+        &self,
+        pass: Pass<'_, E::Life, E>,
+        mut count: usize,
+        most: usize,
+        limit: &Limit,
+        mut give: impl FnMut(usize, Raw),
+    ) -> Result<Count> {
+        let patient = !matches!(limit, Limit::Now);
+        let mut take = |half: &mut E| {
+            while count < most
+                && let Some(sample) = half.alloc()
+            {
+                give(count, sample);
+                count += 1;
+            }
+            count == most
+        };
+        // Without patience the attempt that the caller has just made was all, unless the end has come.
+        let done = self.repeat(limit, pass, |life, half| {
+            if !patient && E::IS_POOL_SHORT {
+                life.pace().probe_now_and_then(life);
+            }
+            let is_gone = life.peer() == Peer::Gone && (patient || E::IS_POOL_SHORT);
+            // What the peer gave back before its end can be had: whether it is gone was looked at before this (S2).
+            if (patient || is_gone) && take(half) {
+                return Ok(Attempt::Done(()));
+            }
+            if is_gone { Err(life.end()) } else { Ok(Attempt::Wait(life.block_hint())) }
+        });
+        counted(count, done)
+    }
+
+    /// Waits until there is a live peer.
+    pub(crate) fn wait(&self, limit: &Limit) -> Result<()> {
+        let done = self.repeat(limit, self.enter()?, |life, _| {
+            // Loaded before the look, so that one that comes after it is another.
+            let hint = life.peer_hint();
+            if matches!(life.peer(), Peer::Present(_)) && life.probe_peer() {
+                return Ok(Attempt::Done(()));
+            }
+            if let Some(e) = life.replaced() {
+                return Err(e);
+            }
+            if life.peer() == Peer::Gone && life.is_final() {
+                return Err(life.end());
+            }
+            Ok(Attempt::Wait(hint))
+        })?;
+        match done {
+            Ok(()) => Ok(()),
+            Err(libc::EINTR) => Err(Error::new(libc::EINTR, "a signal handler ran, or the wait was interrupted")),
+            Err(why) => Err(Error::new(why, "no peer has attached within the time")),
+        }
+    }
+
+    #[cold]
+    fn closed_sample(&self) -> Error {
+        Error::invalid("not a live sample: its channel is closed and all its samples are put")
+    }
+
+    /// Takes a turn for work on samples; also after a close, as long as a sample is out.
+    #[inline(always)]
+    fn enter_late(&self) -> Result<Pass<'_, E::Life, E>> {
+        match self.gate.enter(true) {
+            Some(pass) => Ok(pass),
+            None => Err(self.closed_sample()),
+        }
+    }
+
+    /// One reference less to the sample at `address`; how many are left.
+    #[inline(always)]
+    pub(crate) fn put(&self, address: usize) -> Result<u32> {
+        let mut pass = self.enter_late()?;
+        let (life, half) = pass.parts();
+        let left = if life.has_tenure() { half.put(address) } else { half.drop_reference(address) };
+        pass.finish();
+        left.ok_or_else(|| not_live("put"))
+    }
+
+    /// One reference less to each of the samples whose addresses `next` gives by their place, up to the first that is
+    /// not one of this channel; how many.
+    pub(crate) fn put_many(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
+        let Ok(mut pass) = self.enter_late() else { return 0 };
+        let (life, half) = pass.parts();
+        let has_tenure = life.has_tenure();
+        let mut count = 0;
+        while let Some(address) = next(count) {
+            let put = if has_tenure { half.put_quietly(address) } else { half.drop_reference(address) };
+            if put.is_none() {
+                break;
+            }
+            count += 1;
+        }
+        half.ring_room();
+        pass.finish();
+        count
+    }
+
+    /// One reference more to the sample at `address`; how many there are.
+    pub(crate) fn get(&self, address: usize) -> Result<u32> {
+        let mut pass = self.enter_late()?;
+        let references = pass.parts().1.get(address);
+        pass.finish();
+        if references == 0 { Err(not_live("referenced")) } else { Ok(references) }
+    }
+
+    /// Checks that a live sample begins at `address`.
+    pub(crate) fn live(&self, address: usize) -> Result<Raw> {
+        let mut pass = self.enter_late()?;
+        let sample = pass.parts().1.live(address);
+        pass.finish();
+        sample.ok_or_else(|| not_live("used"))
+    }
+
+    /// The parameters of the region; the defaults when the channel is closed.
+    pub(crate) fn config(&self) -> Config {
+        self.gate.enter(true).map_or_else(Config::default, |mut pass| pass.parts().0.config())
+    }
+
+    /// Where the regions lie in this process, the own one first; zeros when the channel is closed.
+    pub(crate) fn spans(&self) -> [(usize, usize); 2] {
+        self.look(E::Life::spans).unwrap_or_default()
+    }
+
+    pub(crate) fn is_peer_alive(&self) -> Result<bool> {
+        self.look(E::Life::probe_peer).ok_or_else(|| self.closed())
+    }
+
+    pub(crate) fn stats(&self) -> Result<Stats> {
+        let mut pass = self.enter()?;
+        let (life, half) = pass.parts();
+        Ok(half.stats(life))
+    }
+
+    /// Ends the waits that have begun. Async-signal-safe.
+    pub(crate) fn interrupt(&self) -> Result<()> {
+        let interrupt = |life: &E::Life| {
+            life.pace().interrupt();
+            life.ring_own();
+        };
+        self.look(interrupt).ok_or_else(|| self.closed())
+    }
+
+    /// Closes the channel in this process: marks, wakes, takes no lock. Async-signal-safe. The region is unmapped when
+    /// the last call has left and the last sample is put.
+    pub(crate) fn close(&self) -> Result<()> {
+        let already = || Error::invalid("this channel is closed already");
+        let visit = self.gate.visit().ok_or_else(already)?;
+        visit.with(E::Life::before_close);
+        if !visit.close() {
+            return Err(already());
+        }
+        // The others leave; the last one says in the region that this side has closed.
+        visit.with(E::Life::ring_own);
+        Ok(())
+    }
+}
+
+/// What was moved counts, whatever came after it.
+fn counted(count: usize, done: Result<std::result::Result<(), i32>>) -> Result<Count> {
+    match done {
+        Ok(Ok(())) => Ok(Count { count, why: 0 }),
+        Ok(Err(why)) => Ok(Count { count, why }),
+        Err(e) if count > 0 => Ok(Count { count, why: e.errno() }),
+        Err(e) => Err(e),
+    }
+}
+
+#[cold]
+fn not_live(what: &str) -> Error {
+    Error::invalid(format!("not a live sample of this process: it cannot be {what}, it was written or put already"))
+}

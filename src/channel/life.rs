@@ -1,0 +1,316 @@
+//! What all threads of a side share while a channel is open: the region, this side's place in it, and what is known of the peer.
+//!
+//! Who is alive is told by `region`, with its edge S1.
+//!
+//! | edge | stores | loads | what it carries |
+//! |---|---|---|---|
+//! | S2 | closer: all it ever wrote, then `closed`, release | peer: `closed`, acquire, then one more look at the queue | closing loses nothing |
+//!
+//! A death needs no edge of ours: the kernel's unlocking comes after all stores of the dead.
+
+use super::Config;
+use super::ends::{Ends, Lives, Peer};
+use super::native::Native;
+use crate::error::{Error, Result};
+use crate::layout::channel::{Facts, RawFacts, View};
+use crate::layout::slot::Slot;
+use crate::layout::{Bell, Side, SideBell, Slept, Words};
+use crate::patience::{Pace, Watched};
+use crate::queue::{Lookout, RoomLookout};
+use crate::region::Layout;
+use crate::sys::gate::Common;
+use crate::sys::object::Object;
+use crate::wait;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Between two thorough probes.
+pub(super) const THOROUGH_MICROS: u64 = 1_000_000;
+
+/// A mapped region of a channel, before a side of it is held.
+pub(crate) type Region = crate::region::Region<View>;
+
+impl Layout for View {
+    type Facts = Facts;
+    type Place = Side;
+    const LEAST: usize = size_of::<RawFacts>();
+    const CLOSED_IS_FREE: bool = false;
+    const INCARNATION_BITS: u32 = 60;
+
+    unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
+        // SAFETY: at least as long as the facts, as the caller promises.
+        Facts::read(unsafe { &*base.cast::<RawFacts>() }, size)
+    }
+    unsafe fn view(base: *const u8, facts: Facts) -> View {
+        // SAFETY: as the caller promises.
+        unsafe { View::new(base, facts) }
+    }
+    fn write(&self, created: u64) {
+        self.facts().write(self.raw_facts(), created);
+    }
+    fn size(facts: &Facts) -> u64 {
+        facts.total_size
+    }
+    fn slot(&self, side: Side) -> &Slot {
+        View::slot(self, side)
+    }
+    fn first_byte(side: Side) -> u64 {
+        (side as u64 + 1) << Self::INCARNATION_BITS
+    }
+    fn describe(side: Side) -> &'static str {
+        match side {
+            Side::A => "node side",
+            Side::B => "program side",
+        }
+    }
+    fn forget(base: usize, length: usize) {
+        Native::register().forget(base, length);
+    }
+}
+
+impl Region {
+    /// Whether a node holds its side, is alive, and has not closed.
+    pub(crate) fn is_node_there(&self) -> bool {
+        let slot = self.view.slot(Side::A);
+        let incarnation = slot.incarnation.observe(); // S1
+        incarnation != 0 && slot.closed.observe() != incarnation && self.is_incarnation_alive(Side::A, incarnation, true)
+    }
+
+    /// Becomes the claimed incarnation.
+    pub(crate) fn occupy(self, side: Side, incarnation: u64) -> Life {
+        self.announce(side, incarnation);
+        Life {
+            region: self,
+            side,
+            incarnation,
+            seen: AtomicU64::new(0),
+            gone: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
+            examined: AtomicU64::new(0),
+            pace: Pace::new(),
+        }
+    }
+}
+
+/// See the module's description. The mapping goes before the object, and with that the locks.
+pub(crate) struct Life {
+    pub(crate) region: Region,
+    pub(crate) side: Side,
+    incarnation: u64,
+    /// The last incarnation of the peer that was seen alive.
+    seen: AtomicU64,
+    /// The last incarnation of the peer that is known to be dead.
+    gone: AtomicU64,
+    /// The last incarnation of the peer that was looked at.
+    looked: AtomicU64,
+    /// When the peer was probed thoroughly.
+    examined: AtomicU64,
+    pace: Pace,
+}
+
+impl Life {
+    pub(crate) fn view(&self) -> &View {
+        &self.region.view
+    }
+
+    /// Counts a peer that is dead already as one that was seen: what it left is read, then its end is told.
+    pub(crate) fn note_dead_peer(&self) {
+        let incarnation = self.peer_incarnation();
+        self.seen.store(incarnation, Relaxed);
+        self.gone.store(incarnation, Relaxed);
+    }
+
+    /// Tells the peer that this side has come or gone.
+    pub(crate) fn ring_peer(&self) {
+        for bell in [Bell::Data, Bell::Room] {
+            wait::ring(&self.view().chime(self.side, self.side.other(), bell));
+        }
+    }
+
+    /// The number of the last peer.
+    pub(crate) fn peer_incarnation(&self) -> u64 {
+        self.view().slot(self.side.other()).incarnation.observe()
+    }
+
+    fn bell(&self, hint: &Hint) -> SideBell<'_, View> {
+        let bell = match hint {
+            Hint::Entry(_) | Hint::Peer(_) => Bell::Data,
+            Hint::Room(_) | Hint::Block => Bell::Room,
+        };
+        self.view().chime(self.side, self.side, bell)
+    }
+}
+
+impl Lives for Life {
+    #[inline(always)]
+    fn peer(&self) -> Peer {
+        let slot = self.view().slot(self.side.other());
+        let incarnation = slot.incarnation.observe(); // S1
+        if incarnation == 0 {
+            Peer::Never
+        } else if slot.closed.observe() == incarnation || self.gone.load(Relaxed) == incarnation {
+            Peer::Gone // S2
+        } else {
+            Peer::Present(incarnation)
+        }
+    }
+
+    fn probe_peer(&self) -> bool {
+        let now = self.pace.note_probe();
+        let Peer::Present(incarnation) = self.peer() else { return false };
+        // A pid that is used again is looked for once a second: that is the dear part, and pids are not used again so soon.
+        let is_new = self.looked.swap(incarnation, Relaxed) != incarnation;
+        let thorough = is_new || now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
+        if thorough {
+            self.examined.store(now, Relaxed);
+        }
+        if self.region.is_incarnation_alive(self.side.other(), incarnation, thorough) {
+            self.seen.store(incarnation, Relaxed);
+            return true;
+        }
+        if self.seen.load(Relaxed) == incarnation {
+            self.gone.store(incarnation, Relaxed);
+        }
+        false
+    }
+
+    #[inline(always)]
+    fn has_tenure(&self) -> bool {
+        self.view().slot(self.side).incarnation.get() == self.incarnation
+    }
+
+    #[inline(always)]
+    fn check_tenure(&self) -> Result<()> {
+        if self.has_tenure() {
+            return Ok(());
+        }
+        Err(Error::new(
+            libc::ESTALE,
+            "this process was taken for dead (its locks were gone) and its side was taken over: open again",
+        ))
+    }
+
+    #[cold]
+    fn end(&self) -> Error {
+        self.replaced().unwrap_or_else(|| Error::new(libc::EPIPE, "the peer has closed or died, and nothing is left to read"))
+    }
+
+    fn is_final(&self) -> bool {
+        false
+    }
+
+    #[cold]
+    fn replaced(&self) -> Option<Error> {
+        self.region
+            .object
+            .is_replaced(&self.region.name)
+            .then(|| Error::new(libc::ESTALE, format!("\"{}\" is another region by now: open again", self.region.name)))
+    }
+
+    fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    fn block_hint(&self) -> Hint {
+        Hint::Block
+    }
+
+    fn peer_hint(&self) -> Hint {
+        Hint::Peer(self.peer_incarnation())
+    }
+
+    fn ring_own(&self) {
+        for bell in [Bell::Data, Bell::Room] {
+            wait::ring(&self.view().chime(self.side, self.side, bell));
+        }
+    }
+
+    fn spans(&self) -> [(usize, usize); 2] {
+        [(self.view().base() as usize, self.view().facts().total_size as usize), (0, 0)]
+    }
+
+    fn objects(&self, each: impl Fn(&Object)) {
+        each(&self.region.object);
+    }
+
+    fn config(&self) -> Config {
+        let facts = self.view().facts();
+        Config {
+            polling: facts.polling,
+            queuelen: facts.queuelen,
+            samplelen: facts.samplelen,
+            spare: facts.spare,
+            ..Config::default()
+        }
+    }
+}
+
+impl Common for Life {
+    /// Says in the region that this side has closed: after the last call, so that all it wrote comes before it.
+    fn on_deserted(&self) {
+        let closed = &self.view().slot(self.side).closed;
+        if self.has_tenure() && closed.get() != self.incarnation {
+            closed.publish(self.incarnation); // S2
+            self.ring_peer();
+        }
+    }
+}
+
+/// What can be looked at without a turn, to see whether an attempt is worth it.
+#[derive(Clone, Copy)]
+pub(crate) enum Hint {
+    /// The next entry of the queue that is read.
+    Entry(Lookout),
+    /// Room in the queue that is written.
+    Room(RoomLookout),
+    /// Nothing: a block can become free in many ways.
+    Block,
+    /// An incarnation of the peer after this one.
+    Peer(u64),
+}
+
+impl Watched for Life {
+    type Hint = Hint;
+    type Armed = wait::Armed;
+
+    #[inline(always)]
+    fn is_worth_a_look(&self, hint: &Hint) -> bool {
+        let view: &View = self.view();
+        match hint {
+            Hint::Entry(lookout) => lookout.is_worth_a_look(view),
+            Hint::Room(lookout) => lookout.is_worth_a_look(view),
+            Hint::Block => false,
+            Hint::Peer(last) => self.peer_incarnation() != *last,
+        }
+    }
+    fn is_blind(&self, hint: &Hint) -> bool {
+        matches!(hint, Hint::Block)
+    }
+    fn is_over(&self, hint: &Hint) -> bool {
+        self.peer() == Peer::Gone && !matches!(hint, Hint::Peer(_))
+    }
+    fn arm(&self, hint: &Hint) -> wait::Armed {
+        wait::arm(&self.bell(hint))
+    }
+    fn sleep(&self, hint: &Hint, armed: wait::Armed, limit: Duration) -> Slept {
+        wait::sleep(&self.bell(hint), armed, limit)
+    }
+    fn interrupts(&self) -> u32 {
+        self.pace.interrupts()
+    }
+    fn is_polling(&self) -> bool {
+        self.view().facts().polling
+    }
+    fn is_idle(&self) -> bool {
+        self.pace.is_idle()
+    }
+    fn probe(&self) {
+        self.probe_peer();
+    }
+    fn wants_probe(&self) -> bool {
+        matches!(self.peer(), Peer::Present(incarnation) if incarnation != self.looked.load(Relaxed))
+    }
+    fn since_probe(&self) -> Duration {
+        self.pace.since_probe()
+    }
+}

@@ -1,0 +1,369 @@
+//! Making and finding a region: who may take which side, and what becomes of what the dead have left.
+//!
+//! `create` on a name that leads to a region:
+//!
+//! | node side | program side | parameters | outcome |
+//! |---|---|---|---|
+//! | alive | any | the same | `EBUSY` |
+//! | alive or dead | alive | others | `EPROTO` |
+//! | dead | alive | the same | the node side is repaired and taken over |
+//! | dead | dead | any | the name is given to a new region |
+//!
+//! To replace a region, `create` first claims *both* sides of it: so no program can attach to it between the look and
+//! the removal of the name. After each claim both `create` and `open` check that the name still leads to the region, and
+//! begin again where it does not.
+
+use super::ends::{Ends, Lives};
+use super::handle::{self, Handle, Register, Stats};
+use super::life::{Hint, Life, Region};
+use super::side::{Half, Sizes};
+use super::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
+use crate::error::{Error, Result};
+use crate::layout::Side;
+use crate::layout::channel::{Facts, MAGIC, View};
+use crate::layout::sample::Raw;
+use crate::patience::Limit;
+use crate::pool::NO_BLOCK;
+use crate::region::RIVAL_PATIENCE;
+use crate::sys::gate::{Common, Idle};
+use crate::sys::object::{Name, Object};
+use crate::sys::watch::Watch;
+use std::time::{Duration, Instant};
+
+/// The ends of a channel in one region.
+pub(crate) struct Native(Half<View>);
+
+static REGISTER: Register<Native> = Register::new();
+
+impl Native {
+    #[inline(always)]
+    fn block(&self, address: usize) -> Option<u32> {
+        self.0.words().block_at(address)
+    }
+}
+
+impl Idle for Native {
+    fn is_idle(&self) -> bool {
+        self.0.is_idle()
+    }
+}
+
+impl Ends for Native {
+    type Life = Life;
+    const TAG: usize = 0;
+
+    #[inline(always)]
+    fn register() -> &'static Register<Native> {
+        &REGISTER
+    }
+    #[inline(always)]
+    fn read(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
+        let view = *self.0.words();
+        self.0.read(most, |at, block| give(at, view.raw(block)))
+    }
+    #[inline(always)]
+    fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
+        self.read(most, give)
+    }
+    #[inline(always)]
+    fn has_input_soon(&self) -> bool {
+        self.0.has_input_soon()
+    }
+    fn entry_hint(&self) -> Hint {
+        Hint::Entry(self.0.lookout())
+    }
+    #[inline(always)]
+    fn write(&mut self, address: usize) -> Result<bool> {
+        self.0.write(self.block(address).unwrap_or(NO_BLOCK))
+    }
+    #[inline(always)]
+    fn ring_data(&mut self, _: &Life) {
+        self.0.ring_data();
+    }
+    fn room_hint(&self) -> Hint {
+        Hint::Room(self.0.room_lookout())
+    }
+    #[inline(always)]
+    fn alloc(&mut self) -> Option<Raw> {
+        let view = *self.0.words();
+        Some(view.raw(self.0.alloc()?))
+    }
+    #[inline(always)]
+    fn put(&mut self, address: usize) -> Option<u32> {
+        self.0.put(self.block(address)?)
+    }
+    #[inline(always)]
+    fn put_quietly(&mut self, address: usize) -> Option<u32> {
+        self.0.put_quietly(self.block(address)?)
+    }
+    #[cold]
+    fn drop_reference(&mut self, address: usize) -> Option<u32> {
+        self.0.drop_reference(self.block(address)?)
+    }
+    fn ring_room(&self) {
+        self.0.ring_room();
+    }
+    fn get(&mut self, address: usize) -> u32 {
+        self.block(address).map_or(0, |block| self.0.get(block))
+    }
+    fn live(&self, address: usize) -> Option<Raw> {
+        let block = self.block(address)?;
+        self.0.pool().is_held(block).then(|| self.0.words().raw(block))
+    }
+    fn stats(&self, life: &Life) -> Stats {
+        let view = life.view();
+        let counters = view.counters(self.0.side());
+        Stats {
+            written: self.0.written(),
+            read: self.0.taken(),
+            queued_in: self.0.queued_in(),
+            queued_out: self.0.queued_out(),
+            redelivered: self.0.redelivered(),
+            waits: counters.waits.get(),
+            wakeups: counters.wakeups.get(),
+            blocks: u64::from(view.facts().blocks()),
+            blocks_free: u64::from(self.0.pool().free(view)),
+            held: u64::from(self.0.pool().held()),
+            region_size: view.facts().total_size,
+        }
+    }
+}
+
+fn sizes(facts: &Facts) -> Sizes {
+    Sizes { queuelen: facts.queuelen, ring_len: facts.ring_len, home_blocks: facts.home_blocks }
+}
+
+/// Creates the region of `name` and takes its node side.
+pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Native>> {
+    let name = Name::new(name)?;
+    let facts = Facts::new(
+        config.polling,
+        or(config.queuelen, DEFAULT_QUEUELEN),
+        or(config.samplelen, DEFAULT_SAMPLELEN),
+        or(config.spare, DEFAULT_SPARE),
+    )?;
+    let mode = config.permissions()?;
+    handle::prepare();
+    let mut fresh = None;
+    let start = Instant::now();
+    loop {
+        match Object::open(&name) {
+            Ok(object) => {
+                if let Some(handle) = take_over(object, name, &facts, config, start)? {
+                    return Ok(handle);
+                }
+            }
+            Err(e) if e.errno() == libc::ENOENT => {
+                let (region, incarnation) = match fresh.take() {
+                    Some(made) => made,
+                    None => {
+                        let region = Region::fresh(facts, name, mode)?;
+                        let incarnation = region.claim(Side::A)?;
+                        (region, incarnation)
+                    }
+                };
+                // The slot is filled before the name exists; from then on a program finds a live node.
+                region.announce(Side::A, incarnation);
+                if region.object.link(&name)? {
+                    return attached(region, Side::A, incarnation, false);
+                }
+                fresh = Some((region, incarnation));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Takes over the node side of a region that exists, or removes it. `None`: begin again.
+fn take_over(
+    object: Object,
+    name: Name,
+    wanted: &Facts,
+    config: &Config,
+    start: Instant,
+) -> Result<Option<&'static Handle<Native>>> {
+    object.check_owner(&name, config.any_owner)?;
+    let is_deserted = !Region::has_any_lock(&object);
+    let region = match Region::existing(object, name) {
+        Ok(region) => region,
+        Err(e) => return remove_unreadable(name, e, start),
+    };
+    let found = region.view.facts();
+    if found != wanted && !is_deserted && (region.is_alive(Side::A) || region.is_alive(Side::B)) {
+        return Err(in_use(&name, found, wanted));
+    }
+    let incarnation = match region.claim(Side::A) {
+        Err(e) if e.errno() == libc::EBADMSG => {
+            drop(region);
+            return remove_unreadable(name, e, start);
+        }
+        claimed => claimed?,
+    };
+    if !region.object.is_named(&name) {
+        return Ok(None);
+    }
+    match region.claim(Side::B) {
+        Ok(_) => {
+            // Both dead: nobody can attach while both claims are held, which go with the object. The claim may have
+            // taken its time: look at the name again.
+            if region.object.is_named(&name) {
+                name.unlink()?;
+            }
+            Ok(None)
+        }
+        Err(e) if e.errno() == libc::EBADMSG => {
+            drop(region);
+            remove_unreadable(name, e, start)
+        }
+        Err(e) if e.errno() != libc::EBUSY => Err(e),
+        Err(_) if found == wanted => attached(region, Side::A, incarnation, false).map(Some),
+        Err(_) => Err(in_use(&name, found, wanted)),
+    }
+}
+
+/// Removes a region of ours that is broken or of another version, if nobody has a lock on any of its bytes. `None`: begin again.
+fn remove_unreadable(name: Name, why: Error, start: Instant) -> Result<Option<&'static Handle<Native>>> {
+    let object = match Object::open(&name) {
+        Err(e) if e.errno() == libc::ENOENT => return Ok(None),
+        object => object?,
+    };
+    if !object.begins_with(MAGIC) {
+        return Err(match why.errno() {
+            libc::EAGAIN => Error::corrupt(format!(
+                "\"{name}\" is an object without a size: another program is making it, or has left it; remove it or take another name"
+            )),
+            _ => why,
+        });
+    }
+    if object.lock_all()? {
+        // Nobody else judges it while the lock is held; the name may have been given to another object meanwhile.
+        if object.is_named(&name) {
+            name.unlink()?;
+        }
+        Ok(None)
+    } else if start.elapsed() < RIVAL_PATIENCE {
+        // Another creator may be removing it.
+        std::thread::sleep(Duration::from_micros(200));
+        Ok(None)
+    } else {
+        Err(why)
+    }
+}
+
+fn in_use(name: &Name, found: &Facts, wanted: &Facts) -> Error {
+    let mode = |polling| if polling { "polling" } else { "pthread" };
+    let mut parts = Vec::new();
+    for (what, is, asked) in [
+        ("queuelen", found.queuelen, wanted.queuelen),
+        ("samplelen", found.samplelen, wanted.samplelen),
+        ("spare", found.spare, wanted.spare),
+    ] {
+        if is != asked {
+            parts.push(format!("{what} is {is} there, {asked} was asked for"));
+        }
+    }
+    if found.polling != wanted.polling {
+        parts.push(format!("mode is {} there, {} was asked for", mode(found.polling), mode(wanted.polling)));
+    }
+    Error::new(libc::EPROTO, format!("the region \"{name}\" is in use with other parameters: {}", parts.join("; ")))
+}
+
+/// Opens the region of `name` and takes its program side.
+pub(crate) fn open(name: &str) -> Result<&'static Handle<Native>> {
+    let name = Name::new(name)?;
+    handle::prepare();
+    loop {
+        if let Some(handle) = attach(name)? {
+            return Ok(handle);
+        }
+    }
+}
+
+/// `None`: the name leads elsewhere by now, begin again.
+fn attach(name: Name) -> Result<Option<&'static Handle<Native>>> {
+    let object = Object::open(&name)?;
+    object.check_owner(&name, false)?;
+    let region = Region::existing(object, name)?;
+    let sizes = sizes(region.view.facts());
+    let is_worth_it =
+        |region: &Region| -> Result<bool> { Ok(region.is_node_there() || Half::has_leftovers(&region.view, Side::B, sizes)?) };
+    let nothing = || {
+        Error::new(
+            libc::ENOENT,
+            format!(
+                "the region \"{name}\" is what a node that is gone has left, and nothing is left to read in it: start the node"
+            ),
+        )
+    };
+    if !is_worth_it(&region)? {
+        return if region.object.is_named(&name) { Err(nothing()) } else { Ok(None) };
+    }
+    let incarnation = match region.claim(Side::B) {
+        Ok(incarnation) => incarnation,
+        // A node that replaces the region holds this side for a moment; then the name leads elsewhere.
+        Err(_) if !region.object.is_named(&name) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    if !region.object.is_named(&name) {
+        return Ok(None);
+    }
+    if !is_worth_it(&region)? {
+        return Err(nothing());
+    }
+    let node_there = region.is_node_there();
+    attached(region, Side::B, incarnation, !node_there).map(Some)
+}
+
+/// Enters this process as the holder of `side`, repairs it, and makes a handle of it.
+fn attached(region: Region, side: Side, incarnation: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
+    let view = region.view;
+    let life = region.occupy(side, incarnation);
+    if is_peer_dead {
+        life.note_dead_peer();
+    } else {
+        life.probe_peer();
+    }
+    let half = match Half::recover(view, side, sizes(view.facts())) {
+        Ok(half) => half,
+        Err(e) => {
+            life.on_deserted();
+            return Err(e);
+        }
+    };
+    let handle = Handle::new(life, Native(half))?;
+    handle.look(Life::ring_peer);
+    Ok(handle)
+}
+
+/// The same as [`open`]; waits for the region to appear.
+pub(crate) fn timed_open(name: &str, limit: Limit) -> Result<&'static Handle<Native>> {
+    let start = Instant::now();
+    let checked = Name::new(name)?;
+    let watch = Watch::new();
+    loop {
+        match open(name) {
+            Err(e) if matches!(e.errno(), libc::ENOENT | libc::EAGAIN) => {
+                let left = match limit {
+                    Limit::Forever => Duration::MAX,
+                    Limit::For(limit, _) => limit.saturating_sub(start.elapsed()),
+                    Limit::Now => Duration::ZERO,
+                };
+                if left.is_zero() {
+                    return Err(Error::new(libc::ETIMEDOUT, format!("the region \"{checked}\" has not appeared in time: {e}")));
+                }
+                if !watch.wait(left) {
+                    return Err(Error::new(
+                        libc::EINTR,
+                        format!("a signal handler ran while waiting for the region \"{checked}\""),
+                    ));
+                }
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Removes the name.
+pub(crate) fn unlink(name: &str) -> Result<()> {
+    Name::new(name)?.unlink()
+}

@@ -1,0 +1,272 @@
+//! Channels, as Rust sees them.
+
+use super::any::{AnyHandle, each};
+use super::handle::{Count, Stats};
+use super::native;
+use super::wire;
+use crate::error::{Error, Result};
+use crate::patience::Limit;
+use crate::sample::Sample;
+use std::time::Duration;
+
+/// Entries of each queue unless asked for otherwise.
+pub(crate) const DEFAULT_QUEUELEN: u32 = 512;
+/// Values of a sample unless asked for otherwise.
+pub(crate) const DEFAULT_SAMPLELEN: u32 = 64;
+/// Blocks that each side can have in hand besides, unless asked for otherwise.
+pub(crate) const DEFAULT_SPARE: u32 = 64;
+
+/// The parameters of a region. Zero means the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `true`: who waits spins and never sleeps. `false` (`pthread` mode): spins a little, then sleeps.
+    pub polling: bool,
+    /// Samples that can be queued in each direction: 1 to 2^20, default 512.
+    pub queuelen: u32,
+    /// Values that a sample can have: 1 to 65536, default 64.
+    pub samplelen: u32,
+    /// Samples that each side can have in hand besides those that are queued: 1 to 2^20, default 64.
+    pub spare: u32,
+    /// Permission bits of the shared memory object, less the umask; default 0600.
+    pub mode: u32,
+    /// Accept an object of another user.
+    pub any_owner: bool,
+}
+
+/// A parameter, 0 of which means the default.
+pub(crate) fn or(value: u32, default: u32) -> u32 {
+    if value == 0 { default } else { value }
+}
+
+impl Config {
+    /// Of the object that is made.
+    pub(crate) fn permissions(&self) -> Result<u32> {
+        let mode = or(self.mode, 0o600);
+        if mode & !0o777 != 0 {
+            return Err(Error::invalid(format!("mode is {mode:o}, but permission bits are from 0 to 777 (octal)")));
+        }
+        Ok(mode)
+    }
+}
+
+/// One end of a channel, open in this process. Any thread may use it; dropping it closes it.
+///
+/// ```
+/// use villas_shm::{Channel, Config};
+/// # let name = format!("villas-doc-channel-{}", std::process::id());
+/// let node = Channel::create(&name, &Config::default())?;
+/// let program = Channel::open(&name)?;
+///
+/// let mut sample = node.alloc()?;
+/// sample.set_sequence(7);
+/// sample.write_values(&[1.5, -2.0])?;
+/// node.write(&mut vec![sample])?;
+///
+/// let mut received = Vec::new();
+/// assert_eq!(program.read(&mut received, 10)?, 1);
+/// assert_eq!((received[0].sequence(), received[0].get(1)), (7, -2.0));
+/// # Channel::unlink(&name)?;
+/// # Ok::<(), villas_shm::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Channel {
+    handle: AnyHandle,
+}
+
+impl Channel {
+    /// Creates the region `name` and takes its node side. A region that the dead have left is repaired or replaced.
+    ///
+    /// # Errors
+    /// `EINVAL` name or parameters; `EBUSY` the node side is held by a live process; `EPROTO` a program is attached
+    /// to a region with other parameters; `EBADMSG` the name leads to something else; `EACCES`, `ENOSPC` as the
+    /// system says.
+    pub fn create(name: &str, config: &Config) -> Result<Channel> {
+        native::create(name, config).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+    }
+
+    /// Opens the region `name` and takes its program side.
+    ///
+    /// # Errors
+    /// `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read; `EAGAIN` not ready
+    /// yet; `EBUSY` the program side is held by a live process; `EPROTO` another layout version; `EBADMSG` not a
+    /// region, or corrupt; `EACCES` another user's.
+    pub fn open(name: &str) -> Result<Channel> {
+        native::open(name).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+    }
+
+    /// The same; waits for the region to appear, without limit for `None`.
+    ///
+    /// # Errors
+    /// As [`Channel::open`]; `ETIMEDOUT`; `EINTR` a signal handler ran.
+    pub fn timed_open(name: &str, timeout: Option<Duration>) -> Result<Channel> {
+        native::timed_open(name, Limit::timeout(timeout)).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+    }
+
+    /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes,
+    /// and opens `rname`, which the other side makes; waits for it, without limit for `None`. Which side begins does not
+    /// matter. With both names the same, this process reads what it writes. Closing the channel removes `wname`.
+    ///
+    /// Reads and writes are as with any channel, but for these: after the end of a peer (`EPIPE`) the channel must be opened
+    /// anew; a sample that was received is written back as a copy; a `pthread` mode that a hostile peer has garbled may hang.
+    ///
+    /// # Errors
+    /// `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `ETIMEDOUT`; `EINTR` a signal handler ran;
+    /// `EBADMSG` `wname` leads to something else; `EACCES`, `ENOSPC` as the system says; `ENOTSUP` not on x86-64 Linux with glibc.
+    pub fn open_wire(wname: &str, rname: &str, config: &Config, timeout: Option<Duration>) -> Result<Channel> {
+        let handle = wire::open(wname, rname, config, &Limit::timeout(timeout), &|| false)?;
+        Ok(Channel { handle: AnyHandle::Wire(handle) })
+    }
+
+    /// The same without a limit, but for `cancelled`, which is asked some fifty times a second.
+    ///
+    /// # Errors
+    /// As [`Channel::open_wire`]; `ECANCELED` `cancelled` said so.
+    pub fn open_wire_unless(wname: &str, rname: &str, config: &Config, cancelled: impl Fn() -> bool) -> Result<Channel> {
+        let handle = wire::open(wname, rname, config, &Limit::Forever, &cancelled)?;
+        Ok(Channel { handle: AnyHandle::Wire(handle) })
+    }
+
+    /// Bytes of a region that [`Channel::open_wire`] makes with this `queuelen` and `samplelen`; 0 means the default.
+    ///
+    /// # Errors
+    /// `EINVAL` out of range.
+    pub fn wire_size(queuelen: u32, samplelen: u32) -> Result<u64> {
+        wire::total_size(queuelen, samplelen)
+    }
+
+    /// Removes the name. Who has the region open keeps it.
+    ///
+    /// # Errors
+    /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
+    pub fn unlink(name: &str) -> Result<()> {
+        native::unlink(name)
+    }
+
+    /// Waits until a live peer is attached, without limit for `None`.
+    ///
+    /// # Errors
+    /// `ETIMEDOUT`; `EINTR`; `ESTALE` the name leads to another region; `EPIPE` closed, or of the wire layout, whose peers do
+    /// not come back.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
+        each!(self.handle, handle => handle.wait(&Limit::timeout(timeout)))
+    }
+
+    /// An empty sample of this side's blocks.
+    ///
+    /// # Errors
+    /// `EAGAIN` all are in use; `EPIPE` and, in VILLASnode's layout, the peer, which has them, is known to be gone.
+    pub fn alloc(&self) -> Result<Sample> {
+        let mut one = Vec::with_capacity(1);
+        self.alloc_many(&mut one, 1)?;
+        one.pop().ok_or_else(|| crate::Error::new(libc::EAGAIN, "all blocks of this side are in use"))
+    }
+
+    /// Appends up to `most` empty samples to `samples`; how many.
+    ///
+    /// # Errors
+    /// `EPIPE` the channel is closed, or as for [`Channel::alloc`]; `ESTALE`.
+    pub fn alloc_many(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
+        self.alloc_within(samples, most, Limit::Now)
+    }
+
+    /// The same; waits until there are `most`, or the time is over.
+    ///
+    /// # Errors
+    /// As [`Channel::alloc_many`]; `EPIPE` also when the peer, which has them, is gone.
+    pub fn timed_alloc(&self, samples: &mut Vec<Sample>, most: usize, timeout: Option<Duration>) -> Result<usize> {
+        self.alloc_within(samples, most, Limit::timeout(timeout))
+    }
+
+    fn alloc_within(&self, samples: &mut Vec<Sample>, most: usize, limit: Limit) -> Result<usize> {
+        let give = |_, raw| samples.push(Sample::new(self.handle, raw));
+        Ok(each!(self.handle, handle => handle.alloc(most, &limit, give))?.count)
+    }
+
+    /// Appends up to `most` received samples to `samples`, as soon as there is one; how many. 0: call again (100 ms
+    /// are over, a signal handler ran, or [`Channel::interrupt`]).
+    ///
+    /// # Errors
+    /// `EPIPE` the peer closed or died, and everything it wrote has been read; `EBADMSG` corrupt; `ESTALE`.
+    pub fn read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
+        let give = |_, raw| samples.push(Sample::new(self.handle, raw));
+        Ok(each!(self.handle, handle => handle.plain_read(most, give))?.count)
+    }
+
+    /// The same; does not wait.
+    ///
+    /// # Errors
+    /// As [`Channel::read`].
+    pub fn try_read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
+        self.read_within(samples, most, Limit::Now)
+    }
+
+    /// The same; waits for so long, without limit for `None`.
+    ///
+    /// # Errors
+    /// As [`Channel::read`].
+    pub fn timed_read(&self, samples: &mut Vec<Sample>, most: usize, timeout: Option<Duration>) -> Result<usize> {
+        self.read_within(samples, most, Limit::timeout(timeout))
+    }
+
+    fn read_within(&self, samples: &mut Vec<Sample>, most: usize, limit: Limit) -> Result<usize> {
+        let give = |_, raw| samples.push(Sample::new(self.handle, raw));
+        Ok(each!(self.handle, handle => handle.read(most, &limit, give))?.count)
+    }
+
+    /// Writes samples from the front of `samples`, which lose those that were taken; how many. Never waits.
+    ///
+    /// # Errors
+    /// `EPIPE` the peer is known to have closed or died; `EINVAL` the first sample is not this channel's, or is
+    /// still out. Nothing was taken then.
+    pub fn write(&self, samples: &mut Vec<Sample>) -> Result<usize> {
+        self.write_within(samples, Limit::Now)
+    }
+
+    /// The same; waits until all are taken, or the time is over.
+    ///
+    /// # Errors
+    /// As [`Channel::write`].
+    pub fn timed_write(&self, samples: &mut Vec<Sample>, timeout: Option<Duration>) -> Result<usize> {
+        self.write_within(samples, Limit::timeout(timeout))
+    }
+
+    fn write_within(&self, samples: &mut Vec<Sample>, limit: Limit) -> Result<usize> {
+        if samples.is_empty() {
+            return Ok(0);
+        }
+        let next = |at: usize| samples.get(at).map(Sample::address);
+        let done: Result<Count> = each!(self.handle, handle => handle.write(&limit, next));
+        let count = done?.count;
+        for written in samples.drain(..count) {
+            // The reference went with the write.
+            written.forget();
+        }
+        Ok(count)
+    }
+
+    /// Ends the waits of this side that have begun, with 0. Async-signal-safe.
+    pub fn interrupt(&self) {
+        let _ = each!(self.handle, handle => handle.interrupt());
+    }
+
+    /// Whether the process at the other end is alive, as far as can be known.
+    pub fn peer_alive(&self) -> bool {
+        each!(self.handle, handle => handle.is_peer_alive()).unwrap_or(false)
+    }
+
+    /// Counters and fill levels.
+    pub fn stats(&self) -> Stats {
+        each!(self.handle, handle => handle.stats()).unwrap_or_default()
+    }
+
+    /// The parameters of the region.
+    pub fn config(&self) -> Config {
+        each!(self.handle, handle => handle.config())
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let _ = each!(self.handle, handle => handle.close());
+    }
+}

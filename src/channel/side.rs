@@ -1,0 +1,269 @@
+//! One side of a channel: its ends of the two queues and its view of the pool, and how they are repaired after a death.
+
+use crate::error::{Error, Result};
+use crate::layout::sample::flags;
+use crate::layout::{Bell, Side, Words};
+use crate::pool::{Orphan, Pool};
+use crate::queue::{Consumer, Lookout, Producer, RoomLookout};
+use crate::sys::gate::Idle;
+use crate::sys::table::Table;
+use crate::wait::ring;
+
+/// Looks at the next entry before a read that finds none begins to wait.
+const QUICK_LOOKS: u32 = 512;
+
+/// What one thread at a time works on.
+pub(crate) struct Half<W> {
+    words: W,
+    side: Side,
+    blocks: u32,
+    output: Producer,
+    input: Consumer,
+    pool: Pool,
+    /// What the predecessor had in its hands, in the order in which it came, last first; so many are left.
+    again: Table<Orphan>,
+    again_left: usize,
+    redelivered: u64,
+}
+
+/// The numbers that the repair and the parts need.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) queuelen: u32,
+    pub(crate) ring_len: u32,
+    pub(crate) home_blocks: u32,
+}
+
+impl<W: Words + Clone> Half<W> {
+    /// Takes over `side` as its last holder left it: closed, or dead at any instruction. The caller holds the side's lock.
+    ///
+    /// Each step stores what the dead would have stored next, or nothing; so it may die here too, and the next one begins again.
+    pub(crate) fn recover(words: W, side: Side, sizes: Sizes) -> Result<Half<W>> {
+        let mut output = Producer::recover(&words, side, sizes.queuelen, sizes.ring_len);
+        let input = Consumer::recover(&words, side, sizes.ring_len);
+        let pool = Pool::recover(&words, side, sizes.home_blocks)?;
+        // Roll forward: a block that was marked goes out after all.
+        if let Some(block) = pool.unpublished(&words, output.position())? {
+            pool.complete(&words, block, output.position(), input.position());
+            output.publish(&words, block);
+            ring(&words.chime(side, side.other(), Bell::Data));
+        }
+        words.kept(side).set(0);
+        let mut orphans: Vec<Orphan> = pool.orphans(&words, input.position()).collect();
+        orphans.sort_unstable_by_key(|orphan| std::cmp::Reverse(orphan.sent));
+        // In a table, because a `Vec` could not be dropped by a signal handler that closes the channel.
+        let mut again = Table::new(orphans.len()).ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the repair"))?;
+        again.copy_from_slice(&orphans);
+        let again_left = orphans.len();
+        Ok(Half { words, side, blocks: 2 * sizes.home_blocks, output, input, pool, again, again_left, redelivered: 0 })
+    }
+
+    #[inline(always)]
+    pub(crate) fn words(&self) -> &W {
+        &self.words
+    }
+
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// How many this side has written, since the region was made.
+    pub(crate) fn written(&self) -> u64 {
+        self.output.position()
+    }
+
+    /// How many this process was given again.
+    pub(crate) fn redelivered(&self) -> u64 {
+        self.redelivered
+    }
+
+    /// How many this side has taken, since the region was made.
+    pub(crate) fn taken(&self) -> u64 {
+        self.input.position()
+    }
+
+    /// Whether whoever takes over `side` will find something to read. Stores nothing.
+    pub(crate) fn has_leftovers(words: &W, side: Side, sizes: Sizes) -> Result<bool> {
+        let input = Consumer::recover(words, side, sizes.ring_len);
+        let pool = Pool::recover(words, side, sizes.home_blocks)?;
+        Ok(input.peek(words).is_some() || pool.orphans(words, input.position()).next().is_some())
+    }
+
+    /// How many wait to be taken by this side.
+    pub(crate) fn queued_in(&self) -> u64 {
+        self.again_left as u64 + self.input.pending(&self.words)
+    }
+
+    /// How many of this side's wait to be taken by the peer.
+    pub(crate) fn queued_out(&self) -> u64 {
+        self.output.position().wrapping_sub(self.words.taken(self.side.other()).observe())
+    }
+
+    /// What a waiting reader looks at.
+    pub(crate) fn lookout(&self) -> Lookout {
+        self.input.lookout()
+    }
+
+    /// What a waiting writer looks at.
+    pub(crate) fn room_lookout(&self) -> RoomLookout {
+        self.output.lookout()
+    }
+
+    /// Hands out an empty sample.
+    #[inline(always)]
+    pub(crate) fn alloc(&mut self) -> Option<u32> {
+        let words = self.words.clone();
+        let block = match self.pool.next_free(&words) {
+            Some(block) => block,
+            None => self.pool.search(&self.words)?,
+        };
+        self.pool.hand_out(&words, block);
+        Some(block)
+    }
+
+    /// Sends `block`, giving up one reference. `false`: no room.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, block: u32) -> Result<bool> {
+        // A copy, for inlined code only, which has it in registers: what lies behind `self` is loaded again after each
+        // store to shared memory.
+        let words = self.words.clone();
+        if !self.pool.is_held(block) {
+            return Err(Error::invalid("not a live sample of this channel: foreign, or written or put already"));
+        }
+        if !words.is_sound(block) {
+            return Err(Error::invalid("the sample's length exceeds its capacity, or its capacity was changed"));
+        }
+        if !self.pool.is_back(&words, block) {
+            return Err(Error::invalid("the sample is still out: the peer has not put it since it was written last"));
+        }
+        if !self.output.has_room() && !self.output.look_for_room(&self.words) {
+            return Ok(false);
+        }
+        self.pool.send(&words, block, self.output.position());
+        self.output.publish(&words, block);
+        Ok(true)
+    }
+
+    /// Tells the peer's readers that something was written.
+    #[inline(always)]
+    pub(crate) fn ring_data(&self) {
+        ring(&self.words.chime(self.side, self.side.other(), Bell::Data));
+    }
+
+    /// Receives up to `most` samples, each given to `give`. An error only when there was none before it.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, most: usize, mut give: impl FnMut(usize, u32)) -> Result<usize> {
+        let words = self.words.clone();
+        let mut count = 0;
+        if self.again_left != 0 {
+            count = self.read_again(most, &mut give)?;
+        }
+        let before = self.input.position();
+        while count < most {
+            let Some(block) = self.input.peek(&words) else { break };
+            let position = self.input.position();
+            let received = self.check(&words, block).and_then(|()| self.pool.receive(block, position.wrapping_add(1)));
+            if let Err(e) = received {
+                if count == 0 {
+                    return Err(e);
+                }
+                break;
+            }
+            self.input.advance();
+            give(count, block);
+            count += 1;
+        }
+        if self.input.position() != before {
+            self.input.publish(&words);
+            ring(&self.words.chime(self.side, self.side.other(), Bell::Room));
+        }
+        Ok(count)
+    }
+
+    /// First comes what the predecessor had in its hands.
+    #[cold]
+    #[inline(never)]
+    fn read_again(&mut self, most: usize, give: &mut impl FnMut(usize, u32)) -> Result<usize> {
+        let mut count = 0;
+        while count < most && self.again_left != 0 {
+            let Orphan { block, sent, .. } = self.again[self.again_left - 1];
+            if let Err(e) = self.check(&self.words, block).and_then(|()| self.pool.receive(block, sent)) {
+                return if count == 0 { Err(e) } else { Ok(count) };
+            }
+            self.again_left -= 1;
+            self.redelivered += 1;
+            self.words.count_redelivered(self.side);
+            self.words.mark(block, flags::REDELIVERED);
+            give(count, block);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// A block number, and what lies there, as the peer left it.
+    #[inline(always)]
+    fn check(&self, words: &W, block: u32) -> Result<()> {
+        if block >= self.blocks {
+            return Err(Error::corrupt("the queue names a block that does not exist: the region is corrupt"));
+        }
+        if !words.is_sound(block) {
+            return Err(Error::corrupt("a sample's length or capacity is not possible: the region is corrupt"));
+        }
+        Ok(())
+    }
+
+    /// Looks for a short while whether a sample comes: a peer that is at work answers within it, and to leave the turn
+    /// and take it again would cost as much. Threads that wait for their turn wait for half a microsecond.
+    #[inline(always)]
+    pub(crate) fn has_input_soon(&self) -> bool {
+        let words = self.words.clone();
+        (0..QUICK_LOOKS).any(|_| self.input.peek(&words).is_some())
+    }
+
+    /// One reference more; how many there are then. 0: nobody here holds `block`.
+    pub(crate) fn get(&mut self, block: u32) -> u32 {
+        self.pool.get(block)
+    }
+
+    /// One reference less, without waking anybody; how many are left. [`Half::ring_room`] must follow.
+    #[inline(always)]
+    pub(crate) fn put_quietly(&mut self, block: u32) -> Option<u32> {
+        let words = self.words.clone();
+        self.pool.put(&words, block)
+    }
+
+    /// Wakes who waits for a block, on either side.
+    pub(crate) fn ring_room(&self) {
+        ring(&self.words.chime(self.side, self.side, Bell::Room));
+        ring(&self.words.chime(self.side, self.side.other(), Bell::Room));
+    }
+
+    /// One reference less; how many are left. `None`: nobody here holds `block`.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, block: u32) -> Option<u32> {
+        let words = self.words.clone();
+        let left = self.pool.put(&words, block)?;
+        if left == 0 {
+            ring(&self.words.chime(self.side, self.pool.home(block), Bell::Room));
+        }
+        Some(left)
+    }
+}
+
+impl<W> Half<W> {
+    /// The same for a process that no longer holds its side: stores nothing in the region.
+    #[cold]
+    pub(crate) fn drop_reference(&mut self, block: u32) -> Option<u32> {
+        self.pool.drop_reference(block)
+    }
+}
+
+impl<W> Idle for Half<W> {
+    fn is_idle(&self) -> bool {
+        self.pool.is_idle()
+    }
+}

@@ -1,0 +1,404 @@
+//! Channels in VILLASnode's layout: two regions, each made by the process that writes into it.
+//!
+//! The rules of the own layout that hold here too: nothing that the other program wrote is trusted, closing loses nothing, a
+//! death is known, no wait is without limit. Those that cannot: a word has several writers, as the queues are made for many
+//! producers and consumers, and what a death leaves is not repaired: both regions are given up, and opened anew.
+//!
+//! A sample belongs to the region that it lies in. Its references are counted in the region, for both processes; each counts
+//! its own privately besides, so that a broken peer cannot make this one use a sample that it does not hold.
+//!
+//! | edge | stores | loads | what it carries |
+//! |---|---|---|---|
+//! | V1 | who pushes: the sample and `data`, then `sequence` = position + 1, release | who pulls: `sequence`, acquire | a whole sample, or a block that its last user has left |
+//! | V2 | who pulls: `data` is read, then `sequence` = position + cells, release | who pushes: `sequence`, acquire | the cell may be used again |
+//! | R | who has done with a block: its last use of it, then takes its share off `references`, release | who takes the last share off: the same word, acquire, then pushes the block to its pool | all uses come before the block is handed out again (V1) |
+//! | V3 | who closes: all pushes, then `state` = 5, release | reader: `state`, acquire, then one more look at the queue | closing loses nothing |
+
+mod bell;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod exercise;
+#[cfg(any(test, feature = "fuzzing"))]
+mod heap;
+#[cfg(test)]
+mod images;
+mod life;
+#[cfg(test)]
+mod mutants;
+mod open;
+
+use super::ends::Ends;
+use super::handle::{Register, Stats};
+use crate::error::{Error, Result};
+use crate::layout::sample::Raw;
+use crate::layout::wire::{View, Which};
+use crate::sync::relax;
+use crate::sys::gate::Idle;
+use crate::sys::table::{Table, Zeroable};
+pub(crate) use life::{ALIVE, Hint, Link};
+pub(crate) use open::{open, total_size};
+
+/// Looks at the next cell before a read that finds none begins to wait.
+const QUICK_LOOKS: u32 = 512;
+/// Attempts at a queue at which others push or pull too, before it counts as full or empty: whoever is at it makes progress.
+const ATTEMPTS: u32 = 1000;
+
+/// What this process knows of a block.
+#[derive(Clone, Copy)]
+struct Private {
+    /// References within this process.
+    references: u32,
+    /// References in the region that are this process's.
+    shares: u32,
+}
+
+// SAFETY: integers.
+unsafe impl Zeroable for Private {}
+
+/// A region as this process uses it.
+struct Region {
+    view: View,
+    blocks: Table<Private>,
+    /// Blocks that somebody in this process holds.
+    held: u32,
+}
+
+impl Region {
+    fn new(view: View) -> Result<Region> {
+        let blocks = Table::new(view.facts().blocks as usize)
+            .ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the private state of the blocks"))?;
+        Ok(Region { view, blocks, held: 0 })
+    }
+
+    /// Takes a reference of the region's into this process.
+    fn receive(&mut self, block: u32) -> Result<()> {
+        let private = &mut self.blocks[block as usize];
+        if private.references == u32::MAX >> 1 {
+            return Err(Error::corrupt("the peer sends a block that this side has not given back"));
+        }
+        self.held += u32::from(private.references == 0);
+        private.references += 1;
+        private.shares += 1;
+        Ok(())
+    }
+
+    fn is_held(&self, block: u32) -> bool {
+        self.blocks[block as usize].references != 0
+    }
+
+    /// One reference less; with the last one the block goes back to its pool, unless another process holds it.
+    fn put(&mut self, block: u32) -> Option<u32> {
+        let private = &mut self.blocks[block as usize];
+        private.references = private.references.checked_sub(1)?;
+        if private.references == 0 {
+            self.held -= 1;
+            let shares = std::mem::take(&mut private.shares);
+            if self.view.references(block).add(shares.wrapping_neg()) == shares {
+                push(&self.view, Which::Free, block);
+            }
+        }
+        Some(self.blocks[block as usize].references)
+    }
+
+    fn get(&mut self, block: u32) -> u32 {
+        let private = &mut self.blocks[block as usize];
+        if private.references == 0 || private.references == u32::MAX >> 1 {
+            return 0;
+        }
+        private.references += 1;
+        private.references
+    }
+
+    /// Takes a free block out of the pool.
+    fn alloc(&mut self) -> Option<u32> {
+        for _ in 0..ATTEMPTS {
+            // What is corrupt here is this side's own region, which the peer has broken: as good as empty.
+            let block = pull(&self.view, Which::Free, false).ok()??;
+            if self.is_held(block) {
+                continue;
+            }
+            self.view.blocks().raw(block).reset();
+            self.view.complete(block);
+            self.view.references(block).set(1);
+            self.blocks[block as usize] = Private { references: 1, shares: 1 };
+            self.held += 1;
+            return Some(block);
+        }
+        None
+    }
+
+    /// Whether what a block says is possible. `capacity`: also that nobody has changed it.
+    fn is_sound(&self, block: u32, capacity: bool) -> bool {
+        let header = self.view.blocks().header(block);
+        let most = self.view.facts().capacity();
+        header.length.get() <= most && (!capacity || header.capacity.get() == most)
+    }
+
+    fn has_room(&self) -> bool {
+        let position = self.view.queue(Which::Samples).tail.get();
+        self.view.cell(Which::Samples, position).sequence.observe() == position
+    }
+
+    /// Sends a block that is held here. There is room, unless another writer takes it.
+    fn send(&mut self, block: u32) -> bool {
+        // The references and what lies in the block must be right before another can see it.
+        let Private { references, shares } = self.blocks[block as usize];
+        let before = if references > 1 { 1 } else { 1u32.wrapping_sub(shares) };
+        self.view.complete(block);
+        self.view.references(block).add(before);
+        if !push(&self.view, Which::Samples, block) {
+            self.view.references(block).add(before.wrapping_neg());
+            return false;
+        }
+        let private = &mut self.blocks[block as usize];
+        private.references -= 1;
+        if private.references == 0 {
+            private.shares = 0;
+            self.held -= 1;
+        }
+        true
+    }
+}
+
+/// Appends a block to a queue. `false`: full.
+fn push(view: &View, which: Which, block: u32) -> bool {
+    let queue = view.queue(which);
+    for _ in 0..ATTEMPTS {
+        let position = queue.tail.get();
+        let cell = view.cell(which, position);
+        let ahead = cell.sequence.observe().wrapping_sub(position) as i64; // V2
+        if ahead < 0 {
+            return false;
+        }
+        if ahead == 0 && queue.tail.exchange(position, position.wrapping_add(1)) {
+            cell.data.set(view.data_of(which, block));
+            cell.sequence.publish(position.wrapping_add(1)); // V1
+            return true;
+        }
+        relax();
+    }
+    false
+}
+
+/// Takes the next block of a queue. `last`: its other user is dead, so a place that was claimed and not filled will never be.
+fn pull(view: &View, which: Which, last: bool) -> Result<Option<u32>> {
+    let queue = view.queue(which);
+    for _ in 0..ATTEMPTS {
+        let position = queue.head.get();
+        let cell = view.cell(which, position);
+        let ahead = cell.sequence.observe().wrapping_sub(position.wrapping_add(1)) as i64; // V1
+        if ahead < 0 {
+            let claimed = queue.tail.observe().wrapping_sub(position);
+            if !last || claimed <= 1 || claimed > view.cells(which) {
+                return Ok(None);
+            }
+        }
+        if ahead <= 0 {
+            let block = view.block_of(which, cell.data.get());
+            if ahead == 0 && block.is_none() {
+                return Err(Error::corrupt("a queue names a block that does not exist: the region is corrupt"));
+            }
+            if queue.head.exchange(position, position.wrapping_add(1)) {
+                cell.sequence.publish(position.wrapping_add(view.cells(which))); // V2
+                if ahead == 0 {
+                    return Ok(block);
+                }
+            }
+        }
+        relax();
+    }
+    Ok(None)
+}
+
+/// The ends of a channel in the wire layout.
+pub(crate) struct Wire {
+    own: Region,
+    /// `None`: both names are the same, this side reads what it writes.
+    peer: Option<Region>,
+    written: u64,
+    read: u64,
+}
+
+static REGISTER: Register<Wire> = Register::new();
+
+impl Wire {
+    fn new(own: View, peer: Option<View>) -> Result<Wire> {
+        Ok(Wire { own: Region::new(own)?, peer: peer.map(Region::new).transpose()?, written: 0, read: 0 })
+    }
+
+    fn input(&self) -> &Region {
+        self.peer.as_ref().unwrap_or(&self.own)
+    }
+
+    fn input_mut(&mut self) -> &mut Region {
+        self.peer.as_mut().unwrap_or(&mut self.own)
+    }
+
+    /// The region in which a sample begins at `address`, and its block.
+    fn locate(&mut self, address: usize) -> Option<(&mut Region, u32)> {
+        if let Some(block) = self.own.view.blocks().at(address) {
+            return Some((&mut self.own, block));
+        }
+        let peer = self.peer.as_mut()?;
+        let block = peer.view.blocks().at(address)?;
+        Some((peer, block))
+    }
+
+    fn take(&mut self, most: usize, last: bool, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
+        let input = self.input_mut();
+        let view = input.view;
+        let mut count = 0;
+        while count < most {
+            let received = pull(&view, Which::Samples, last).and_then(|block| {
+                let Some(block) = block else { return Ok(None) };
+                if !input.is_sound(block, false) {
+                    return Err(Error::corrupt("a sample's length is not possible: the region is corrupt"));
+                }
+                input.receive(block).map(|()| Some(block))
+            });
+            match received {
+                Ok(Some(block)) => give(count, view.blocks().raw(block)),
+                Err(e) if count == 0 => return Err(e),
+                _ => break,
+            }
+            count += 1;
+        }
+        self.read += count as u64;
+        Ok(count)
+    }
+
+    /// What is read is sent back as a copy: a sample stays in its region.
+    fn write_copy(&mut self, from: u32) -> Result<bool> {
+        let Some(peer) = &mut self.peer else { return Err(foreign()) };
+        let Some(block) = self.own.alloc() else { return Ok(false) };
+        let copied = self.own.view.blocks().raw(block).copy_from(&peer.view.blocks().raw(from));
+        let sent = copied.map(|()| self.own.send(block));
+        match sent {
+            Ok(true) => {
+                peer.put(from);
+            }
+            _ => {
+                self.own.put(block);
+            }
+        }
+        sent
+    }
+}
+
+fn foreign() -> Error {
+    Error::invalid("not a live sample of this channel: foreign, or written or put already")
+}
+
+impl Idle for Wire {
+    fn is_idle(&self) -> bool {
+        self.own.held == 0 && self.peer.as_ref().is_none_or(|peer| peer.held == 0)
+    }
+}
+
+impl Ends for Wire {
+    type Life = Link;
+    const TAG: usize = 1;
+    const IS_POOL_SHORT: bool = true;
+
+    fn register() -> &'static Register<Wire> {
+        &REGISTER
+    }
+
+    fn read(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
+        self.take(most, false, give)
+    }
+
+    fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
+        self.take(most, true, give)
+    }
+
+    fn has_input_soon(&self) -> bool {
+        let position = self.input().view.queue(Which::Samples).head.get();
+        let cell = self.input().view.cell(Which::Samples, position);
+        (0..QUICK_LOOKS).any(|_| cell.sequence.observe() == position.wrapping_add(1))
+    }
+
+    fn entry_hint(&self) -> Hint {
+        Hint::Entry(self.input().view.queue(Which::Samples).head.get())
+    }
+
+    fn write(&mut self, address: usize) -> Result<bool> {
+        let own = std::ptr::from_ref(&self.own);
+        let Some((region, block)) = self.locate(address) else { return Err(foreign()) };
+        if !region.is_held(block) {
+            return Err(foreign());
+        }
+        let is_own = std::ptr::eq(region, own);
+        if !region.is_sound(block, is_own) {
+            return Err(Error::invalid("the sample's length exceeds its capacity, or its capacity was changed"));
+        }
+        if !self.own.has_room() {
+            return Ok(false);
+        }
+        let sent = if is_own { self.own.send(block) } else { self.write_copy(block)? };
+        self.written += u64::from(sent);
+        Ok(sent)
+    }
+
+    fn ring_data(&mut self, life: &Link) {
+        life.ring_readers();
+    }
+
+    fn room_hint(&self) -> Hint {
+        Hint::Room(self.own.view.queue(Which::Samples).tail.get())
+    }
+
+    fn alloc(&mut self) -> Option<Raw> {
+        let block = self.own.alloc()?;
+        Some(self.own.view.blocks().raw(block))
+    }
+
+    fn put(&mut self, address: usize) -> Option<u32> {
+        let (region, block) = self.locate(address)?;
+        region.put(block)
+    }
+
+    fn put_quietly(&mut self, address: usize) -> Option<u32> {
+        self.put(address)
+    }
+
+    fn drop_reference(&mut self, address: usize) -> Option<u32> {
+        self.put(address)
+    }
+
+    /// VILLASnode never waits for a block, and this side looks for itself.
+    fn ring_room(&self) {}
+
+    fn get(&mut self, address: usize) -> u32 {
+        self.locate(address).map_or(0, |(region, block)| region.get(block))
+    }
+
+    fn live(&self, address: usize) -> Option<Raw> {
+        [Some(&self.own), self.peer.as_ref()].into_iter().flatten().find_map(|region| {
+            let block = region.view.blocks().at(address)?;
+            region.is_held(block).then(|| region.view.blocks().raw(block))
+        })
+    }
+
+    fn stats(&self, life: &Link) -> Stats {
+        let pending = |view: &View, which: Which| {
+            let queue = view.queue(which);
+            queue.tail.observe().wrapping_sub(queue.head.observe()).min(view.cells(which))
+        };
+        let (own, input) = (&self.own.view, &self.input().view);
+        let peer_blocks = self.peer.as_ref().map_or(0, |peer| peer.view.facts().blocks);
+        let (waits, wakeups) = life.counters();
+        Stats {
+            written: self.written,
+            read: self.read,
+            queued_in: pending(input, Which::Samples),
+            queued_out: pending(own, Which::Samples),
+            redelivered: 0,
+            waits,
+            wakeups,
+            blocks: u64::from(own.facts().blocks + peer_blocks),
+            blocks_free: pending(own, Which::Free),
+            held: u64::from(self.own.held + self.peer.as_ref().map_or(0, |peer| peer.held)),
+            region_size: own.facts().total_size(),
+        }
+    }
+}

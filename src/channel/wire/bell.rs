@@ -1,0 +1,147 @@
+//! Sleeping and waking in the `pthread` mode of the wire layout: glibc's condition variable and mutex, word by word.
+//!
+//! VILLASnode's reader takes the mutex, looks at the queue, and waits on the condition; its writer pushes, then takes the
+//! mutex, broadcasts, and lets go. Here neither may wait without limit, since the other can die at any instruction, with the
+//! mutex in its hand too. So the mutex is taken by its futex word, in slices; and who sleeps here counts itself among the
+//! condition's waiters, as glibc's own do, but sleeps on its group's futex word by itself. It takes no part in what glibc's
+//! waiters do after a broadcast (they consume signals, and hold references that a broadcaster may have to wait for): it looks
+//! at the queue instead. So its death leaves no more than a wake-up for nobody, and a broadcaster never waits for it.
+//!
+//! | edge | stores | loads | what it carries |
+//! |---|---|---|---|
+//! | B1 | sleeper, holding the mutex: counts itself in; then lets go, then looks at the queue | writer: pushes, then takes the mutex, then broadcasts | whoever has the mutex second sees what the other did before: the sleeper the sample, or the writer the sleeper |
+//! | B2 | sleeper: takes the mutex (a locked exchange), then looks or counts itself in, under it | writer: pushes, full fence, sees the mutex free, then nobody counted in | the broadcast may be left out |
+//!
+//! B2: if the mutex was free because the sleeper had not yet come, its exchange comes after the writer's look, so all its
+//! looks come after the push. If it was free because the sleeper had gone, its count was there before the mutex was free, and
+//! the writer, who looks at the mutex first, sees it.
+//!
+//! All that touches the words of the condition needs to know them, and glibc has moved them (2.41). Where this process's
+//! C library has others than those below, nobody is counted in: who reads naps, and who writes leaves the broadcast to the
+//! library, always.
+
+use crate::layout::Slept;
+use crate::layout::wire::{Condition, View};
+use crate::sync::{Ordering, Shared32, fence};
+use crate::sys::{condition, futex};
+use std::time::{Duration, Instant};
+
+const TAKEN: u32 = 1;
+const WAITED_FOR: u32 = 2;
+/// One thread in the condition's count of those that wait; the bits below are flags.
+const ONE_WAITS: u32 = 8;
+/// The condition's lowest bits: taken by a thread that is inside glibc's code.
+const INNER_LOCK: u32 = 3;
+/// Between two looks whether a broadcast is possible.
+const NAP: Duration = Duration::from_micros(100);
+
+/// The mutex of a region, held; let go when dropped.
+struct Held<'v>(&'v Shared32);
+
+impl Held<'_> {
+    /// Takes the mutex within `limit`.
+    fn take(view: &View, limit: Duration) -> Option<Held<'_>> {
+        let lock = &view.mutex().lock;
+        if lock.exchange(0, TAKEN).is_ok() {
+            return Some(Held(lock));
+        }
+        let end = Instant::now() + limit;
+        while lock.swap(WAITED_FOR) != 0 {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            futex::wait(lock, WAITED_FOR, left);
+        }
+        Some(Held(lock))
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.0.swap(0) == WAITED_FOR {
+            futex::wake(self.0);
+        }
+    }
+}
+
+/// This thread is counted among the waiters of a region's condition, until dropped.
+pub(crate) struct Waiter {
+    view: View,
+    group: usize,
+    signals: u32,
+}
+
+impl Waiter {
+    /// `None`: the mutex could not be had within `limit`, or the condition's words are not known.
+    pub(super) fn new(view: &View, limit: Duration) -> Option<Waiter> {
+        if !condition::is_known() {
+            return None;
+        }
+        let _held = Held::take(view, limit)?; // B1, B2
+        let condition = view.condition();
+        let group = (condition.waiters.add(2) & 1) as usize;
+        condition.waiting.add(ONE_WAITS);
+        Some(Waiter { view: *view, group, signals: condition.signals[group].observe() })
+    }
+
+    /// Sleeps until the condition is broadcast, unless it has been since; at most for `slice`.
+    pub(super) fn sleep(&self, slice: Duration) -> Slept {
+        futex::wait(&self.view.condition().signals[self.group], self.signals, slice)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        let waiting = &self.view.condition().waiting;
+        // The third bit: somebody destroys the condition, and waits for the last to leave.
+        if waiting.add(ONE_WAITS.wrapping_neg()) >> 2 == 3 {
+            futex::wake(waiting);
+        }
+    }
+}
+
+/// Whether a writer that has pushed must broadcast.
+pub(super) fn is_anyone_waiting(view: &View) -> bool {
+    fence(Ordering::SeqCst); // B2
+    !condition::is_known() || view.mutex().lock.observe() != 0 || view.condition().waiting.get() >= ONE_WAITS
+}
+
+/// Whether a broadcast would have to wait until threads that an earlier one woke have left their group, since others wait in the
+/// next one. For a condition whose words are known.
+fn is_old_group_needed(condition: &Condition) -> bool {
+    let waiters = condition.waiters.observe();
+    let (new, old) = ((waiters & 1) as usize, (waiters & 1 ^ 1) as usize);
+    if condition.references[old].observe() >> 1 == 0 {
+        return false;
+    }
+    let begin = (condition.group_start.get() >> 1) as u32;
+    let old_size = condition.inner.get() >> 2;
+    ((waiters >> 1) as u32).wrapping_sub(begin).wrapping_sub(old_size).wrapping_add(condition.sizes[new].get()) != 0
+}
+
+/// Wakes all who wait on the condition. `false`: the mutex, or the condition's own lock, could not be had within `limit`.
+pub(super) fn broadcast(view: &View, limit: Duration) -> bool {
+    let Some(_held) = Held::take(view, limit) else { return false }; // B1
+    let condition = view.condition();
+    if condition::is_known() {
+        if condition.waiting.get() < ONE_WAITS {
+            return true;
+        }
+        // glibc waits without limit for what others hold for a few instructions, unless they have died or been stopped there.
+        let end = Instant::now() + limit;
+        while condition.inner.observe() & INNER_LOCK != 0 || is_old_group_needed(condition) {
+            if Instant::now() >= end {
+                return false;
+            }
+            std::thread::sleep(NAP);
+        }
+    }
+    // SAFETY: an initialised, process-shared condition, mapped and aligned.
+    unsafe { libc::pthread_cond_broadcast(std::ptr::from_ref(condition).cast_mut().cast()) == 0 }
+}
+
+/// Wakes the sleepers of this library, who then look for themselves why. Async-signal-safe.
+pub(super) fn shake(view: &View) {
+    view.condition().signals.iter().for_each(futex::wake);
+}

@@ -1,0 +1,127 @@
+//! Does with a region that anybody may have made all that an open channel does with it, for tests and for the fuzzer. What it
+//! says may be anything; a step outside, an endless loop or a panic is a fault.
+
+use super::heap::Heap;
+use super::{Wire, bell};
+use crate::channel::ends::Ends;
+use crate::layout::sample::Raw;
+use crate::layout::wire::{Facts, Trailer, View, Which};
+use std::time::Duration;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// It was taken for a region.
+    pub(crate) attached: bool,
+    pub(crate) received: usize,
+    pub(crate) allocated: usize,
+    /// Something was found to be corrupt after that.
+    pub(crate) refused: usize,
+}
+
+/// See the module's description.
+pub(crate) fn exercise(bytes: &[u8]) -> Outcome {
+    let mut outcome = Outcome::default();
+    for role in [as_the_peers, as_the_own] {
+        let region = Heap::of(bytes);
+        // SAFETY: so many bytes are there.
+        if let Some(trailer) = unsafe { Trailer::find(region.base(), bytes.len() as u64) } {
+            trailer.slot().identity();
+        }
+        let Ok(view) = region.attach() else { continue };
+        outcome.attached = true;
+        role(view, &mut outcome);
+        use_the_bell(&view);
+    }
+    outcome
+}
+
+/// A channel that reads from the region: what is read is looked at, kept, copied, sent back, put.
+fn as_the_peers(view: View, outcome: &mut Outcome) {
+    let Ok(facts) = Facts::new(true, 4, 3) else { return };
+    let (_heap, own) = Heap::made(facts);
+    let Ok(mut wire) = Wire::new(own, Some(view)) else { return };
+    transfer(&mut wire, outcome);
+}
+
+/// A channel that writes into the region and reads from it.
+fn as_the_own(view: View, outcome: &mut Outcome) {
+    let Ok(mut wire) = Wire::new(view, None) else { return };
+    transfer(&mut wire, outcome);
+}
+
+/// More than the cells of the images of the tests, so that positions come again.
+const ROUNDS: usize = 40;
+
+fn transfer(wire: &mut Wire, outcome: &mut Outcome) {
+    let mut kept = Vec::new();
+    for round in 0..ROUNDS {
+        let last = round % 5 == 4;
+        let mut samples = Vec::new();
+        let received =
+            if last { wire.read_last(3, |_, raw| samples.push(raw)) } else { wire.read(3, |_, raw| samples.push(raw)) };
+        match received {
+            Ok(count) => assert_eq!(count, samples.len()),
+            Err(e) => {
+                assert!(e.errno() == libc::EBADMSG && samples.is_empty(), "{e}");
+                outcome.refused += 1;
+            }
+        }
+        outcome.received += samples.len();
+        for sample in samples {
+            look(wire, &sample);
+            match round % 3 {
+                0 => give_back(wire, &sample),
+                1 => send(wire, &sample),
+                _ => kept.push(sample),
+            }
+        }
+        wire.has_input_soon();
+        if let Some(sample) = wire.alloc() {
+            outcome.allocated += 1;
+            sample.header().length.set(sample.capacity());
+            (0..sample.capacity()).for_each(|index| sample.value(index).set(u64::from(index)));
+            if round % 7 == 6 { kept.push(sample) } else { send(wire, &sample) }
+        }
+    }
+    for sample in kept {
+        // Twice the same, if the region says so: a late one is refused.
+        wire.put(sample.address() as usize);
+    }
+}
+
+fn look(wire: &mut Wire, sample: &Raw) {
+    let address = sample.address() as usize;
+    assert!(wire.live(address).is_some());
+    (0..sample.len()).for_each(|index| _ = std::hint::black_box(sample.value(index).get()));
+    if wire.get(address) > 0 {
+        assert!(wire.put(address).is_some());
+    }
+    // No sample begins there.
+    assert!(wire.live(address + 8).is_none());
+    if let Some(copy) = wire.alloc() {
+        let _ = copy.copy_from(sample);
+        wire.put(copy.address() as usize);
+    }
+}
+
+fn give_back(wire: &mut Wire, sample: &Raw) {
+    assert!(wire.put(sample.address() as usize).is_some());
+}
+
+fn send(wire: &mut Wire, sample: &Raw) {
+    if !matches!(wire.write(sample.address() as usize), Ok(true)) {
+        give_back(wire, sample);
+    }
+}
+
+/// glibc's broadcast is left out: in a region that a hostile peer has garbled it may wait for ever, as is documented.
+fn use_the_bell(view: &View) {
+    bell::is_anyone_waiting(view);
+    if let Some(waiter) = bell::Waiter::new(view, Duration::ZERO) {
+        let position = view.queue(Which::Samples).head.get();
+        view.cell(Which::Samples, position).sequence.observe();
+        waiter.sleep(Duration::ZERO);
+    }
+    bell::shake(view);
+}

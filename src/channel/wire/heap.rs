@@ -1,0 +1,64 @@
+//! Regions in the heap, for tests: of exactly their size, so that the address sanitizer sees a step outside.
+
+use crate::error::Result;
+use crate::layout::wire::{Facts, View};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+
+const PAGE: usize = 4096;
+
+/// Memory that begins, as a mapping does, on a page.
+pub(super) struct Heap {
+    base: *mut u8,
+    layout: Layout,
+}
+
+impl Heap {
+    pub(super) fn zeroed(size: usize) -> Heap {
+        let Ok(layout) = Layout::from_size_align(size.max(1), PAGE) else { panic!("a region of {size} bytes") };
+        // SAFETY: the size is not zero.
+        let base = unsafe { alloc_zeroed(layout) };
+        if base.is_null() {
+            handle_alloc_error(layout);
+        }
+        Heap { base, layout }
+    }
+
+    pub(super) fn of(bytes: &[u8]) -> Heap {
+        let heap = Heap::zeroed(bytes.len());
+        // SAFETY: both have this length, and do not overlap.
+        unsafe { heap.base.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        heap
+    }
+
+    /// A region of this library's, without its trailer's contents.
+    pub(super) fn made(facts: Facts) -> (Heap, View) {
+        let heap = Heap::zeroed(facts.total_size() as usize);
+        // SAFETY: as long as the facts say; callers drop the view first.
+        let view = unsafe { View::new(heap.base, facts) };
+        view.initialise();
+        (heap, view)
+    }
+
+    /// Attaches to what lies here.
+    pub(super) fn attach(&self) -> Result<View> {
+        // SAFETY: so many bytes are there; callers drop the view first.
+        unsafe { Ok(View::new(self.base, Facts::read(self.base, self.layout.size() as u64)?)) }
+    }
+
+    pub(super) fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        // SAFETY: so many bytes are there, and callers let nobody write at the same time.
+        unsafe { std::slice::from_raw_parts(self.base, self.layout.size()) }.to_vec()
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.base, self.layout) };
+    }
+}

@@ -1,0 +1,376 @@
+//! What all threads share of an open channel in the wire layout: both regions, and what is known of the peer.
+//!
+//! Where this library made the peer's region, its trailer names the process, which holds a lock on it, as in the own layout.
+//! A VILLASnode leaves no such trace. But it keeps its own region mapped for as long as it lives, and nobody else does but this
+//! process: so whether anybody has it open besides tells. Where the kernel does not say (another user's object), the same
+//! question about this side's own region does, which the peer has mapped, once it has been seen to. What cannot be known counts
+//! as alive.
+
+use super::bell::{self, Waiter};
+use crate::channel::Config;
+use crate::channel::ends::{Ends, Lives, Peer};
+use crate::channel::life::THOROUGH_MICROS;
+use crate::error::{Error, Result};
+use crate::layout::Slept;
+use crate::layout::wire::{STOPPED, Trailer, View, Which};
+use crate::patience::{Pace, Watched};
+use crate::sync::Shared32;
+use crate::sys::gate::Common;
+use crate::sys::mapping::Mapping;
+use crate::sys::object::{Name, Object};
+use crate::sys::process::Identity;
+use crate::sys::{futex, semaphore};
+use crate::wait::SLICE;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// The byte of its region that a process of this library locks for as long as it lives.
+pub(crate) const ALIVE: u64 = 1 << 60;
+/// The byte of a leftover region that a process locks while it removes it.
+const REMOVAL: u64 = ALIVE + 1;
+/// Sleeps for what nobody rings for: room in a queue, a free block.
+const NAP: Duration = Duration::from_micros(500);
+/// How long a reader tries to get the mutex before it naps instead.
+const READER_PATIENCE: Duration = Duration::from_millis(5);
+/// How long a writer tries to get the mutex, while the peer lives, before it leaves the broadcast to a later call.
+const WRITER_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a close waits for the peer to take what is queued.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A region, mapped. The mapping goes before the object, and with that the lock.
+pub(super) struct Mapped {
+    pub(super) view: View,
+    mapping: Mapping,
+    pub(super) object: Object,
+    pub(super) name: Name,
+    /// Whether this library made it.
+    is_ours: bool,
+}
+
+impl Mapped {
+    /// A region that has been checked, or made.
+    pub(super) fn new(view: View, mapping: Mapping, object: Object, name: Name) -> Mapped {
+        // SAFETY: so many bytes are mapped.
+        let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
+        Mapped { view, mapping, object, name, is_ours }
+    }
+
+    fn trailer(&self) -> Option<&Trailer> {
+        // SAFETY: the mapping has this length, and outlives what borrows from `self`.
+        unsafe { Trailer::find(self.mapping.base(), self.mapping.length() as u64) }
+    }
+
+    /// Locks the byte that says that the maker lives.
+    pub(super) fn lock(&self) -> Result<bool> {
+        self.object.lock(ALIVE)
+    }
+
+    /// Reserves the removal of a dead process's region for this one. `false`: another is at it.
+    pub(super) fn lock_for_removal(&self) -> Result<bool> {
+        self.object.lock(REMOVAL)
+    }
+
+    /// Who made the region, if a process of this library did.
+    pub(super) fn maker(&self) -> Option<Identity> {
+        self.trailer().map(|trailer| trailer.slot().identity())
+    }
+
+    /// Whether the maker of the region is alive. `None`: cannot be known. `thorough`: finds a pid that is used again, too.
+    pub(super) fn is_maker_alive(&self, observer: &Identity, thorough: bool) -> Option<bool> {
+        match self.trailer() {
+            Some(trailer) => Some(self.object.is_locked(ALIVE, 1) && !trailer.slot().identity().is_gone(observer, thorough)),
+            None => self.object.is_open_elsewhere(),
+        }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        super::Wire::register().forget(self.mapping.base() as usize, self.mapping.length());
+    }
+}
+
+/// See the module's description.
+pub(crate) struct Link {
+    own: Mapped,
+    /// `None`: both names are the same.
+    peer: Option<Mapped>,
+    me: Identity,
+    /// Whether the peer was seen to have this side's region open.
+    seen: AtomicBool,
+    /// Whether the peer is known to be dead.
+    gone: AtomicBool,
+    /// Whether the peer was told that this side has closed.
+    told: AtomicBool,
+    /// When the peer was probed thoroughly.
+    examined: AtomicU64,
+    /// Whether a broadcast could not be made so far.
+    owed: AtomicBool,
+    /// Private: ends naps.
+    nap: Shared32,
+    pace: Pace,
+    waits: AtomicU64,
+    wakeups: AtomicU64,
+}
+
+impl Link {
+    pub(super) fn new(own: Mapped, peer: Option<Mapped>, me: Identity) -> Link {
+        Link {
+            own,
+            peer,
+            me,
+            seen: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+            examined: AtomicU64::new(0),
+            owed: AtomicBool::new(false),
+            nap: Shared32::private(0),
+            pace: Pace::new(),
+            waits: AtomicU64::new(0),
+            wakeups: AtomicU64::new(0),
+        }
+    }
+
+    /// Sleeps and wake-ups of this side.
+    pub(super) fn counters(&self) -> (u64, u64) {
+        (self.waits.load(Relaxed), self.wakeups.load(Relaxed))
+    }
+
+    fn input(&self) -> &Mapped {
+        self.peer.as_ref().unwrap_or(&self.own)
+    }
+
+    /// Wakes the readers of what this side has written.
+    pub(super) fn ring_readers(&self) {
+        if !self.own.view.facts().polling && (bell::is_anyone_waiting(&self.own.view) || self.owed.load(Relaxed)) {
+            self.broadcast(WRITER_PATIENCE);
+        }
+    }
+
+    #[cold]
+    fn broadcast(&self, patience: Duration) {
+        let start = Instant::now();
+        self.wakeups.fetch_add(1, Relaxed);
+        loop {
+            let done = bell::broadcast(&self.own.view, SLICE);
+            if done || start.elapsed() >= patience || self.peer() == Peer::Gone || !self.probe_peer() {
+                self.owed.store(!done, Relaxed);
+                return;
+            }
+        }
+    }
+
+    /// A broadcast that could not be made is tried again by whatever call comes next.
+    fn pay_what_is_owed(&self) {
+        if self.owed.load(Relaxed) {
+            self.broadcast(Duration::ZERO);
+        }
+    }
+
+    /// Whether the peer has this side's region open.
+    fn is_attached(&self) -> bool {
+        self.seen.load(Relaxed) || {
+            let open = self.own.object.is_open_elsewhere() == Some(true);
+            self.seen.store(open, Relaxed);
+            open
+        }
+    }
+
+    /// Whether the peer has all that it needs for this side to close: it has this side's region open, and if its kind of reader
+    /// forgets what is queued when it sees the end, it has taken that.
+    fn may_close(&self, peer: &Mapped) -> bool {
+        let queue = self.own.view.queue(Which::Samples);
+        self.is_attached() && (peer.is_ours || queue.head.observe() == queue.tail.observe())
+    }
+}
+
+/// What a waiting call looks at.
+#[derive(Clone, Copy)]
+pub(crate) enum Hint {
+    /// The position of the next sample.
+    Entry(u64),
+    /// The position of the next free place.
+    Room(u64),
+    /// Nothing: nobody tells of a free block, nor of another peer, who never comes.
+    Nothing,
+}
+
+impl Watched for Link {
+    type Hint = Hint;
+    /// Counted among the waiters of the region that is read. `None`: nobody rings for what is waited for, or the mutex could
+    /// not be had.
+    type Armed = Option<Waiter>;
+
+    fn is_worth_a_look(&self, hint: &Hint) -> bool {
+        let (own, input) = (&self.own.view, &self.input().view);
+        match hint {
+            Hint::Entry(position) => input.cell(Which::Samples, *position).sequence.observe() == position.wrapping_add(1),
+            Hint::Room(position) => own.cell(Which::Samples, *position).sequence.observe() == *position,
+            Hint::Nothing => false,
+        }
+    }
+
+    fn is_blind(&self, hint: &Hint) -> bool {
+        matches!(hint, Hint::Nothing)
+    }
+
+    fn is_over(&self, _: &Hint) -> bool {
+        self.peer() == Peer::Gone
+    }
+
+    fn arm(&self, hint: &Hint) -> Option<Waiter> {
+        match hint {
+            Hint::Entry(_) => Waiter::new(&self.input().view, READER_PATIENCE),
+            Hint::Room(_) | Hint::Nothing => None,
+        }
+    }
+
+    fn sleep(&self, _: &Hint, armed: Option<Waiter>, limit: Duration) -> Slept {
+        self.waits.fetch_add(1, Relaxed);
+        match armed {
+            Some(waiter) => waiter.sleep(limit.min(SLICE)),
+            None => futex::wait(&self.nap, self.nap.observe(), limit.min(NAP)),
+        }
+    }
+
+    fn interrupts(&self) -> u32 {
+        self.pace.interrupts()
+    }
+
+    fn is_polling(&self) -> bool {
+        self.input().view.facts().polling
+    }
+
+    fn is_idle(&self) -> bool {
+        self.pace.is_idle()
+    }
+
+    fn probe(&self) {
+        self.probe_peer();
+    }
+
+    fn wants_probe(&self) -> bool {
+        false
+    }
+
+    fn since_probe(&self) -> Duration {
+        self.pace.since_probe()
+    }
+}
+
+impl Lives for Link {
+    fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    fn peer(&self) -> Peer {
+        let is_gone = self.gone.load(Relaxed)
+            || self.peer.as_ref().is_some_and(|peer| peer.view.queue(Which::Samples).state.observe() == STOPPED); // V3
+        if is_gone { Peer::Gone } else { Peer::Present(1) }
+    }
+
+    fn probe_peer(&self) -> bool {
+        let now = self.pace.note_probe();
+        self.pay_what_is_owed();
+        let Some(peer) = &self.peer else { return true };
+        if self.peer() == Peer::Gone {
+            return false;
+        }
+        let thorough = now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
+        if thorough {
+            self.examined.store(now, Relaxed);
+        }
+        let alive = match peer.is_maker_alive(&self.me, thorough) {
+            Some(alive) => alive,
+            None => !self.seen.load(Relaxed) && !self.is_attached() || self.own.object.is_open_elsewhere() != Some(false),
+        };
+        if !alive {
+            self.gone.store(true, Relaxed);
+        }
+        alive
+    }
+
+    fn has_tenure(&self) -> bool {
+        true
+    }
+
+    fn check_tenure(&self) -> Result<()> {
+        Ok(())
+    }
+
+    #[cold]
+    fn end(&self) -> Error {
+        Error::new(libc::EPIPE, "the peer has closed or died, and nothing is left to read: open again")
+    }
+
+    fn is_final(&self) -> bool {
+        true
+    }
+
+    fn replaced(&self) -> Option<Error> {
+        None
+    }
+
+    fn block_hint(&self) -> Hint {
+        Hint::Nothing
+    }
+
+    fn peer_hint(&self) -> Hint {
+        Hint::Nothing
+    }
+
+    /// A sleeper that has looked whether it should go on, and is about to sleep, does not hear it: it looks again after its slice.
+    fn ring_own(&self) {
+        self.nap.add(1);
+        futex::wake(&self.nap);
+        if !self.is_polling() {
+            bell::shake(&self.input().view);
+        }
+    }
+
+    fn before_close(&self) {
+        let Some(peer) = &self.peer else { return };
+        let start = Instant::now();
+        while self.peer() != Peer::Gone && !self.may_close(peer) && start.elapsed() < CLOSE_PATIENCE {
+            self.pace.probe_now_and_then(self);
+            futex::wait(&self.nap, self.nap.observe(), NAP);
+        }
+    }
+
+    fn spans(&self) -> [(usize, usize); 2] {
+        let span = |region: &Mapped| (region.mapping.base() as usize, region.mapping.length());
+        [span(&self.own), self.peer.as_ref().map_or((0, 0), span)]
+    }
+
+    fn objects(&self, each: impl Fn(&Object)) {
+        each(&self.own.object);
+        self.peer.iter().for_each(|peer| each(&peer.object));
+    }
+
+    fn config(&self) -> Config {
+        let facts = self.own.view.facts();
+        Config { polling: facts.polling, queuelen: facts.blocks, samplelen: facts.capacity(), ..Config::default() }
+    }
+}
+
+impl Common for Link {
+    /// Tells the peer that this side has closed, and removes its names.
+    fn on_deserted(&self) {
+        // Not by the state, which the peer could have set.
+        if self.told.swap(true, Relaxed) {
+            return;
+        }
+        self.own.view.queue(Which::Samples).state.publish(STOPPED); // V3
+        if !self.own.view.facts().polling {
+            self.broadcast(SLICE);
+        }
+        if self.own.object.is_named(&self.own.name) {
+            let _ = self.own.name.unlink();
+        }
+        if let Some(peer) = &self.peer {
+            // What a peer that died in its handshake has left.
+            semaphore::unlink_unused(&peer.name);
+            semaphore::unlink_unused(&self.own.name);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise.
+//!
+//! `VILLAS_SHM_FUZZ_SECONDS=N` goes on for so long, from a seed of the clock; `VILLAS_SHM_FUZZ_SEED=N` is another sequence. A
+//! failure prints the case, with which it comes again.
+
+use super::Region;
+use super::exercise::{Outcome, exercise};
+use super::heap::Heap;
+use super::images::Image;
+use crate::layout::wire::{Facts, View};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How many cases a plain run tries.
+const CASES: u64 = if cfg!(debug_assertions) { 3_000 } else { 10_000 };
+
+/// splitmix64.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.below(values.len())]
+    }
+}
+
+/// The 8-byte words of a region's head that say something: state, mask, cells, tail and head of both queues, mode, condition and
+/// mutex, and what the pool says of itself.
+const WORDS: [usize; 28] = [
+    88, 160, 168, 240, 312, 384, 392, 400, 408, 416, 424, 432, 440, 448, 456, 464, 480, 488, 496, 504, 512, 520, 592, 600, 672,
+    744, 848, 856,
+];
+
+fn put_word(region: &mut [u8], at: usize, word: u64) {
+    if let Some(place) = region.get_mut(at..at + 8) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+}
+
+fn get_word(region: &[u8], at: usize) -> u64 {
+    region.get(at..at + 8).map_or(0, |word| u64::from_le_bytes(word.try_into().unwrap()))
+}
+
+/// A number that is on an edge, or near what was there.
+fn interesting(chance: &mut Chance, before: u64, size: usize) -> u64 {
+    let near = chance.one_of(&[1, 2, 8, 16, 32, 64, 128, 640, 4096]);
+    match chance.below(8) {
+        0 => before.wrapping_add(near),
+        1 => before.wrapping_sub(near),
+        2 => chance.one_of(&[0, 1, 2, 3, 5, u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, u32::MAX.into(), 1 << 32]),
+        3 => (size as u64).wrapping_sub(near),
+        4 => before ^ 1 << chance.below(64),
+        5 => chance.one_of(&[88u64, 480, 520]).wrapping_neg().wrapping_add(near),
+        6 => chance.next() >> chance.below(64),
+        _ => before.wrapping_mul(near),
+    }
+}
+
+fn mutate(chance: &mut Chance, region: &mut Vec<u8>) {
+    let size = region.len();
+    match chance.below(10) {
+        0..=2 => {
+            let at = chance.one_of(&WORDS);
+            let word = interesting(chance, get_word(region, at), size);
+            put_word(region, at, word);
+        }
+        3..=5 => {
+            // Cells and samples: behind the head.
+            let at = 848 + 8 * chance.below(size.saturating_sub(848) / 8);
+            let word = interesting(chance, get_word(region, at), size);
+            put_word(region, at, word);
+        }
+        6 => {
+            let at = chance.below(size);
+            if let Some(byte) = region.get_mut(at) {
+                *byte ^= 1 << chance.below(8);
+            }
+        }
+        7 => {
+            let length = 8 * (1 + chance.below(32));
+            let (from, to) = (8 * chance.below(size / 8), 8 * chance.below(size / 8));
+            if from + length <= size && to + length <= size {
+                region.copy_within(from..from + length, to);
+            }
+        }
+        8 => {
+            let from = chance.below(size);
+            let length = 1 + chance.below(256);
+            let byte = chance.one_of(&[0, 0xff, 0x41, 1]);
+            region.iter_mut().skip(from).take(length).for_each(|b| *b = byte);
+        }
+        _ => region.resize(chance.one_of(&[size.saturating_sub(8), size + 8, size / 2, 816, 815, 2 * size, size + 4096]), 0xa5),
+    }
+}
+
+/// What is mutated: the small images, and a region of this library's with its trailer.
+fn seeds() -> Vec<Vec<u8>> {
+    let images = Image::all().into_iter().map(|image| image.bytes).filter(|bytes| bytes.len() < 100_000);
+    let (heap, view) = Heap::made(Facts::new(false, 5, 4).unwrap());
+    let me = crate::sys::process::Identity::mine();
+    view.fresh_trailer().slot().occupy(1, &me);
+    images.chain([heap.bytes()]).collect()
+}
+
+fn mutant(seeds: &[Vec<u8>], case: u64) -> Vec<u8> {
+    let mut chance = Chance(case);
+    let mut region = seeds[chance.below(seeds.len())].clone();
+    if chance.below(200) == 0 {
+        region.iter_mut().for_each(|byte| *byte = chance.next() as u8);
+    }
+    for _ in 0..chance.below(6) {
+        mutate(&mut chance, &mut region);
+    }
+    region
+}
+
+#[test]
+fn regions_that_are_nearly_right_are_used_or_refused_and_never_lead_outside() {
+    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let seconds = number("VILLAS_SHM_FUZZ_SECONDS");
+    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let first = number("VILLAS_SHM_FUZZ_SEED").unwrap_or_else(|| if seconds.is_some() { clock() } else { 1 });
+    println!("VILLAS_SHM_FUZZ_SEED={first}");
+    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
+    let seeds = seeds();
+    let (mut cases, mut attached, mut refused, mut received, mut allocated) = (0, 0, 0, 0, 0);
+    while if seconds.is_some() { Instant::now() < end } else { cases < CASES } {
+        let case = first.wrapping_add(cases);
+        let begin = Instant::now();
+        let outcome = std::panic::catch_unwind(|| exercise(&mutant(&seeds, case)));
+        let Ok(Outcome { attached: a, received: r, allocated: l, refused: e }) = outcome else {
+            panic!("VILLAS_SHM_FUZZ_SEED={case} finds it at once");
+        };
+        assert!(begin.elapsed() < Duration::from_secs(20), "VILLAS_SHM_FUZZ_SEED={case} takes {:?}", begin.elapsed());
+        cases += 1;
+        attached += u64::from(a);
+        refused += e as u64;
+        received += r as u64;
+        allocated += l as u64;
+    }
+    println!(
+        "{cases} cases: {attached} attached, {received} samples received, {allocated} allocated, {refused} refusals after that"
+    );
+    // It was not all refused at the door, nor was nothing; and what came in was found out later, too.
+    assert!(attached > cases / 4 && attached < cases * 19 / 20, "{attached} of {cases} attached");
+    assert!(received > cases && allocated > cases && refused > 0, "{received} {allocated} {refused}");
+}
+
+/// Every one of the words, with every value on an edge, one at a time.
+#[test]
+fn no_single_word_of_the_head_leads_outside() {
+    let mut refused = 0;
+    for seed in seeds() {
+        for at in WORDS {
+            let before = get_word(&seed, at);
+            let size = seed.len() as u64;
+            let near =
+                [before ^ 1, before + 1, before.wrapping_sub(1), before + 8, before.wrapping_sub(8), before * 2, before << 32];
+            let edges =
+                [0, 1, 2, 3, 7, size, size - 8, size - 64, u64::MAX, u64::MAX - 7, 1 << 63, (1 << 63) - 1, 1 << 31, 1 << 32];
+            for word in near.into_iter().chain(edges) {
+                let mut region = seed.clone();
+                put_word(&mut region, at, word);
+                refused += u64::from(!exercise(&region).attached);
+            }
+        }
+    }
+    assert!(refused > 1000, "only {refused} were refused");
+}
+
+#[test]
+fn a_region_of_any_length_is_refused_or_used() {
+    for seed in seeds() {
+        for length in (0..seed.len()).step_by(8).chain([815, 816, 817, seed.len() - 1]) {
+            let outcome = exercise(&seed[..length]);
+            assert!(!outcome.attached || length > 816, "{length} bytes");
+        }
+    }
+}
+
+/// Stores bytes of chance into a region until told to stop.
+fn scribble(view_base: usize, size: usize, stop: &AtomicBool, seed: u64) {
+    let mut chance = Chance(seed);
+    while !stop.load(Relaxed) {
+        let at = chance.below(size);
+        // SAFETY: within the region, which lives until this thread has been joined.
+        let byte = unsafe { &*((view_base + at) as *const AtomicU8) };
+        byte.store(chance.next() as u8, Relaxed);
+    }
+}
+
+/// Facts are read once: what changes later is checked whenever it is used.
+#[test]
+fn a_region_that_changes_under_the_hands_never_leads_outside() {
+    for (round, seed) in seeds().iter().enumerate() {
+        let heap = Heap::of(seed);
+        let view = heap.attach().unwrap();
+        let stop = AtomicBool::new(false);
+        let base = heap.base() as usize;
+        std::thread::scope(|scope| {
+            scope.spawn(|| scribble(base, seed.len(), &stop, round as u64));
+            for _ in 0..100 {
+                use_region(view);
+            }
+            stop.store(true, Relaxed);
+        });
+    }
+}
+
+fn use_region(view: View) {
+    let blocks = view.facts().blocks;
+    let mut region = Region::new(view).unwrap();
+    for _ in 0..20 {
+        let Ok(block) = super::pull(&view, super::Which::Samples, false) else { continue };
+        if let Some(block) = block {
+            assert!(block < blocks);
+            let sample = view.blocks().raw(block);
+            (0..sample.len()).for_each(|index| _ = std::hint::black_box(sample.value(index).get()));
+            if region.receive(block).is_ok() {
+                region.put(block);
+            }
+        }
+        if let Some(block) = region.alloc() {
+            assert!(block < blocks);
+            if !region.send(block) {
+                region.put(block);
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The handshake: each side makes its own region, says so by a semaphore of its name, and opens the other's.
+//!
+//! VILLASnode's side trusts the semaphore. This side does not, as a crash leaves posts behind, and regions: a post is a reason
+//! to look. The other's region is taken when it is complete, its maker lives, the name leads to it, and the other is certain to
+//! come or has come: it has posted, or it has this side's region open. This side posts when it has seen such a region, and
+//! again for another, since the first may have taken the post and died.
+//!
+//! One that posts, opens this side's region, and is gone before this side has looked has taken this side's post with it, and
+//! has removed the name of its own semaphore: so with each other region the semaphores are opened anew, too.
+//!
+//! What is left of this name by the dead is removed; what a live process of this library holds is `EBUSY`. A region without a
+//! trailer under this side's own name is a leftover of a VILLASnode program that was in this place: it is replaced, as
+//! VILLASnode does, even where another process has it mapped, since that may be the other side, which survived.
+
+use super::Wire;
+use super::life::{Link, Mapped};
+use crate::channel::handle::{self, Handle};
+use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
+use crate::error::{Error, Result};
+use crate::layout::channel::MAGIC;
+use crate::layout::wire::{Facts, View};
+use crate::patience::Limit;
+use crate::region::unix_time;
+use crate::sys::mapping::Mapping;
+use crate::sys::object::{Name, Object};
+use crate::sys::process::Identity;
+use crate::sys::semaphore::{self, Semaphore};
+use std::time::{Duration, Instant};
+
+/// What the facts of a region are read from lies in here.
+const FIRST_PAGE: u64 = 4096;
+/// Between two looks at what no semaphore tells.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Bytes of a region of this library with these parameters; 0 means the default.
+pub(crate) fn total_size(queuelen: u32, samplelen: u32) -> Result<u64> {
+    Ok(Facts::new(false, or(queuelen, DEFAULT_QUEUELEN), or(samplelen, DEFAULT_SAMPLELEN))?.total_size())
+}
+
+/// Opens a channel: writes into the region of `wname`, reads from that of `rname`.
+/// While it waits for the other side, `cancelled` is asked now and then.
+pub(crate) fn open(
+    wname: &str,
+    rname: &str,
+    config: &Config,
+    limit: &Limit,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<&'static Handle<Wire>> {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
+        return Err(Error::new(
+            libc::ENOTSUP,
+            "VILLASnode's layout is known on x86-64 Linux with glibc only: use a channel of one region",
+        ));
+    }
+    let (wname, rname) = (Name::new(wname)?, Name::new(rname)?);
+    let facts = Facts::new(config.polling, or(config.queuelen, DEFAULT_QUEUELEN), or(config.samplelen, DEFAULT_SAMPLELEN))?;
+    handle::prepare();
+    let me = Identity::mine();
+    let own = make(wname, facts, config, &me)?;
+    let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &me, limit, cancelled)?) };
+    let wire = Wire::new(own.view, peer.as_ref().map(|peer| peer.view))?;
+    Handle::new(Link::new(own, peer, me), wire)
+}
+
+/// Makes this side's region.
+fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapped> {
+    let mode = config.permissions()?;
+    let object = Object::unnamed(facts.total_size(), mode)?;
+    let mapping = Mapping::new(&object, facts.total_size() as usize)?;
+    // SAFETY: the mapping is as long as the facts say and goes with the view.
+    let view = unsafe { View::new(mapping.base(), facts) };
+    view.initialise();
+    view.fresh_trailer().slot().occupy(unix_time(), me);
+    let region = Mapped::new(view, mapping, object, name);
+    region.lock()?;
+    while !region.object.link(&name)? {
+        clear(&name, config, me)?;
+    }
+    Ok(region)
+}
+
+/// Removes what the dead have left under the name of this side's region.
+fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
+    let object = match Object::open(name) {
+        Err(e) if e.errno() == libc::ENOENT => return Ok(()),
+        object => object?,
+    };
+    object.check_owner(name, config.any_owner)?;
+    if object.begins_with(MAGIC) {
+        return Err(Error::new(
+            libc::EBUSY,
+            format!("\"{name}\" is a region of the other layout, of a node that creates it: take another name, or remove it"),
+        ));
+    }
+    let found = match attach(object, *name) {
+        Ok(region) => region,
+        // VILLASnode, or a process of it that died, was at it; only its regions are not paid for.
+        Err(e) if matches!(e.errno(), libc::EAGAIN | libc::ENOSPC) => return unlink(name),
+        Err(e) => return Err(e),
+    };
+    if let Some(maker) = found.maker()
+        && found.is_maker_alive(me, true) != Some(false)
+    {
+        return Err(Error::new(
+            libc::EBUSY,
+            format!("\"{name}\" is written by process {} ({}), which is alive", maker.pid, maker.program_name()),
+        ));
+    }
+    // Two that find the same leftover: the second would remove what the first has put in its place.
+    if !found.lock_for_removal()? {
+        return Err(Error::new(libc::EBUSY, format!("\"{name}\" is being opened by another process at this moment")));
+    }
+    if found.object.is_named(name) {
+        unlink(name)?;
+    }
+    Ok(())
+}
+
+fn unlink(name: &Name) -> Result<()> {
+    match name.unlink() {
+        Err(e) if e.errno() == libc::ENOENT => Ok(()),
+        done => done,
+    }
+}
+
+/// Maps a region that any program may have made and checks it. `EAGAIN`: its maker is still at work.
+fn attach(object: Object, name: Name) -> Result<Mapped> {
+    let size = object.size();
+    let length = usize::try_from(size).map_err(|_| Error::corrupt("the region is larger than the address space"))?;
+    if length == 0 {
+        return Err(Error::new(libc::EAGAIN, format!("the region \"{name}\" is not ready yet: the object has no size so far")));
+    }
+    // VILLASnode does not pay for its regions. All of one is paid for here only when it turns out to be one.
+    object.allocate(size.min(FIRST_PAGE))?;
+    let mapping = Mapping::new(&object, length)?;
+    // SAFETY: so many bytes are mapped.
+    let facts = unsafe { Facts::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("\"{name}\": {e}")))?;
+    object.allocate(size)?;
+    // SAFETY: the facts were checked against the length of the mapping, which goes with the view.
+    let view = unsafe { View::new(mapping.base(), facts) };
+    Ok(Mapped::new(view, mapping, object, name))
+}
+
+/// Makes the two sides known to each other. Leaves nothing behind when it fails.
+fn shake_hands(
+    own: &Mapped,
+    rname: Name,
+    config: &Config,
+    me: &Identity,
+    limit: &Limit,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Mapped> {
+    let wname = own.name;
+    let look = || look(&rname, config, me);
+    let (outcome, posts) = match Posts::open(&wname, &rname) {
+        Ok(mut posts) => (find_peer(own, &rname, &mut posts, look, limit, cancelled), Some(posts)),
+        Err(e) => (Err(e), None),
+    };
+    match outcome {
+        Ok(peer) => {
+            semaphore::unlink(&wname);
+            Ok(peer)
+        }
+        Err(e) => {
+            if let Some(posts) = &posts {
+                posts.mine.drain();
+            }
+            drop(posts);
+            if own.object.is_named(&wname) {
+                let _ = wname.unlink();
+            }
+            semaphore::unlink_unused(&wname);
+            semaphore::unlink_unused(&rname);
+            Err(e)
+        }
+    }
+}
+
+/// The semaphores of both names.
+struct Posts {
+    mine: Semaphore,
+    theirs: Semaphore,
+}
+
+impl Posts {
+    fn open(wname: &Name, rname: &Name) -> Result<Posts> {
+        Ok(Posts { mine: Semaphore::open(wname)?, theirs: Semaphore::open(rname)? })
+    }
+}
+
+/// Waits for a region of the other side that is worth attaching to.
+///
+/// This side's post lies there only while a live region of the other side does, one for each: who finds a post that a dead process
+/// has left goes into that one's region.
+fn find_peer(
+    own: &Mapped,
+    rname: &Name,
+    posts: &mut Posts,
+    look: impl Fn() -> Result<Mapped>,
+    limit: &Limit,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Mapped> {
+    let start = Instant::now();
+    let (mut has_posted, mut posted_for) = (false, None);
+    // What a predecessor has posted and nobody has taken would let the other into what is no more.
+    posts.mine.drain();
+    loop {
+        let left = match limit {
+            Limit::Forever => Duration::MAX,
+            Limit::For(limit, _) => limit.saturating_sub(start.elapsed()),
+            Limit::Now => Duration::ZERO,
+        };
+        has_posted |= wait_for_post(posts, rname, SLICE.min(left))?;
+        if cancelled() {
+            return Err(Error::new(libc::ECANCELED, format!("told not to wait for the peer, \"{rname}\", any more")));
+        }
+        let found = look();
+        let somebody = found.as_ref().ok().map(|peer| peer.object.identity());
+        if somebody != posted_for {
+            // Who was there may have taken the post, and removed the names of the semaphores with its own end.
+            *posts = Posts::open(&own.name, rname)?;
+            posts.mine.drain();
+            if somebody.is_some() {
+                posts.mine.post()?;
+            }
+            posted_for = somebody;
+        }
+        let why = match found {
+            Ok(peer) if has_posted || own.object.is_open_elsewhere() == Some(true) => return Ok(peer),
+            Ok(_) => "it is there, but busy with another peer".into(),
+            Err(e) if matches!(e.errno(), libc::EACCES | libc::ENOSPC) => return Err(e),
+            Err(e) => {
+                // The post was of one that is no more: who makes a region posts after it.
+                has_posted = false;
+                e.to_string()
+            }
+        };
+        if left.is_zero() {
+            return Err(Error::new(libc::ETIMEDOUT, format!("the other side, \"{rname}\", has not come in time: {why}")));
+        }
+    }
+}
+
+/// Waits for the other's post. `false`: the time is over.
+fn wait_for_post(posts: &Posts, rname: &Name, limit: Duration) -> Result<bool> {
+    match posts.theirs.wait(limit) {
+        Ok(posted) => Ok(posted),
+        Err(nix::errno::Errno::EINTR) => {
+            Err(Error::new(libc::EINTR, format!("a signal handler ran while waiting for the peer, \"{rname}\"")))
+        }
+        Err(e) => Err(Error::system(e, format_args!("cannot wait for the peer, \"{rname}\""))),
+    }
+}
+
+/// The region of the other side, if it is there, complete, current, and of a maker that lives.
+fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Mapped> {
+    let object = Object::open(rname)?;
+    object.check_owner(rname, config.any_owner)?;
+    let peer = attach(object, *rname)?;
+    if peer.is_maker_alive(me, true) == Some(false) {
+        return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is what a process that is gone has left")));
+    }
+    if !peer.object.is_named(rname) {
+        return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is about to be replaced")));
+    }
+    Ok(peer)
+}

@@ -1,0 +1,95 @@
+//! A copy of parts of an object, at the places where a mapping would have them: so that the same code reads both.
+
+use crate::error::{Error, Result};
+use crate::layout::sample::Raw;
+use crate::layout::wire::{Facts, HEAD, TRAILER, Trailer, View};
+use crate::region::Layout;
+use crate::sample::Timespec;
+use crate::sys::object::Object;
+use crate::sys::table::Table;
+
+/// What is not loaded is zero. Nothing that is loaded is ever changed by others.
+pub(super) struct Snapshot<'o> {
+    object: &'o Object,
+    base: *mut u8,
+    size: usize,
+    _memory: Table<u8>,
+}
+
+impl<'o> Snapshot<'o> {
+    /// For the first `size` bytes of an object. Takes addresses, and memory for what is loaded.
+    pub(super) fn new(object: &'o Object, size: u64) -> Result<Snapshot<'o>> {
+        let no_memory = || Error::new(libc::ENOMEM, format!("no memory for a look at {size} bytes"));
+        let size = usize::try_from(size).map_err(|_| no_memory())?;
+        let mut memory = Table::<u8>::new(size).ok_or_else(no_memory)?;
+        Ok(Snapshot { object, base: memory.as_mut_ptr(), size, _memory: memory })
+    }
+
+    /// Loads `length` bytes at `at` anew.
+    pub(super) fn load(&self, at: u64, length: u64) -> Result<()> {
+        let cut = || Error::corrupt("it is shorter than it says, or was cut short at this moment");
+        let end = at.checked_add(length).filter(|&end| end <= self.size as u64).ok_or_else(cut)?;
+        // SAFETY: within the memory, which belongs to this, and which others reach by atomics only.
+        let to = unsafe { std::slice::from_raw_parts_mut(self.base.add(at as usize), (end - at) as usize) };
+        match self.object.read_at(at, to) {
+            Ok(count) if count == to.len() => Ok(()),
+            Ok(_) => Err(cut()),
+            Err(e) => Err(Error::system(e, "cannot read it")),
+        }
+    }
+
+    /// A copy of bytes that are loaded.
+    pub(super) fn bytes(&self, at: u64, length: u64) -> Vec<u8> {
+        assert!(at.checked_add(length).is_some_and(|end| end <= self.size as u64));
+        // SAFETY: within the memory.
+        unsafe { std::slice::from_raw_parts(self.base.add(at as usize), length as usize) }.to_vec()
+    }
+
+    /// The facts of a region that begins here, checked against the object's size; its head is loaded.
+    pub(super) fn facts<L: Layout>(&self, size: u64) -> Result<L::Facts> {
+        assert!(self.size >= L::LEAST);
+        // SAFETY: page-aligned, and as long as `LEAST`.
+        unsafe { L::read(self.base, size) }
+    }
+
+    /// The region with these facts, which must be those of this snapshot.
+    pub(super) fn view<L: Layout>(&self, facts: L::Facts) -> L {
+        assert!(self.size as u64 >= L::size(&facts));
+        // SAFETY: page-aligned and long enough; the callers drop it before this.
+        unsafe { L::view(self.base, facts) }
+    }
+
+    /// The same for the wire layout: `size` is that of the object, of which the head is loaded.
+    pub(super) fn wire_facts(&self, size: u64) -> Result<Facts> {
+        assert!(self.size as u64 >= HEAD);
+        // SAFETY: page-aligned; nothing behind the head is looked at.
+        unsafe { Facts::read(self.base, size) }
+    }
+
+    /// The region with these facts, which are those of an object of this snapshot's size.
+    pub(super) fn wire_view(&self, facts: Facts) -> View {
+        // SAFETY: `wire_facts` has checked them against the size.
+        unsafe { View::new(self.base, facts) }
+    }
+
+    /// The trailer, if this library made the region; loads it.
+    pub(super) fn trailer(&self) -> Result<Option<&Trailer>> {
+        let Some(at) = (self.size as u64).checked_sub(TRAILER) else { return Ok(None) };
+        self.load(at, TRAILER)?;
+        // SAFETY: so many bytes are there.
+        Ok(unsafe { Trailer::find(self.base, self.size as u64) })
+    }
+}
+
+/// The sample in a block that is loaded.
+pub(super) fn sample(raw: Raw) -> super::Waiting {
+    let header = raw.header();
+    let time = |words: &[crate::sync::Shared64; 2]| Timespec { sec: words[0].get() as i64, nsec: words[1].get() as i64 };
+    super::Waiting::Sample {
+        flags: header.flags.get() as i32,
+        sequence: header.sequence.get(),
+        origin: time(&header.origin),
+        received: time(&header.received),
+        values: (0..raw.len()).map(|index| raw.value(index).get()).collect(),
+    }
+}

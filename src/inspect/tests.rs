@@ -1,0 +1,315 @@
+//! Looks at regions in use, at what dead processes left, at anything at all.
+
+use super::{Entry, Id, Kind, Parameter, PeerState, State, Waiting, look, read_bytes};
+use crate::sys::object::{Name, Object};
+use crate::{Channel, Config, Policy, Ring, Role};
+use std::time::{Duration, Instant};
+
+/// How many mutants a plain run looks at.
+const MUTANTS: u64 = if cfg!(debug_assertions) { 3_000 } else { 10_000 };
+
+fn name(what: &str) -> String {
+    format!("villas-inspect-{what}-{}", std::process::id())
+}
+
+/// All bytes of an object.
+fn bytes(name: &str) -> Vec<u8> {
+    let size = look(name, 0).unwrap().size;
+    let mut bytes = vec![0; size as usize];
+    assert_eq!(read_bytes(name, 0, &mut bytes).unwrap() as u64, size);
+    bytes
+}
+
+fn send(channel: &Channel, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        let mut sample = channel.alloc().unwrap();
+        sample.set_sequence(number);
+        sample.write_values(&[number as f64, 0.5]).unwrap();
+        assert_eq!(channel.write(&mut vec![sample]).unwrap(), 1);
+    }
+}
+
+fn numbers(waiting: &[Waiting]) -> Vec<u64> {
+    let number = |waiting: &Waiting| match waiting {
+        Waiting::Sample { sequence, .. } => *sequence,
+        Waiting::Message(bytes) => u64::from_le_bytes(bytes[..8].try_into().unwrap()),
+    };
+    waiting.iter().map(number).collect()
+}
+
+#[test]
+fn a_channel_is_shown_with_what_waits_in_it_and_not_changed() {
+    let name = name("channel");
+    let node = Channel::create(&name, &Config { queuelen: 5, samplelen: 2, spare: 3, ..Config::default() }).unwrap();
+    let program = Channel::open(&name).unwrap();
+    send(&node, 7..11);
+    send(&program, 20..21);
+    let mut taken = Vec::new();
+    assert_eq!(program.read(&mut taken, 1).unwrap(), 1);
+
+    let before = bytes(&name);
+    let entry = look(&name, 2).unwrap();
+    assert!(bytes(&name) == before, "a look changed the region");
+    assert_eq!((entry.kind, entry.state, entry.version, entry.size), (Kind::Channel, State::Live, Some(1), before.len() as u64));
+    assert_eq!(entry.parameters[1..], [("queuelen", 5), ("samplelen", 2), ("spare", 3)].map(|(n, v)| (n, Parameter::Number(v))));
+    assert_eq!(entry.peers.iter().map(|p| (p.role, p.process.pid, p.state)).collect::<Vec<_>>(), {
+        let me = std::process::id();
+        [("node", me, PeerState::Alive), ("program", me, PeerState::Alive)]
+    });
+    assert!(entry.attached.iter().any(|process| process.pid == std::process::id()));
+    let [down, up] = &entry.queues[..] else { panic!("{:?}", entry.queues) };
+    assert_eq!((down.depth, down.capacity, down.written, down.read), (3, 5, 4, 1));
+    assert_eq!((up.depth, up.written, up.read), (1, 1, 0));
+    assert_eq!((numbers(&down.waiting), numbers(&up.waiting)), (vec![8, 9], vec![20]));
+    let Waiting::Sample { values, .. } = &down.waiting[0] else { panic!() };
+    assert_eq!(values, &[8f64.to_bits(), 0.5f64.to_bits()]);
+    // Four on their way or in the reader's hands, and one the other way.
+    assert_eq!(entry.blocks, Some((16 - 5, 16)));
+
+    drop((node, program, taken));
+    let entry = look(&name, 0).unwrap();
+    assert_eq!(entry.state, State::Stale);
+    assert!(entry.peers.iter().all(|peer| peer.state == PeerState::Closed));
+    entry.remove(false).unwrap();
+    assert_eq!(look(&name, 0).unwrap_err().errno(), libc::ENOENT);
+    assert_eq!(entry.remove(false).unwrap_err().errno(), libc::ENOENT);
+}
+
+#[test]
+fn rings_of_each_policy_are_shown_with_the_messages_that_wait() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        let name = name(policy.name());
+        let producer = Ring::<u64>::open(&name, policy, Role::Producer, 5).unwrap();
+        let consumer = Ring::<u64>::open(&name, policy, Role::Consumer, 5).unwrap();
+        // Through more than one lap.
+        for number in 0..12 {
+            producer.push(&number).unwrap();
+            assert_eq!(consumer.pop().unwrap(), number);
+        }
+        (12..16).for_each(|number| producer.push(&number).unwrap());
+        let before = bytes(&name);
+        let entry = look(&name, 3).unwrap();
+        assert!(bytes(&name) == before, "a look changed the ring");
+        assert_eq!((entry.kind, entry.state), (Kind::Ring, State::Live), "{:?}", entry.note);
+        let roles: Vec<_> = entry.peers.iter().map(|peer| (peer.role, peer.state)).collect();
+        assert_eq!(roles, [("producer", PeerState::Alive), ("consumer", PeerState::Alive)]);
+        let queue = &entry.queues[0];
+        assert_eq!((queue.depth, queue.capacity, queue.written, queue.read), (4, 5, 16, 12));
+        assert_eq!(numbers(&queue.waiting), [12, 13, 14]);
+        assert_eq!(entry.remove(false).unwrap_err().errno(), libc::EBUSY);
+        drop((producer, consumer));
+        let entry = look(&name, 9).unwrap();
+        assert_eq!((entry.state, entry.peers.len(), entry.queues[0].waiting.len()), (State::Stale, 0, 4));
+        entry.remove(false).unwrap();
+    }
+}
+
+#[test]
+fn a_wire_region_is_shown_with_what_waits_in_it_and_not_changed() {
+    let name = name("wire");
+    let channel = Channel::open_wire(&name, &name, &Config { queuelen: 4, samplelen: 2, ..Config::default() }, None).unwrap();
+    send(&channel, 3..6);
+    let before = bytes(&name);
+    let entry = look(&name, 2).unwrap();
+    assert!(bytes(&name) == before, "a look changed the region");
+    assert_eq!((entry.kind, entry.state), (Kind::Wire, State::Live), "{:?}", entry.note);
+    assert_eq!((entry.peers[0].role, entry.peers[0].process.pid), ("writer", std::process::id()));
+    let queue = &entry.queues[0];
+    assert_eq!((queue.depth, queue.capacity, queue.written, queue.read), (3, 4, 3, 0));
+    assert_eq!((numbers(&queue.waiting), entry.blocks), (vec![3, 4], Some((1, 4))));
+    let refused = entry.remove(false).unwrap_err();
+    assert!(refused.errno() == libc::EBUSY && refused.message().contains(&std::process::id().to_string()), "{refused}");
+}
+
+/// A reader and a writer at full speed; looks one after the other.
+#[test]
+fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
+    const SAMPLES: u64 = 200_000;
+    let name = name("traffic");
+    let node = Channel::create(&name, &Config { queuelen: 64, samplelen: 2, ..Config::default() }).unwrap();
+    let program = Channel::open(&name).unwrap();
+    let mut looks = 0;
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut next, mut taken) = (0, Vec::new());
+            while next < SAMPLES {
+                program.read(&mut taken, 16).unwrap();
+                for sample in taken.drain(..) {
+                    assert_eq!((sample.sequence(), sample.flags()), (next, 0));
+                    assert_eq!((sample.get(0), sample.len()), (next as f64, 2));
+                    next += 1;
+                }
+            }
+        });
+        scope.spawn(|| {
+            for number in 0..SAMPLES {
+                let mut sample = Vec::new();
+                while node.timed_alloc(&mut sample, 1, None).unwrap() == 0 {}
+                sample[0].set_sequence(number);
+                sample[0].write_values(&[number as f64, 0.5]).unwrap();
+                while node.timed_write(&mut sample, None).unwrap() == 0 {}
+            }
+        });
+        let mut read = 0;
+        while !reader.is_finished() || looks == 0 {
+            let entry = look(&name, 64).unwrap();
+            assert_eq!((entry.state, &entry.note), (State::Live, &None));
+            let queue = &entry.queues[0];
+            assert!(queue.depth <= 64 && queue.read >= read && queue.written <= SAMPLES, "{queue:?}");
+            // Numbers are positions: what was taken and written anew while it was copied is not among them.
+            let waiting = numbers(&queue.waiting);
+            assert!(waiting.windows(2).all(|pair| pair[1] == pair[0] + 1), "{waiting:?} from {}", queue.read);
+            assert!(waiting.first().is_none_or(|&first| first >= queue.read), "{waiting:?} from {}", queue.read);
+            for waiting in &queue.waiting {
+                let Waiting::Sample { sequence, values, .. } = waiting else { panic!() };
+                assert_eq!(values[0], (*sequence as f64).to_bits(), "torn");
+            }
+            read = queue.read;
+            looks += 1;
+        }
+    });
+    assert!(looks > 10, "{looks} looks");
+    let (sent, got) = (node.stats(), program.stats());
+    assert_eq!((sent.written, got.read, got.redelivered, sent.blocks_free), (SAMPLES, SAMPLES, 0, 128));
+    let counters = look(&name, 0).unwrap().counters;
+    assert_eq!(counters.iter().find(|(name, _)| *name == "program waits").unwrap().1, got.waits);
+    Channel::unlink(&name).unwrap();
+}
+
+/// A small ring turns over many times within a look.
+#[test]
+fn looks_at_rings_in_full_traffic_see_no_contradiction() {
+    for policy in [Policy::Spsc, Policy::Mpmc] {
+        let name = name(&format!("busy-{}", policy.name()));
+        let producer = Ring::<u64>::open(&name, policy, Role::Producer, 3).unwrap();
+        let consumer = Ring::<u64>::open(&name, policy, Role::Consumer, 3).unwrap();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| (0..100_000).for_each(|number| assert_eq!(consumer.pop().unwrap(), number)));
+            scope.spawn(|| (0..100_000).for_each(|number| producer.push(&number).unwrap()));
+            while !reader.is_finished() {
+                let entry = look(&name, 3).unwrap();
+                assert_eq!(entry.state, State::Live, "{:?}", entry.note);
+                let waiting = numbers(&entry.queues[0].waiting);
+                assert!(waiting.windows(2).all(|pair| pair[1] == pair[0] + 1), "{waiting:?}");
+            }
+        });
+        Ring::unlink(&name).unwrap();
+    }
+}
+
+/// splitmix64.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+fn mutate(chance: &mut Chance, region: &mut Vec<u8>) {
+    let size = region.len();
+    let word = 8 * match chance.below(3) {
+        0 => chance.below(32),
+        1 => chance.below(256.min(size / 8)),
+        _ => chance.below(size / 8),
+    };
+    match chance.below(8) {
+        0 => region.truncate(chance.below(size).max(512)),
+        1 => region.resize(size + 1 + chance.below(5000), 0xa5),
+        2..4 => region[word + chance.below(8)] ^= 1 << chance.below(8),
+        _ => {
+            let before = u64::from_le_bytes(region[word..word + 8].try_into().unwrap());
+            let next = match chance.below(5) {
+                0 => before.wrapping_add(1 << chance.below(64)),
+                1 => before.wrapping_sub(1 << chance.below(20)),
+                2 => [0, 1, u64::MAX, 1 << 63, u32::MAX.into(), size as u64][chance.below(6)],
+                3 => before | before << 32,
+                _ => chance.next() >> chance.below(64),
+            };
+            region[word..word + 8].copy_from_slice(&next.to_le_bytes());
+        }
+    }
+}
+
+/// Small regions of each kind, with something in them.
+fn seeds() -> Vec<Vec<u8>> {
+    let name = name("seed");
+    let config = Config { queuelen: 3, samplelen: 2, spare: 2, ..Config::default() };
+    let node = Channel::create(&name, &config).unwrap();
+    send(&node, 0..3);
+    let mut seeds = vec![bytes(&name)];
+    Channel::unlink(&name).unwrap();
+    let wire = Channel::open_wire(&name, &name, &config, None).unwrap();
+    send(&wire, 0..2);
+    seeds.push(bytes(&name));
+    // The same as a VILLASnode's, which has no trailer.
+    seeds.push(seeds[1][..seeds[1].len() - 128].to_vec());
+    drop(wire);
+    for policy in [Policy::Spsc, Policy::Mpmc] {
+        let ring = Ring::<u64>::open(&name, policy, Role::Producer, 3).unwrap();
+        (0..2).for_each(|number| ring.push(&number).unwrap());
+        seeds.push(bytes(&name));
+        Ring::unlink(&name).unwrap();
+    }
+    seeds
+}
+
+fn examined(region: &[u8]) -> Entry {
+    let object = Object::unnamed(region.len() as u64, 0o600).unwrap();
+    assert_eq!(nix::sys::uio::pwrite(&object, region, 0), Ok(region.len()));
+    let mut entry = blank();
+    super::examine(&mut entry, &object, 8);
+    entry
+}
+
+/// What is known of an object before it is looked into.
+fn blank() -> Entry {
+    let at = name("blank");
+    let object = Object::unnamed(1, 0o600).unwrap();
+    assert!(object.link(&Name::new(&at).unwrap()).unwrap());
+    let entry = look(&at, 0).unwrap();
+    Name::new(&at).unwrap().unlink().unwrap();
+    assert_eq!((entry.kind, &entry.id), (Kind::Posix, &Id::Name(at)));
+    entry
+}
+
+/// `VILLAS_SHM_FUZZ_SECONDS=N` goes on for so long. A failure prints the case.
+#[test]
+fn whatever_is_in_a_region_a_look_ends_and_says_something() {
+    let seeds = seeds();
+    let kinds: Vec<Kind> = seeds.iter().map(|seed| examined(seed).kind).collect();
+    assert_eq!(kinds, [Kind::Channel, Kind::Wire, Kind::Wire, Kind::Ring, Kind::Ring]);
+    let seconds: u64 = std::env::var("VILLAS_SHM_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let object = Object::unnamed(1 << 20, 0o600).unwrap();
+    let plain = blank();
+    let (mut corrupt, mut case) = (0, 0);
+    while case < MUTANTS || Instant::now() < end {
+        let outcome = std::panic::catch_unwind(|| {
+            let mut chance = Chance(case);
+            let mut region = seeds[chance.below(seeds.len())].clone();
+            (0..=chance.below(4)).for_each(|_| mutate(&mut chance, &mut region));
+            nix::unistd::ftruncate(&object, region.len() as i64).unwrap();
+            assert_eq!(nix::sys::uio::pwrite(&object, &region, 0), Ok(region.len()));
+            let mut entry = plain.clone();
+            // A fresh look at the size, as after an open.
+            super::examine(&mut entry, &object.again(), 8);
+            assert!(entry.queues.iter().all(|q| q.depth <= q.capacity && q.waiting.len() <= 8), "{entry:?}");
+            assert!(entry.blocks.is_none_or(|(free, all)| free <= all), "{entry:?}");
+            entry.state == State::Corrupt
+        });
+        corrupt += u64::from(outcome.unwrap_or_else(|why| {
+            eprintln!("case {case}");
+            std::panic::resume_unwind(why)
+        }));
+        case += 1;
+    }
+    assert!(corrupt > case / 10, "{corrupt} of {case} were seen to be corrupt");
+}

@@ -1,0 +1,121 @@
+//! All that is shared between processes: byte maps, and how the code reaches the words in them.
+//!
+//! The protocol (`queue`, `pool`, `wait`) is written against [`Words`], so that the model checker can run it on words of
+//! its own; [`channel::View`] is the real one.
+
+#[cfg(not(loom))]
+mod blocks;
+#[cfg(not(loom))]
+pub(crate) mod channel;
+#[cfg(not(loom))]
+pub(crate) mod ring;
+pub(crate) mod sample;
+#[cfg(not(loom))]
+pub(crate) mod segment;
+#[cfg(not(loom))]
+pub(crate) mod slot;
+#[cfg(not(loom))]
+pub(crate) mod wire;
+
+use crate::sync::{Shared32, Shared64};
+use crate::wait::Chime;
+use std::time::Duration;
+
+/// One of the two ends of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The node side, which creates the region.
+    A = 0,
+    /// The program side, which opens it.
+    B = 1,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::A => Side::B,
+            Side::B => Side::A,
+        }
+    }
+}
+
+/// The two reasons for which a thread of a side sleeps; each has a futex word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bell {
+    /// A sample has come, or a peer.
+    Data = 0,
+    /// The peer has taken samples, or a block has become free.
+    Room = 1,
+}
+
+/// The words of a channel that both sides see. Each has one writer, the side that is named in the call (bells apart).
+pub(crate) trait Words {
+    /// The entry `slot` of the queue that `from` writes: block number `<< 1 |` phase.
+    fn entry(&self, from: Side, slot: u32) -> &Shared32;
+    /// In `block`: 1 + the position at which `side` last sent it; 0 never.
+    fn sent(&self, side: Side, block: u32) -> &Shared64;
+    /// In `block`: the other side's `sent` up to which `side` is done with it.
+    fn done(&self, side: Side, block: u32) -> &Shared64;
+    /// The position up to which `side` has taken the samples of the queue that it reads.
+    fn taken(&self, side: Side) -> &Shared64;
+    /// How many of its home blocks `side` has ever handed out.
+    fn used(&self, side: Side) -> &Shared64;
+    /// 1 + the position of the last sample of which `side` kept a reference when it sent it on; 0 none.
+    fn kept(&self, side: Side) -> &Shared64;
+    /// The futex word on which threads of `side` sleep.
+    fn bell(&self, side: Side, bell: Bell) -> &Shared32;
+    /// Says that `block` will be written soon. `block` may be any number.
+    fn expect(&self, block: u32);
+    /// Makes the header of `block` that of an empty sample.
+    fn reset(&self, block: u32);
+    /// Whether the header of `block` names no more values than the block has.
+    fn is_sound(&self, block: u32) -> bool;
+    /// Counts a sample that `side` is given again.
+    fn count_redelivered(&self, _side: Side) {}
+    /// Adds a flag to the sample in `block`.
+    fn mark(&self, block: u32, flag: i32);
+    /// Sleeps while `bell` has the value `seen`, at most for `slice`.
+    fn sleep(&self, side: Side, bell: Bell, seen: u32, slice: Duration) -> Slept;
+    /// Has `by` wake all who sleep on `side`'s `bell`.
+    fn wake(&self, by: Side, side: Side, bell: Bell);
+    /// `side`'s `bell`, as `by` rings it or sleeps on it.
+    #[inline(always)]
+    fn chime(&self, by: Side, side: Side, bell: Bell) -> SideBell<'_, Self>
+    where
+        Self: Sized,
+    {
+        SideBell { words: self, by, side, bell }
+    }
+}
+
+/// A bell of a side of a channel, and who is at it.
+pub(crate) struct SideBell<'w, W> {
+    words: &'w W,
+    by: Side,
+    side: Side,
+    bell: Bell,
+}
+
+impl<W: Words> Chime for SideBell<'_, W> {
+    #[inline(always)]
+    fn word(&self) -> &Shared32 {
+        self.words.bell(self.side, self.bell)
+    }
+    fn sleep(&self, seen: u32, slice: Duration) -> Slept {
+        self.words.sleep(self.side, self.bell, seen, slice)
+    }
+    fn wake(&self) {
+        self.words.wake(self.by, self.side, self.bell);
+    }
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// Woken, or the value was another already, or for no reason.
+    Woken,
+    /// The slice is over.
+    Slice,
+    /// A signal handler ran.
+    Signal,
+}

@@ -1,0 +1,418 @@
+//! The region of a ring, byte by byte.
+//!
+//! ```text
+//! 0x0000  Facts        never written after the region has a name        256 bytes
+//! 0x0100  tail         written by producers                             128
+//! 0x0180  head         written by consumers                             128
+//! 0x0200  bell: data   futex word, when consumers sleep                 128
+//! 0x0280  bell: room   futex word, when producers sleep                 128
+//! 0x0300  counters     rarely                                           128
+//! 0x0380  (zero)
+//! 0x0400  places       64 × places: who is the producer, the consumer, and, where several may be, the others
+//!         slots        stride × capacity, from a multiple of 128
+//! ```
+//!
+//! A slot is a message with its word behind it:
+//!
+//! ```text
+//! 0                     element_size
+//! | message             | 0 to 7 unused | word, 8 bytes | unused, up to the stride |
+//! ```
+//!
+//! The word stands behind the message, so that who polls it does not take the line away from under the one who is writing the
+//! message's beginning. The stride is 16 for messages of up to 8 bytes, else a multiple of 32: so the message is aligned to 16 or
+//! 32 bytes, the word never crosses a line, no slot touches a line more than its bytes need, and small slots share lines in whole
+//! numbers. Whole lines would cost a stream of 152-byte messages a sixth of its rate (192 bytes where 160 do).
+//!
+//! All offsets follow from policy, element size and capacity. They are stored too, for other programs' sake; attaching computes them
+//! again and refuses a region where they differ.
+
+use super::Slept;
+use super::channel::Apart;
+use super::slot::Slot;
+use crate::error::{Error, Result};
+use crate::region::Layout;
+use crate::ring::{Cause, Policy, Words};
+use crate::sync::{Shared32, Shared64};
+use crate::sys;
+use crate::wait::Chime;
+use std::mem::{offset_of, size_of};
+use std::time::Duration;
+
+/// The first eight bytes of a region.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"VILLRING");
+/// The version of this layout.
+pub(crate) const VERSION: u32 = 1;
+/// The most elements of a ring.
+pub(crate) const MAX_CAPACITY: u64 = 1 << 20;
+/// The most bytes of an element.
+pub(crate) const MAX_ELEMENT_SIZE: u64 = 1 << 20;
+/// Participants at a time, where there may be more than one producer or consumer; besides a sole consumer.
+pub(crate) const SHARED_PLACES: u32 = 256;
+
+/// So many bytes of a slot are fetched ahead; the processor finds the rest of a long message by itself.
+const EXPECTED: u32 = 256;
+
+/// The place of a sole producer.
+pub(crate) const PRODUCER: u32 = 0;
+/// The place of a sole consumer.
+pub(crate) const CONSUMER: u32 = 1;
+/// The first of the places of which each participant takes one.
+pub(crate) const FIRST_SHARED: u32 = 2;
+
+/// What never changes in a region.
+#[repr(C)]
+pub(crate) struct RawFacts {
+    magic: Shared64,
+    version: Shared32,
+    policy: Shared32,
+    total_size: Shared64,
+    element_size: Shared32,
+    capacity: Shared32,
+    stride: Shared32,
+    places: Shared32,
+    slots: Shared64,
+    /// Seconds since 1970.
+    created: Shared64,
+    _reserved: [u64; 25],
+}
+
+/// Events that are rare, counted since the region was made.
+#[repr(C)]
+pub(crate) struct Counters {
+    /// Places in the ring that dead producers had claimed and not published.
+    pub(crate) skipped: Shared64,
+    /// Messages that dead consumers had claimed and not released.
+    pub(crate) lost: Shared64,
+    pub(crate) waits: Shared64,
+    pub(crate) wakeups: Shared64,
+}
+
+#[repr(C)]
+struct Head {
+    facts: RawFacts,
+    tail: Apart<Shared64>,
+    head: Apart<Shared64>,
+    bells: [Apart<Shared32>; 2],
+    counters: Apart<Counters>,
+    _zero: Apart<()>,
+}
+
+const PLACES: u64 = 0x400;
+const _: () = {
+    assert!(size_of::<RawFacts>() == 0x100 && offset_of!(RawFacts, version) == 8 && offset_of!(RawFacts, total_size) == 16);
+    assert!(offset_of!(Head, tail) == 0x100 && offset_of!(Head, head) == 0x180);
+    assert!(offset_of!(Head, bells) == 0x200 && offset_of!(Head, counters) == 0x300);
+    assert!(size_of::<Head>() <= PLACES as usize);
+};
+
+/// The facts of a region, checked and kept in private memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) policy: Policy,
+    /// 1 to [`MAX_ELEMENT_SIZE`].
+    pub(crate) element_size: u32,
+    /// 1 to [`MAX_CAPACITY`].
+    pub(crate) capacity: u32,
+    /// Bytes from one slot to the next.
+    pub(crate) stride: u32,
+    pub(crate) places: u32,
+    /// Where the slots begin.
+    pub(crate) slots: u64,
+    pub(crate) total_size: u64,
+}
+
+/// Where in a slot its word is.
+const fn word_offset(element_size: u64) -> u64 {
+    element_size.next_multiple_of(8)
+}
+
+const fn stride(element_size: u64) -> u64 {
+    let slot = word_offset(element_size) + 8;
+    if slot <= 16 { 16 } else { slot.next_multiple_of(32) }
+}
+
+impl Facts {
+    /// Computes the layout.
+    pub(crate) fn new(policy: Policy, element_size: u64, capacity: u64) -> Result<Facts> {
+        let check = |what: &str, value: u64, most: u64| {
+            if (1..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::invalid(format!("{what} is {value}, but must be from 1 to {most}")))
+            }
+        };
+        check("the element size", element_size, MAX_ELEMENT_SIZE)?;
+        check("the capacity", capacity, MAX_CAPACITY)?;
+        let places = if policy == Policy::Spsc { FIRST_SHARED } else { FIRST_SHARED + SHARED_PLACES };
+        let slots = (PLACES + u64::from(places) * size_of::<Slot>() as u64).next_multiple_of(128);
+        let stride = stride(element_size);
+        Ok(Facts {
+            policy,
+            element_size: element_size as u32,
+            capacity: capacity as u32,
+            stride: stride as u32,
+            places,
+            slots,
+            total_size: slots + stride * capacity,
+        })
+    }
+
+    /// Reads and checks the facts of a region of `size` bytes.
+    fn read(raw: &RawFacts, size: u64) -> Result<Facts> {
+        if raw.magic.observe() == super::channel::MAGIC {
+            return Err(Error::corrupt("this region is a channel, not a ring: take another name"));
+        }
+        if raw.magic.get() != MAGIC {
+            return Err(Error::corrupt("the object does not begin like a ring of this library: another program made it"));
+        }
+        let version = raw.version.get();
+        if version == 0 {
+            return Err(Error::new(libc::EAGAIN, "the ring is not ready yet: its maker is still at work"));
+        }
+        if version != VERSION {
+            return Err(Error::new(
+                libc::EPROTO,
+                format!("the ring has layout version {version}, this library knows {VERSION}: update the older program"),
+            ));
+        }
+        let inconsistent = |why: String| Error::corrupt(format!("the ring's header is inconsistent: {why}"));
+        let policy = Policy::from_number(i64::from(raw.policy.get())).map_err(|e| inconsistent(e.to_string()))?;
+        let facts = Facts::new(policy, u64::from(raw.element_size.get()), u64::from(raw.capacity.get()))
+            .map_err(|e| inconsistent(e.to_string()))?;
+        let stored = Facts {
+            stride: raw.stride.get(),
+            places: raw.places.get(),
+            slots: raw.slots.get(),
+            total_size: raw.total_size.get(),
+            ..facts
+        };
+        if stored != facts || facts.total_size != size {
+            return Err(inconsistent(format!(
+                "{} elements of {} bytes take {} bytes, it says {}, the object has {size}",
+                facts.capacity, facts.element_size, facts.total_size, stored.total_size
+            )));
+        }
+        Ok(facts)
+    }
+
+    /// Writes the facts into a fresh region; the version comes last.
+    fn write(&self, raw: &RawFacts, created: u64) {
+        raw.magic.set(MAGIC);
+        raw.policy.set(self.policy as u32);
+        raw.total_size.set(self.total_size);
+        raw.element_size.set(self.element_size);
+        raw.capacity.set(self.capacity);
+        raw.stride.set(self.stride);
+        raw.places.set(self.places);
+        raw.slots.set(self.slots);
+        raw.created.set(created);
+        raw.version.publish(VERSION);
+    }
+}
+
+/// The two reasons for which a participant sleeps; each has a futex word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bell {
+    /// A message has come.
+    Data = 0,
+    /// A slot has become free.
+    Room = 1,
+}
+
+/// A mapped ring whose facts have been checked: where each shared word is. It holds no mapping.
+#[derive(Clone, Copy)]
+pub(crate) struct View {
+    base: *const u8,
+    slots: *const u8,
+    word_offset: u32,
+    facts: Facts,
+}
+
+// SAFETY: a view leads to atomics, which every thread may use, and to messages, which `ring` gives to one at a time.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn region_head(&self) -> &Head {
+        // SAFETY: a ring is at least as long as its head (`Layout::LEAST`), page-aligned, and all of `Head` is atomics or
+        // padding that nobody reads.
+        unsafe { &*self.base.cast::<Head>() }
+    }
+
+    /// When the ring was made, in seconds since 1970.
+    pub(crate) fn created(&self) -> u64 {
+        self.region_head().facts.created.get()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.region_head().counters.0
+    }
+
+    /// Where the message of slot `index` is, which must be below the capacity.
+    #[inline(always)]
+    pub(crate) fn message(&self, index: u32) -> *mut u8 {
+        debug_assert!(index < self.facts.capacity);
+        self.slots.wrapping_add(index as usize * self.facts.stride as usize).cast_mut()
+    }
+
+    /// Bytes of a message.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> usize {
+        self.facts.element_size as usize
+    }
+
+    /// The slot whose message begins at `address`.
+    pub(crate) fn index_of(&self, address: usize) -> Option<u32> {
+        let offset = address.checked_sub(self.slots as usize)?;
+        let stride = self.facts.stride as usize;
+        (offset % stride == 0 && offset / stride < self.facts.capacity as usize).then_some((offset / stride) as u32)
+    }
+
+    /// A bell, to ring it or sleep on it.
+    #[inline(always)]
+    pub(crate) fn chime(&self, bell: Bell) -> RingBell<'_> {
+        RingBell { view: self, bell }
+    }
+}
+
+impl Words for View {
+    #[inline(always)]
+    fn capacity(&self) -> u32 {
+        self.facts.capacity
+    }
+    #[inline(always)]
+    fn tail(&self) -> &Shared64 {
+        &self.region_head().tail.0
+    }
+    #[inline(always)]
+    fn head(&self) -> &Shared64 {
+        &self.region_head().head.0
+    }
+    #[inline(always)]
+    fn word(&self, index: u32) -> &Shared64 {
+        // SAFETY: `ring` passes indices below the capacity: its own, or such as it has checked. The slot lies within the
+        // mapping, and the word within the slot, 8-aligned.
+        unsafe { &*self.message(index).add(self.word_offset as usize).cast::<Shared64>() }
+    }
+    #[inline(always)]
+    fn expect(&self, index: u32, to_write: bool) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+            let start = self.message(index).cast_const().cast::<i8>();
+            for at in (0..self.facts.stride.min(EXPECTED) as usize).step_by(64) {
+                let line = start.wrapping_add(at);
+                // SAFETY: a prefetch of any address has no effect but on the cache.
+                unsafe { if to_write { _mm_prefetch::<_MM_HINT_ET0>(line) } else { _mm_prefetch::<_MM_HINT_T0>(line) } }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (index, to_write);
+    }
+    fn count(&self, cause: Cause) {
+        match cause {
+            Cause::Skipped => self.counters().skipped.count(),
+            Cause::Lost => self.counters().lost.count(),
+        }
+    }
+}
+
+/// A bell of a ring.
+pub(crate) struct RingBell<'v> {
+    view: &'v View,
+    bell: Bell,
+}
+
+impl Chime for RingBell<'_> {
+    #[inline(always)]
+    fn word(&self) -> &Shared32 {
+        &self.view.region_head().bells[self.bell as usize].0
+    }
+    fn sleep(&self, seen: u32, slice: Duration) -> Slept {
+        self.view.counters().waits.count();
+        sys::futex::wait(self.word(), seen, slice)
+    }
+    fn wake(&self) {
+        self.view.counters().wakeups.count();
+        sys::futex::wake(self.word());
+    }
+}
+
+impl Layout for View {
+    type Facts = Facts;
+    type Place = u32;
+    const LEAST: usize = PLACES as usize;
+    const CLOSED_IS_FREE: bool = true;
+    const INCARNATION_BITS: u32 = 48;
+
+    unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
+        // SAFETY: long enough, as the caller promises.
+        Facts::read(unsafe { &*base.cast::<RawFacts>() }, size)
+    }
+    unsafe fn view(base: *const u8, facts: Facts) -> View {
+        let slots = base.wrapping_add(facts.slots as usize);
+        View { base, slots, word_offset: word_offset(u64::from(facts.element_size)) as u32, facts }
+    }
+    fn write(&self, created: u64) {
+        self.facts.write(&self.region_head().facts, created);
+    }
+    fn size(facts: &Facts) -> u64 {
+        facts.total_size
+    }
+    fn slot(&self, place: u32) -> &Slot {
+        assert!(place < self.facts.places);
+        // SAFETY: the places lie within the mapping, 64-aligned; `Slot` is atomics only.
+        unsafe { &*self.base.add(PLACES as usize + place as usize * size_of::<Slot>()).cast::<Slot>() }
+    }
+    fn first_byte(place: u32) -> u64 {
+        u64::from(place + 1) << Self::INCARNATION_BITS
+    }
+    fn describe(place: u32) -> &'static str {
+        match place {
+            PRODUCER => "place of the one producer",
+            CONSUMER => "place of the one consumer",
+            _ => "place of a participant",
+        }
+    }
+    fn forget(_base: usize, _length: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_takes_no_more_lines_than_its_bytes_need() {
+        for size in 1..3000 {
+            let (stride, used) = (stride(size), word_offset(size) + 8);
+            assert!(stride >= used && stride < used + 32, "size {size}: stride {stride}");
+            for slot in 0..8 {
+                let (first, last) = (slot * stride / 64, (slot * stride + used - 1) / 64);
+                assert!(last - first < used.div_ceil(64), "size {size}, slot {slot}");
+                assert_eq!((slot * stride + word_offset(size)) / 64, (slot * stride + used - 1) / 64, "the word of {size}");
+            }
+        }
+        assert_eq!([stride(1), stride(8), stride(9), stride(24), stride(25)], [16, 16, 32, 32, 64]);
+        assert_eq!([stride(96), stride(152), stride(1472)], [128, 160, 1504]);
+    }
+
+    /// As `docs/rings.md` says.
+    #[test]
+    fn the_overhead_is_the_documented_one() {
+        for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+            let head = if policy == Policy::Spsc { 1152 } else { 17_536 };
+            for (size, per_element) in [(1, 15), (8, 8), (24, 8), (96, 32), (152, 8), (1472, 32), (1 << 20, 32)] {
+                for capacity in [1, 3, 144, 1 << 20] {
+                    let facts = Facts::new(policy, size, capacity).expect("in range");
+                    assert_eq!(facts.total_size, size * capacity + head + per_element * capacity, "{policy:?} {size} {capacity}");
+                }
+            }
+        }
+    }
+}

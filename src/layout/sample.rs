@@ -1,0 +1,160 @@
+//! A block of the pool: a sample's header, then its values.
+//!
+//! The layout is that of VILLASnode 1.2 on x86-64, so that a pointer to a sample means the same with every peer. The 32 bytes
+//! from 24, where VILLASnode keeps `signals`, `refcnt` and `pool_off`, hold the four queue positions of the block's life.
+//!
+//! ```text
+//!   0  sequence u64                     40  sent  by B  u64
+//!   8  length   u32   values in use     48  done  by B  u64
+//!  12  capacity u32   values that fit   56  ts.origin   i64 s, i64 ns
+//!  16  flags    i32                     72  ts.received i64 s, i64 ns
+//!  20  (padding)                        88  data, 8 bytes each
+//!  24  sent  by A  u64
+//!  32  done  by A  u64
+//! ```
+
+use crate::error::{Error, Result};
+use crate::sync::{Shared32, Shared64};
+
+/// What a sample's `flags` say. Bits as VILLASnode has them; [`REDELIVERED`](flags::REDELIVERED) is this library's own.
+pub mod flags {
+    /// `ts.origin` is given.
+    pub const HAS_TS_ORIGIN: i32 = 1;
+    /// `ts.received` is given.
+    pub const HAS_TS_RECEIVED: i32 = 2;
+    /// The offset between the two is meaningful.
+    pub const HAS_OFFSET: i32 = 4;
+    /// `sequence` is given.
+    pub const HAS_SEQUENCE: i32 = 8;
+    /// The values are given.
+    pub const HAS_DATA: i32 = 16;
+    /// The first sample of a frame.
+    pub const NEW_FRAME: i32 = 1 << 16;
+    /// The first sample of a simulation.
+    pub const NEW_SIMULATION: i32 = 1 << 17;
+    /// A predecessor of this process had taken the sample and died before it put it: it may have acted on it.
+    pub const REDELIVERED: i32 = 1 << 24;
+}
+
+/// The header of a block. Any process may change any byte at any time, hence atomics only.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) sequence: Shared64,
+    pub(crate) length: Shared32,
+    pub(crate) capacity: Shared32,
+    pub(crate) flags: Shared32,
+    _padding: u32,
+    /// Side A's `sent` and `done`, side B's `sent` and `done`.
+    pub(crate) positions: [[Shared64; 2]; 2],
+    /// Seconds, nanoseconds.
+    pub(crate) origin: [Shared64; 2],
+    /// Seconds, nanoseconds.
+    pub(crate) received: [Shared64; 2],
+}
+
+/// Where the values begin.
+pub(crate) const DATA: usize = 88;
+/// Blocks begin on cache lines.
+pub(crate) const LINE: usize = 64;
+
+const _: () = {
+    use core::mem::{offset_of, size_of};
+    assert!(size_of::<Header>() == DATA || cfg!(loom));
+    assert!(cfg!(loom) || offset_of!(Header, length) == 8);
+    assert!(cfg!(loom) || offset_of!(Header, capacity) == 12);
+    assert!(cfg!(loom) || offset_of!(Header, flags) == 16);
+    assert!(cfg!(loom) || offset_of!(Header, positions) == 24);
+    assert!(cfg!(loom) || offset_of!(Header, origin) == 56);
+    assert!(cfg!(loom) || offset_of!(Header, received) == 72);
+};
+
+/// Bytes of a block for samples of `samplelen` values: whole cache lines.
+pub(crate) const fn block_size(samplelen: u32) -> u64 {
+    (DATA as u64 + 8 * samplelen as u64).next_multiple_of(LINE as u64)
+}
+
+/// A block in mapped memory, and how many values it has room for.
+#[derive(Clone, Copy)]
+pub(crate) struct Raw {
+    header: *const Header,
+    capacity: u32,
+}
+
+// SAFETY: it only leads to atomics, which every thread may use.
+unsafe impl Send for Raw {}
+// SAFETY: as above.
+unsafe impl Sync for Raw {}
+
+impl Raw {
+    /// # Safety
+    /// At `block`, 8-aligned, is mapped memory for a header and `capacity` values, for as long as the copies of this are used.
+    #[inline(always)]
+    pub(crate) unsafe fn new(block: *const u8, capacity: u32) -> Raw {
+        Raw { header: block.cast(), capacity }
+    }
+
+    /// What a C program knows the sample by.
+    #[inline(always)]
+    pub(crate) fn address(&self) -> *const u8 {
+        self.header.cast()
+    }
+
+    #[inline(always)]
+    pub(crate) fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    #[inline(always)]
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: mapped and aligned (`new`), all atomics.
+        unsafe { &*self.header }
+    }
+
+    /// How many values it has; bounded, because a peer may change it after it was checked.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        self.header().length.get().min(self.capacity)
+    }
+
+    /// The word of value `index`, which must be below the capacity.
+    #[inline(always)]
+    pub(crate) fn value(&self, index: u32) -> &Shared64 {
+        assert!(index < self.capacity, "value {index} of a sample of {}", self.capacity);
+        // SAFETY: within the block, 8-aligned.
+        unsafe { &*self.address().add(DATA + 8 * index as usize).cast::<Shared64>() }
+    }
+
+    /// Makes the header that of an empty sample.
+    #[inline(always)]
+    pub(crate) fn reset(&self) {
+        let header = self.header();
+        header.sequence.set(0);
+        header.length.set(0);
+        header.capacity.set(self.capacity);
+        header.flags.set(0);
+        for part in [&header.origin, &header.received] {
+            part[0].set(0);
+            part[1].set(0);
+        }
+    }
+
+    /// Copies all that a sample says from another block.
+    pub(crate) fn copy_from(&self, other: &Raw) -> Result<()> {
+        let (to, from) = (self.header(), other.header());
+        let length = other.len();
+        if length > self.capacity {
+            return Err(Error::invalid(format!("{length} values do not fit into a sample of {}", self.capacity)));
+        }
+        to.length.set(length);
+        to.sequence.set(from.sequence.get());
+        to.flags.set(from.flags.get());
+        for part in 0..2 {
+            to.origin[part].set(from.origin[part].get());
+            to.received[part].set(from.received[part].get());
+        }
+        for index in 0..length {
+            self.value(index).set(other.value(index).get());
+        }
+        Ok(())
+    }
+}

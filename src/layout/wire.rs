@@ -1,0 +1,496 @@
+//! The wire layout: a region as VILLASnode 1.2 makes it on x86-64 with glibc, one for each direction, and what this library
+//! appends to its own.
+//!
+//! ```text
+//!    0  memory type   name ptr, flags u32, alignment u64 at 16, two ptrs, ptr to the first chunk      48 bytes
+//!   48  chunk         prev ptr, next ptr, length u64 (without the chunk's header), used u8 at 24      32
+//!   80  shared        polling i32; then at
+//!   88    signalled queue   queue 296, mode i32 at 296, flags i32, condition 48 at 304, mutex 40 at 352
+//!  480    pool              state i32, buffer i64 at 8, length u64, block size u64, alignment u64, queue 296 at 40
+//!  816  chunk
+//!  848  cells of the queue     16 × cells: sequence u64, data i64
+//!   …   chunk, gap, blocks     block size × queue length, from a multiple of 64
+//!   …   chunk, cells of the pool's queue
+//!   …   chunk                  the rest, unused; ends where VILLASnode's region ends
+//!   …   trailer 128            this library's alone: who made the region
+//! ```
+//!
+//! A queue is state i32, mask u64 at 72, cells i64 at 80, tail u64 at 152, head u64 at 224. Offsets of cells count from their
+//! queue, of the pool's blocks from the pool; `data` counts from the queue. Pointers are the maker's and are never followed.
+//!
+//! All that attaching needs is computed from the fields, checked against the object's size, and kept in private memory.
+
+use super::blocks::Blocks;
+use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
+use super::sample;
+use super::slot::Slot;
+use crate::error::{Error, Result};
+use crate::sync::{Shared32, Shared64};
+use crate::sys::condition;
+use std::mem::{offset_of, size_of};
+
+/// The state of a queue or pool that may be used.
+pub(crate) const INITIALISED: u32 = 1;
+/// The state of a queue whose writer has closed.
+pub(crate) const STOPPED: u32 = 5;
+
+const MODE_PTHREAD: u32 = 1;
+const MODE_POLLING: u32 = 2;
+/// A plain, process-shared mutex.
+const MUTEX_KIND: u32 = 0x80;
+
+const CHUNK: u64 = 32;
+const FIRST_CHUNK: u64 = 48;
+const SHARED: u64 = FIRST_CHUNK + CHUNK;
+const QUEUE: u64 = SHARED + 8;
+const POOL: u64 = SHARED + 400;
+const POOL_QUEUE: u64 = POOL + 40;
+pub(crate) const HEAD: u64 = SHARED + size_of::<Shared>() as u64;
+pub(crate) const CELL: u64 = size_of::<Cell>() as u64;
+
+/// A bounded queue of Dmitry Vyukov's.
+#[repr(C)]
+pub(crate) struct Queue {
+    pub(crate) state: Shared32,
+    _0: [u32; 17],
+    mask: Shared64,
+    cells: Shared64,
+    _1: [u64; 8],
+    pub(crate) tail: Shared64,
+    _2: [u64; 8],
+    pub(crate) head: Shared64,
+    _3: [u64; 8],
+}
+
+/// A place in a queue. Its sequence is its position when it is empty, one more when it is full.
+#[repr(C)]
+pub(crate) struct Cell {
+    pub(crate) sequence: Shared64,
+    pub(crate) data: Shared64,
+}
+
+/// glibc's process-shared condition variable.
+#[repr(C)]
+pub(crate) struct Condition {
+    /// Counts waiters from bit 1; bit 0 is the group that new ones join.
+    pub(crate) waiters: Shared64,
+    /// From bit 1: the first waiter of the group that is being woken.
+    pub(crate) group_start: Shared64,
+    /// Counts, from bit 1, threads that still use their group's words; one for each group.
+    pub(crate) references: [Shared32; 2],
+    /// Waiters that have not been signalled, of each group.
+    pub(crate) sizes: [Shared32; 2],
+    /// Its two lowest bits are the condition's inner lock; above, how many waiters the group that is being woken had.
+    pub(crate) inner: Shared32,
+    /// Counts threads that wait from bit 3.
+    pub(crate) waiting: Shared32,
+    /// The futex word of each group.
+    pub(crate) signals: [Shared32; 2],
+}
+
+/// glibc's plain mutex.
+#[repr(C)]
+pub(crate) struct Mutex {
+    /// 0 free, 1 taken, 2 taken and waited for.
+    pub(crate) lock: Shared32,
+    _count: Shared32,
+    _owner: Shared32,
+    _users: Shared32,
+    kind: Shared32,
+    _rest: [u32; 5],
+}
+
+#[repr(C)]
+struct Signalled {
+    queue: Queue,
+    mode: Shared32,
+    flags: Shared32,
+    condition: Condition,
+    mutex: Mutex,
+}
+
+#[repr(C)]
+struct Pool {
+    state: Shared32,
+    _padding: u32,
+    buffer: Shared64,
+    length: Shared64,
+    block_size: Shared64,
+    alignment: Shared64,
+    queue: Queue,
+}
+
+#[repr(C)]
+struct Shared {
+    polling: Shared32,
+    _padding: u32,
+    queue: Signalled,
+    pool: Pool,
+}
+
+#[repr(C)]
+struct Chunk {
+    _prev: u64,
+    _next: u64,
+    length: Shared64,
+    used: Shared32,
+    _padding: u32,
+}
+
+/// What this library appends to a region of its own; `slot.incarnation` is stored last, when the region is ready.
+#[repr(C)]
+pub(crate) struct Trailer {
+    magic: Shared64,
+    version: Shared32,
+    _padding: u32,
+    /// Where the trailer begins: VILLASnode's part of the region.
+    length: Shared64,
+    _reserved: [u64; 5],
+    slot: Slot,
+}
+
+pub(crate) const TRAILER: u64 = size_of::<Trailer>() as u64;
+const TRAILER_MAGIC: u64 = u64::from_le_bytes(*b"VILLASHW");
+const TRAILER_VERSION: u32 = 1;
+
+const _: () = {
+    assert!(size_of::<Queue>() == 296 && offset_of!(Queue, mask) == 72 && offset_of!(Queue, cells) == 80);
+    assert!(offset_of!(Queue, tail) == 152 && offset_of!(Queue, head) == 224);
+    assert!(size_of::<Condition>() == 48 && offset_of!(Condition, waiting) == 36 && offset_of!(Condition, signals) == 40);
+    assert!(size_of::<Mutex>() == 40 && offset_of!(Mutex, kind) == 16);
+    assert!(size_of::<Signalled>() == 392 && offset_of!(Signalled, mode) == 296);
+    assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
+    assert!(size_of::<Pool>() == 336 && offset_of!(Pool, queue) == 40);
+    assert!(size_of::<Shared>() == 736 && offset_of!(Shared, pool) == 400 && HEAD == 816);
+    assert!(size_of::<Cell>() == 16 && size_of::<Chunk>() == 32 && size_of::<Trailer>() == 128);
+};
+
+/// The facts of a region, checked and kept in private memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) polling: bool,
+    /// Blocks of the pool; no more samples can be queued.
+    pub(crate) blocks: u32,
+    pub(crate) block_size: u32,
+    /// Of the queue and of the pool's queue: powers of two.
+    pub(crate) cells: [u64; 2],
+    /// Where the cells begin in the region.
+    pub(crate) cells_at: [u64; 2],
+    pub(crate) pool_at: u64,
+    /// Without the trailer.
+    length: u64,
+}
+
+impl Facts {
+    /// The layout that VILLASnode makes of these parameters; longer where VILLASnode's own sum is too short for it.
+    pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32) -> Result<Facts> {
+        let check = |what: &str, value: u32, most: u32| {
+            if (1..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::invalid(format!("{what} is {value}, but must be from 1 to {most}")))
+            }
+        };
+        check("queuelen", queuelen, MAX_QUEUELEN)?;
+        check("samplelen", samplelen, MAX_SAMPLELEN)?;
+        let block_size = sample::block_size(samplelen);
+        let count = u64::from(queuelen);
+        // With one cell a full queue looks like an empty one.
+        let cells = count.next_power_of_two().max(2);
+        let queue_at = HEAD + CHUNK;
+        let pool_at = (queue_at + CELL * cells + CHUNK).next_multiple_of(sample::LINE as u64);
+        let pool_cells_at = pool_at + block_size * count + CHUNK;
+        let used = pool_cells_at + CELL * cells + CHUNK;
+        let villas = FIRST_CHUNK + size_of::<Shared>() as u64 + count * (2 * CELL + block_size) + 4 * CHUNK + 1024;
+        let length = villas.max(used).next_multiple_of(8);
+        if block_size * count >= (1 << 32) * sample::LINE as u64 {
+            return Err(Error::invalid(format!(
+                "queuelen {queuelen} with samplelen {samplelen} takes more memory than a region can have"
+            )));
+        }
+        Ok(Facts {
+            polling,
+            blocks: queuelen,
+            block_size: block_size as u32,
+            cells: [cells; 2],
+            cells_at: [queue_at, pool_cells_at],
+            pool_at,
+            length,
+        })
+    }
+
+    /// Bytes of a region of this library.
+    pub(crate) fn total_size(&self) -> u64 {
+        self.length + TRAILER
+    }
+
+    /// How many values fit into a block.
+    pub(crate) fn capacity(&self) -> u32 {
+        (self.block_size - sample::DATA as u32) / 8
+    }
+
+    /// Reads and checks the facts of a region of `size` bytes, which any program may have made. `EAGAIN`: its maker is still at work.
+    ///
+    /// # Safety
+    /// At `base`, page-aligned, are `size` mapped bytes.
+    pub(crate) unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
+        let wrong = |what: &str| Err(Error::corrupt(format!("not a region of the wire layout, or corrupt: {what}")));
+        if size < HEAD {
+            return wrong(&format!("it has only {size} bytes"));
+        }
+        // SAFETY: long enough, aligned, all atomics.
+        let shared = unsafe { &*base.add(SHARED as usize).cast::<Shared>() };
+        let states = [shared.queue.queue.state.observe(), shared.pool.queue.state.observe(), shared.pool.state.observe()];
+        if states.contains(&0) {
+            return Err(Error::new(libc::EAGAIN, "the region is not ready yet: its maker is still at work"));
+        }
+        if !matches!(states, [INITIALISED | STOPPED, INITIALISED | STOPPED, INITIALISED]) {
+            return wrong(&format!("the states of its queues and pool are {states:?}"));
+        }
+        let mode = shared.queue.mode.get();
+        if mode != MODE_PTHREAD && mode != MODE_POLLING {
+            return wrong(&format!("its mode is {mode}"));
+        }
+        if mode == MODE_PTHREAD && shared.queue.mutex.kind.get() != MUTEX_KIND {
+            return wrong("its mutex is of another kind than plain and process-shared");
+        }
+        let (length, block_size) = (shared.pool.length.get(), shared.pool.block_size.get());
+        let least = sample::block_size(1);
+        if block_size < least || block_size > sample::block_size(MAX_SAMPLELEN) || !block_size.is_multiple_of(sample::LINE as u64)
+        {
+            return wrong(&format!("its blocks have {block_size} bytes"));
+        }
+        let blocks = length / block_size;
+        if blocks == 0 || blocks > u64::from(MAX_QUEUELEN) || !length.is_multiple_of(block_size) {
+            return wrong(&format!("its pool has {length} bytes, in blocks of {block_size}"));
+        }
+        let pool_at = POOL.wrapping_add(shared.pool.buffer.get());
+        let mut parts = vec![(0, HEAD), (pool_at, length)];
+        let (mut cells, mut cells_at) = ([0; 2], [0; 2]);
+        for (i, (queue, at)) in [(&shared.queue.queue, QUEUE), (&shared.pool.queue, POOL_QUEUE)].into_iter().enumerate() {
+            cells[i] = queue.mask.get().wrapping_add(1);
+            cells_at[i] = at.wrapping_add(queue.cells.get());
+            if cells[i] < 2 || cells[i] > 2 * u64::from(MAX_QUEUELEN) || !cells[i].is_power_of_two() {
+                return wrong(&format!("a queue has {} cells", cells[i]));
+            }
+            if !cells_at[i].is_multiple_of(8) {
+                return wrong(&format!("the cells of a queue begin at {:#x}", cells_at[i]));
+            }
+            parts.push((cells_at[i], CELL * cells[i]));
+        }
+        if cells[1] < blocks {
+            return wrong(&format!("its pool has {blocks} blocks, but room for {}", cells[1]));
+        }
+        if !pool_at.is_multiple_of(sample::LINE as u64) {
+            return wrong(&format!("its blocks begin at {pool_at:#x}"));
+        }
+        parts.sort_unstable();
+        let mut end = 0;
+        for (at, length) in parts {
+            if at < end || at > size || size - at < length {
+                return wrong("its parts overlap, or reach beyond its end");
+            }
+            end = at + length;
+        }
+        Ok(Facts {
+            polling: mode == MODE_POLLING,
+            blocks: blocks as u32,
+            block_size: block_size as u32,
+            cells,
+            cells_at,
+            pool_at,
+            length: size,
+        })
+    }
+}
+
+/// Which of the two queues of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Of samples, from the maker to its peer.
+    Samples = 0,
+    /// Of free blocks.
+    Free = 1,
+}
+
+/// A mapped region whose facts have been checked.
+#[derive(Clone, Copy)]
+pub(crate) struct View {
+    base: *const u8,
+    blocks: Blocks,
+    facts: Facts,
+}
+
+// SAFETY: a view only leads to atomics, which every thread may use.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    /// # Safety
+    /// `base` must be the page-aligned start of a mapping as long as `facts` say, which stays for as long as the view is used.
+    pub(crate) unsafe fn new(base: *const u8, facts: Facts) -> View {
+        // SAFETY: the pool lies within the mapping, 64-aligned, `capacity` values fit into a block.
+        let blocks = unsafe { Blocks::new(base.add(facts.pool_at as usize), facts.blocks, facts.block_size, facts.capacity()) };
+        View { base, blocks, facts }
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    pub(crate) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    #[inline(always)]
+    fn shared(&self) -> &Shared {
+        // SAFETY: a region is longer than this (checked by `Facts::read`), 8-aligned, all atomics.
+        unsafe { &*self.base.add(SHARED as usize).cast::<Shared>() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn queue(&self, which: Which) -> &Queue {
+        match which {
+            Which::Samples => &self.shared().queue.queue,
+            Which::Free => &self.shared().pool.queue,
+        }
+    }
+
+    pub(crate) fn condition(&self) -> &Condition {
+        &self.shared().queue.condition
+    }
+
+    pub(crate) fn mutex(&self) -> &Mutex {
+        &self.shared().queue.mutex
+    }
+
+    /// Cells of a queue.
+    #[inline(always)]
+    pub(crate) fn cells(&self, which: Which) -> u64 {
+        self.facts.cells[which as usize]
+    }
+
+    /// The cell of a position.
+    #[inline(always)]
+    pub(crate) fn cell(&self, which: Which, position: u64) -> &Cell {
+        let slot = position & (self.cells(which) - 1);
+        // SAFETY: the cells lie within the mapping, 8-aligned; the mask keeps the slot among them.
+        unsafe { &*self.base.add((self.facts.cells_at[which as usize] + CELL * slot) as usize).cast::<Cell>() }
+    }
+
+    /// What `data` of a cell says of `block`.
+    #[inline(always)]
+    pub(crate) fn data_of(&self, which: Which, block: u32) -> u64 {
+        let at = self.facts.pool_at + u64::from(block) * u64::from(self.facts.block_size);
+        at.wrapping_sub(if which == Which::Samples { QUEUE } else { POOL_QUEUE })
+    }
+
+    /// The block that `data` of a cell names, if it names one.
+    #[inline(always)]
+    pub(crate) fn block_of(&self, which: Which, data: u64) -> Option<u32> {
+        let at = data.wrapping_add(if which == Which::Samples { QUEUE } else { POOL_QUEUE });
+        self.blocks.at((self.base as usize).wrapping_add(at as usize))
+    }
+
+    /// References to a block, of all processes.
+    #[inline(always)]
+    pub(crate) fn references(&self, block: u32) -> &Shared32 {
+        // SAFETY: within the block's header, 4-aligned.
+        unsafe { &*self.blocks.address(block).add(40).cast::<Shared32>() }
+    }
+
+    /// Writes what VILLASnode expects in a sample besides what it says: no signals, and where its pool is.
+    #[inline(always)]
+    pub(crate) fn complete(&self, block: u32) {
+        let header = self.blocks.header(block);
+        header.positions[0][0].set(0);
+        header.positions[0][1].set(0);
+        let at = self.facts.pool_at + u64::from(block) * u64::from(self.facts.block_size);
+        header.positions[1][1].set(POOL.wrapping_sub(at));
+    }
+
+    /// Writes everything into a fresh, zeroed region; what it leaves zero is VILLASnode's pointers.
+    pub(crate) fn initialise(&self) {
+        let facts = self.facts;
+        let chunk = |at: u64, end: u64, used: bool| {
+            // SAFETY: the chunk lies within the region, 8-aligned.
+            let chunk = unsafe { &*self.base.add(at as usize).cast::<Chunk>() };
+            chunk.length.set(end - at - CHUNK);
+            chunk.used.set(u32::from(used));
+        };
+        // SAFETY: within the region, 8-aligned.
+        unsafe { &*self.base.add(16).cast::<Shared64>() }.set(1);
+        let queue_end = facts.cells_at[0] + CELL * facts.cells[0];
+        let pool_end = facts.cells_at[1] - CHUNK;
+        let free_end = facts.cells_at[1] + CELL * facts.cells[1];
+        chunk(FIRST_CHUNK, HEAD, true);
+        chunk(HEAD, queue_end, true);
+        chunk(queue_end, pool_end, true);
+        chunk(pool_end, free_end, true);
+        chunk(free_end, facts.length, false);
+
+        let shared = self.shared();
+        let sides = [(Which::Samples, QUEUE), (Which::Free, POOL_QUEUE)];
+        for (which, at) in sides {
+            let queue = self.queue(which);
+            queue.mask.set(self.cells(which) - 1);
+            queue.cells.set(facts.cells_at[which as usize] - at);
+            for position in 0..self.cells(which) {
+                self.cell(which, position).sequence.set(position);
+            }
+        }
+        for block in 0..facts.blocks {
+            let cell = self.cell(Which::Free, u64::from(block));
+            cell.data.set(self.data_of(Which::Free, block));
+            cell.sequence.set(u64::from(block) + 1);
+        }
+        self.queue(Which::Free).tail.set(u64::from(facts.blocks));
+        shared.polling.set(u32::from(facts.polling));
+        shared.queue.mode.set(if facts.polling { MODE_POLLING } else { MODE_PTHREAD });
+        if !facts.polling {
+            shared.queue.mutex.kind.set(MUTEX_KIND);
+            // SAFETY: the condition's words, all atomics.
+            let words = unsafe { &*std::ptr::from_ref(self.condition()).cast::<[Shared32; condition::WORDS]>() };
+            words.iter().zip(condition::fresh()).for_each(|(word, fresh)| word.set(fresh));
+        }
+        shared.pool.buffer.set(facts.pool_at - POOL);
+        shared.pool.length.set(u64::from(facts.blocks) * u64::from(facts.block_size));
+        shared.pool.block_size.set(u64::from(facts.block_size));
+        shared.pool.alignment.set(sample::LINE as u64);
+        for state in [&shared.queue.queue.state, &shared.pool.queue.state, &shared.pool.state] {
+            state.publish(INITIALISED);
+        }
+    }
+
+    /// The trailer of a fresh region of this library.
+    pub(crate) fn fresh_trailer(&self) -> &Trailer {
+        // SAFETY: the mapping of such a region is longer than `length` by the trailer.
+        let trailer = unsafe { &*self.base.add(self.facts.length as usize).cast::<Trailer>() };
+        trailer.magic.set(TRAILER_MAGIC);
+        trailer.version.set(TRAILER_VERSION);
+        trailer.length.set(self.facts.length);
+        trailer
+    }
+}
+
+impl Trailer {
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// The trailer of a region of `size` bytes, if this library made it.
+    ///
+    /// # Safety
+    /// At `base`, page-aligned, are `size` mapped bytes, for as long as the trailer is used.
+    pub(crate) unsafe fn find<'r>(base: *const u8, size: u64) -> Option<&'r Trailer> {
+        let at = size.checked_sub(TRAILER).filter(|at| at.is_multiple_of(8))?;
+        // SAFETY: within the mapping, 8-aligned, all atomics.
+        let trailer = unsafe { &*base.add(at as usize).cast::<Trailer>() };
+        let is_ours = trailer.slot.incarnation.observe() != 0
+            && trailer.magic.get() == TRAILER_MAGIC
+            && trailer.version.get() == TRAILER_VERSION
+            && trailer.length.get() == at;
+        is_ours.then_some(trailer)
+    }
+}

@@ -1,0 +1,576 @@
+//! What the model checker needs in place of a region: words of its own, threads that can be killed, a futex.
+//!
+//! `make loom` runs the tests below. They call the functions that the library runs: [`Half`] with its queues and pool,
+//! the gate, arming, sleeping and ringing. Loom tries every interleaving of the threads, and every value that a load
+//! may see under the C11 memory model (sequentially consistent accesses as acquire-release, fences in full). The
+//! contents of a block are a cell that loom watches: two uses that are not ordered are reported.
+//!
+//! What it cannot show: that a compiler fence with a `membarrier` at the other end is as good as two full fences
+//! (`sync`); and long runs, since the states grow with each step. The numbers of samples, blocks and entries here are
+//! the smallest that let each edge be crossed and each ring wrap.
+
+use crate::layout::{Bell, Side, Slept, Words};
+use crate::sync::{Shared32, Shared64};
+use loom::cell::UnsafeCell;
+use loom::sync::{Condvar, Mutex};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+loom::thread_local! {
+    static ID: Cell<usize> = Cell::new(16);
+    static FUEL: Cell<u32> = Cell::new(u32::MAX);
+}
+
+/// The number of the running thread, as its test has set it.
+pub(crate) fn thread_id() -> usize {
+    ID.with(Cell::get)
+}
+
+/// What a thread that is killed unwinds with.
+struct Killed;
+
+/// Kills the thread when its fuel is used up: before the store, as a SIGKILL would.
+pub(crate) fn step() {
+    FUEL.with(|fuel| match fuel.get() {
+        u32::MAX => {}
+        0 => std::panic::resume_unwind(Box::new(Killed)),
+        left => fuel.set(left - 1),
+    });
+}
+
+/// The words of a region.
+pub(crate) struct Region {
+    entries: [Vec<Shared32>; 2],
+    positions: Vec<[[Shared64; 2]; 2]>,
+    taken: [Shared64; 2],
+    used: [Shared64; 2],
+    kept: [Shared64; 2],
+    bells: [[Shared32; 2]; 2],
+    contents: Vec<UnsafeCell<Contents>>,
+    /// The kernel's lock of the futex, and who sleeps.
+    futex: Mutex<()>,
+    sleepers: Condvar,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Contents {
+    value: u64,
+    flags: i32,
+}
+
+/// A reference to the words, as a mapping is.
+#[derive(Clone)]
+pub(crate) struct Mapped(Arc<Region>);
+
+impl Mapped {
+    pub(crate) fn new(ring_len: u32, blocks: u32) -> Mapped {
+        let word = || Shared64::new(0);
+        let entries = || (0..ring_len).map(|_| Shared32::new(0)).collect();
+        Mapped(Arc::new(Region {
+            entries: [entries(), entries()],
+            positions: (0..blocks).map(|_| [[word(), word()], [word(), word()]]).collect(),
+            taken: [word(), word()],
+            used: [word(), word()],
+            kept: [word(), word()],
+            bells: [[Shared32::new(0), Shared32::new(0)], [Shared32::new(0), Shared32::new(0)]],
+            contents: (0..blocks).map(|_| UnsafeCell::new(Contents::default())).collect(),
+            futex: Mutex::new(()),
+            sleepers: Condvar::new(),
+        }))
+    }
+
+    fn with<R>(&self, block: u32, look: impl FnOnce(&Contents) -> R) -> R {
+        // SAFETY: loom reports the access if it is not ordered with others.
+        self.0.contents[block as usize].with(|contents| look(unsafe { &*contents }))
+    }
+
+    fn change<R>(&self, block: u32, work: impl FnOnce(&mut Contents) -> R) -> R {
+        // SAFETY: as above.
+        self.0.contents[block as usize].with_mut(|contents| work(unsafe { &mut *contents }))
+    }
+}
+
+impl Words for Mapped {
+    fn entry(&self, from: Side, slot: u32) -> &Shared32 {
+        &self.0.entries[from as usize][slot as usize]
+    }
+    fn sent(&self, side: Side, block: u32) -> &Shared64 {
+        &self.0.positions[block as usize][side as usize][0]
+    }
+    fn done(&self, side: Side, block: u32) -> &Shared64 {
+        &self.0.positions[block as usize][side as usize][1]
+    }
+    fn taken(&self, side: Side) -> &Shared64 {
+        &self.0.taken[side as usize]
+    }
+    fn used(&self, side: Side) -> &Shared64 {
+        &self.0.used[side as usize]
+    }
+    fn kept(&self, side: Side) -> &Shared64 {
+        &self.0.kept[side as usize]
+    }
+    fn bell(&self, side: Side, bell: Bell) -> &Shared32 {
+        &self.0.bells[side as usize][bell as usize]
+    }
+    fn expect(&self, _block: u32) {}
+    fn reset(&self, block: u32) {
+        self.change(block, |contents| *contents = Contents::default());
+    }
+    fn is_sound(&self, block: u32) -> bool {
+        self.with(block, |_| true)
+    }
+    fn mark(&self, block: u32, flag: i32) {
+        self.change(block, |contents| contents.flags |= flag);
+    }
+    fn sleep(&self, side: Side, bell: Bell, seen: u32, _slice: Duration) -> Slept {
+        let Ok(kernel) = self.0.futex.lock() else { unreachable!("nobody panics with the lock") };
+        if self.bell(side, bell).get() == seen {
+            drop(self.0.sleepers.wait(kernel));
+        }
+        Slept::Woken
+    }
+    fn wake(&self, _by: Side, _side: Side, _bell: Bell) {
+        drop(self.0.futex.lock());
+        self.0.sleepers.notify_all();
+    }
+}
+
+/// Explores with at most this many forced switches of threads; `None`: all.
+#[cfg(test)]
+fn explore(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.max_branches = 5_000;
+    builder.check(test);
+}
+
+/// Runs `work` until it ends, or until the thread is killed before its store number `fuel`.
+#[cfg(test)]
+fn until_killed(fuel: u32, work: impl FnOnce()) -> bool {
+    FUEL.with(|f| f.set(fuel));
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    FUEL.with(|f| f.set(u32::MAX));
+    match ended {
+        Ok(()) => false,
+        Err(why) if why.is::<Killed>() => true,
+        Err(why) => std::panic::resume_unwind(why),
+    }
+}
+
+#[cfg(test)]
+mod ring;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::side::{Half, Sizes};
+    use crate::layout::sample::flags::REDELIVERED;
+    use crate::sys::gate::{Common, Gate, Idle};
+    use crate::wait;
+    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use loom::thread;
+
+    const ONE_EACH: Sizes = Sizes { queuelen: 1, ring_len: 1, home_blocks: 1 };
+    /// So many that nobody waits.
+    const AMPLE: Sizes = Sizes { queuelen: 4, ring_len: 4, home_blocks: 4 };
+    const TWO_EACH: Sizes = Sizes { queuelen: 2, ring_len: 2, home_blocks: 2 };
+
+    fn region(sizes: Sizes) -> Mapped {
+        Mapped::new(sizes.ring_len, 2 * sizes.home_blocks)
+    }
+
+    fn half(words: &Mapped, side: Side, sizes: Sizes) -> Half<Mapped> {
+        Half::recover(words.clone(), side, sizes).unwrap()
+    }
+
+    fn alloc(half: &mut Half<Mapped>) -> u32 {
+        loop {
+            match half.alloc() {
+                Some(block) => return block,
+                None => thread::yield_now(),
+            }
+        }
+    }
+
+    fn send(half: &mut Half<Mapped>, block: u32) {
+        while !half.write(block).unwrap() {
+            thread::yield_now();
+        }
+        half.ring_data();
+    }
+
+    fn receive(half: &mut Half<Mapped>) -> u32 {
+        let mut got = None;
+        while half.read(1, |_, block| got = Some(block)).unwrap() == 0 {
+            thread::yield_now();
+        }
+        got.unwrap()
+    }
+
+    fn assert_all_free(a: &Half<Mapped>, b: &Half<Mapped>, words: &Mapped, sizes: Sizes) {
+        assert_eq!(a.pool().free(words), sizes.home_blocks, "blocks at home on side A");
+        assert_eq!(b.pool().free(words), sizes.home_blocks, "blocks at home on side B");
+    }
+
+    #[test]
+    fn samples_cross_whole_and_in_order_through_a_queue_of_one() {
+        explore(None, || {
+            let words = region(ONE_EACH);
+            let mut a = half(&words, Side::A, ONE_EACH);
+            let mut b = half(&words, Side::B, ONE_EACH);
+            let theirs = words.clone();
+            let reader = thread::spawn(move || {
+                for expected in 1..=3 {
+                    let block = receive(&mut b);
+                    assert_eq!(theirs.with(block, |c| c.value), expected);
+                    assert_eq!(b.put(block), Some(0));
+                }
+                b
+            });
+            for value in 1..=3 {
+                let block = alloc(&mut a);
+                words.change(block, |c| c.value = value);
+                send(&mut a, block);
+            }
+            let b = reader.join().unwrap();
+            assert_all_free(&a, &b, &words, ONE_EACH);
+        });
+    }
+
+    #[test]
+    fn a_block_that_is_echoed_is_never_handed_out_in_between() {
+        explore(None, || {
+            let words = region(ONE_EACH);
+            let mut a = half(&words, Side::A, ONE_EACH);
+            let mut b = half(&words, Side::B, ONE_EACH);
+            let theirs = words.clone();
+            let echo = thread::spawn(move || {
+                let block = receive(&mut b);
+                theirs.change(block, |c| c.value += 1);
+                send(&mut b, block);
+                b
+            });
+            let block = alloc(&mut a);
+            words.change(block, |c| c.value = 1);
+            send(&mut a, block);
+            // There is one block, and it is on its way: whatever is seen of its header, it is not free.
+            assert_eq!(a.alloc(), None);
+            let back = receive(&mut a);
+            assert_eq!((back, words.with(back, |c| c.value)), (block, 2));
+            assert_eq!(a.put(back), Some(0));
+            let b = echo.join().unwrap();
+            assert_all_free(&a, &b, &words, ONE_EACH);
+            assert!(a.alloc().is_some());
+        });
+    }
+
+    #[test]
+    fn a_reference_that_stays_keeps_the_block() {
+        explore(None, || {
+            let words = region(ONE_EACH);
+            let mut a = half(&words, Side::A, ONE_EACH);
+            let mut b = half(&words, Side::B, ONE_EACH);
+            let reader = thread::spawn(move || {
+                let block = receive(&mut b);
+                assert_eq!(b.put(block), Some(0));
+                b
+            });
+            let block = alloc(&mut a);
+            assert_eq!(a.get(block), 2);
+            send(&mut a, block);
+            assert_eq!(a.alloc(), None);
+            let b = reader.join().unwrap();
+            assert_eq!(a.alloc(), None);
+            assert_eq!(a.put(block), Some(0));
+            assert_all_free(&a, &b, &words, ONE_EACH);
+        });
+    }
+
+    /// Side B, which reads, echoes or puts, is killed at each of its stores; its successor goes on beside a side A that writes.
+    #[test]
+    fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
+        for fuel in 0..12 {
+            explore(Some(3), move || {
+                let words = region(TWO_EACH);
+                let mut a = half(&words, Side::A, TWO_EACH);
+                let theirs = words.clone();
+                let program = thread::spawn(move || {
+                    let mut returned = Vec::new();
+                    let killed = until_killed(fuel, || {
+                        let mut b = half(&theirs, Side::B, TWO_EACH);
+                        for value in 1..=2 {
+                            let block = receive(&mut b);
+                            returned.push(theirs.with(block, |c| c.value));
+                            if value == 1 {
+                                b.put(block);
+                            } else {
+                                send(&mut b, block);
+                            }
+                        }
+                    });
+                    let mut b = half(&theirs, Side::B, TWO_EACH);
+                    // What was read and not put comes again, marked; what was not read comes unmarked.
+                    while killed && returned.iter().max() != Some(&2) {
+                        let block = receive(&mut b);
+                        let contents = theirs.with(block, |c| *c);
+                        let again = returned.contains(&contents.value);
+                        assert!(!again || contents.flags & REDELIVERED != 0, "twice, unmarked");
+                        returned.push(contents.value);
+                        assert_eq!(b.put(block), Some(0));
+                    }
+                    // What the first had taken last may come again too.
+                    while b.read(1, |_, block| returned.push(u64::from(block) << 32)).unwrap() > 0 {
+                        let block = (returned.pop().unwrap_or(0) >> 32) as u32;
+                        assert!(theirs.with(block, |c| c.flags) & REDELIVERED != 0);
+                        b.put(block);
+                    }
+                    (b, returned)
+                });
+                for value in 1..=2 {
+                    let block = alloc(&mut a);
+                    words.change(block, |c| c.value = value);
+                    send(&mut a, block);
+                }
+                let (b, mut returned) = program.join().unwrap();
+                returned.dedup();
+                assert!(returned.contains(&1) && returned.contains(&2), "lost: {returned:?}");
+                while a.read(1, |_, block| returned.push(u64::from(block))).unwrap() > 0 {
+                    a.put(returned.pop().unwrap() as u32);
+                }
+                assert_all_free(&a, &b, &words, TWO_EACH);
+            });
+        }
+    }
+
+    /// Side A, which writes, is killed at each of its stores; its successor goes on beside a side B that reads.
+    #[test]
+    fn a_writer_that_is_killed_at_any_store_loses_no_written_sample_and_leaks_nothing() {
+        for fuel in 0..10 {
+            explore(Some(3), move || {
+                let words = region(AMPLE);
+                let mut b = half(&words, Side::B, AMPLE);
+                let theirs = words.clone();
+                let node = thread::spawn(move || {
+                    let mut written = 0;
+                    let killed = until_killed(fuel, || {
+                        let mut a = half(&theirs, Side::A, AMPLE);
+                        for value in 1..=2 {
+                            let block = alloc(&mut a);
+                            theirs.change(block, |c| c.value = value);
+                            send(&mut a, block);
+                            written = value;
+                        }
+                    });
+                    let mut a = half(&theirs, Side::A, AMPLE);
+                    // The one that was cut off may have gone out or not: the next one tells the reader which.
+                    if killed {
+                        let block = alloc(&mut a);
+                        theirs.change(block, |c| c.value = 9);
+                        send(&mut a, block);
+                    }
+                    (a, written, killed)
+                });
+                let mut seen = Vec::new();
+                let read = |b: &mut Half<Mapped>, seen: &mut Vec<u64>| {
+                    let mut got = None;
+                    if b.read(1, |_, block| got = Some(block)).unwrap() == 0 {
+                        return false;
+                    }
+                    let block = got.unwrap();
+                    seen.push(words.with(block, |c| c.value));
+                    assert_eq!(b.put(block), Some(0));
+                    true
+                };
+                for _ in 0..2 {
+                    if !read(&mut b, &mut seen) {
+                        thread::yield_now();
+                    }
+                }
+                let (a, written, killed) = node.join().unwrap();
+                while read(&mut b, &mut seen) {}
+                let last = if killed { seen.pop() } else { None };
+                assert_eq!(last, killed.then_some(9));
+                let values: Vec<u64> = (1..=seen.len() as u64).collect();
+                assert_eq!(seen, values, "out of order, torn or doubled");
+                assert!(seen.len() as u64 >= written && seen.len() as u64 <= written + 1, "{seen:?} of {written} written");
+                assert_all_free(&a, &b, &words, AMPLE);
+            });
+        }
+    }
+
+    #[test]
+    fn nobody_sleeps_through_a_ring() {
+        explore(None, || {
+            let words = region(ONE_EACH);
+            let mut a = half(&words, Side::A, ONE_EACH);
+            let mut b = half(&words, Side::B, ONE_EACH);
+            let theirs = words.clone();
+            let reader = thread::spawn(move || {
+                let mut got = None;
+                loop {
+                    let armed = wait::arm(&theirs.chime(Side::B, Side::B, Bell::Data));
+                    if b.read(1, |_, block| got = Some(block)).unwrap() > 0 {
+                        break;
+                    }
+                    wait::sleep(&theirs.chime(Side::B, Side::B, Bell::Data), armed, wait::SLICE);
+                }
+                b.put(got.unwrap());
+            });
+            let block = alloc(&mut a);
+            send(&mut a, block);
+            reader.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_writer_that_sleeps_for_room_or_for_a_block_is_woken() {
+        explore(None, || {
+            let words = region(ONE_EACH);
+            let mut a = half(&words, Side::A, ONE_EACH);
+            let mut b = half(&words, Side::B, ONE_EACH);
+            let block = alloc(&mut a);
+            send(&mut a, block);
+            let reader = thread::spawn(move || {
+                let block = receive(&mut b);
+                b.put(block);
+            });
+            let block = loop {
+                let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
+                match a.alloc() {
+                    Some(block) => break block,
+                    None => wait::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, wait::SLICE),
+                };
+            };
+            loop {
+                let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
+                if a.write(block).unwrap() {
+                    break;
+                }
+                wait::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, wait::SLICE);
+            }
+            reader.join().unwrap();
+        });
+    }
+
+    struct Core {
+        turns: UnsafeCell<u32>,
+        held: u32,
+        dropped: Arc<AtomicUsize>,
+    }
+
+    impl Common for () {
+        fn on_deserted(&self) {}
+    }
+
+    impl Idle for Core {
+        fn is_idle(&self) -> bool {
+            self.held == 0
+        }
+    }
+
+    impl Drop for Core {
+        fn drop(&mut self) {
+            self.dropped.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn gate(held: u32) -> (Arc<Gate<(), Core>>, Arc<AtomicUsize>) {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let gate = Gate::new();
+        assert!(gate.claim());
+        gate.fill((), Core { turns: UnsafeCell::new(0), held, dropped: dropped.clone() });
+        (Arc::new(gate), dropped)
+    }
+
+    fn take_turn(gate: &Gate<(), Core>) {
+        let Some(mut pass) = gate.enter(false) else { return };
+        let turn = |core: &mut Core| {
+            // SAFETY: loom reports the access if another thread is at it.
+            core.turns.with_mut(|turns| unsafe { *turns += 1 });
+        };
+        turn(pass.parts().1);
+        let mut pass = pass.pause().resume();
+        turn(pass.parts().1);
+    }
+
+    #[test]
+    fn threads_take_turns_whoever_owns_the_gate() {
+        explore(None, || {
+            let (gate, _) = gate(0);
+            take_turn(&gate); // The first thread owns it from here on.
+            let shared = gate.clone();
+            let other = thread::spawn(move || {
+                ID.with(|id| id.set(17));
+                take_turn(&shared);
+            });
+            take_turn(&gate);
+            other.join().unwrap();
+            let mut pass = gate.enter(false).unwrap();
+            // SAFETY: the other thread has ended.
+            pass.parts().1.turns.with(|turns| assert_eq!(unsafe { *turns }, 6));
+        });
+    }
+
+    #[test]
+    fn a_closed_gate_is_cleared_once_after_the_last_has_left() {
+        explore(None, || {
+            let (gate, dropped) = gate(0);
+            take_turn(&gate);
+            let shared = gate.clone();
+            let closer = thread::spawn(move || {
+                ID.with(|id| id.set(17));
+                if let Some(visit) = shared.visit() {
+                    visit.close();
+                }
+            });
+            take_turn(&gate);
+            closer.join().unwrap();
+            assert_eq!(dropped.load(SeqCst), 1, "cleared by whoever left last");
+            assert!(gate.enter(true).is_none());
+        });
+    }
+
+    #[test]
+    fn a_late_put_waits_for_the_owner_who_is_still_inside_when_another_closes() {
+        explore(Some(3), || {
+            let (gate, dropped) = gate(1);
+            take_turn(&gate);
+            let shared = gate.clone();
+            let other = thread::spawn(move || {
+                ID.with(|id| id.set(17));
+                if let Some(visit) = shared.visit() {
+                    visit.close();
+                }
+                let mut pass = shared.enter(true).expect("a sample is out");
+                let core = pass.parts().1;
+                // SAFETY: loom reports the access if the owner is at it.
+                core.turns.with_mut(|turns| unsafe { *turns += 1 });
+                core.held -= 1;
+            });
+            take_turn(&gate);
+            other.join().unwrap();
+            assert_eq!(dropped.load(SeqCst), 1);
+        });
+    }
+
+    #[test]
+    fn the_last_put_after_a_close_clears_the_gate() {
+        explore(None, || {
+            let (gate, dropped) = gate(1);
+            take_turn(&gate);
+            let shared = gate.clone();
+            let closer = thread::spawn(move || {
+                ID.with(|id| id.set(17));
+                if let Some(visit) = shared.visit() {
+                    visit.close();
+                }
+            });
+            // A put is let in for as long as the core is not idle.
+            gate.enter(true).expect("a sample is out").parts().1.held -= 1;
+            closer.join().unwrap();
+            assert_eq!(dropped.load(SeqCst), 1, "cleared by whoever left last");
+            assert!(gate.enter(true).is_none());
+        });
+    }
+}

@@ -1,0 +1,505 @@
+//! The rings, with death as an event: a participant is killed before any of its stores, and others find it dead at any later time.
+//!
+//! The contents of a slot are a cell that loom watches, so a message that is seen before it is written, or overwritten before it is read,
+//! is reported even if the values happen to be right.
+
+use super::{explore, until_killed};
+use crate::ring::mpmc::{self, Attempt, Obstacle, Ticket};
+use crate::ring::{Cause, Words, spsc};
+use crate::sync::Shared64;
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use loom::thread;
+use std::sync::Arc;
+
+/// How many deaths of one place a test may have, and one more.
+const INCARNATIONS: usize = 3;
+
+/// A word, and what makes loom try both orders of any two accesses to it.
+///
+/// Loom remembers only the last access to an object when it looks for orders to try. A thread that loads a word and then changes it hides
+/// from it that another had loaded the word before: of "A loads x; B loads x, then stores x" it tries one order. So each access is preceded by
+/// a relaxed read-modify-write of a word of its own, which loom takes for dependent on any other of its kind, and which orders nothing.
+struct Word {
+    word: Shared64,
+    access: AtomicU64,
+}
+
+impl Word {
+    fn new() -> Word {
+        Word { word: Shared64::new(0), access: AtomicU64::new(0) }
+    }
+
+    fn get(&self) -> &Shared64 {
+        self.access.fetch_add(1, Relaxed);
+        &self.word
+    }
+}
+
+struct Shared {
+    tail: Word,
+    head: Word,
+    slots: Vec<(Word, UnsafeCell<u64>)>,
+    skipped: AtomicUsize,
+    lost: AtomicUsize,
+    /// For each place: its incarnation, and which of them the kernel knows to be dead.
+    places: Vec<(Word, [Word; INCARNATIONS])>,
+}
+
+#[derive(Clone)]
+struct Ring(Arc<Shared>);
+
+impl Words for Ring {
+    fn capacity(&self) -> u32 {
+        self.0.slots.len() as u32
+    }
+    fn tail(&self) -> &Shared64 {
+        self.0.tail.get()
+    }
+    fn head(&self) -> &Shared64 {
+        self.0.head.get()
+    }
+    fn word(&self, index: u32) -> &Shared64 {
+        self.0.slots[index as usize].0.get()
+    }
+    fn count(&self, cause: Cause) {
+        match cause {
+            Cause::Skipped => self.0.skipped.fetch_add(1, SeqCst),
+            Cause::Lost => self.0.lost.fetch_add(1, SeqCst),
+        };
+    }
+}
+
+impl Ring {
+    fn new(capacity: usize, places: usize) -> Ring {
+        let place = |_| (Word::new(), std::array::from_fn(|_| Word::new()));
+        Ring(Arc::new(Shared {
+            tail: Word::new(),
+            head: Word::new(),
+            slots: (0..capacity).map(|_| (Word::new(), UnsafeCell::new(0))).collect(),
+            skipped: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
+            places: (0..places).map(place).collect(),
+        }))
+    }
+
+    fn write(&self, index: u32, value: u64) {
+        // SAFETY: loom reports the access if it is not ordered with others.
+        self.0.slots[index as usize].1.with_mut(|at| unsafe { *at = value });
+    }
+
+    fn read(&self, index: u32) -> u64 {
+        // SAFETY: as above.
+        self.0.slots[index as usize].1.with(|at| unsafe { *at })
+    }
+
+    /// The kernel's part of a death.
+    fn die(&self, place: u32) {
+        let (incarnation, dead) = &self.0.places[place as usize];
+        dead[incarnation.get().get() as usize].get().publish(1);
+    }
+
+    /// As `ring::life` does.
+    fn settle_if_dead(&self, claim: &Obstacle) -> bool {
+        let Some(owner) = claim.owner() else { return false };
+        let (incarnation, dead) = &self.0.places[owner as usize];
+        let is_dead = dead[incarnation.get().observe() as usize].get().observe() != 0;
+        is_dead && mpmc::settle(self, claim)
+    }
+
+    /// One attempt, and more only where a dead one's claim was in the way: nobody waits, as waiting makes the model large.
+    fn get(&self, attempt: impl Fn(&Ring) -> Attempt) -> Option<Ticket> {
+        loop {
+            match attempt(self) {
+                Ok(ticket) => return Some(ticket),
+                Err(obstacle) if self.settle_if_dead(&obstacle) => thread::yield_now(),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// `false`: full.
+    fn push(&self, me: u32, value: u64) -> bool {
+        let Some(ticket) = self.get(|ring| mpmc::claim(ring, me).unwrap()) else { return false };
+        self.write(ticket.index, value);
+        ticket.publish(self).unwrap();
+        true
+    }
+
+    /// `None`: empty, or the oldest is still being written.
+    fn pop(&self, me: u32) -> Option<u64> {
+        let ticket = self.get(|ring| mpmc::take(ring, me).unwrap())?;
+        let value = self.read(ticket.index);
+        ticket.release(self).unwrap();
+        Some(value)
+    }
+
+    /// Takes what is left when all others have ended.
+    fn drain(&self, me: u32) -> Vec<u64> {
+        std::iter::from_fn(|| self.pop(me)).collect()
+    }
+
+    fn skipped(&self) -> usize {
+        self.0.skipped.load(SeqCst)
+    }
+
+    fn lost(&self) -> usize {
+        self.0.lost.load(SeqCst)
+    }
+
+    /// All slots can be filled and emptied again.
+    fn assert_whole(&self, me: u32) {
+        let fill = mpmc::fill(self).unwrap();
+        assert_eq!((fill.between, fill.has_room, fill.has_message), (0, true, false));
+        for round in 0..2 {
+            for value in 0..u64::from(self.capacity()) {
+                assert!(self.push(me, round + value), "less room than the capacity");
+            }
+            assert!(!self.push(me, 0), "more room than the capacity");
+            for value in 0..u64::from(self.capacity()) {
+                assert_eq!(self.pop(me), Some(round + value));
+            }
+        }
+    }
+}
+
+// ---- one producer, one consumer ----
+
+fn spsc_push(ring: &Ring, producer: &mut spsc::Producer, values: &[u64]) {
+    while producer.room(ring, values.len() as u32).unwrap() < values.len() as u32 {
+        thread::yield_now();
+    }
+    for (at, &value) in values.iter().enumerate() {
+        ring.write(producer.index(at as u32), value);
+        producer.stage(ring, at as u32);
+    }
+    producer.publish(ring, values.len() as u32);
+}
+
+fn spsc_pop(ring: &Ring, consumer: &mut spsc::Consumer, most: u32) -> Vec<u64> {
+    let mut values = Vec::new();
+    while (values.len() as u32) < most && consumer.is_there(ring, values.len() as u32) {
+        values.push(ring.read(consumer.index(values.len() as u32)));
+    }
+    if !values.is_empty() {
+        consumer.release(ring, values.len() as u32);
+    }
+    values
+}
+
+#[test]
+fn spsc_messages_cross_whole_and_in_order_whatever_the_capacity() {
+    for capacity in [1, 2] {
+        explore(Some(3), move || {
+            let ring = Ring::new(capacity, 2);
+            let mut producer = spsc::Producer::recover(&ring, true).unwrap();
+            let theirs = ring.clone();
+            let reader = thread::spawn(move || {
+                let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
+                let mut values = Vec::new();
+                while values.len() < 3 {
+                    let more = spsc_pop(&theirs, &mut consumer, 1);
+                    if more.is_empty() {
+                        thread::yield_now();
+                    }
+                    values.extend(more);
+                }
+                values
+            });
+            for value in 1..=3 {
+                spsc_push(&ring, &mut producer, &[value]);
+            }
+            assert_eq!(reader.join().unwrap(), [1, 2, 3]);
+            assert_eq!(spsc::pending(&ring).unwrap(), 0);
+        });
+    }
+}
+
+#[test]
+fn an_spsc_batch_is_seen_wholly_or_not_at_all() {
+    explore(Some(3), || {
+        let ring = Ring::new(3, 2);
+        let mut producer = spsc::Producer::recover(&ring, true).unwrap();
+        let theirs = ring.clone();
+        let reader = thread::spawn(move || {
+            let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
+            let mut values = Vec::new();
+            while values.len() < 4 {
+                let more = spsc_pop(&theirs, &mut consumer, 3);
+                assert!(more.len() % 2 == 0, "{more:?}");
+                if more.is_empty() {
+                    thread::yield_now();
+                }
+                values.extend(more);
+            }
+            values
+        });
+        spsc_push(&ring, &mut producer, &[1, 2]);
+        spsc_push(&ring, &mut producer, &[3, 4]);
+        assert_eq!(reader.join().unwrap(), [1, 2, 3, 4]);
+    });
+}
+
+/// The producer is killed before each of its stores; its successor goes on beside a consumer.
+#[test]
+fn what_a_dead_spsc_producer_has_published_is_delivered_and_nothing_else() {
+    for fuel in 0..8 {
+        explore(Some(2), move || {
+            let ring = Ring::new(2, 2);
+            let theirs = ring.clone();
+            let writer = thread::spawn(move || {
+                let mut published = 0;
+                let killed = until_killed(fuel, || {
+                    let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
+                    spsc_push(&theirs, &mut producer, &[1]);
+                    published = 1;
+                    spsc_push(&theirs, &mut producer, &[2, 3]);
+                    published = 3;
+                });
+                let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
+                spsc_push(&theirs, &mut producer, &[9]);
+                (killed, published)
+            });
+            let mut consumer = spsc::Consumer::recover(&ring).unwrap();
+            let mut values = Vec::new();
+            while values.last() != Some(&9) {
+                let more = spsc_pop(&ring, &mut consumer, 1);
+                if more.is_empty() {
+                    thread::yield_now();
+                }
+                values.extend(more);
+            }
+            values.pop();
+            let (killed, published) = writer.join().unwrap();
+            let expected: Vec<u64> = (1..=values.len() as u64).collect();
+            assert_eq!(values, expected);
+            let possible: &[usize] = match (killed, published) {
+                (false, _) => &[3],
+                (true, 0) => &[0, 1],
+                (true, 1) => &[1, 3],
+                _ => &[3],
+            };
+            assert!(possible.contains(&values.len()), "{published} published, {values:?} came");
+            assert_eq!(spsc::pending(&ring).unwrap(), 0);
+        });
+    }
+}
+
+/// The consumer is killed before each of its stores; its successor goes on beside a producer.
+#[test]
+fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
+    for fuel in 0..3 {
+        explore(Some(2), move || {
+            let ring = Ring::new(1, 2);
+            let theirs = ring.clone();
+            let reader = thread::spawn(move || {
+                let mut values = Vec::new();
+                until_killed(fuel, || {
+                    let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
+                    while values.len() < 3 {
+                        let before = values.len();
+                        values.extend(spsc_pop(&theirs, &mut consumer, 1));
+                        if values.len() == before {
+                            thread::yield_now();
+                        }
+                    }
+                });
+                let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
+                while values.len() < 3 {
+                    let more = spsc_pop(&theirs, &mut consumer, 1);
+                    if more.is_empty() {
+                        thread::yield_now();
+                    }
+                    values.extend(more);
+                }
+                values
+            });
+            let mut producer = spsc::Producer::recover(&ring, true).unwrap();
+            for value in 1..=3 {
+                spsc_push(&ring, &mut producer, &[value]);
+            }
+            assert_eq!(reader.join().unwrap(), [1, 2, 3]);
+        });
+    }
+}
+
+// ---- many producers, many consumers ----
+
+/// Who gave which messages, of those that the ring took.
+fn pushes(ring: &Ring, me: u32, values: &[u64]) -> Vec<u64> {
+    values.iter().copied().filter(|&value| ring.push(me, value)).collect()
+}
+
+/// All that was given came out once, each producer's in its order.
+fn assert_same(given: &[&[u64]], taken: &[&[u64]]) {
+    let mut all: Vec<u64> = taken.concat();
+    for values in taken {
+        for producer in given {
+            let of_one: Vec<u64> = values.iter().copied().filter(|v| producer.contains(v)).collect();
+            assert!(of_one.is_sorted(), "{given:?} came as {taken:?}");
+        }
+    }
+    let mut expected = given.concat();
+    all.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(all, expected, "{given:?} came as {taken:?}");
+}
+
+#[test]
+fn messages_of_two_producers_come_out_whole_once_and_in_each_ones_order() {
+    for capacity in [1, 2] {
+        explore(Some(2), move || {
+            let ring = Ring::new(capacity, 3);
+            let theirs = ring.clone();
+            let first = thread::spawn(move || pushes(&theirs, 1, &[11, 12]));
+            let theirs = ring.clone();
+            let second = thread::spawn(move || pushes(&theirs, 2, &[21]));
+            let mut taken: Vec<u64> = (0..2).filter_map(|_| ring.pop(0)).collect();
+            let (first, second) = (first.join().unwrap(), second.join().unwrap());
+            taken.extend(ring.drain(0));
+            assert!(first.len() + second.len() >= capacity, "room was left unused");
+            assert_same(&[&first, &second], &[&taken]);
+            ring.assert_whole(0);
+        });
+    }
+}
+
+#[test]
+fn two_consumers_share_the_messages() {
+    explore(Some(2), || {
+        let ring = Ring::new(2, 3);
+        let mut given = pushes(&ring, 0, &[1, 2]);
+        let theirs = ring.clone();
+        let other = thread::spawn(move || theirs.pop(1));
+        let theirs = ring.clone();
+        let writer = thread::spawn(move || pushes(&theirs, 0, &[3]));
+        let mut mine: Vec<u64> = (0..2).filter_map(|_| ring.pop(2)).collect();
+        let other: Vec<u64> = other.join().unwrap().into_iter().collect();
+        given.extend(writer.join().unwrap());
+        assert!(!mine.is_empty(), "one of two can be had");
+        mine.extend(ring.drain(2));
+        assert_same(&[&given], &[&mine, &other]);
+        ring.assert_whole(0);
+    });
+}
+
+/// A producer is killed before each of its stores, beside a producer and a consumer that live.
+#[test]
+fn a_dead_producer_stops_nobody_and_what_it_published_is_delivered() {
+    for (capacity, fuel) in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (2, 4)] {
+        explore(Some(2), move || {
+            let ring = Ring::new(capacity, 3);
+            let theirs = ring.clone();
+            let dead = thread::spawn(move || {
+                let mut published = Vec::new();
+                let killed = until_killed(fuel, || {
+                    for value in [11, 12] {
+                        if theirs.push(1, value) {
+                            published.push(value);
+                        }
+                    }
+                });
+                theirs.die(1);
+                (killed, published)
+            });
+            let theirs = ring.clone();
+            let writer = thread::spawn(move || pushes(&theirs, 0, &[21, 22]));
+            let mut taken: Vec<u64> = (0..2).filter_map(|_| ring.pop(2)).collect();
+            let (killed, published) = dead.join().unwrap();
+            let given = writer.join().unwrap();
+            taken.extend(ring.drain(2));
+            // Killed after its last store, `push` has not returned, and the message is there.
+            let mut of_dead = published.clone();
+            of_dead.extend(taken.iter().filter(|v| **v < 20 && !published.contains(v)));
+            assert!(of_dead.len() <= published.len() + usize::from(killed));
+            assert_same(&[&of_dead, &given], &[&taken]);
+            assert!(ring.skipped() <= usize::from(killed) && ring.lost() == 0);
+            ring.assert_whole(0);
+        });
+    }
+}
+
+/// A consumer is killed before each of its stores, beside a consumer and a producer that live.
+#[test]
+fn a_dead_consumer_stops_nobody_and_its_message_is_counted() {
+    for (capacity, fuel) in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2)] {
+        explore(Some(2), move || {
+            let ring = Ring::new(capacity, 3);
+            let mut given = pushes(&ring, 0, &[1, 2]);
+            let theirs = ring.clone();
+            let dead = thread::spawn(move || {
+                let mut got = Vec::new();
+                until_killed(fuel, || {
+                    if let Ok(ticket) = mpmc::take(&theirs, 1).unwrap() {
+                        got.push(theirs.read(ticket.index));
+                        ticket.release(&theirs).unwrap();
+                    }
+                });
+                theirs.die(1);
+                got
+            });
+            let theirs = ring.clone();
+            let writer = thread::spawn(move || pushes(&theirs, 0, &[3, 4]));
+            let mut mine: Vec<u64> = ring.pop(2).into_iter().collect();
+            let got = dead.join().unwrap();
+            given.extend(writer.join().unwrap());
+            mine.extend(ring.drain(2));
+            mpmc::settle_all(&ring, 1).unwrap();
+            // Claimed and counted as lost, whether it had come to reading it or not; or read and released.
+            let missing: Vec<u64> = given.iter().copied().filter(|v| !mine.contains(v)).collect();
+            assert!(missing.len() <= 1 && got.len() <= missing.len());
+            assert!(ring.lost() <= missing.len() && missing.len() <= got.len() + ring.lost());
+            assert_same(&[&given], &[&mine, &missing]);
+            assert_eq!(ring.skipped(), 0);
+            ring.assert_whole(0);
+        });
+    }
+}
+
+/// Who takes a dead producer's number over settles its claims; a consumer that judged the dead one meanwhile does no harm to the newcomer's.
+#[test]
+fn a_newcomer_with_a_dead_ones_number_keeps_what_it_claims() {
+    for fuel in [1, 2] {
+        explore(Some(3), move || {
+            let ring = Ring::new(1, 3);
+            let theirs = ring.clone();
+            let producers = thread::spawn(move || {
+                until_killed(fuel, || {
+                    theirs.push(1, 11);
+                });
+                theirs.die(1);
+                mpmc::settle_all(&theirs, 1).unwrap();
+                theirs.0.places[1].0.get().publish(1);
+                pushes(&theirs, 1, &[12, 13])
+            });
+            let mut taken: Vec<u64> = (0..3).filter_map(|_| ring.pop(2)).collect();
+            let given = producers.join().unwrap();
+            taken.extend(ring.drain(2));
+            assert_same(&[&given], &[&taken]);
+            assert_eq!((ring.skipped(), ring.lost()), (1, 0));
+            ring.assert_whole(0);
+        });
+    }
+}
+
+#[test]
+fn a_place_that_is_given_up_stops_nobody() {
+    explore(Some(2), || {
+        let ring = Ring::new(2, 3);
+        let theirs = ring.clone();
+        let other = thread::spawn(move || {
+            if let Ok(ticket) = mpmc::claim(&theirs, 1).unwrap() {
+                ticket.abort(&theirs).unwrap();
+            }
+            pushes(&theirs, 1, &[11])
+        });
+        let theirs = ring.clone();
+        let writer = thread::spawn(move || pushes(&theirs, 0, &[21]));
+        let mut taken: Vec<u64> = (0..2).filter_map(|_| ring.pop(2)).collect();
+        let (other, given) = (other.join().unwrap(), writer.join().unwrap());
+        taken.extend(ring.drain(2));
+        assert_same(&[&other, &given], &[&taken]);
+        assert_eq!((ring.skipped(), ring.lost()), (0, 0));
+        ring.assert_whole(0);
+    });
+}

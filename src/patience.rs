@@ -1,0 +1,287 @@
+//! How a call waits: it spins for a bounded time, then sleeps in slices; `polling` only spins.
+//!
+//! A call alternates between an attempt, in its turn, and a step of [`Patience`], in which others have theirs. Before
+//! it sleeps, its bell is armed and one more attempt is made, so that nothing that comes in between is slept through
+//! (`wait`, edge W1).
+
+use crate::error::{Error, Result as Fallible};
+use crate::layout::Slept;
+use crate::sync::relax;
+use crate::sys::gate::{Common, Idle, Pass};
+use crate::wait;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// What a waiting call must know of its region.
+pub(crate) trait Watched {
+    /// What can be looked at without a turn, to see whether an attempt is worth it.
+    type Hint;
+    /// Says that a thread is about to sleep.
+    type Armed;
+
+    /// Whether an attempt is worth it.
+    fn is_worth_a_look(&self, hint: &Self::Hint) -> bool;
+    /// Whether nothing but an attempt can tell.
+    fn is_blind(&self, hint: &Self::Hint) -> bool;
+    /// Whether the attempt will end the wait, whatever the hint says.
+    fn is_over(&self, hint: &Self::Hint) -> bool;
+    /// Before a sleep: what happens from now on ends it. One more attempt is made before [`Watched::sleep`].
+    fn arm(&self, hint: &Self::Hint) -> Self::Armed;
+    /// Sleeps until something happens, at most for `limit`, or a slice.
+    fn sleep(&self, hint: &Self::Hint, armed: Self::Armed, limit: Duration) -> Slept;
+    /// Counts the interruptions.
+    fn interrupts(&self) -> u32;
+    /// Who waits spins and never sleeps.
+    fn is_polling(&self) -> bool;
+    /// Spinning has been in vain: sleep at once.
+    fn is_idle(&self) -> bool;
+    /// Asks the kernel whether the others are alive.
+    fn probe(&self);
+    /// Whether that must not wait for its time.
+    fn wants_probe(&self) -> bool;
+    /// How long ago it was done.
+    fn since_probe(&self) -> Duration;
+    /// The longest sleep before another attempt.
+    fn longest_sleep(&self, _hint: &Self::Hint) -> Duration {
+        wait::SLICE
+    }
+}
+
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// Not at all.
+    Now,
+    /// So long; `EAGAIN` or `ETIMEDOUT` then.
+    For(Duration, i32),
+    /// Until it comes.
+    Forever,
+}
+
+impl Limit {
+    /// As in the interface: `None` is no limit.
+    pub(crate) fn timeout(timeout: Option<Duration>) -> Limit {
+        timeout.map_or(Limit::Forever, |t| Limit::For(t, libc::ETIMEDOUT))
+    }
+}
+
+/// One attempt of a call that may wait.
+pub(crate) enum Attempt<T, H> {
+    Done(T),
+    /// Nothing yet; what to look at.
+    Wait(H),
+}
+
+/// Makes attempts until one is done, the limit is over (`Ok(Err(errno))`), or one fails. Not for the hot path.
+///
+/// `attempt` is told whether a sleep will follow if it has to wait.
+pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
+    limit: &Limit,
+    mut pass: Pass<'_, S, C>,
+    closed: impl Fn() -> Error,
+    mut attempt: impl FnMut(&S, &mut C, bool) -> Fallible<Attempt<T, S::Hint>>,
+) -> Fallible<Result<T, i32>> {
+    let mut patience = Patience::new(limit, pass.parts().0);
+    let mut ended = None;
+    loop {
+        let (watched, core) = pass.parts();
+        let hint = match attempt(watched, core, patience.armed.is_some())? {
+            Attempt::Done(value) => return Ok(Ok(value)),
+            Attempt::Wait(hint) => hint,
+        };
+        if let Some(why) = ended {
+            return Ok(Err(why));
+        }
+        let paused = pass.pause();
+        ended = paused.with(|watched| patience.step(watched, &hint, || paused.is_closed()).err());
+        if paused.is_closed() {
+            // First what is armed, which may be counted in a region that goes when this thread leaves.
+            drop(patience);
+            return Err(closed());
+        }
+        pass = paused.resume();
+    }
+}
+
+/// Looks between two of the clock.
+const LOOKS: u32 = 64;
+/// How long to spin before sleeping: about what a sleep and a wake-up cost.
+const SPIN: Duration = Duration::from_micros(50);
+
+/// What the waits of one side have in common.
+pub(crate) struct Pace {
+    opened: Instant,
+    /// When the peer was probed last, in microseconds after `opened`.
+    probed: AtomicU64,
+    /// Whether the last read of this side ended without a sample.
+    idle: AtomicBool,
+    interrupts: AtomicU32,
+}
+
+impl Pace {
+    pub(crate) fn new() -> Pace {
+        Pace { opened: Instant::now(), probed: AtomicU64::new(0), idle: AtomicBool::new(false), interrupts: AtomicU32::new(0) }
+    }
+
+    /// Notes that the peer is probed now; microseconds since the channel was opened.
+    pub(crate) fn note_probe(&self) -> u64 {
+        let now = self.opened.elapsed().as_micros() as u64;
+        self.probed.store(now, Relaxed);
+        now
+    }
+
+    /// How long ago the peer was probed.
+    pub(crate) fn since_probe(&self) -> Duration {
+        self.opened.elapsed().saturating_sub(Duration::from_micros(self.probed.load(Relaxed)))
+    }
+
+    /// Probes the peer, unless that was done a short time ago: for callers that do not wait.
+    pub(crate) fn probe_now_and_then(&self, life: &impl Watched) {
+        if self.since_probe() >= wait::SLICE {
+            life.probe();
+        }
+    }
+
+    /// Whether the last read ended without a sample: the next one does not spin before it sleeps.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle.load(Relaxed)
+    }
+
+    pub(crate) fn set_idle(&self, idle: bool) {
+        if self.idle.load(Relaxed) != idle {
+            self.idle.store(idle, Relaxed);
+        }
+    }
+
+    /// Ends the waits that have begun; their threads must be woken. Async-signal-safe.
+    pub(crate) fn interrupt(&self) {
+        self.interrupts.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn interrupts(&self) -> u32 {
+        self.interrupts.load(Relaxed)
+    }
+}
+
+/// Where a waiting call stands.
+struct Patience<W: Watched> {
+    limit: Limit,
+    clock: Option<Clock>,
+    armed: Option<W::Armed>,
+    interrupts: u32,
+}
+
+struct Clock {
+    deadline: Option<Instant>,
+    /// `None`: never sleep.
+    spin_until: Option<Instant>,
+    next_probe: Instant,
+    next_yield: Instant,
+}
+
+impl<W: Watched> Patience<W> {
+    fn new(limit: &Limit, life: &W) -> Patience<W> {
+        Patience { limit: *limit, clock: None, armed: None, interrupts: life.interrupts() }
+    }
+
+    /// Waits a while. `Ok`: make another attempt. `Err`: the wait is over, with this `errno`.
+    fn step(&mut self, life: &W, hint: &W::Hint, is_closed: impl Fn() -> bool) -> Result<(), i32> {
+        if let Some(armed) = self.armed.take() {
+            return self.sleep(life, hint, armed);
+        }
+        if matches!(self.limit, Limit::Now) {
+            return Err(libc::EAGAIN);
+        }
+        if self.clock.is_none() {
+            self.start_clock(life);
+        }
+        loop {
+            if is_closed() || life.is_over(hint) {
+                return Ok(());
+            }
+            let (now, probed) = self.check(life)?;
+            if probed {
+                // Now and then an attempt, whatever the hint says: it also finds out what no hint tells.
+                return Ok(());
+            }
+            if self.clock.as_ref().and_then(|c| c.spin_until).is_some_and(|until| now >= until) {
+                self.armed = Some(life.arm(hint));
+                return Ok(());
+            }
+            self.give_way(now);
+            for _ in 0..LOOKS {
+                if life.is_worth_a_look(hint) {
+                    return Ok(());
+                }
+                relax();
+            }
+            if life.is_blind(hint) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Now and then offers the processor to others: where there are more spinners than processors, the one that is
+    /// waited for may have none.
+    fn give_way(&mut self, now: Instant) {
+        if let Some(clock) = &mut self.clock
+            && now >= clock.next_yield
+        {
+            std::thread::yield_now();
+            clock.next_yield = now + SPIN;
+        }
+    }
+
+    fn start_clock(&mut self, life: &W) {
+        let now = Instant::now();
+        let deadline = match self.limit {
+            Limit::For(limit, _) => now.checked_add(limit),
+            _ => None,
+        };
+        self.clock = Some(Clock {
+            deadline,
+            spin_until: (!life.is_polling()).then(|| if life.is_idle() { now } else { now + SPIN }),
+            next_yield: now + SPIN,
+            // Goes on from the last probe, whichever call made it: a loop of short waits must not put it off.
+            next_probe: now + wait::SLICE.saturating_sub(life.since_probe()),
+        });
+    }
+
+    /// Looks at the clock and at what else may end the wait: the time, and whether the peer was probed.
+    fn check(&mut self, life: &W) -> Result<(Instant, bool), i32> {
+        if life.interrupts() != self.interrupts {
+            return Err(libc::EINTR);
+        }
+        let now = Instant::now();
+        let mut probed = false;
+        if let Some(clock) = &mut self.clock {
+            if now >= clock.next_probe || life.wants_probe() {
+                life.probe();
+                clock.next_probe = now + wait::SLICE;
+                probed = true;
+            }
+            if clock.deadline.is_some_and(|deadline| now >= deadline) {
+                return Err(match self.limit {
+                    Limit::For(_, errno) => errno,
+                    _ => libc::ETIMEDOUT,
+                });
+            }
+        }
+        Ok((now, probed))
+    }
+
+    fn sleep(&mut self, life: &W, hint: &W::Hint, armed: W::Armed) -> Result<(), i32> {
+        let (now, _) = self.check(life)?;
+        if life.is_over(hint) {
+            return Ok(());
+        }
+        let deadline = self.clock.as_ref().and_then(|c| c.deadline);
+        let next_probe = self.clock.as_ref().map_or(now + wait::SLICE, |c| c.next_probe);
+        let until = deadline.map_or(next_probe, |deadline| deadline.min(next_probe));
+        let limit = until.saturating_duration_since(now).min(life.longest_sleep(hint));
+        match life.sleep(hint, armed, limit) {
+            Slept::Signal => Err(libc::EINTR),
+            Slept::Woken | Slept::Slice => Ok(()),
+        }
+    }
+}

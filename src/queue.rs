@@ -1,0 +1,180 @@
+//! The two queues of a channel: bounded, one producing and one consuming side each.
+//!
+//! A queue is a ring of 32-bit entries, a power of two of them, at least `queuelen`. An entry says by itself that it is published:
+//! its lowest bit is the phase of its lap, 1 in the first, 0 in the second, and so on, so that a zeroed ring is an empty queue. No
+//! more entries are out than the ring holds, hence one bit suffices. The consumer looks at the entry that it expects;
+//! there is no tail in shared memory. Positions count from 0 and never wrap (at 10^9 samples a second, in 500 years).
+//!
+//! | edge | stores | loads | what it carries |
+//! |---|---|---|---|
+//! | Q1 | producer: entry, release | consumer: entry, acquire | the sample's contents and `sent` are seen by who sees the entry |
+//! | Q2 | consumer: `taken`, release | producer: `taken`, acquire | the consumer's look at the entry comes before the entry is overwritten |
+
+use crate::layout::{Side, Words};
+
+/// Turns positions into slots and phases.
+#[derive(Clone, Copy)]
+struct Ring {
+    /// Entries, as a power of two.
+    order: u32,
+}
+
+impl Ring {
+    fn new(ring_len: u32) -> Ring {
+        debug_assert!(ring_len.is_power_of_two());
+        Ring { order: ring_len.trailing_zeros() }
+    }
+    #[inline(always)]
+    fn slot(self, position: u64) -> u32 {
+        (position & ((1 << self.order) - 1)) as u32
+    }
+    #[inline(always)]
+    fn phase(self, position: u64) -> u32 {
+        ((position >> self.order) & 1) as u32 ^ 1
+    }
+    /// The block number in the entry for `position`, if that is published.
+    #[inline(always)]
+    fn look<W: Words>(self, words: &W, from: Side, position: u64) -> Option<u32> {
+        let entry = words.entry(from, self.slot(position)).observe(); // Q1
+        (entry & 1 == self.phase(position)).then_some(entry >> 1)
+    }
+}
+
+/// The writing end of a queue.
+pub(crate) struct Producer {
+    side: Side,
+    ring: Ring,
+    queuelen: u64,
+    position: u64,
+    /// How many more fit for certain. In range 0 ..= `queuelen`.
+    room: u64,
+}
+
+impl Producer {
+    /// Finds the end of what `side` has published: the entries behind what the consumer has taken whose phase is right.
+    /// The consumer may go on meanwhile; entries are overwritten only by the side that is recovered here.
+    pub(crate) fn recover<W: Words>(words: &W, side: Side, queuelen: u32, ring_len: u32) -> Producer {
+        let ring = Ring::new(ring_len);
+        let taken = words.taken(side.other()).observe(); // Q2
+        let mut position = taken;
+        while position.wrapping_sub(taken) < u64::from(ring_len) && ring.look(words, side, position).is_some() {
+            position = position.wrapping_add(1);
+        }
+        Producer { side, ring, queuelen: u64::from(queuelen), position, room: 0 }
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether one more fits for certain, without a look at the peer's word.
+    #[inline(always)]
+    pub(crate) fn has_room(&self) -> bool {
+        self.room > 0
+    }
+
+    /// Whether one more fits, by the peer's word.
+    #[inline(never)]
+    pub(crate) fn look_for_room<W: Words>(&mut self, words: &W) -> bool {
+        let taken = words.taken(self.side.other()).observe(); // Q2
+        // A peer can write anything there; what makes no sense is no room.
+        self.room = self.queuelen.saturating_sub(self.position.wrapping_sub(taken));
+        self.room > 0
+    }
+
+    /// Publishes `block`; there must be room.
+    #[inline(always)]
+    pub(crate) fn publish<W: Words>(&mut self, words: &W, block: u32) {
+        let entry = block << 1 | self.ring.phase(self.position);
+        words.entry(self.side, self.ring.slot(self.position)).publish(entry); // Q1
+        self.position = self.position.wrapping_add(1);
+        self.room = self.room.saturating_sub(1);
+    }
+}
+
+impl Producer {
+    /// What a thread that waits for room needs in order to look for itself.
+    pub(crate) fn lookout(&self) -> RoomLookout {
+        RoomLookout { reader: self.side.other(), full_at: self.position.wrapping_sub(self.queuelen) }
+    }
+}
+
+/// A look for room, without the producer.
+#[derive(Clone, Copy)]
+pub(crate) struct RoomLookout {
+    reader: Side,
+    /// What the reader had taken when the queue was full.
+    full_at: u64,
+}
+
+impl RoomLookout {
+    /// Whether the reader has taken something since.
+    #[inline(always)]
+    pub(crate) fn is_worth_a_look<W: Words>(&self, words: &W) -> bool {
+        words.taken(self.reader).observe() != self.full_at
+    }
+}
+
+/// The reading end of a queue.
+pub(crate) struct Consumer {
+    /// The side that writes the queue.
+    from: Side,
+    ring: Ring,
+    position: u64,
+}
+
+impl Consumer {
+    /// Goes on where `side` has taken the last one.
+    pub(crate) fn recover<W: Words>(words: &W, side: Side, ring_len: u32) -> Consumer {
+        Consumer { from: side.other(), ring: Ring::new(ring_len), position: words.taken(side).get() }
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The block number in the next entry, if there is one. It may be any number: the peer wrote it.
+    #[inline(always)]
+    pub(crate) fn peek<W: Words>(&self, words: &W) -> Option<u32> {
+        self.ring.look(words, self.from, self.position)
+    }
+
+    /// How many entries are published from here on. Looks at each.
+    pub(crate) fn pending<W: Words>(&self, words: &W) -> u64 {
+        let published = |ahead: &u64| self.ring.look(words, self.from, self.position.wrapping_add(*ahead)).is_some();
+        (0..1 << self.ring.order).take_while(published).count() as u64
+    }
+
+    /// Goes past the entry that was peeked at.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self) {
+        self.position = self.position.wrapping_add(1);
+    }
+
+    /// Tells the producer how far this side has come.
+    #[inline(always)]
+    pub(crate) fn publish<W: Words>(&self, words: &W) {
+        words.taken(self.from.other()).publish(self.position); // Q2
+    }
+
+    /// What a thread that waits needs in order to look for itself.
+    pub(crate) fn lookout(&self) -> Lookout {
+        Lookout { from: self.from, ring: self.ring, position: self.position }
+    }
+}
+
+/// A look at one entry, without the consumer.
+#[derive(Clone, Copy)]
+pub(crate) struct Lookout {
+    from: Side,
+    ring: Ring,
+    position: u64,
+}
+
+impl Lookout {
+    /// Whether the entry is published, or another thread of this side has read on, so that another entry is the next.
+    #[inline(always)]
+    pub(crate) fn is_worth_a_look<W: Words>(&self, words: &W) -> bool {
+        self.ring.look(words, self.from, self.position).is_some() || words.taken(self.from.other()).get() != self.position
+    }
+}

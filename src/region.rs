@@ -1,0 +1,212 @@
+//! A mapped region, and who holds a place in it, whatever is in it: a channel has two places, its sides; a ring has one for each
+//! participant.
+//!
+//! ## Who is alive
+//!
+//! Each process that holds a place is an *incarnation* of it, with a number. It locks the byte of that number
+//! (open-file-description lock, far beyond the region's end), and the kernel unlocks it when the last descriptor and
+//! the last mapping of the description are gone, however the process ended. A forked child inherits neither
+//! (`sys::fork`, `sys::mapping`); one that was made behind the C library's back may keep the byte locked, so the next
+//! incarnation takes the next byte, and a process that the slot names and that is certainly gone counts as dead in
+//! spite of the lock. What cannot be known counts as alive.
+//!
+//! | edge | stores | loads | what it carries |
+//! |---|---|---|---|
+//! | S1 | who takes a place over: the rest of the slot, then `incarnation`, release | others: `incarnation`, acquire, then the rest | a whole slot |
+
+use crate::error::{Error, Result};
+use crate::layout::slot::Slot;
+use crate::sys::mapping::Mapping;
+use crate::sys::object::{Name, Object};
+use crate::sys::process::Identity;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long an attempt to take over a place goes on while a rival is at it, who may yet give up.
+pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Seconds since 1970.
+pub(crate) fn unix_time() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// What a region holds: a view of it, by which its words are reached.
+pub(crate) trait Layout: Copy {
+    /// What never changes, checked and kept in private memory.
+    type Facts: Copy;
+    /// Names a place.
+    type Place: Copy;
+    /// Bytes without which the facts cannot be read.
+    const LEAST: usize;
+    /// Whether a place is free from the moment at which `closed` says so, or only when its lock is gone.
+    const CLOSED_IS_FREE: bool;
+    /// Incarnations have so many bits.
+    const INCARNATION_BITS: u32;
+
+    /// Reads and checks the facts of a region of `size` bytes.
+    ///
+    /// # Safety
+    /// `base` is the page-aligned start of a mapping of at least `LEAST` bytes.
+    unsafe fn read(base: *const u8, size: u64) -> Result<Self::Facts>;
+    /// # Safety
+    /// `base` is the page-aligned start of a mapping as long as the facts say, which stays for as long as the view is used.
+    unsafe fn view(base: *const u8, facts: Self::Facts) -> Self;
+    /// Writes the facts into a fresh region.
+    fn write(&self, created: u64);
+    /// Bytes of the region.
+    fn size(facts: &Self::Facts) -> u64;
+    fn slot(&self, place: Self::Place) -> &Slot;
+    /// The incarnations of `place` lock bytes from here; nobody reaches those of the next place.
+    fn first_byte(place: Self::Place) -> u64;
+    /// The place, for people.
+    fn describe(place: Self::Place) -> &'static str;
+    /// The mapping is about to go.
+    fn forget(base: usize, length: usize);
+}
+
+/// How an attempt to reserve a place ended.
+pub(crate) enum Claim {
+    /// With this incarnation.
+    Reserved(u64),
+    /// A live process holds the place.
+    Held,
+    /// Another is about to take it.
+    Contended,
+}
+
+/// A mapped region, before a place in it is held. The mapping goes before the object, and with that the locks.
+pub(crate) struct Region<L: Layout> {
+    pub(crate) view: L,
+    mapping: Mapping,
+    pub(crate) object: Object,
+    pub(crate) name: Name,
+    me: Identity,
+}
+
+impl<L: Layout> Region<L> {
+    /// Maps a region that exists and checks it.
+    pub(crate) fn existing(object: Object, name: Name) -> Result<Self> {
+        let (mapping, facts) = Self::inspect(&object, &name)?;
+        Ok(Self::new(object, name, mapping, facts))
+    }
+
+    /// Maps an object and reads its facts.
+    pub(crate) fn inspect(object: &Object, name: &Name) -> Result<(Mapping, L::Facts)> {
+        let size = object.size();
+        let length = usize::try_from(size).map_err(|_| Error::corrupt("the region is larger than the address space"))?;
+        if length < L::LEAST {
+            return Err(if size == 0 {
+                Error::new(libc::EAGAIN, format!("the region \"{name}\" is not ready yet: the object has no size so far"))
+            } else {
+                Error::corrupt(format!("\"{name}\" has only {size} bytes: it is not a region of this library"))
+            });
+        }
+        if object.has_holes() {
+            return Err(Error::corrupt(format!(
+                "\"{name}\" has no memory behind part of its {size} bytes: it is not a region of this library"
+            )));
+        }
+        let mapping = Mapping::new(object, length)?;
+        // SAFETY: the mapping is page-aligned and has at least so many bytes.
+        let facts = unsafe { L::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("\"{name}\": {e}")))?;
+        Ok((mapping, facts))
+    }
+
+    /// Makes a region without a name.
+    pub(crate) fn fresh(facts: L::Facts, name: Name, mode: u32) -> Result<Self> {
+        let object = Object::unnamed(L::size(&facts), mode)?;
+        let mapping = Mapping::new(&object, L::size(&facts) as usize)?;
+        let region = Self::new(object, name, mapping, facts);
+        region.view.write(unix_time());
+        Ok(region)
+    }
+
+    fn new(object: Object, name: Name, mapping: Mapping, facts: L::Facts) -> Self {
+        // SAFETY: the mapping has the length that the facts say (`read` compares, `fresh` makes it so), and goes
+        // with the view.
+        let view = unsafe { L::view(mapping.base(), facts) };
+        Region { view, mapping, object, name, me: Identity::mine() }
+    }
+
+    /// Whether the holder of `place` is alive, as far as can be known.
+    pub(crate) fn is_alive(&self, place: L::Place) -> bool {
+        let slot = self.view.slot(place);
+        let incarnation = slot.incarnation.observe(); // S1
+        incarnation != 0 && self.is_incarnation_alive(place, incarnation, true)
+    }
+
+    pub(crate) fn is_incarnation_alive(&self, place: L::Place, incarnation: u64, thorough: bool) -> bool {
+        let slot = self.view.slot(place);
+        let byte = L::first_byte(place) | (incarnation & ((1 << L::INCARNATION_BITS) - 1));
+        self.object.is_locked(byte, 1) && !slot.identity().is_gone(&self.me, thorough)
+    }
+
+    /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by [`Region::announce`].
+    pub(crate) fn claim(&self, place: L::Place) -> Result<u64> {
+        let start = Instant::now();
+        loop {
+            match self.try_claim(place)? {
+                Claim::Reserved(incarnation) => return Ok(incarnation),
+                Claim::Held => return Err(self.busy(place)),
+                Claim::Contended if start.elapsed() > RIVAL_PATIENCE => return Err(self.busy(place)),
+                // A rival holds the byte for the few system calls that lie between here and `announce`, or until it gives up.
+                Claim::Contended => std::thread::sleep(Duration::from_micros(200)),
+            }
+        }
+    }
+
+    /// The same, without patience with rivals.
+    pub(crate) fn try_claim(&self, place: L::Place) -> Result<Claim> {
+        let slot = self.view.slot(place);
+        loop {
+            let last = slot.incarnation.observe(); // S1
+            if last >= (1 << L::INCARNATION_BITS) - 1 {
+                return Err(Error::corrupt(format!("\"{}\": a slot is corrupt", self.name)));
+            }
+            if last != 0 && !self.is_closed(place, last) && self.is_incarnation_alive(place, last, true) {
+                return Ok(Claim::Held);
+            }
+            if !self.object.lock(L::first_byte(place) | (last + 1))? {
+                return Ok(Claim::Contended);
+            }
+            if slot.incarnation.observe() == last {
+                return Ok(Claim::Reserved(last + 1));
+            }
+            self.object.unlock(L::first_byte(place) | (last + 1));
+        }
+    }
+
+    fn is_closed(&self, place: L::Place, incarnation: u64) -> bool {
+        L::CLOSED_IS_FREE && self.view.slot(place).closed.observe() == incarnation
+    }
+
+    fn busy(&self, place: L::Place) -> Error {
+        let who = self.view.slot(place).identity();
+        Error::new(
+            libc::EBUSY,
+            format!(
+                "the {} of \"{}\" is held by process {} ({}), which is alive",
+                L::describe(place),
+                self.name,
+                who.pid,
+                who.program_name()
+            ),
+        )
+    }
+
+    /// Whether any process holds a side of a region whose header cannot be trusted: every version of the layout has its
+    /// locks beyond the end.
+    pub(crate) fn has_any_lock(object: &Object) -> bool {
+        object.is_locked(0, 0)
+    }
+
+    /// Enters this process as the claimed incarnation, so that a peer that comes finds it.
+    pub(crate) fn announce(&self, place: L::Place, incarnation: u64) {
+        self.view.slot(place).occupy(incarnation, &self.me);
+    }
+}
+
+impl<L: Layout> Drop for Region<L> {
+    fn drop(&mut self) {
+        L::forget(self.mapping.base() as usize, self.mapping.length());
+    }
+}

@@ -1,0 +1,239 @@
+//! Endpoints: two rings, `NAME_AB` and `NAME_BA`, seen from side A or B.
+
+use super::handle::Handle;
+use super::public::{Bytes, Ring, open};
+use super::{Policy, Role};
+use crate::error::{Error, Result};
+use crate::plain::Plain;
+use crate::sys::slab::Slab;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::time::Duration;
+
+/// The side of an [`Endpoint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointSide {
+    /// Sends by `NAME_AB`, receives by `NAME_BA`.
+    A = 1,
+    /// The other way round.
+    B = 2,
+}
+
+impl EndpointSide {
+    pub(crate) fn from_number(number: i64) -> Result<EndpointSide> {
+        match number {
+            1 => Ok(EndpointSide::A),
+            2 => Ok(EndpointSide::B),
+            _ => Err(Error::invalid(format!("the side is {number}, but must be 1 (A) or 2 (B)"))),
+        }
+    }
+
+    /// The endings of the names of the rings by which this side sends and receives.
+    fn endings(self) -> (&'static str, &'static str) {
+        match self {
+            EndpointSide::A => ("_AB", "_BA"),
+            EndpointSide::B => ("_BA", "_AB"),
+        }
+    }
+}
+
+/// The name of one of the rings.
+fn ring_name(name: &str, ending: &str) -> Result<String> {
+    if name.strip_prefix('/').unwrap_or(name).is_empty() {
+        return Err(Error::invalid("the name is empty: give it letters or digits"));
+    }
+    Ok(format!("{name}{ending}"))
+}
+
+/// Removes both rings. What is left is an error only if both were missing, or one cannot be removed.
+pub(crate) fn unlink(name: &str) -> Result<()> {
+    let (first, second) = (Ring::unlink(&ring_name(name, "_AB")?), Ring::unlink(&ring_name(name, "_BA")?));
+    let is_missing = |r: &Result<()>| r.as_ref().is_err_and(|e| e.errno() == libc::ENOENT);
+    match (is_missing(&first), is_missing(&second)) {
+        (true, false) => second,
+        (false, true) => first,
+        _ => first.and(second),
+    }
+}
+
+/// One end of a duplex connection: it sends by one ring and receives by another. Any thread may use it; dropping it closes it.
+///
+/// ```
+/// use villas_shm::{Endpoint, EndpointSide, Policy};
+/// # let name = format!("villas-doc-endpoint-{}", std::process::id());
+/// let a = Endpoint::<u64>::open(EndpointSide::A, &name, Policy::Spsc, 128)?;
+/// let b = Endpoint::<u64>::open(EndpointSide::B, &name, Policy::Spsc, 128)?;
+/// a.outgoing().push(&1)?;
+/// assert_eq!(b.incoming().pop()?, 1);
+/// b.outgoing().push(&2)?;
+/// assert_eq!(a.receive(None)?, 2);
+/// # Endpoint::unlink(&name)?;
+/// # Ok::<(), villas_shm::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Endpoint<T = Bytes> {
+    outgoing: Ring<T>,
+    incoming: Ring<T>,
+}
+
+impl<T> Endpoint<T> {
+    /// The ring by which this side sends.
+    pub fn outgoing(&self) -> &Ring<T> {
+        &self.outgoing
+    }
+
+    /// The ring by which this side receives.
+    pub fn incoming(&self) -> &Ring<T> {
+        &self.incoming
+    }
+}
+
+impl<T: Plain> Endpoint<T> {
+    /// Opens `side` of the endpoint `name`; creates the rings if there are none.
+    ///
+    /// # Errors
+    /// As [`Ring::open`].
+    pub fn open(side: EndpointSide, name: &str, policy: Policy, capacity: usize) -> Result<Endpoint<T>> {
+        let (out, back) = side.endings();
+        Ok(Endpoint {
+            outgoing: Ring::open(&ring_name(name, out)?, policy, Role::Producer, capacity)?,
+            incoming: Ring::open(&ring_name(name, back)?, policy, Role::Consumer, capacity)?,
+        })
+    }
+
+    /// Sends a message; waits for room for so long, without limit for `None`.
+    ///
+    /// # Errors
+    /// As [`Ring::timed_push`].
+    pub fn send(&self, message: &T, timeout: Option<Duration>) -> Result<()> {
+        match timeout {
+            None => self.outgoing.push(message),
+            Some(timeout) => self.outgoing.timed_push(message, timeout),
+        }
+    }
+
+    /// Receives a message; waits for one for so long, without limit for `None`.
+    ///
+    /// # Errors
+    /// As [`Ring::timed_pop`].
+    pub fn receive(&self, timeout: Option<Duration>) -> Result<T> {
+        match timeout {
+            None => self.incoming.pop(),
+            Some(timeout) => self.incoming.timed_pop(timeout),
+        }
+    }
+}
+
+impl Endpoint<Bytes> {
+    /// The same for messages of `element_size` bytes.
+    ///
+    /// # Errors
+    /// As [`Ring::open_bytes`].
+    pub fn open_bytes(side: EndpointSide, name: &str, policy: Policy, element_size: usize, capacity: usize) -> Result<Endpoint> {
+        let (out, back) = side.endings();
+        Ok(Endpoint {
+            outgoing: Ring::open_bytes(&ring_name(name, out)?, policy, Role::Producer, element_size, capacity)?,
+            incoming: Ring::open_bytes(&ring_name(name, back)?, policy, Role::Consumer, element_size, capacity)?,
+        })
+    }
+
+    /// Removes both rings' names. Who has them open keeps them.
+    ///
+    /// # Errors
+    /// `EINVAL` name; `ENOENT` there is neither; `EACCES`.
+    pub fn unlink(name: &str) -> Result<()> {
+        unlink(name)
+    }
+}
+
+/// The two rings of an endpoint, as the C interface has them: in memory whose type is stable, like handles.
+#[repr(C)]
+pub(crate) struct Pair {
+    /// Its own address: tells a pointer to a pair from others.
+    own: AtomicPtr<Pair>,
+    /// Entered in the list of pairs as somebody's.
+    is_used: AtomicBool,
+    is_open: AtomicBool,
+    outgoing: AtomicPtr<Handle>,
+    incoming: AtomicPtr<Handle>,
+}
+
+static PAIRS: Slab<Pair> = Slab::new();
+
+impl Pair {
+    pub(crate) fn open(
+        side: EndpointSide,
+        name: &str,
+        policy: Policy,
+        element_size: u64,
+        capacity: u64,
+    ) -> Result<&'static Pair> {
+        let (out, back) = side.endings();
+        let outgoing = open(&ring_name(name, out)?, policy, Role::Producer, element_size, capacity)?;
+        let incoming = match open(&ring_name(name, back)?, policy, Role::Consumer, element_size, capacity) {
+            Ok(incoming) => incoming,
+            Err(e) => {
+                let _ = outgoing.close();
+                return Err(e);
+            }
+        };
+        outgoing.join_endpoint();
+        incoming.join_endpoint();
+        let make = || Pair {
+            own: AtomicPtr::default(),
+            is_used: AtomicBool::new(false),
+            is_open: AtomicBool::new(false),
+            outgoing: AtomicPtr::default(),
+            incoming: AtomicPtr::default(),
+        };
+        let pair = PAIRS.take(|pair| !pair.is_used.swap(true, Ordering::Acquire), make);
+        pair.outgoing.store(std::ptr::from_ref(outgoing).cast_mut(), Ordering::Relaxed);
+        pair.incoming.store(std::ptr::from_ref(incoming).cast_mut(), Ordering::Relaxed);
+        pair.own.store(std::ptr::from_ref(pair).cast_mut(), Ordering::Relaxed);
+        pair.is_open.store(true, Ordering::Release);
+        Ok(pair)
+    }
+
+    /// The address in its first field: its own.
+    #[inline(always)]
+    pub(crate) fn own_address(&self) -> *const Pair {
+        self.own.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn ring(&self, which: &AtomicPtr<Handle>) -> Result<&'static Handle> {
+        if !self.is_open.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        // SAFETY: handles live for ever, and an open pair has its two.
+        Ok(unsafe { &*which.load(Ordering::Relaxed) })
+    }
+
+    /// The ring by which it sends.
+    #[inline(always)]
+    pub(crate) fn outgoing(&self) -> Result<&'static Handle> {
+        self.ring(&self.outgoing)
+    }
+
+    /// The ring by which it receives.
+    #[inline(always)]
+    pub(crate) fn incoming(&self) -> Result<&'static Handle> {
+        self.ring(&self.incoming)
+    }
+
+    /// Closes both. Async-signal-safe.
+    pub(crate) fn close(&self) -> Result<()> {
+        let already = || Error::invalid("this endpoint is closed already");
+        let (Ok(outgoing), Ok(incoming)) = (self.outgoing(), self.incoming()) else { return Err(already()) };
+        if !self.is_open.swap(false, Ordering::AcqRel) {
+            return Err(already());
+        }
+        let done = [outgoing.close(), incoming.close()];
+        self.is_used.store(false, Ordering::Release);
+        done.into_iter().collect()
+    }
+}
+
+#[cold]
+fn closed() -> Error {
+    Error::new(libc::EPIPE, "this endpoint is closed in this process")
+}

@@ -1,0 +1,683 @@
+//! A ring that is open in this process, and everything that can be done with it.
+//!
+//! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call on a handle that another thread or
+//! a signal handler has closed finds a closed gate.
+
+use super::life::{End, Hint, Life};
+use super::mpmc::{self, Ticket};
+use super::{Role, Words, spsc};
+use crate::error::{Error, Result};
+use crate::layout::ring::{Bell, View};
+use crate::patience::{self, Attempt, Limit};
+use crate::sys::gate::{Gate, Idle, Pass};
+use crate::sys::slab::Slab;
+use crate::sys::{barrier, fork};
+use once_cell::sync::OnceCell;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+
+/// What one thread at a time works with.
+pub(crate) enum Core {
+    /// `true`: a slot is reserved.
+    Producer(spsc::Producer, bool),
+    /// `true`: a message is peeked at.
+    Consumer(spsc::Consumer, bool),
+    /// Where several may be: slots that are reserved or peeked at.
+    Shared { role: Role, out: u32 },
+}
+
+impl Idle for Core {
+    fn is_idle(&self) -> bool {
+        match self {
+            Core::Producer(_, is_out) | Core::Consumer(_, is_out) => !is_out,
+            Core::Shared { out, .. } => *out == 0,
+        }
+    }
+}
+
+/// An open ring; the C interface knows it by its address.
+#[repr(C)]
+pub(crate) struct Handle {
+    /// Its own address: tells a pointer to a handle from others.
+    own: AtomicPtr<Handle>,
+    /// Closed with its endpoint, which would else go on with whatever ring has this handle next.
+    is_endpoints: AtomicBool,
+    gate: Gate<Life, Core>,
+}
+
+static HANDLES: Slab<Handle> = Slab::new();
+static FORK_HOOK: OnceCell<()> = OnceCell::new();
+
+/// In the child of a fork: the rings are the parent's, with their locks.
+extern "C" fn in_child() {
+    for handle in HANDLES.iter() {
+        if handle.gate.abandon() {
+            handle.gate.inherited(|life| life.region.object.close_inherited());
+        }
+    }
+}
+
+/// Done, or the `errno` for which it was not: `EAGAIN`, `ETIMEDOUT`, `EINTR`.
+pub(crate) type Outcome<T> = std::result::Result<T, i32>;
+/// Done, or what to wait for.
+type Tried<T> = std::result::Result<T, Hint>;
+
+/// What is known of a ring at one moment. Events count since the ring was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RingStats {
+    /// Messages that can be taken.
+    pub pending: u64,
+    /// Messages that fit.
+    pub available: u64,
+    /// Places in the ring that producers had claimed when they died: no message came of them.
+    pub skipped: u64,
+    /// Messages that consumers had claimed when they died, and that nobody gets any more.
+    pub lost: u64,
+    /// Sleeps.
+    pub waits: u64,
+    /// Wake-ups.
+    pub wakeups: u64,
+    /// Producers that are alive, as far as can be known.
+    pub producers: u64,
+    /// Consumers that are alive.
+    pub consumers: u64,
+    /// Bytes of the shared memory object.
+    pub region_size: u64,
+}
+
+#[cold]
+fn wrong_role(role: Role) -> Error {
+    Error::invalid(match role {
+        Role::Producer => "this end of the ring is a producer's: it cannot take messages",
+        Role::Consumer => "this end of the ring is a consumer's: it cannot give messages",
+    })
+}
+
+#[cold]
+fn is_out(what: &'static str) -> Error {
+    Error::invalid(what)
+}
+
+const RESERVED: &str = "a slot of this SPSC ring is reserved: commit or abort it first";
+const PEEKED: &str = "a message of this SPSC ring is peeked at: release it first";
+
+/// Which bell rings when a producer (a consumer) can go on.
+fn bell_of(core: &Core) -> Bell {
+    match core {
+        Core::Producer(..) | Core::Shared { role: Role::Producer, .. } => Bell::Room,
+        Core::Consumer(..) | Core::Shared { role: Role::Consumer, .. } => Bell::Data,
+    }
+}
+
+/// Publishes one message, which `write` makes, given its place and its length. Rings no bell.
+#[inline(always)]
+fn put(life: &Life, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
+    let view = life.view();
+    match core {
+        Core::Producer(ring, false) => {
+            if ring.room(view, 1)? == 0 {
+                return Ok(Err(Hint::Head(ring.head())));
+            }
+            ring.fetch_ahead(view, 0);
+            write(view.message(ring.index(0)), view.length());
+            ring.publish(view, 1);
+        }
+        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, life.place)? {
+            Ok(ticket) => {
+                write(view.message(ticket.index), view.length());
+                ticket.publish(view)?;
+            }
+            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        },
+        Core::Producer(..) => return Err(is_out(RESERVED)),
+        Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
+    }
+    Ok(Ok(()))
+}
+
+/// Takes one message, which `read` looks at. Rings no bell.
+#[inline(always)]
+fn get(life: &Life, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
+    let view = life.view();
+    match core {
+        Core::Consumer(ring, false) => {
+            if !ring.is_there(view, 0) {
+                return Ok(Err(ring.hint()));
+            }
+            ring.fetch_ahead(view, 0, false);
+            read(view.message(ring.index(0)), view.length());
+            ring.release(view, 1);
+        }
+        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, life.place)? {
+            Ok(ticket) => {
+                read(view.message(ticket.index), view.length());
+                ticket.release(view)?;
+            }
+            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        },
+        Core::Consumer(..) => return Err(is_out(PEEKED)),
+        Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
+    }
+    Ok(Ok(()))
+}
+
+/// Publishes one message and rings.
+#[inline(always)]
+fn put_and_ring(life: &Life, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
+    let tried = put(life, core, write)?;
+    if tried.is_ok() {
+        life.ring(Bell::Data);
+    }
+    Ok(tried)
+}
+
+/// Takes one message and rings.
+#[inline(always)]
+fn get_and_ring(life: &Life, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
+    let tried = get(life, core, read)?;
+    if tried.is_ok() {
+        life.ring(Bell::Room);
+    }
+    Ok(tried)
+}
+
+/// Publishes up to `most` messages and rings; with one publication where there is one producer.
+#[inline(always)]
+fn put_many(life: &Life, core: &mut Core, most: usize, write: impl Fn(usize, *mut u8, usize)) -> Result<Tried<usize>> {
+    let view = life.view();
+    let count = match core {
+        Core::Producer(ring, false) => {
+            let wanted = most.min(view.capacity() as usize) as u32;
+            let count = wanted.min(ring.room(view, wanted)?);
+            if count == 0 {
+                return Ok(Err(Hint::Head(ring.head())));
+            }
+            for at in 0..count {
+                ring.fetch_ahead(view, at);
+                write(at as usize, view.message(ring.index(at)), view.length());
+                ring.stage(view, at);
+            }
+            ring.publish(view, count);
+            count as usize
+        }
+        _ => match one_by_one(most, |at| put(life, core, |to, length| write(at, to, length)))? {
+            Ok(count) => count,
+            Err(hint) => return Ok(Err(hint)),
+        },
+    };
+    life.ring(Bell::Data);
+    Ok(Ok(count))
+}
+
+/// Takes up to `most` messages and rings.
+#[inline(always)]
+fn get_many(life: &Life, core: &mut Core, most: usize, read: impl Fn(usize, *const u8, usize)) -> Result<Tried<usize>> {
+    let view = life.view();
+    let count = match core {
+        Core::Consumer(ring, false) => {
+            let most = most.min(view.capacity() as usize) as u32;
+            let mut count = 0;
+            while count < most && ring.is_there(view, count) {
+                ring.fetch_ahead(view, count, true);
+                read(count as usize, view.message(ring.index(count)), view.length());
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(Err(ring.hint()));
+            }
+            ring.release(view, count);
+            count as usize
+        }
+        _ => match one_by_one(most, |at| get(life, core, |from, length| read(at, from, length)))? {
+            Ok(count) => count,
+            Err(hint) => return Ok(Err(hint)),
+        },
+    };
+    life.ring(Bell::Room);
+    Ok(Ok(count))
+}
+
+/// Moves message after message, until one cannot be; how many, if any.
+fn one_by_one(most: usize, mut one: impl FnMut(usize) -> Result<Tried<()>>) -> Result<Tried<usize>> {
+    for at in 0..most {
+        match one(at) {
+            Ok(Ok(())) => {}
+            Ok(Err(hint)) if at == 0 => return Ok(Err(hint)),
+            Err(e) if at == 0 => return Err(e),
+            _ => return Ok(Ok(at)),
+        }
+    }
+    Ok(Ok(most))
+}
+
+/// Reserves a slot, whose message is where the result says.
+#[inline(always)]
+fn reserve(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
+    let view = life.view();
+    let index = match core {
+        Core::Producer(ring, is_reserved @ false) => {
+            if ring.room(view, 1)? == 0 {
+                return Ok(Err(Hint::Head(ring.head())));
+            }
+            *is_reserved = true;
+            ring.index(0)
+        }
+        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, life.place)? {
+            Ok(ticket) => {
+                *out += 1;
+                ticket.index
+            }
+            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        },
+        Core::Producer(..) => return Err(is_out(RESERVED)),
+        Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
+    };
+    Ok(Ok(view.message(index)))
+}
+
+/// Holds the oldest message, which is where the result says.
+#[inline(always)]
+fn peek(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
+    let view = life.view();
+    let index = match core {
+        Core::Consumer(ring, is_peeked @ false) => {
+            if !ring.is_there(view, 0) {
+                return Ok(Err(ring.hint()));
+            }
+            *is_peeked = true;
+            ring.index(0)
+        }
+        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, life.place)? {
+            Ok(ticket) => {
+                *out += 1;
+                ticket.index
+            }
+            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        },
+        Core::Consumer(..) => return Err(is_out(PEEKED)),
+        Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
+    };
+    Ok(Ok(view.message(index)))
+}
+
+impl spsc::Consumer {
+    fn hint(&self) -> Hint {
+        let (index, word) = self.awaited();
+        Hint::Message(index, word)
+    }
+}
+
+impl Handle {
+    /// Registers this process for asymmetric fences and forks. Before a region is used.
+    pub(crate) fn prepare() {
+        barrier::register();
+        FORK_HOOK.get_or_init(|| {
+            fork::on_child(in_child);
+        });
+    }
+
+    /// Makes a handle of a place that has been taken.
+    pub(crate) fn new(life: Life, end: End) -> &'static Handle {
+        let make = || Handle { own: AtomicPtr::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
+        let handle = HANDLES.take(|handle| handle.gate.claim(), make);
+        let core = match end {
+            End::Producer(ring) => Core::Producer(ring, false),
+            End::Consumer(ring) => Core::Consumer(ring, false),
+            End::Shared(role) => Core::Shared { role, out: 0 },
+        };
+        handle.own.store(std::ptr::from_ref(handle).cast_mut(), Relaxed);
+        handle.is_endpoints.store(false, Relaxed);
+        handle.gate.fill(life, core);
+        handle
+    }
+
+    /// From now on it is an endpoint's, and closed with it alone.
+    pub(crate) fn join_endpoint(&self) {
+        self.is_endpoints.store(true, Relaxed);
+    }
+
+    /// Closes a ring that is not an endpoint's. Async-signal-safe, as [`Handle::close`].
+    pub(crate) fn close_alone(&self) -> Result<()> {
+        if self.is_endpoints.load(Relaxed) && !self.gate.is_closed() {
+            return Err(Error::invalid("this ring is an endpoint's: close that"));
+        }
+        self.close()
+    }
+
+    /// The address in its first field: its own.
+    #[inline(always)]
+    pub(crate) fn own_address(&self) -> *const Handle {
+        self.own.load(Relaxed)
+    }
+
+    #[cold]
+    fn closed(&self) -> Error {
+        Error::new(libc::EPIPE, "this ring is closed in this process (or belongs to the parent that forked it)")
+    }
+
+    #[inline(always)]
+    fn enter(&self) -> Result<Pass<'_, Life, Core>> {
+        match self.gate.enter(false) {
+            Some(pass) => Ok(pass),
+            None => Err(self.closed()),
+        }
+    }
+
+    /// Takes this thread's turn, if this process still has its place.
+    #[inline(always)]
+    fn begin(&self) -> Result<Pass<'_, Life, Core>> {
+        let mut pass = self.enter()?;
+        pass.parts().0.check_tenure()?;
+        Ok(pass)
+    }
+
+    /// Makes attempts when the first was in vain. The first is written out in each function, so that it is inlined: called, its result would
+    /// go through memory.
+    #[inline(never)]
+    fn attempt_patiently<T>(
+        &self,
+        mut pass: Pass<'_, Life, Core>,
+        limit: &Limit,
+        mut try_once: impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
+    ) -> Result<Outcome<T>> {
+        if matches!(limit, Limit::Now) {
+            let (life, core) = pass.parts();
+            return Ok(attempt_past_the_dead(life, core, false, &mut try_once)?.map_err(|_| libc::EAGAIN));
+        }
+        patience::repeat(
+            limit,
+            pass,
+            || self.closed(),
+            |life, core, is_about_to_sleep| {
+                life.check_tenure()?;
+                Ok(match attempt_past_the_dead(life, core, is_about_to_sleep, &mut try_once)? {
+                    Ok(done) => Attempt::Done(done),
+                    Err(hint) => Attempt::Wait((hint, bell_of(core))),
+                })
+            },
+        )
+    }
+
+    /// Publishes a message, which `write` makes.
+    #[inline(always)]
+    pub(crate) fn push(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
+        let mut pass = self.begin()?;
+        let (life, core) = pass.parts();
+        match put_and_ring(life, core, &write)? {
+            Ok(done) => {
+                pass.finish();
+                Ok(Ok(done))
+            }
+            Err(_) => self.attempt_patiently(pass, limit, |life, core| put_and_ring(life, core, &write)),
+        }
+    }
+
+    /// Takes a message, which `read` looks at.
+    #[inline(always)]
+    pub(crate) fn pop(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
+        let mut pass = self.begin()?;
+        let (life, core) = pass.parts();
+        match get_and_ring(life, core, &read)? {
+            Ok(done) => {
+                pass.finish();
+                Ok(Ok(done))
+            }
+            Err(_) => self.attempt_patiently(pass, limit, |life, core| get_and_ring(life, core, &read)),
+        }
+    }
+
+    /// Publishes up to `most` messages, as many as fit.
+    #[inline(always)]
+    pub(crate) fn push_many(&self, most: usize, write: impl Fn(usize, *mut u8, usize)) -> Result<Outcome<usize>> {
+        if most == 0 {
+            return Ok(Ok(0));
+        }
+        let mut pass = self.begin()?;
+        let (life, core) = pass.parts();
+        match put_many(life, core, most, &write)? {
+            Ok(done) => {
+                pass.finish();
+                Ok(Ok(done))
+            }
+            Err(_) => self.attempt_patiently(pass, &Limit::Now, |life, core| put_many(life, core, most, &write)),
+        }
+    }
+
+    /// Takes up to `most` messages, as many as there are.
+    #[inline(always)]
+    pub(crate) fn pop_many(&self, most: usize, read: impl Fn(usize, *const u8, usize)) -> Result<Outcome<usize>> {
+        if most == 0 {
+            return Ok(Ok(0));
+        }
+        let mut pass = self.begin()?;
+        let (life, core) = pass.parts();
+        match get_many(life, core, most, &read)? {
+            Ok(done) => {
+                pass.finish();
+                Ok(Ok(done))
+            }
+            Err(_) => self.attempt_patiently(pass, &Limit::Now, |life, core| get_many(life, core, most, &read)),
+        }
+    }
+
+    /// Where the next message may be written, until it is committed or aborted.
+    #[inline(always)]
+    pub(crate) fn reserve(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
+        let mut pass = self.begin()?;
+        let (life, core) = pass.parts();
+        match reserve(life, core)? {
+            Ok(done) => {
+                pass.finish();
+                Ok(Ok(done))
+            }
+            Err(_) => self.attempt_patiently(pass, limit, reserve),
+        }
+    }
+
+    /// Where the oldest message is, until it is released.
+    #[inline(always)]
+    pub(crate) fn peek(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
+        let mut pass = self.begin()?;
+        let (life, core) = pass.parts();
+        match peek(life, core)? {
+            Ok(done) => {
+                pass.finish();
+                Ok(Ok(done))
+            }
+            Err(_) => self.attempt_patiently(pass, limit, peek),
+        }
+    }
+
+    /// Publishes what was written to a reserved slot. Also after a close.
+    #[inline(always)]
+    pub(crate) fn commit(&self, address: usize) -> Result<()> {
+        self.give_back(|life, core| {
+            let view = life.view();
+            match core {
+                Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
+                    *is_reserved = false;
+                    ring.publish(view, 1);
+                }
+                Core::Shared { role: Role::Producer, out } => {
+                    let ticket = ticket(life, address, true)?;
+                    *out = out.saturating_sub(1);
+                    ticket.publish(view)?;
+                }
+                _ => return Err(not_reserved()),
+            }
+            life.ring(Bell::Data);
+            Ok(())
+        })
+    }
+
+    /// Gives up a reserved slot. Also after a close.
+    pub(crate) fn abort(&self, address: usize) -> Result<()> {
+        self.give_back(|life, core| {
+            let view = life.view();
+            match core {
+                Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
+                    *is_reserved = false;
+                }
+                Core::Shared { role: Role::Producer, out } => {
+                    let ticket = ticket(life, address, true)?;
+                    *out = out.saturating_sub(1);
+                    ticket.abort(view)?;
+                    // It may have been in the way of messages behind it, or be room now.
+                    life.ring_all();
+                }
+                _ => return Err(not_reserved()),
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives a slot back that was peeked at. Also after a close.
+    #[inline(always)]
+    pub(crate) fn release(&self, address: usize) -> Result<()> {
+        self.give_back(|life, core| {
+            let view = life.view();
+            match core {
+                Core::Consumer(ring, is_peeked @ true) if address == view.message(ring.index(0)) as usize => {
+                    *is_peeked = false;
+                    ring.release(view, 1);
+                }
+                Core::Shared { role: Role::Consumer, out } => {
+                    let ticket = ticket(life, address, false)?;
+                    *out = out.saturating_sub(1);
+                    ticket.release(view)?;
+                }
+                _ => return Err(not_peeked()),
+            }
+            life.ring(Bell::Room);
+            Ok(())
+        })
+    }
+
+    #[inline(always)]
+    fn give_back(&self, work: impl FnOnce(&Life, &mut Core) -> Result<()>) -> Result<()> {
+        let Some(mut pass) = self.gate.enter(true) else { return Err(self.closed()) };
+        let (life, core) = pass.parts();
+        life.check_tenure()?;
+        work(life, core)?;
+        pass.finish();
+        Ok(())
+    }
+
+    /// Messages that can be taken, and messages that fit; what this handle has reserved or peeked at is neither.
+    pub(crate) fn fill(&self) -> Result<(u32, u32)> {
+        let mut pass = self.enter()?;
+        let (life, core) = pass.parts();
+        fill(life, core)
+    }
+
+    /// Where the mapping, and what in it, is; for who makes a call or holds a slot.
+    pub(crate) fn view(&self) -> Result<View> {
+        let visit = self.gate.visit().ok_or_else(|| self.closed())?;
+        Ok(visit.with(|life| *life.view()))
+    }
+
+    pub(crate) fn role(&self) -> Result<Role> {
+        let mut pass = self.enter()?;
+        Ok(match pass.parts().1 {
+            Core::Producer(..) => Role::Producer,
+            Core::Consumer(..) => Role::Consumer,
+            Core::Shared { role, .. } => *role,
+        })
+    }
+
+    pub(crate) fn stats(&self) -> Result<RingStats> {
+        let mut pass = self.enter()?;
+        let (life, core) = pass.parts();
+        let (pending, available) = fill(life, core)?;
+        let counters = life.view().counters();
+        let [producers, consumers] = life.count_living();
+        Ok(RingStats {
+            pending: u64::from(pending),
+            available: u64::from(available),
+            skipped: counters.skipped.get(),
+            lost: counters.lost.get(),
+            waits: counters.waits.get(),
+            wakeups: counters.wakeups.get(),
+            producers,
+            consumers,
+            region_size: life.view().facts().total_size,
+        })
+    }
+
+    /// Ends the waits that have begun. Async-signal-safe.
+    pub(crate) fn interrupt(&self) -> Result<()> {
+        let visit = self.gate.visit().ok_or_else(|| self.closed())?;
+        visit.with(Life::interrupt);
+        Ok(())
+    }
+
+    /// Closes the ring in this process: marks, wakes, takes no lock. Async-signal-safe. The region is unmapped when the last call has
+    /// left and the last slot is given back.
+    pub(crate) fn close(&self) -> Result<()> {
+        let already = || Error::invalid("this ring is closed already");
+        let visit = self.gate.visit().ok_or_else(already)?;
+        if !visit.close() {
+            return Err(already());
+        }
+        visit.with(Life::ring_all);
+        Ok(())
+    }
+}
+
+/// Makes attempts until one is done, or what is in its way is not a claim of the dead.
+fn attempt_past_the_dead<T>(
+    life: &Life,
+    core: &mut Core,
+    is_about_to_sleep: bool,
+    try_once: &mut impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
+) -> Result<Tried<T>> {
+    let mut tried = try_once(life, core)?;
+    // No more claims than slots; whoever makes new ones all the time must not keep this call from looking at the clock.
+    for _ in 0..life.view().capacity() {
+        match tried {
+            Err(Hint::Slot(obstacle)) if life.clear_way(&obstacle, is_about_to_sleep)? => tried = try_once(life, core)?,
+            _ => break,
+        }
+    }
+    Ok(tried)
+}
+
+/// The claim of this participant on the slot whose message begins at `address`.
+#[inline(always)]
+fn ticket(life: &Life, address: usize, is_producer: bool) -> Result<Ticket> {
+    let view = life.view();
+    view.index_of(address).and_then(|index| Ticket::find(view, index, life.place, is_producer)).ok_or_else(if is_producer {
+        not_reserved
+    } else {
+        not_peeked
+    })
+}
+
+#[cold]
+fn not_reserved() -> Error {
+    Error::invalid("the pointer does not lead to a slot that is reserved by this handle: it was committed or aborted already")
+}
+
+#[cold]
+fn not_peeked() -> Error {
+    Error::invalid("the pointer does not lead to a message that this handle peeks at: it was released already")
+}
+
+fn fill(life: &Life, core: &Core) -> Result<(u32, u32)> {
+    let view = life.view();
+    let capacity = view.capacity();
+    let (reserved, peeked) = match core {
+        Core::Producer(_, is_out) => (u32::from(*is_out), 0),
+        Core::Consumer(_, is_out) => (0, u32::from(*is_out)),
+        Core::Shared { role: Role::Producer, out } => (*out, 0),
+        Core::Shared { role: Role::Consumer, out } => (0, *out),
+    };
+    if !matches!(core, Core::Shared { .. }) {
+        let published = spsc::pending(view)?;
+        return Ok((published.saturating_sub(peeked), capacity.saturating_sub(published + reserved)));
+    }
+    let fill = mpmc::fill(view)?;
+    let pending = if fill.has_message { fill.between.saturating_sub(reserved) } else { 0 };
+    let available = if fill.has_room { capacity.saturating_sub(fill.between + peeked) } else { 0 };
+    Ok((pending, available))
+}

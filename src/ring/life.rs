@@ -1,0 +1,302 @@
+//! A participant of a ring: its place, and who else is alive.
+//!
+//! A sole producer or consumer has a place of its own, whose number is fixed; where several may be, each takes a free one. The
+//! number of the place is the owner's number in the words of `mpmc`. Who holds it, and whether he lives, is `region`'s
+//! business. A newcomer undoes what a dead predecessor had claimed under its number before it says that it has come: so a claim that
+//! was seen before the holder was looked at (S1) belongs to this holder or to one that is dead.
+
+use super::mpmc::{self, Obstacle};
+use super::{Policy, Role, broken, spsc};
+use crate::error::{Error, Result};
+use crate::layout::Slept;
+use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
+use crate::patience::Watched;
+use crate::region::{Claim, Layout};
+use crate::sync::Shared64;
+use crate::sys::gate::Common;
+use crate::wait;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// A mapped ring, before this process takes part in it.
+pub(crate) type Region = crate::region::Region<View>;
+
+/// For so long an owner that does not wait lets a claim be, before it asks whether its owner lives.
+const GRACE_MICROS: u64 = 1_000;
+/// Between two questions about the same claim.
+const AGAIN_MICROS: u64 = 15_000;
+/// The longest sleep while a claim is in the way: two deaths, one behind the other, are found within 50 ms.
+const CLAIM_SLICE: Duration = Duration::from_millis(20);
+
+/// What this role works with, besides the region.
+pub(crate) enum End {
+    Producer(spsc::Producer),
+    Consumer(spsc::Consumer),
+    /// Any end of a ring where several may be on one side.
+    Shared(Role),
+}
+
+/// See the module's description.
+pub(crate) struct Life {
+    pub(crate) region: Region,
+    pub(crate) place: u32,
+    incarnation: u64,
+    interrupts: AtomicU32,
+    /// The claim that is in the way, since when, and when its owner was asked for last.
+    claim: [AtomicU64; 2],
+    claim_since: AtomicU64,
+    claim_asked: AtomicU64,
+    /// The owner that was asked for last was dead: it, and those who died with it, often leave several claims, and none of the others is
+    /// given time first.
+    expects_dead: AtomicBool,
+    opened: Instant,
+}
+
+/// The place for `role`: a fixed one, or the first that can be had.
+fn reserve(region: &Region, role: Role) -> Result<(u32, u64)> {
+    let facts = region.view.facts();
+    let fixed = match (facts.policy, role) {
+        (Policy::Spsc, Role::Producer) => Some(PRODUCER),
+        (Policy::Spsc | Policy::Mpsc, Role::Consumer) => Some(CONSUMER),
+        _ => None,
+    };
+    if let Some(place) = fixed {
+        return Ok((place, region.claim(place)?));
+    }
+    // First those that ask for no look at the living.
+    for wants_clean in [true, false] {
+        for place in FIRST_SHARED..facts.places {
+            if wants_clean && !is_clean(region, place) {
+                continue;
+            }
+            if let Claim::Reserved(incarnation) = region.try_claim(place)? {
+                return Ok((place, incarnation));
+            }
+        }
+    }
+    Err(Error::new(
+        libc::EBUSY,
+        format!("all {} places in \"{}\" are held by live processes", facts.places - FIRST_SHARED, region.name),
+    ))
+}
+
+/// Whether the last holder of a place has closed, or there was none.
+fn is_clean(region: &Region, place: u32) -> bool {
+    let slot = region.view.slot(place);
+    slot.closed.observe() == slot.incarnation.observe()
+}
+
+impl Life {
+    /// Takes part in the ring as `role`. Undoes what a dead predecessor has left unfinished.
+    pub(crate) fn enter(region: Region, role: Role) -> Result<(Life, End)> {
+        let (place, incarnation) = reserve(&region, role)?;
+        let is_clean = is_clean(&region, place);
+        let view = &region.view;
+        let end = match (view.facts().policy, role) {
+            (Policy::Spsc, Role::Producer) => End::Producer(spsc::Producer::recover(view, is_clean)?),
+            (Policy::Spsc, Role::Consumer) => End::Consumer(spsc::Consumer::recover(view)?),
+            _ => End::Shared(role),
+        };
+        if matches!(end, End::Shared(_)) && !is_clean {
+            mpmc::settle_all(view, place)?;
+        }
+        view.slot(place).role.set(role as u32);
+        region.announce(place, incarnation);
+        let life = Life {
+            region,
+            place,
+            incarnation,
+            interrupts: AtomicU32::new(0),
+            claim: [AtomicU64::new(0), AtomicU64::new(0)],
+            claim_since: AtomicU64::new(0),
+            claim_asked: AtomicU64::new(0),
+            expects_dead: AtomicBool::new(false),
+            opened: Instant::now(),
+        };
+        life.ring(Bell::Data);
+        life.ring(Bell::Room);
+        Ok((life, end))
+    }
+
+    #[inline(always)]
+    pub(crate) fn view(&self) -> &View {
+        &self.region.view
+    }
+
+    /// Wakes who sleeps on `bell`.
+    #[inline(always)]
+    pub(crate) fn ring(&self, bell: Bell) {
+        wait::ring(&self.view().chime(bell));
+    }
+
+    /// Ends the waits of this handle that have begun. Async-signal-safe.
+    pub(crate) fn interrupt(&self) {
+        self.interrupts.fetch_add(1, Relaxed);
+        self.ring_all();
+    }
+
+    pub(crate) fn ring_all(&self) {
+        self.ring(Bell::Data);
+        self.ring(Bell::Room);
+    }
+
+    /// Whether this process still holds its place.
+    #[inline(always)]
+    fn has_tenure(&self) -> bool {
+        self.view().slot(self.place).incarnation.get() == self.incarnation
+    }
+
+    /// `ESTALE` when another process has taken this place over.
+    #[inline(always)]
+    pub(crate) fn check_tenure(&self) -> Result<()> {
+        if self.has_tenure() { Ok(()) } else { Err(given_up()) }
+    }
+
+    /// How many producers and consumers are alive, as far as can be known.
+    pub(crate) fn count_living(&self) -> [u64; 2] {
+        let mut living = [0; 2];
+        for place in 0..self.view().facts().places {
+            let role = self.view().slot(place).role.get();
+            if (place == self.place || self.is_alive(place))
+                && let Ok(role) = Role::from_number(i64::from(role))
+            {
+                living[role as usize - 1] += 1;
+            }
+        }
+        living
+    }
+
+    /// Whether the holder of another's place is alive. Who has closed has no claims any more.
+    fn is_alive(&self, place: u32) -> bool {
+        let slot = self.view().slot(place);
+        let incarnation = slot.incarnation.observe(); // S1
+        incarnation != 0 && slot.closed.observe() != incarnation && self.region.is_incarnation_alive(place, incarnation, true)
+    }
+
+    /// Takes the claim of a dead participant out of the way. `true`: it may be worth another attempt.
+    ///
+    /// Asks the kernel at once when the caller is about to sleep or has just met a dead owner, and now and then; who only tries gives a claim
+    /// some time first.
+    pub(crate) fn clear_way(&self, obstacle: &Obstacle, is_about_to_sleep: bool) -> Result<bool> {
+        let Some(owner) = obstacle.owner() else { return Ok(false) };
+        if owner == self.place || !self.is_due(obstacle, is_about_to_sleep) {
+            return Ok(false);
+        }
+        if owner >= self.view().facts().places {
+            return Err(broken("a slot's owner is none of its participants"));
+        }
+        let is_alive = self.is_alive(owner);
+        self.expects_dead.store(!is_alive, Relaxed);
+        if is_alive {
+            return Ok(false);
+        }
+        mpmc::settle(self.view(), obstacle);
+        self.ring_all();
+        Ok(true)
+    }
+
+    fn is_due(&self, obstacle: &Obstacle, is_about_to_sleep: bool) -> bool {
+        let now = self.opened.elapsed().as_micros() as u64 + 1;
+        let is_known =
+            self.claim[0].load(Relaxed) == obstacle.word && self.claim[1].load(Relaxed) == u64::from(obstacle.index) + 1;
+        if !is_known {
+            self.claim[0].store(obstacle.word, Relaxed);
+            self.claim[1].store(u64::from(obstacle.index) + 1, Relaxed);
+            self.claim_since.store(now, Relaxed);
+            self.claim_asked.store(0, Relaxed);
+        }
+        let is_due = match self.claim_asked.load(Relaxed) {
+            0 => {
+                is_about_to_sleep
+                    || self.expects_dead.load(Relaxed)
+                    || now.saturating_sub(self.claim_since.load(Relaxed)) >= GRACE_MICROS
+            }
+            asked => now.saturating_sub(asked) >= AGAIN_MICROS,
+        };
+        if is_due {
+            self.claim_asked.store(now, Relaxed);
+        }
+        is_due
+    }
+}
+
+#[cold]
+fn given_up() -> Error {
+    Error::new(libc::ESTALE, "this process was taken for dead (its locks were gone) and its place was taken over: open again")
+}
+
+impl Drop for Life {
+    /// The last call has left and nothing is in anybody's hands: the place is free from here on. Async-signal-safe.
+    fn drop(&mut self) {
+        if self.has_tenure() {
+            self.view().slot(self.place).closed.publish(self.incarnation);
+        }
+    }
+}
+
+impl Common for Life {
+    fn on_deserted(&self) {}
+}
+
+/// The word that must change before an attempt is worth it.
+#[derive(Clone, Copy)]
+pub(crate) enum Hint {
+    /// The slot in the way.
+    Slot(Obstacle),
+    /// The slot is to get this word.
+    Message(u32, u64),
+    /// `head` is to leave this position.
+    Head(u64),
+}
+
+impl Watched for Life {
+    /// With the bell that will ring.
+    type Hint = (Hint, Bell);
+    type Armed = wait::Armed;
+
+    #[inline(always)]
+    fn is_worth_a_look(&self, (hint, _): &(Hint, Bell)) -> bool {
+        use super::Words;
+        let word = |word: &Shared64| word.get();
+        match hint {
+            Hint::Slot(obstacle) => word(self.view().word(obstacle.index)) != obstacle.word,
+            Hint::Message(index, wanted) => word(self.view().word(*index)) == *wanted,
+            Hint::Head(seen) => word(self.view().head()) != *seen,
+        }
+    }
+    fn is_blind(&self, _: &(Hint, Bell)) -> bool {
+        false
+    }
+    fn is_over(&self, _: &(Hint, Bell)) -> bool {
+        false
+    }
+    fn arm(&self, (_, bell): &(Hint, Bell)) -> wait::Armed {
+        wait::arm(&self.view().chime(*bell))
+    }
+    fn sleep(&self, (_, bell): &(Hint, Bell), armed: wait::Armed, limit: Duration) -> Slept {
+        wait::sleep(&self.view().chime(*bell), armed, limit)
+    }
+    fn interrupts(&self) -> u32 {
+        self.interrupts.load(Relaxed)
+    }
+    fn is_polling(&self) -> bool {
+        false
+    }
+    fn is_idle(&self) -> bool {
+        false
+    }
+    /// Attempts ask for owners themselves (`clear_way`).
+    fn probe(&self) {}
+    fn wants_probe(&self) -> bool {
+        false
+    }
+    fn since_probe(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn longest_sleep(&self, (hint, _): &(Hint, Bell)) -> Duration {
+        match hint {
+            Hint::Slot(obstacle) if obstacle.owner().is_some() => CLAIM_SLICE,
+            _ => wait::SLICE,
+        }
+    }
+}

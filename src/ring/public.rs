@@ -1,0 +1,502 @@
+//! Rings for Rust.
+
+use super::handle::{Handle, Outcome, RingStats};
+use super::life::{Life, Region};
+use super::{Policy, Role};
+use crate::error::{Error, Result};
+use crate::layout::ring::Facts;
+use crate::patience::Limit;
+use crate::plain::Plain;
+use crate::sync::store_bytes;
+use crate::sys::object::{Name, Object};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+/// Bytes of an element unless asked for otherwise.
+pub(crate) const DEFAULT_ELEMENT_SIZE: u64 = 1472;
+/// Elements of a ring unless asked for otherwise.
+pub(crate) const DEFAULT_CAPACITY: u64 = 144;
+
+/// In place of a type: messages are bytes, of a size that is known when the ring is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(());
+
+/// One end of a ring, open in this process: a producer's or a consumer's. Any thread may use it; dropping it closes it.
+///
+/// Threads that share a `Ring` take turns; threads that open the ring each for itself work side by side, where the policy allows
+/// it. A wait ends with `EINTR` when a signal handler ran, and with `EPIPE` when the ring is closed.
+///
+/// ```
+/// use villas_shm::{Policy, Ring, Role};
+/// # let name = format!("villas-doc-ring-{}", std::process::id());
+/// let producer = Ring::<[f64; 3]>::open(&name, Policy::Spsc, Role::Producer, 144)?;
+/// let consumer = Ring::<[f64; 3]>::open(&name, Policy::Spsc, Role::Consumer, 144)?;
+/// producer.push(&[50.0, 230.0, 0.5])?;
+/// assert_eq!(consumer.pop()?, [50.0, 230.0, 0.5]);
+/// assert_eq!(consumer.try_pop().unwrap_err().errno(), 11); // EAGAIN: empty
+/// # Ring::unlink(&name)?;
+/// # Ok::<(), villas_shm::Error>(())
+/// ```
+///
+/// Messages of a size that is not known at compile time are bytes:
+///
+/// ```
+/// use villas_shm::{Policy, Ring, Role};
+/// # let name = format!("villas-doc-bytes-{}", std::process::id());
+/// let producer = Ring::open_bytes(&name, Policy::Mpmc, Role::Producer, 5, 10)?;
+/// let consumer = Ring::open_bytes(&name, Policy::Mpmc, Role::Consumer, 5, 10)?;
+/// producer.push_bytes(b"hello")?;
+/// let mut message = [0; 5];
+/// consumer.pop_bytes(&mut message)?;
+/// assert_eq!(&message, b"hello");
+/// # Ring::unlink(&name)?;
+/// # Ok::<(), villas_shm::Error>(())
+/// ```
+pub struct Ring<T = Bytes> {
+    handle: &'static Handle,
+    element_size: usize,
+    capacity: usize,
+    messages: PhantomData<fn(T) -> T>,
+}
+
+impl<T> std::fmt::Debug for Ring<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ring({} × {} bytes)", self.capacity, self.element_size)
+    }
+}
+
+/// Opens an end of the ring `name`; creates the ring if there is none.
+pub(crate) fn open(name: &str, policy: Policy, role: Role, element_size: u64, capacity: u64) -> Result<&'static Handle> {
+    let name = Name::new(name)?;
+    let facts = Facts::new(policy, element_size, capacity)?;
+    Handle::prepare();
+    let mut fresh = None;
+    loop {
+        let region = match Object::open(&name) {
+            Ok(object) => {
+                object.check_owner(&name, false)?;
+                Region::existing(object, name)?
+            }
+            Err(e) if e.errno() == libc::ENOENT => {
+                let region = match fresh.take() {
+                    Some(region) => region,
+                    None => Region::fresh(facts, name, 0o600)?,
+                };
+                if !region.object.link(&name)? {
+                    fresh = Some(region);
+                    continue;
+                }
+                region
+            }
+            Err(e) => return Err(e),
+        };
+        let found = region.view.facts();
+        if *found != facts {
+            return Err(mismatch(&name, found, &facts));
+        }
+        let (life, end) = Life::enter(region, role)?;
+        // Else it was removed in between: begin again.
+        if life.region.object.is_named(&name) {
+            return Ok(Handle::new(life, end));
+        }
+    }
+}
+
+fn mismatch(name: &Name, found: &Facts, wanted: &Facts) -> Error {
+    let mut parts = Vec::new();
+    if found.policy != wanted.policy {
+        parts.push(format!("the policy is {} there, {} was asked for", found.policy.name(), wanted.policy.name()));
+    }
+    for (what, is, asked) in
+        [("element size", found.element_size, wanted.element_size), ("capacity", found.capacity, wanted.capacity)]
+    {
+        if is != asked {
+            parts.push(format!("the {what} is {is} there, {asked} was asked for"));
+        }
+    }
+    Error::new(libc::EPROTO, format!("the ring \"{name}\" has other parameters: {}", parts.join("; ")))
+}
+
+/// An error for an `errno` of a wait; the texts are constants, so that it costs little.
+fn waited(errno: i32) -> Error {
+    Error::new(
+        errno,
+        match errno {
+            libc::EAGAIN => "the ring is full (to a producer) or empty (to a consumer)",
+            libc::ETIMEDOUT => "the time is over",
+            _ => "a signal handler ran, or the wait was interrupted",
+        },
+    )
+}
+
+fn done<R>(outcome: Result<Outcome<R>>) -> Result<R> {
+    outcome?.map_err(waited)
+}
+
+impl<T> Ring<T> {
+    fn open_sized(name: &str, policy: Policy, role: Role, element_size: usize, capacity: usize) -> Result<Ring<T>> {
+        let handle = open(name, policy, role, element_size as u64, capacity as u64)?;
+        Ok(Ring { handle, element_size, capacity, messages: PhantomData })
+    }
+
+    /// Bytes of a message.
+    pub fn element_size(&self) -> usize {
+        self.element_size
+    }
+
+    /// Messages that the ring holds.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Messages that fit; exact while nobody else is at work. A slot that a live consumer has peeked at and not released is not room.
+    pub fn available(&self) -> usize {
+        self.handle.fill().map_or(0, |(_, available)| available as usize)
+    }
+
+    /// Messages that can be taken; exact while nobody else is at work. A slot that was given up behind messages counts until they are taken.
+    pub fn pending(&self) -> usize {
+        self.handle.fill().map_or(0, |(pending, _)| pending as usize)
+    }
+
+    /// Whether no message fits.
+    pub fn is_full(&self) -> bool {
+        self.available() == 0
+    }
+
+    /// Whether no message can be taken.
+    pub fn is_empty(&self) -> bool {
+        self.pending() == 0
+    }
+
+    /// Counters and fill levels. Asks the kernel for each participant: not for a hot loop.
+    pub fn stats(&self) -> RingStats {
+        self.handle.stats().unwrap_or_default()
+    }
+
+    /// Ends the waits of this `Ring` that have begun, with `EINTR`. Async-signal-safe.
+    pub fn interrupt(&self) {
+        let _ = self.handle.interrupt();
+    }
+
+    fn reservation(&self, limit: &Limit) -> Result<Reservation<'_, T>> {
+        done(self.handle.reserve(limit)).map(|message| Reservation { ring: self, message })
+    }
+
+    fn message(&self, limit: &Limit) -> Result<Message<'_, T>> {
+        done(self.handle.peek(limit)).map(|message| Message { ring: self, message })
+    }
+
+    /// A slot of the ring to write a message to. Does not wait.
+    ///
+    /// # Errors
+    /// `EAGAIN` full; `EINVAL` a consumer's end, or an SPSC ring one slot of which is reserved; `EBADMSG` corrupt.
+    pub fn reserve(&self) -> Result<Reservation<'_, T>> {
+        self.reservation(&Limit::Now)
+    }
+
+    /// The same; waits for so long, without limit for `None`.
+    ///
+    /// # Errors
+    /// As [`Ring::reserve`]; `ETIMEDOUT`; `EINTR`.
+    pub fn timed_reserve(&self, timeout: Option<Duration>) -> Result<Reservation<'_, T>> {
+        self.reservation(&Limit::timeout(timeout))
+    }
+
+    /// The oldest message, in the ring: it is taken, and its slot is free when it is dropped. Does not wait.
+    ///
+    /// # Errors
+    /// `EAGAIN` empty; `EINVAL` a producer's end, or an SPSC ring one message of which is held; `EBADMSG` corrupt.
+    pub fn peek(&self) -> Result<Message<'_, T>> {
+        self.message(&Limit::Now)
+    }
+
+    /// The same; waits for so long, without limit for `None`.
+    ///
+    /// # Errors
+    /// As [`Ring::peek`]; `ETIMEDOUT`; `EINTR`.
+    pub fn timed_peek(&self, timeout: Option<Duration>) -> Result<Message<'_, T>> {
+        self.message(&Limit::timeout(timeout))
+    }
+}
+
+impl<T: Plain> Ring<T> {
+    /// Opens an end of the ring `name`, of messages of type `T`; creates the ring if there is none.
+    ///
+    /// # Errors
+    /// `EINVAL` name, or capacity not from 1 to 2^20; `EPROTO` the ring has another policy, element size or capacity; `EBUSY` a live
+    /// process has this role, of which there is one (or all 256 places); `EBADMSG` the name leads to something else; `EACCES`,
+    /// `ENOSPC` as the system says.
+    pub fn open(name: &str, policy: Policy, role: Role, capacity: usize) -> Result<Ring<T>> {
+        Ring::open_sized(name, policy, role, size_of::<T>(), capacity)
+    }
+
+    fn push_within(&self, message: &T, limit: &Limit) -> Result<()> {
+        // SAFETY: the slot has room for a `T`, and is this thread's.
+        done(self.handle.push(limit, |to, _| unsafe { store_bytes(std::ptr::from_ref(message).cast(), to, size_of::<T>()) }))
+    }
+
+    fn pop_within(&self, limit: &Limit) -> Result<T> {
+        let mut message = MaybeUninit::<T>::uninit();
+        let to = message.as_mut_ptr().cast::<u8>();
+        // SAFETY: the slot holds as many bytes as a `T` has.
+        done(self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, size_of::<T>()) }))?;
+        // SAFETY: all bytes were written, and any bytes are a valid `T`.
+        Ok(unsafe { message.assume_init() })
+    }
+
+    /// Publishes a message; waits for room.
+    ///
+    /// # Errors
+    /// `EINTR`; `EINVAL` a consumer's end; `EPIPE` closed; `EBADMSG` corrupt; `ESTALE`.
+    pub fn push(&self, message: &T) -> Result<()> {
+        self.push_within(message, &Limit::Forever)
+    }
+
+    /// The same; does not wait.
+    ///
+    /// # Errors
+    /// As [`Ring::push`]; `EAGAIN` full.
+    pub fn try_push(&self, message: &T) -> Result<()> {
+        self.push_within(message, &Limit::Now)
+    }
+
+    /// The same; waits for so long.
+    ///
+    /// # Errors
+    /// As [`Ring::push`]; `ETIMEDOUT`.
+    pub fn timed_push(&self, message: &T, timeout: Duration) -> Result<()> {
+        self.push_within(message, &Limit::timeout(Some(timeout)))
+    }
+
+    /// Publishes messages from the front of `messages`, as many as fit; how many.
+    ///
+    /// # Errors
+    /// As [`Ring::try_push`], when there is no room for the first.
+    pub fn push_many(&self, messages: &[T]) -> Result<usize> {
+        done(self.handle.push_many(messages.len(), |at, to, _| {
+            // SAFETY: as in `push_within`.
+            unsafe { store_bytes(std::ptr::from_ref(&messages[at]).cast(), to, size_of::<T>()) }
+        }))
+    }
+
+    /// Takes the oldest message; waits for one.
+    ///
+    /// # Errors
+    /// `EINTR`; `EINVAL` a producer's end; `EPIPE` closed; `EBADMSG` corrupt; `ESTALE`.
+    pub fn pop(&self) -> Result<T> {
+        self.pop_within(&Limit::Forever)
+    }
+
+    /// The same; does not wait.
+    ///
+    /// # Errors
+    /// As [`Ring::pop`]; `EAGAIN` empty.
+    pub fn try_pop(&self) -> Result<T> {
+        self.pop_within(&Limit::Now)
+    }
+
+    /// The same; waits for so long.
+    ///
+    /// # Errors
+    /// As [`Ring::pop`]; `ETIMEDOUT`.
+    pub fn timed_pop(&self, timeout: Duration) -> Result<T> {
+        self.pop_within(&Limit::timeout(Some(timeout)))
+    }
+
+    /// Appends up to `most` messages to `messages`, as many as there are; how many.
+    ///
+    /// # Errors
+    /// As [`Ring::try_pop`], when there is none.
+    pub fn pop_many(&self, messages: &mut Vec<T>, most: usize) -> Result<usize> {
+        let most = most.min(self.capacity);
+        messages.reserve(most);
+        let room = messages.spare_capacity_mut().as_mut_ptr();
+        let count = done(self.handle.pop_many(most, |at, from, _| {
+            // SAFETY: as in `pop_within`; there is room for `most`, and `at` is below that.
+            unsafe { std::ptr::copy_nonoverlapping(from, room.add(at).cast::<u8>(), size_of::<T>()) }
+        }))?;
+        // SAFETY: so many more were written.
+        unsafe { messages.set_len(messages.len() + count) };
+        Ok(count)
+    }
+}
+
+impl Ring<Bytes> {
+    /// Opens an end of the ring `name`, of messages of `element_size` bytes; creates the ring if there is none.
+    ///
+    /// # Errors
+    /// As [`Ring::open`]; `EINVAL` also for an element size that is not from 1 to 2^20.
+    pub fn open_bytes(name: &str, policy: Policy, role: Role, element_size: usize, capacity: usize) -> Result<Ring> {
+        Ring::open_sized(name, policy, role, element_size, capacity)
+    }
+
+    /// Removes the name. Who has the ring open keeps it.
+    ///
+    /// # Errors
+    /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
+    pub fn unlink(name: &str) -> Result<()> {
+        Name::new(name)?.unlink()
+    }
+
+    fn check_length(&self, length: usize) -> Result<()> {
+        if length == self.element_size {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("the message has {length} bytes, but those of this ring have {}", self.element_size)))
+    }
+
+    fn push_within(&self, message: &[u8], limit: &Limit) -> Result<()> {
+        self.check_length(message.len())?;
+        // SAFETY: the slot has room for the message, whose length was checked, and is this thread's.
+        done(self.handle.push(limit, |to, _| unsafe { store_bytes(message.as_ptr(), to, message.len()) }))
+    }
+
+    fn pop_within(&self, message: &mut [u8], limit: &Limit) -> Result<()> {
+        self.check_length(message.len())?;
+        let (to, length) = (message.as_mut_ptr(), message.len());
+        // SAFETY: as above.
+        done(self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, length) }))
+    }
+
+    /// Publishes a message; waits for room.
+    ///
+    /// # Errors
+    /// As [`Ring::push`]; `EINVAL` also for a message of another length.
+    pub fn push_bytes(&self, message: &[u8]) -> Result<()> {
+        self.push_within(message, &Limit::Forever)
+    }
+
+    /// The same; does not wait.
+    ///
+    /// # Errors
+    /// As [`Ring::push_bytes`]; `EAGAIN` full.
+    pub fn try_push_bytes(&self, message: &[u8]) -> Result<()> {
+        self.push_within(message, &Limit::Now)
+    }
+
+    /// The same; waits for so long.
+    ///
+    /// # Errors
+    /// As [`Ring::push_bytes`]; `ETIMEDOUT`.
+    pub fn timed_push_bytes(&self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.push_within(message, &Limit::timeout(Some(timeout)))
+    }
+
+    /// Takes the oldest message; waits for one.
+    ///
+    /// # Errors
+    /// As [`Ring::pop`]; `EINVAL` also for a `message` of another length.
+    pub fn pop_bytes(&self, message: &mut [u8]) -> Result<()> {
+        self.pop_within(message, &Limit::Forever)
+    }
+
+    /// The same; does not wait.
+    ///
+    /// # Errors
+    /// As [`Ring::pop_bytes`]; `EAGAIN` empty.
+    pub fn try_pop_bytes(&self, message: &mut [u8]) -> Result<()> {
+        self.pop_within(message, &Limit::Now)
+    }
+
+    /// The same; waits for so long.
+    ///
+    /// # Errors
+    /// As [`Ring::pop_bytes`]; `ETIMEDOUT`.
+    pub fn timed_pop_bytes(&self, message: &mut [u8], timeout: Duration) -> Result<()> {
+        self.pop_within(message, &Limit::timeout(Some(timeout)))
+    }
+}
+
+impl<T> Drop for Ring<T> {
+    fn drop(&mut self) {
+        let _ = self.handle.close();
+    }
+}
+
+/// A slot of a ring that waits for its message. Dropping it gives the slot up.
+pub struct Reservation<'r, T = Bytes> {
+    ring: &'r Ring<T>,
+    message: *mut u8,
+}
+
+impl<T> Reservation<'_, T> {
+    /// Where the message goes: `element_size` bytes, aligned to 16 (8 bytes or fewer) or 32.
+    pub fn as_mut_ptr(&self) -> *mut u8 {
+        self.message
+    }
+
+    /// Writes bytes of the message, from `offset` on.
+    ///
+    /// # Panics
+    /// When they do not lie within the message.
+    pub fn write_bytes(&mut self, offset: usize, bytes: &[u8]) {
+        assert!(offset.checked_add(bytes.len()).is_some_and(|end| end <= self.ring.element_size), "beyond the message");
+        // SAFETY: within the slot, which is reserved for this value.
+        unsafe { store_bytes(bytes.as_ptr(), self.message.add(offset), bytes.len()) };
+    }
+
+    /// Publishes the message.
+    ///
+    /// # Errors
+    /// `EBADMSG`, `ESTALE`: it was not published.
+    pub fn commit(self) -> Result<()> {
+        let committed = self.ring.handle.commit(self.message as usize);
+        std::mem::forget(self);
+        committed
+    }
+}
+
+impl<T: Plain> Reservation<'_, T> {
+    /// Writes the message.
+    pub fn write(&mut self, message: &T) {
+        // SAFETY: as above.
+        unsafe { store_bytes(std::ptr::from_ref(message).cast(), self.message, size_of::<T>()) };
+    }
+}
+
+impl<T> Drop for Reservation<'_, T> {
+    fn drop(&mut self) {
+        let _ = self.ring.handle.abort(self.message as usize);
+    }
+}
+
+/// The oldest message of a ring, in its slot. Dropping it frees the slot.
+///
+/// Whoever may write the ring's memory can change the message while it is held: copy what must not change after it was checked.
+pub struct Message<'r, T = Bytes> {
+    ring: &'r Ring<T>,
+    message: *const u8,
+}
+
+impl<T> Message<'_, T> {
+    /// Where the message is: `element_size` bytes.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.message
+    }
+
+    /// Copies bytes of the message, from `offset` on.
+    ///
+    /// # Panics
+    /// When they do not lie within the message.
+    pub fn read_bytes(&self, offset: usize, bytes: &mut [u8]) {
+        assert!(offset.checked_add(bytes.len()).is_some_and(|end| end <= self.ring.element_size), "beyond the message");
+        // SAFETY: within the slot, which is not written to while this value holds it.
+        unsafe { std::ptr::copy_nonoverlapping(self.message.add(offset), bytes.as_mut_ptr(), bytes.len()) };
+    }
+}
+
+impl<T: Plain> Message<'_, T> {
+    /// A copy of the message.
+    pub fn get(&self) -> T {
+        // SAFETY: the slot holds as many bytes as a `T` has, and any bytes are a valid `T`.
+        unsafe { std::ptr::read_unaligned(self.message.cast::<T>()) }
+    }
+}
+
+impl<T> Drop for Message<'_, T> {
+    fn drop(&mut self) {
+        let _ = self.ring.handle.release(self.message as usize);
+    }
+}

@@ -1,0 +1,229 @@
+//! Samples, as Rust sees them.
+
+use crate::channel::AnyHandle;
+use crate::error::{Error, Result};
+use crate::layout::sample::{Header, Raw};
+use crate::sync::Shared64;
+
+/// A point in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timespec {
+    /// Seconds since 1970.
+    pub sec: i64,
+    /// Nanoseconds, 0 to 999 999 999.
+    pub nsec: i64,
+}
+
+/// A reference to a sample in shared memory. Cloning takes another reference to the same sample, dropping gives it back.
+///
+/// Who holds a sample may change it. Another process, if it is broken or hostile, may too, at any time: hence values
+/// are copied in and out, and there is no slice of them.
+///
+/// ```
+/// use villas_shm::{Channel, Config, Timespec, flags};
+/// # let name = format!("villas-doc-sample-{}", std::process::id());
+/// let node = Channel::create(&name, &Config { samplelen: 8, ..Config::default() })?;
+/// # Channel::unlink(&name)?;
+/// let mut sample = node.alloc()?;
+/// assert_eq!((sample.len(), sample.capacity()), (0, 8));
+/// sample.write_values(&[230.1, 229.8, 230.4])?;
+/// sample.set_origin(Timespec { sec: 1_700_000_000, nsec: 0 });
+/// sample.set_flags(flags::HAS_DATA | flags::HAS_TS_ORIGIN);
+/// assert!(sample.write_values(&[0.0; 9]).is_err());
+/// let mut values = [0.0; 8];
+/// assert_eq!(sample.read_values(&mut values), 3);
+/// assert_eq!(values[1], 229.8);
+/// # Ok::<(), villas_shm::Error>(())
+/// ```
+pub struct Sample {
+    holder: AnyHandle,
+    raw: Raw,
+}
+
+impl std::fmt::Debug for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sample").field("sequence", &self.sequence()).field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Sample {
+    pub(crate) fn new(holder: AnyHandle, raw: Raw) -> Sample {
+        Sample { holder, raw }
+    }
+
+    /// What the library knows it by.
+    pub(crate) fn address(&self) -> usize {
+        self.raw.address() as usize
+    }
+
+    /// Gives the reference away without putting it.
+    pub(crate) fn forget(self) {
+        std::mem::forget(self);
+    }
+
+    #[inline(always)]
+    fn header(&self) -> &Header {
+        self.raw.header()
+    }
+
+    /// The sequence number.
+    pub fn sequence(&self) -> u64 {
+        self.header().sequence.get()
+    }
+
+    /// Sets the sequence number. Set the flag [`HAS_SEQUENCE`](crate::flags::HAS_SEQUENCE) with it.
+    pub fn set_sequence(&mut self, sequence: u64) {
+        self.header().sequence.set(sequence);
+    }
+
+    /// How many values it has.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.raw.len() as usize
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many values fit.
+    pub fn capacity(&self) -> usize {
+        self.raw.capacity() as usize
+    }
+
+    /// Sets how many values it has.
+    ///
+    /// # Errors
+    /// `EINVAL` more than [`Sample::capacity`].
+    pub fn set_len(&mut self, len: usize) -> Result<()> {
+        if len > self.capacity() {
+            return Err(Error::invalid(format!("{len} values do not fit into a sample of {}", self.capacity())));
+        }
+        self.header().length.set(len as u32);
+        Ok(())
+    }
+
+    /// [`flags`](crate::flags).
+    pub fn flags(&self) -> i32 {
+        self.header().flags.get() as i32
+    }
+
+    /// Sets the flags.
+    pub fn set_flags(&mut self, flags: i32) {
+        self.header().flags.set(flags as u32);
+    }
+
+    /// When it was made, at its source.
+    pub fn origin(&self) -> Timespec {
+        timespec(&self.header().origin)
+    }
+
+    /// Sets when it was made.
+    pub fn set_origin(&mut self, at: Timespec) {
+        set_timespec(&self.header().origin, at);
+    }
+
+    /// When it was received.
+    pub fn received(&self) -> Timespec {
+        timespec(&self.header().received)
+    }
+
+    /// Sets when it was received.
+    pub fn set_received(&mut self, at: Timespec) {
+        set_timespec(&self.header().received, at);
+    }
+
+    /// Value `index` as a float.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Sample::capacity`].
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> f64 {
+        f64::from_bits(self.get_bits(index))
+    }
+
+    /// Sets value `index`; does not change the length.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Sample::capacity`].
+    #[inline(always)]
+    pub fn set(&mut self, index: usize, value: f64) {
+        self.set_bits(index, value.to_bits());
+    }
+
+    /// The 8 bytes of value `index`: a float, an integer, a boolean in the lowest byte, or two floats of 4 bytes.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Sample::capacity`].
+    #[inline(always)]
+    pub fn get_bits(&self, index: usize) -> u64 {
+        self.value(index).get()
+    }
+
+    /// Sets the 8 bytes of value `index`; does not change the length.
+    ///
+    /// # Panics
+    /// When `index` is not below [`Sample::capacity`].
+    #[inline(always)]
+    pub fn set_bits(&mut self, index: usize, bits: u64) {
+        self.value(index).set(bits);
+    }
+
+    #[inline(always)]
+    fn value(&self, index: usize) -> &Shared64 {
+        self.raw.value(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Copies the values out, as many as there are and fit; how many.
+    pub fn read_values(&self, values: &mut [f64]) -> usize {
+        let count = self.len().min(values.len());
+        for (at, value) in values[..count].iter_mut().enumerate() {
+            *value = self.get(at);
+        }
+        count
+    }
+
+    /// Copies values in, and sets the length to their number.
+    ///
+    /// # Errors
+    /// `EINVAL` they do not fit; nothing is changed.
+    pub fn write_values(&mut self, values: &[f64]) -> Result<()> {
+        self.set_len(values.len())?;
+        for (at, &value) in values.iter().enumerate() {
+            self.set(at, value);
+        }
+        Ok(())
+    }
+
+    /// Copies everything a sample says: sequence number, flags, timestamps, values.
+    ///
+    /// # Errors
+    /// `EINVAL` the values do not fit; nothing is changed.
+    pub fn copy_from(&mut self, other: &Sample) -> Result<()> {
+        self.raw.copy_from(&other.raw)
+    }
+}
+
+fn timespec(words: &[Shared64; 2]) -> Timespec {
+    Timespec { sec: words[0].get() as i64, nsec: words[1].get() as i64 }
+}
+
+fn set_timespec(words: &[Shared64; 2], at: Timespec) {
+    words[0].set(at.sec as u64);
+    words[1].set(at.nsec as u64);
+}
+
+impl Clone for Sample {
+    fn clone(&self) -> Sample {
+        let counted = self.holder.get(self.address());
+        assert!(counted.is_ok(), "a sample has at most 2^31 references");
+        Sample { holder: self.holder, raw: self.raw }
+    }
+}
+
+impl Drop for Sample {
+    fn drop(&mut self) {
+        let _ = self.holder.put(self.address());
+    }
+}

@@ -1,0 +1,36 @@
+//! `membarrier(2)`: a full barrier on every processor that runs a process which has asked for it.
+//!
+//! Its manual: all threads of the registered processes pass through a state in which their accesses before and after it
+//! are ordered in program order, between the call's start and its return. That is the heavy half of
+//! `sync::heavy_fence`.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+const GLOBAL_EXPEDITED: libc::c_int = 1 << 1;
+const REGISTER_GLOBAL_EXPEDITED: libc::c_int = 1 << 2;
+
+/// Whether this process is registered; never goes back to `false`.
+static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
+
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: the call takes two plain integers and touches no memory of ours.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+/// Registers this process. Before the first hot path of a region, and again after a fork: cheap once done.
+pub(crate) fn register() {
+    if membarrier(REGISTER_GLOBAL_EXPEDITED) {
+        ASYMMETRIC.store(true, Relaxed);
+    }
+}
+
+/// Whether a compiler fence suffices on the hot side. It may be seen too late by a thread, which then fences without need.
+#[inline(always)]
+pub(crate) fn is_asymmetric() -> bool {
+    ASYMMETRIC.load(Relaxed)
+}
+
+/// A barrier on every processor that runs a registered process, this one included. `false`: the kernel would not.
+pub(crate) fn everywhere() -> bool {
+    membarrier(GLOBAL_EXPEDITED)
+}

@@ -1,0 +1,45 @@
+//! The condition variables of this process's C library.
+
+use once_cell::sync::OnceCell;
+use std::mem::MaybeUninit;
+
+/// 32-bit words of a condition variable on x86-64.
+pub(crate) const WORDS: usize = 12;
+/// The word in which glibc, up to 2.40, counts those who wait; its lowest bit says process-shared.
+const WAITING: usize = 9;
+
+/// A fresh, process-shared condition variable.
+pub(crate) fn fresh() -> [u32; WORDS] {
+    const { assert!(size_of::<libc::pthread_cond_t>() <= 8 * WORDS) };
+    let mut space = [0u64; WORDS];
+    let mut attributes = MaybeUninit::<libc::pthread_condattr_t>::uninit();
+    // SAFETY: aligned memory for both objects, which hold nothing that must be destroyed.
+    unsafe {
+        libc::pthread_condattr_init(attributes.as_mut_ptr());
+        libc::pthread_condattr_setpshared(attributes.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED);
+        libc::pthread_cond_init(space.as_mut_ptr().cast(), attributes.as_ptr());
+    }
+    std::array::from_fn(|i| (space[i / 2] >> (32 * (i % 2))) as u32)
+}
+
+/// Whether its words mean what those of glibc up to 2.40 mean: seen from where the flag of a fresh one lies, which has moved since.
+pub(crate) fn is_known() -> bool {
+    static KNOWN: OnceCell<bool> = OnceCell::new();
+    *KNOWN.get_or_init(|| {
+        let words = fresh();
+        (0..WORDS).all(|i| words[i] == u32::from(i == WAITING))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the images of the wire layout show of glibc 2.36; and where the flag was moved to.
+    #[test]
+    fn the_condition_of_this_c_library_is_known_or_the_newer_one() {
+        let words = fresh();
+        let flags: Vec<usize> = (0..WORDS).filter(|&i| words[i] != 0).collect();
+        assert!(flags == [9] && is_known() || flags == [7] && !is_known(), "{words:?}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Futexes on words of a region: shared between processes, hence without the private flag.
+
+use crate::layout::Slept;
+use crate::sync::{Shared32, Shared64};
+use nix::errno::Errno;
+use std::time::Duration;
+
+/// Sleeps while `word` is `seen`, at most for `slice`.
+///
+/// With a timeout the kernel ends the call with `EINTR` after any signal handler; without one it would restart it after those that
+/// `signal(3)` set.
+pub(crate) fn wait(word: &Shared32, seen: u32, slice: Duration) -> Slept {
+    wait_at(word.as_ptr(), seen, slice)
+}
+
+/// The same for the lower half of a 64-bit word.
+pub(crate) fn wait_low(word: &Shared64, seen: u64, slice: Duration) -> Slept {
+    wait_at(word.low_half(), seen as u32, slice)
+}
+
+fn wait_at(word: *mut u32, seen: u32, slice: Duration) -> Slept {
+    let timeout = libc::timespec { tv_sec: slice.as_secs() as libc::time_t, tv_nsec: slice.subsec_nanos() as _ };
+    // SAFETY: the kernel checks the address; the timeout lives across the call.
+    let result = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, seen, &raw const timeout, 0, 0) };
+    if result == 0 {
+        return Slept::Woken;
+    }
+    match Errno::last() {
+        Errno::ETIMEDOUT => Slept::Slice,
+        Errno::EINTR => Slept::Signal,
+        _ => Slept::Woken,
+    }
+}
+
+/// Wakes all who sleep on `word`.
+pub(crate) fn wake(word: &Shared32) {
+    wake_at(word.as_ptr());
+}
+
+/// The same for the lower half of a 64-bit word.
+pub(crate) fn wake_low(word: &Shared64) {
+    wake_at(word.low_half());
+}
+
+fn wake_at(word: *mut u32) {
+    // SAFETY: the kernel only looks up the address.
+    unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
+}

@@ -1,0 +1,436 @@
+//! The gate of a side: threads of one process go through it one at a time, which costs one of them nothing.
+//!
+//! A [`Gate`] holds two values. The *core* is for the thread whose turn it is. The *common* part is for every thread
+//! that is inside, waiting ones included. Both go when the gate has been closed, the last thread has left, and the core
+//! says that it is idle.
+//!
+//! The first thread that comes owns the gate: it marks itself inside with a plain store. When a second thread comes, it takes the
+//! bias away for good, and all use the lock from then on. The lock lives in this process and dies with it.
+//!
+//! | edge | hot side | rare side |
+//! |---|---|---|
+//! | G1 | owner: store `busy` = INSIDE, light fence, load `owner` | stranger: store `owner` = SHARED, heavy fence, load `busy` |
+//! | G2 | owner enters: as G1; owner leaves: store `busy` = OUTSIDE, light fence, load `state` | closer: store `state` and `owner` = REVOKED, heavy fence, load `busy` |
+//! | G3 | owner leaves: store `busy`, release | stranger or closer: load `busy`, acquire: what the owner did is seen |
+//! | G4 | guest comes or leaves: change `guests`, full fence, load `state` | closer: store `state`, heavy fence, load `guests` |
+//!
+//! For G1, G2 and G4 at least one of the two sees the other's store (`sync`, asymmetric fences).
+
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, light_fence, relax};
+use crate::sys::thread;
+use Ordering::{Acquire, Relaxed, Release, SeqCst};
+#[cfg(loom)]
+use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+use parking_lot::{Mutex, MutexGuard};
+
+/// What lies in a gate's common part: is told when a closed gate has been left by all who were inside.
+pub(crate) trait Common {
+    /// Nobody is inside, and nobody comes in any more but to give something back. May be told more than once.
+    fn on_deserted(&self);
+}
+
+/// What lies in a gate's core: says whether it may go.
+pub(crate) trait Idle {
+    /// Nothing of it is in anybody's hands.
+    fn is_idle(&self) -> bool;
+}
+
+// state
+const EMPTY: u32 = 0;
+const FILLING: u32 = 1;
+const OPEN: u32 = 2;
+const CLOSING: u32 = 3;
+const CLEARING: u32 = 4;
+const FORKED: u32 = 5;
+// owner
+const NOBODY: usize = 0;
+const SHARED: usize = 1;
+/// The bias was taken away by who closed the gate and did not wait: the owner may still be inside.
+const REVOKED: usize = 2;
+// busy
+const OUTSIDE: u32 = 0;
+const INSIDE: u32 = 1;
+const WAITING: u32 = 2;
+
+/// See the module's description.
+pub(crate) struct Gate<S, C> {
+    owner: AtomicUsize,
+    /// The one thread that may ever own this gate, however often it is filled anew: so that `busy` has one writer, also
+    /// when that thread comes late to a gate that was closed and filled under its feet.
+    candidate: AtomicUsize,
+    /// Where the owner is; written by the candidate alone.
+    busy: AtomicU32,
+    state: AtomicU32,
+    /// Threads inside that are not there as the owner.
+    guests: AtomicU32,
+    lock: Mutex<()>,
+    common: Slot<Option<S>>,
+    core: Slot<Option<C>>,
+}
+
+// SAFETY: `core` is reached by the thread whose turn it is, `common` by shared reference; both may come from another thread.
+unsafe impl<S: Send + Sync, C: Send> Sync for Gate<S, C> {}
+// SAFETY: as above.
+unsafe impl<S: Send + Sync, C: Send> Send for Gate<S, C> {}
+
+impl<S: Common, C: Idle> Gate<S, C> {
+    pub(crate) fn new() -> Self {
+        Gate {
+            owner: AtomicUsize::new(NOBODY),
+            candidate: AtomicUsize::new(NOBODY),
+            busy: AtomicU32::new(OUTSIDE),
+            state: AtomicU32::new(EMPTY),
+            guests: AtomicU32::new(0),
+            lock: Mutex::new(()),
+            common: Slot::new(None),
+            core: Slot::new(None),
+        }
+    }
+
+    /// Reserves an empty gate for [`Gate::fill`].
+    pub(crate) fn claim(&self) -> bool {
+        self.state.compare_exchange(EMPTY, FILLING, Acquire, Relaxed).is_ok()
+    }
+
+    /// Opens a claimed gate.
+    pub(crate) fn fill(&self, common: S, core: C) {
+        debug_assert_eq!(self.state.load(Relaxed), FILLING);
+        self.owner.store(NOBODY, Relaxed);
+        // SAFETY: the state FILLING is this thread's alone, and nobody is inside an empty gate.
+        unsafe { *self.common.get_mut() = Some(common) };
+        // SAFETY: as above.
+        unsafe { *self.core.get_mut() = Some(core) };
+        self.state.store(OPEN, SeqCst);
+    }
+
+    /// Gives up a claimed gate.
+    pub(crate) fn unclaim(&self) {
+        self.state.store(EMPTY, Release);
+    }
+
+    /// Whether the gate has been closed.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.load(Relaxed) != OPEN
+    }
+
+    /// Takes this thread's turn. `late`: also when the gate is closing. `None`: it is closed.
+    #[inline(always)]
+    pub(crate) fn enter(&self, late: bool) -> Option<Pass<'_, S, C>> {
+        if self.owner.load(Relaxed) == thread::id() {
+            self.busy.store(INSIDE, Relaxed);
+            light_fence(); // G1, G2
+            if self.owner.load(Relaxed) == thread::id() {
+                return Some(Pass { gate: self, lock: None });
+            }
+            self.leave_as_owner();
+        }
+        self.enter_as_guest(late)
+    }
+
+    #[inline(always)]
+    fn leave_as_owner(&self) {
+        self.busy.store(OUTSIDE, Release); // G3
+        light_fence(); // G2
+        if self.is_closed() {
+            self.clear();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_as_guest(&self, late: bool) -> Option<Pass<'_, S, C>> {
+        let visit = self.come(late)?;
+        std::mem::forget(visit);
+        Some(Pass { gate: self, lock: Some(self.take_turn()) })
+    }
+
+    /// Waits for the lock and makes sure that the owner is not at it.
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        let lock = lock(&self.lock);
+        match self.owner.load(Relaxed) {
+            SHARED => {}
+            NOBODY => {
+                let me = thread::id();
+                let first = self.candidate.compare_exchange(NOBODY, me, Relaxed, Relaxed).unwrap_or_else(|first| first);
+                let owner = if first == NOBODY || first == me { me } else { SHARED };
+                // Not over the REVOKED of one who closes meanwhile.
+                let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);
+            }
+            me if me == thread::id() => {}
+            _ => {
+                self.owner.store(SHARED, Relaxed);
+                heavy_fence_here(); // G1
+                while self.busy.load(Acquire) == INSIDE {
+                    yield_now();
+                }
+            }
+        }
+        lock
+    }
+
+    /// Comes in without a turn: for what only needs the common part. Async-signal-safe. `None`: the gate is closed.
+    pub(crate) fn visit(&self) -> Option<Visit<'_, S, C>> {
+        self.come(false)
+    }
+
+    fn come(&self, late: bool) -> Option<Visit<'_, S, C>> {
+        self.guests.fetch_add(1, SeqCst);
+        fence(SeqCst); // G4
+        let visit = Visit { gate: self };
+        loop {
+            match self.state.load(SeqCst) {
+                OPEN => return Some(visit),
+                CLOSING if late => return Some(visit),
+                // Whoever clears either finds this guest and goes back to CLOSING, or has found nobody and ends with EMPTY.
+                CLEARING if late => relax(),
+                _ => return None,
+            }
+        }
+    }
+
+    /// In the child of a fork: the gate belongs to the parent. The rest of the state is the parent's and may be
+    /// half-way. `true`: it was filled, and this is the first time; the child of a child inherits nothing.
+    pub(crate) fn abandon(&self) -> bool {
+        self.owner.store(SHARED, SeqCst);
+        matches!(self.state.swap(FORKED, SeqCst), OPEN | CLOSING)
+    }
+
+    /// The common part, in the child of a fork, after [`Gate::abandon`].
+    pub(crate) fn inherited<R>(&self, look: impl FnOnce(&S) -> R) -> Option<R> {
+        // SAFETY: the child has one thread, and nobody fills or clears an abandoned gate.
+        unsafe { (*self.common.get()).as_ref() }.map(look)
+    }
+
+    fn is_deserted(&self) -> bool {
+        // In this order: an owner who goes on as a guest counts itself among the guests before it leaves as the owner.
+        self.busy.load(Acquire) == OUTSIDE && self.guests.load(SeqCst) == 0 // G2, G3, G4
+    }
+
+    /// Drops the contents of a closed gate, if nobody is inside and the core is idle. Who leaves a closed gate calls it.
+    #[cold]
+    fn clear(&self) {
+        while self.state.compare_exchange(CLOSING, CLEARING, SeqCst, Relaxed).is_ok() {
+            heavy_fence_here(); // G2
+            if self.is_deserted() {
+                // SAFETY: the contents are there until they are taken below; only a shared reference is made.
+                if let Some(common) = unsafe { (*self.common.get()).as_ref() } {
+                    common.on_deserted();
+                }
+                // SAFETY: nobody is inside, and in this state nobody comes in: the core is this thread's.
+                let idle = unsafe { (*self.core.get()).as_ref() }.is_none_or(Idle::is_idle);
+                if idle {
+                    // SAFETY: as above; nothing refers to the contents any more.
+                    drop(unsafe { (*self.core.get_mut()).take() });
+                    // SAFETY: as above.
+                    drop(unsafe { (*self.common.get_mut()).take() });
+                    self.state.store(EMPTY, SeqCst);
+                    return;
+                }
+                // Something is still in somebody's hands: who gives the last of it back comes here again.
+                self.state.store(CLOSING, SeqCst);
+                return;
+            }
+            self.state.store(CLOSING, SeqCst);
+            heavy_fence_here(); // G2
+            // Who left meanwhile found CLEARING and gave up: do it for them. Who is still inside will do it.
+            if !self.is_deserted() {
+                return;
+            }
+        }
+    }
+}
+
+/// This thread is inside; it may look at the common part.
+pub(crate) struct Visit<'g, S: Common, C: Idle> {
+    gate: &'g Gate<S, C>,
+}
+
+impl<S: Common, C: Idle> Visit<'_, S, C> {
+    /// Looks at the common part.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&S) -> R) -> R {
+        // SAFETY: this thread is inside, so the contents are there until it leaves; only shared references are given out.
+        look(unsafe { (*self.gate.common.get()).as_ref().unwrap_unchecked() })
+    }
+
+    /// Closes the gate. `false`: another did.
+    pub(crate) fn close(&self) -> bool {
+        let closed = self.gate.state.compare_exchange(OPEN, CLOSING, SeqCst, Relaxed).is_ok();
+        if closed {
+            // So that the owner need not look at the state when it comes. Nobody clears the gate before this visit
+            // ends, and who does then fences (G2).
+            self.gate.owner.store(REVOKED, SeqCst);
+        }
+        closed
+    }
+}
+
+impl<S: Common, C: Idle> Drop for Visit<'_, S, C> {
+    fn drop(&mut self) {
+        self.gate.guests.fetch_sub(1, SeqCst);
+        fence(SeqCst); // G4
+        if self.gate.state.load(SeqCst) != OPEN {
+            self.gate.clear();
+        }
+    }
+}
+
+/// It is this thread's turn.
+pub(crate) struct Pass<'g, S: Common, C: Idle> {
+    gate: &'g Gate<S, C>,
+    /// `None`: as the owner.
+    lock: Option<MutexGuard<'g, ()>>,
+}
+
+impl<'g, S: Common, C: Idle> Pass<'g, S, C> {
+    /// The common part, and the core, which is this thread's.
+    #[inline(always)]
+    pub(crate) fn parts(&mut self) -> (&S, &mut C) {
+        // SAFETY: this thread is inside, so the contents are there; it is its turn, so no other thread uses the core,
+        // and `&mut self` keeps this thread from doing so twice.
+        unsafe {
+            let common = (*self.gate.common.get()).as_ref().unwrap_unchecked();
+            (common, (*self.gate.core.get_mut()).as_mut().unwrap_unchecked())
+        }
+    }
+
+    /// Leaves. The same as dropping it, but without a call on the way of the owner.
+    #[inline(always)]
+    pub(crate) fn finish(mut self) {
+        let lock = self.lock.take();
+        if lock.is_none() {
+            let gate = self.gate;
+            std::mem::forget(self);
+            gate.leave_as_owner();
+        } else {
+            self.lock = lock;
+        }
+    }
+
+    /// Lets others have their turn; this thread stays inside.
+    #[inline(always)]
+    pub(crate) fn pause(mut self) -> Paused<'g, S, C> {
+        let (gate, lock) = (self.gate, self.lock.take());
+        std::mem::forget(self);
+        let as_owner = lock.is_none();
+        if as_owner {
+            gate.busy.store(WAITING, Release); // G3
+        }
+        Paused { gate, as_owner }
+    }
+}
+
+impl<S: Common, C: Idle> Drop for Pass<'_, S, C> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let gate = self.gate;
+        match self.lock.take() {
+            None => gate.leave_as_owner(),
+            Some(lock) => {
+                drop(lock);
+                drop(Visit { gate });
+            }
+        }
+    }
+}
+
+/// This thread is inside and has let others have their turn.
+pub(crate) struct Paused<'g, S: Common, C: Idle> {
+    gate: &'g Gate<S, C>,
+    as_owner: bool,
+}
+
+impl<'g, S: Common, C: Idle> Paused<'g, S, C> {
+    /// Looks at the common part.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&S) -> R) -> R {
+        // SAFETY: as for `Visit::with`.
+        look(unsafe { (*self.gate.common.get()).as_ref().unwrap_unchecked() })
+    }
+
+    /// Whether the gate has been closed meanwhile.
+    #[inline(always)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gate.is_closed()
+    }
+
+    /// Takes this thread's turn again.
+    #[inline(always)]
+    pub(crate) fn resume(self) -> Pass<'g, S, C> {
+        let Paused { gate, as_owner } = self;
+        std::mem::forget(self);
+        if as_owner {
+            gate.busy.store(INSIDE, Relaxed);
+            light_fence(); // G1
+            if gate.owner.load(Relaxed) == thread::id() {
+                return Pass { gate, lock: None };
+            }
+            // The bias was taken away: become a guest before leaving as the owner, so that this thread is inside throughout.
+            gate.guests.fetch_add(1, SeqCst);
+            gate.busy.store(OUTSIDE, Release); // G3
+        }
+        Pass { gate, lock: Some(gate.take_turn()) }
+    }
+}
+
+impl<S: Common, C: Idle> Drop for Paused<'_, S, C> {
+    fn drop(&mut self) {
+        if self.as_owner {
+            self.gate.leave_as_owner();
+        } else {
+            drop(Visit { gate: self.gate });
+        }
+    }
+}
+
+fn yield_now() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    std::thread::yield_now();
+}
+
+#[cfg(not(loom))]
+fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+    mutex.lock()
+}
+#[cfg(loom)]
+#[allow(clippy::unwrap_used)]
+fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+    mutex.lock().unwrap()
+}
+
+/// `UnsafeCell`, core's or loom's, which then watches every access.
+#[cfg(not(loom))]
+struct Slot<T>(core::cell::UnsafeCell<T>);
+#[cfg(loom)]
+struct Slot<T>(loom::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> Slot<T> {
+    fn new(value: T) -> Self {
+        Slot(core::cell::UnsafeCell::new(value))
+    }
+    #[inline(always)]
+    fn get(&self) -> *const T {
+        self.0.get()
+    }
+    #[inline(always)]
+    fn get_mut(&self) -> *mut T {
+        self.0.get()
+    }
+}
+#[cfg(loom)]
+impl<T> Slot<T> {
+    fn new(value: T) -> Self {
+        Slot(loom::cell::UnsafeCell::new(value))
+    }
+    fn get(&self) -> *const T {
+        self.0.with(|value| value)
+    }
+    fn get_mut(&self) -> *mut T {
+        self.0.with_mut(|value| value)
+    }
+}

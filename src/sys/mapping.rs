@@ -1,0 +1,107 @@
+//! Mappings of shared memory objects.
+
+use crate::error::{Error, Result};
+use nix::errno::Errno;
+use nix::sys::mman::{self, MapFlags, ProtFlags};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+
+/// Regions begin at multiples of this address step, so that a table of addresses needs one entry for each step
+/// (`registry`).
+pub(crate) const STEP: usize = 1 << 21;
+
+/// A mapping, unmapped when dropped.
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the mapping belongs to no thread.
+unsafe impl Send for Mapping {}
+// SAFETY: only its address and length can be asked for.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `length` bytes of `object` for reading and writing, at a multiple of [`STEP`].
+    pub(crate) fn new(object: impl AsFd, length: usize) -> Result<Mapping> {
+        let failed = |e: Errno| Error::system(e, format_args!("cannot map {length} bytes"));
+        let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
+        // Reserve more than needed, then put the object over an aligned part of it and give back the rest.
+        let room = length.next_multiple_of(STEP) + STEP;
+        let reserve = NonZeroUsize::new(room).ok_or_else(|| failed(Errno::ENOMEM))?;
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
+        let start =
+            unsafe { mman::mmap_anonymous(None, reserve, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE) }
+                .map_err(failed)?;
+        let first = start.as_ptr() as usize;
+        let base = first.next_multiple_of(STEP);
+        let fixed = NonZeroUsize::new(base);
+        // SAFETY: the range lies within the reservation, which nobody else knows.
+        let mapped = unsafe {
+            mman::mmap(
+                fixed,
+                size,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED | MapFlags::MAP_FIXED,
+                object,
+                0,
+            )
+        };
+        let end = base + length.next_multiple_of(page());
+        let unmap = |from: usize, to: usize| {
+            if to > from
+                && let Some(at) = NonNull::new(from as *mut core::ffi::c_void)
+            {
+                // SAFETY: the range is the part of the reservation that is not used.
+                let _ = unsafe { mman::munmap(at, to - from) };
+            }
+        };
+        match mapped {
+            Ok(base) => {
+                unmap(first, base.as_ptr() as usize);
+                unmap(end, first + room);
+                let mapping = Mapping { base: base.cast(), length };
+                // A mapping holds the open description, and with it the locks: a forked child must not inherit it, or
+                // its parent would seem to live on. SAFETY: the range is the mapping just made.
+                unsafe { mman::madvise(base, length, mman::MmapAdvise::MADV_DONTFORK) }.map_err(failed)?;
+                Ok(mapping)
+            }
+            Err(e) => {
+                unmap(first, first + room);
+                Err(failed(e))
+            }
+        }
+    }
+
+    /// Maps the first `length` bytes of `object`, wherever the kernel likes. A forked child inherits the mapping.
+    pub(crate) fn plain(object: impl AsFd, length: usize, writable: bool) -> Result<Mapping> {
+        let failed = |e: Errno| Error::system(e, format_args!("cannot map {length} bytes (mmap)"));
+        let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
+        let access = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
+        // SAFETY: a fresh mapping at an address of the kernel's choice.
+        let base = unsafe { mman::mmap(None, size, access, MapFlags::MAP_SHARED, object, 0) }.map_err(failed)?;
+        Ok(Mapping { base: base.cast(), length })
+    }
+
+    pub(crate) fn base(&self) -> *const u8 {
+        self.base.as_ptr()
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is ours. Nothing in this process points into it any more: who drops a mapping says so.
+        let _ = unsafe { mman::munmap(self.base.cast(), self.length) };
+    }
+}
+
+fn page() -> usize {
+    // SAFETY: no memory is involved.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
+}

@@ -1,0 +1,30 @@
+//! Every system call of the library, and the unsafe code that needs no knowledge of samples: safe interfaces over
+//! objects, locks, mappings, futexes, processes, and memory whose type is stable.
+
+#[cfg(not(loom))]
+pub(crate) mod address_map;
+#[cfg(not(loom))]
+pub(crate) mod barrier;
+#[cfg(not(loom))]
+pub(crate) mod condition;
+#[cfg(not(loom))]
+pub(crate) mod fork;
+#[cfg(not(loom))]
+pub(crate) mod futex;
+pub(crate) mod gate;
+#[cfg(not(loom))]
+pub(crate) mod mapping;
+#[cfg(not(loom))]
+pub(crate) mod object;
+#[cfg(not(loom))]
+pub(crate) mod process;
+#[cfg(not(loom))]
+pub(crate) mod semaphore;
+#[cfg(not(loom))]
+pub(crate) mod slab;
+#[cfg(not(loom))]
+pub(crate) mod sysv;
+pub(crate) mod table;
+pub(crate) mod thread;
+#[cfg(not(loom))]
+pub(crate) mod watch;

@@ -1,0 +1,487 @@
+//! POSIX shared memory objects: names, creation in one step, and locks on their bytes.
+
+use crate::error::{Error, Result};
+use nix::errno::Errno;
+use nix::fcntl::{self, AtFlags, FcntlArg, OFlag};
+use nix::sys::stat::{self, FileStat, Mode};
+use nix::unistd::{Gid, Uid};
+use std::ffi::CStr;
+use std::fmt;
+use std::fs::File;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+const DIRECTORY: &str = "/dev/shm";
+const NAME_MAX: usize = 255;
+/// What the C library puts before the names of semaphores.
+pub(crate) const SEMAPHORE: &str = "sem.";
+const ALLOCATION_STEP: u64 = 16 << 20;
+/// How long to wait for a lease on an object to be given back, which takes microseconds unless its holder is stopped.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
+const LEASE_SLICE: Duration = Duration::from_micros(100);
+
+/// The checked name of an object, without the leading slash. It owns no heap memory, so that a signal handler may drop it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name {
+    bytes: [u8; NAME_MAX],
+    length: u8,
+}
+
+impl Name {
+    pub(crate) fn new(name: &str) -> Result<Name> {
+        let bare = name.strip_prefix('/').unwrap_or(name);
+        if bare.is_empty() || bare == "." || bare == ".." {
+            return Err(Error::invalid(format!("{name:?} is no name for a region: give it letters or digits")));
+        }
+        if bare.len() > NAME_MAX {
+            return Err(Error::invalid(format!("the name has {} bytes, at most {NAME_MAX} are possible", bare.len())));
+        }
+        if bare.contains(['/', '\0']) {
+            return Err(Error::invalid(format!("{name:?} is no name for a region: it has a '/' or a zero byte inside")));
+        }
+        let mut bytes = [0; NAME_MAX];
+        bytes[..bare.len()].copy_from_slice(bare.as_bytes());
+        Ok(Name { bytes, length: bare.len() as u8 })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or("?")
+    }
+
+    /// The name of the file in which a semaphore of this name lives. `None`: too long.
+    pub(crate) fn of_semaphore(&self) -> Option<Name> {
+        let mut name = *self;
+        let length = usize::from(self.length) + SEMAPHORE.len();
+        name.bytes.get_mut(SEMAPHORE.len()..length)?.copy_from_slice(&self.bytes[..usize::from(self.length)]);
+        name.bytes[..SEMAPHORE.len()].copy_from_slice(SEMAPHORE.as_bytes());
+        name.length = length as u8;
+        Some(name)
+    }
+
+    fn path(&self) -> FilePath {
+        let mut path = FilePath([0; DIRECTORY.len() + NAME_MAX + 2]);
+        let at = DIRECTORY.len() + 1;
+        path.0[..at - 1].copy_from_slice(DIRECTORY.as_bytes());
+        path.0[at - 1] = b'/';
+        path.0[at..at + usize::from(self.length)].copy_from_slice(&self.bytes[..usize::from(self.length)]);
+        path
+    }
+
+    /// The name as the C library wants it: with a leading slash.
+    pub(crate) fn with_c_name<R>(&self, work: impl FnOnce(&CStr) -> R) -> R {
+        let path = self.path();
+        work(CStr::from_bytes_until_nul(&path.0[DIRECTORY.len()..]).unwrap_or_default())
+    }
+
+    /// The identity of the object that the name leads to now, if it leads to any.
+    pub(crate) fn target(&self) -> Option<(u64, u64)> {
+        stat::stat(self.path().as_c_str()).ok().map(|s| (s.st_dev, s.st_ino))
+    }
+
+    /// Whether the name leads anywhere.
+    pub(crate) fn is_taken(&self) -> bool {
+        stat::lstat(self.path().as_c_str()).is_ok()
+    }
+
+    /// Removes the name; who has the object open keeps it.
+    pub(crate) fn unlink(&self) -> Result<()> {
+        nix::unistd::unlink(self.path().as_c_str())
+            .map_err(|e| Error::system(e, format_args!("cannot remove the shared memory object \"{self}\"")))
+    }
+}
+
+/// The path of an object, on the stack, so that a signal handler may use it.
+struct FilePath([u8; DIRECTORY.len() + NAME_MAX + 2]);
+
+impl FilePath {
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for FilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_c_str().to_string_lossy())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An open object: one descriptor, which carries this process's locks on it.
+pub(crate) struct Object {
+    fd: ManuallyDrop<OwnedFd>,
+    identity: (u64, u64),
+    owner: u32,
+    size: u64,
+    allocated: u64,
+}
+
+impl Object {
+    fn adopt(fd: OwnedFd, what: impl fmt::Display) -> Result<Object> {
+        let s = stat::fstat(&fd).map_err(|e| Error::system(e, what))?;
+        Ok(Object {
+            fd: ManuallyDrop::new(fd),
+            identity: (s.st_dev, s.st_ino),
+            owner: s.st_uid,
+            size: s.st_size as u64,
+            allocated: s.st_blocks as u64 * 512,
+        })
+    }
+
+    /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for.
+    pub(crate) fn unnamed(size: u64, mode: u32) -> Result<Object> {
+        let failed = |e: Errno| Error::system(e, format_args!("cannot create a shared memory object in {DIRECTORY}"));
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let fd = fcntl::open(DIRECTORY, flags, Mode::from_bits_truncate(mode)).map_err(failed)?;
+        let free = free_bytes(&fd).map_err(failed)?;
+        let no_space = |e| {
+            Error::system(
+                e,
+                format_args!(
+                    "the region needs {size} bytes in {DIRECTORY}, which has {free} left: remove stale regions or ask for less"
+                ),
+            )
+        };
+        if size > free {
+            return Err(no_space(Errno::ENOSPC));
+        }
+        pay(&fd, size).map_err(no_space)?;
+        Object::adopt(fd, "cannot look at a shared memory object")
+    }
+
+    /// Gives the object a name. `false`: the name is taken.
+    pub(crate) fn link(&self, name: &Name) -> Result<bool> {
+        let own = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        let linked = nix::unistd::linkat(
+            fcntl::AT_FDCWD,
+            own.as_str(),
+            fcntl::AT_FDCWD,
+            name.path().as_c_str(),
+            AtFlags::AT_SYMLINK_FOLLOW,
+        );
+        match linked {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(e) => Err(Error::system(e, format_args!("cannot give the region its name \"{name}\" (is /proc mounted?)"))),
+        }
+    }
+
+    fn open_file(name: &Name, access: OFlag) -> nix::Result<OwnedFd> {
+        let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let end = Instant::now() + LEASE_PATIENCE;
+        loop {
+            match fcntl::open(name.path().as_c_str(), flags, Mode::empty()) {
+                // Somebody probes it at this moment (`is_open_elsewhere`).
+                Err(Errno::EAGAIN) if Instant::now() < end => std::thread::sleep(LEASE_SLICE),
+                opened => return opened,
+            }
+        }
+    }
+
+    /// The same as [`Object::open`] without words for what fails, nor the heap.
+    pub(crate) fn find(name: &Name) -> Option<Object> {
+        Object::adopt(Object::open_file(name, OFlag::O_RDWR).ok()?, "").ok()
+    }
+
+    /// The same object, by a descriptor of its own.
+    #[cfg(test)]
+    pub(crate) fn again(&self) -> Object {
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        let fd = fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).expect("/proc is mounted");
+        Object::adopt(fd, "").expect("open")
+    }
+
+    /// Opens what the name leads to.
+    pub(crate) fn open(name: &Name) -> Result<Object> {
+        let missing = format!("there is no region \"{name}\": is the node running, and does it use this name?");
+        Object::open_as(name, OFlag::O_RDWR, missing)
+    }
+
+    /// The same for reading or for both, with a sentence of its own for a missing object.
+    pub(crate) fn open_as(name: &Name, access: OFlag, missing: String) -> Result<Object> {
+        let what = || format!("cannot open the shared memory object \"{name}\"");
+        let fd = Object::open_file(name, access).map_err(|e| match e {
+            Errno::ENOENT => Error::new(libc::ENOENT, missing),
+            Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => {
+                Error::corrupt(format!("{} is not a shared memory object", name.path()))
+            }
+            e => Error::system(e, what()),
+        })?;
+        let object = Object::adopt(fd, what())?;
+        let kind = stat::fstat(&*object.fd).map_or(0, |s| s.st_mode) & libc::S_IFMT;
+        if kind != libc::S_IFREG {
+            return Err(Error::corrupt(format!("{} is not a shared memory object", name.path())));
+        }
+        Ok(object)
+    }
+
+    /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the environment allows another's.
+    pub(crate) fn check_owner(&self, name: &Name, any_owner: bool) -> Result<()> {
+        let me = nix::unistd::geteuid().as_raw();
+        if self.owner == me || any_owner || std::env::var_os("SHMEM_ANY_OWNER").is_some_and(|v| v == "1") {
+            return Ok(());
+        }
+        Err(Error::new(
+            libc::EACCES,
+            format!(
+                "the region \"{name}\" belongs to user {}, this process runs as user {me}: set SHMEM_ANY_OWNER=1 if that is meant",
+                self.owner
+            ),
+        ))
+    }
+
+    /// Tells the object from others.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What the system knows about it now.
+    pub(crate) fn status(&self) -> Result<FileStat> {
+        self.check_ours()?;
+        stat::fstat(&*self.fd).map_err(|e| Error::system(e, "cannot look at a shared memory object (fstat)"))
+    }
+
+    fn check_ours(&self) -> Result<()> {
+        if self.is_ours() {
+            return Ok(());
+        }
+        Err(Error::new(libc::EBADF, "the program has closed the descriptor of this shared memory object: open it again"))
+    }
+
+    /// When it was made, where the kernel says.
+    pub(crate) fn created(&self) -> Option<SystemTime> {
+        File::from(self.fd.try_clone().ok()?).metadata().ok()?.created().ok()
+    }
+
+    /// Changes its owner, then its permission bits; `None`: as they are.
+    pub(crate) fn set(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        self.check_ours()?;
+        if uid.is_some() || gid.is_some() {
+            nix::unistd::fchown(&*self.fd, uid.map(Uid::from_raw), gid.map(Gid::from_raw))
+                .map_err(|e| Error::system(e, "cannot change the owner of the shared memory object (fchown)"))?;
+        }
+        let Some(mode) = mode else { return Ok(()) };
+        stat::fchmod(&*self.fd, Mode::from_bits_truncate(mode))
+            .map_err(|e| Error::system(e, "cannot change the permissions of the shared memory object (fchmod)"))
+    }
+
+    /// Whether the descriptor still leads to the object.
+    fn is_ours(&self) -> bool {
+        stat::fstat(&*self.fd).is_ok_and(|s| (s.st_dev, s.st_ino) == self.identity)
+    }
+
+    /// Whether the object's first eight bytes are this number.
+    pub(crate) fn begins_with(&self, magic: u64) -> bool {
+        let mut first = [0; 8];
+        self.read_at(0, &mut first) == Ok(8) && u64::from_le_bytes(first) == magic
+    }
+
+    /// Copies bytes out of the object; how many: fewer at its end. Unlike a look through a mapping, it never ends the process, and
+    /// allocates no memory where the object has none.
+    pub(crate) fn read_at(&self, at: u64, to: &mut [u8]) -> nix::Result<usize> {
+        let at = libc::off_t::try_from(at).map_err(|_| Errno::EINVAL)?;
+        let mut done = 0;
+        while done < to.len() {
+            match nix::sys::uio::pread(&*self.fd, &mut to[done..], at + done as libc::off_t) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Whether memory is missing that a look at the object would have to allocate, or die of.
+    pub(crate) fn has_holes(&self) -> bool {
+        self.allocated < self.size
+    }
+
+    /// Locks all bytes. `false`: another has a lock on one of them.
+    pub(crate) fn lock_all(&self) -> Result<bool> {
+        self.lock_range(0, 0)
+    }
+
+    /// Whether the name leads to this object.
+    pub(crate) fn is_named(&self, name: &Name) -> bool {
+        name.target() == Some(self.identity)
+    }
+
+    /// Whether the name leads to some other object.
+    pub(crate) fn is_replaced(&self, name: &Name) -> bool {
+        name.target().is_some_and(|target| target != self.identity)
+    }
+
+    /// In the child of a fork, where the object is the parent's and never used: closes the descriptor, leaving this value as it is.
+    /// Async-signal-safe.
+    pub(crate) fn close_inherited(&self) {
+        // As in `drop`.
+        if self.is_ours() {
+            // SAFETY: a plain system call on a number that nothing in the child uses.
+            unsafe { libc::close(self.fd.as_raw_fd()) };
+        }
+    }
+
+    /// Locks one byte (beyond the end is as good) for this open description; the kernel lets go of it when the description goes.
+    /// `false`: another has it.
+    pub(crate) fn lock(&self, byte: u64) -> Result<bool> {
+        self.lock_range(byte, 1)
+    }
+
+    fn lock_range(&self, byte: u64, length: u64) -> Result<bool> {
+        match fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, byte, length))) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(e) => Err(Error::system(e, "cannot lock the region")),
+        }
+    }
+
+    /// Gives a locked byte back.
+    pub(crate) fn unlock(&self, byte: u64) {
+        let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, byte, 1)));
+    }
+
+    /// Whether another open description holds a lock on any of `length` bytes. What cannot be known counts as held.
+    pub(crate) fn is_locked(&self, byte: u64, length: u64) -> bool {
+        let mut probe = range(libc::F_WRLCK, byte, length);
+        match fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_GETLK(&mut probe)) {
+            // The number may be another file's by now, if the program has closed descriptors that are not its own.
+            Ok(_) => i32::from(probe.l_type) != libc::F_UNLCK || !self.is_ours(),
+            Err(_) => true,
+        }
+    }
+}
+
+impl Object {
+    /// Whether the object is open or mapped anywhere but through this descriptor. `None`: the kernel does not say (it does to
+    /// the owner of the object only).
+    ///
+    /// A write lease can be had only by who has the only open description. It is given back at once; who opens the object in
+    /// between waits for that moment.
+    pub(crate) fn is_open_elsewhere(&self) -> Option<bool> {
+        const F_SETSIG: libc::c_int = 10;
+        let fd = self.fd.as_raw_fd();
+        if !self.is_ours() {
+            return None;
+        }
+        let ask = |command: libc::c_int, argument: libc::c_int| {
+            // SAFETY: these commands take integers.
+            Errno::result(unsafe { libc::fcntl(fd, command, argument) })
+        };
+        // The signal that a lease is wanted back by default ends a process; this one is ignored by default.
+        ask(F_SETSIG, libc::SIGURG).ok()?;
+        match ask(libc::F_SETLEASE, libc::F_WRLCK) {
+            Ok(_) => {
+                let _ = ask(libc::F_SETLEASE, libc::F_UNLCK);
+                Some(false)
+            }
+            Err(Errno::EAGAIN) => Some(true),
+            Err(_) => None,
+        }
+    }
+
+    /// Pays for the first `length` bytes of an object that another program has made.
+    pub(crate) fn allocate(&self, length: u64) -> Result<()> {
+        let no_space = |e| Error::system(e, format_args!("there is no memory in {DIRECTORY} for {length} bytes of the region"));
+        if length.saturating_sub(self.allocated) > free_bytes(&*self.fd).map_err(no_space)? {
+            return Err(no_space(Errno::ENOSPC));
+        }
+        pay(&*self.fd, length).map_err(no_space)
+    }
+}
+
+/// What a file's file system has left. Asked before an allocation: on a host with a large limit that would take most of the
+/// memory before it failed.
+fn free_bytes(fd: impl AsFd) -> std::result::Result<u64, Errno> {
+    let fs = nix::sys::statvfs::fstatvfs(fd)?;
+    Ok(if fs.blocks() == 0 { u64::MAX } else { fs.blocks_available() * fs.fragment_size() })
+}
+
+/// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the one that it is at.
+fn pay(fd: impl AsFd, size: u64) -> std::result::Result<(), Errno> {
+    for start in (0..size).step_by(ALLOCATION_STEP as usize) {
+        let step = ALLOCATION_STEP.min(size - start);
+        loop {
+            match fcntl::posix_fallocate(&fd, start as i64, step as i64) {
+                Ok(()) => break,
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        // Not if the program has closed it behind our back: the number may be a file of its own by now.
+        if self.is_ours() {
+            // Said explicitly: a child that is just being forked may hold the description, and with it the locks, for a
+            // moment longer.
+            let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, 0, 0)));
+            // SAFETY: dropped once, here.
+            unsafe { ManuallyDrop::drop(&mut self.fd) };
+        }
+    }
+}
+
+impl AsFd for Object {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Where the objects have their names.
+pub(crate) fn directory() -> &'static Path {
+    Path::new(DIRECTORY)
+}
+
+fn range(kind: libc::c_int, byte: u64, length: u64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte as libc::off_t,
+        l_len: length as libc::off_t,
+        l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The probe takes a lease for a moment, and an open that does not wait fails in it.
+    #[test]
+    fn an_object_can_be_opened_at_any_moment_of_a_probe() {
+        let name = Name::new(&format!("villas-probe-{}", std::process::id())).unwrap();
+        let object = Object::unnamed(4096, 0o600).unwrap();
+        assert!(object.link(&name).unwrap());
+        // SAFETY: the child makes system calls only, until it is killed.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                object.is_open_elsewhere();
+            }
+        }
+        assert!(child > 0);
+        let opened: Vec<Result<()>> = (0..100_000).map(|_| Object::open(&name).map(drop)).collect();
+        // SAFETY: this process's child.
+        unsafe {
+            libc::kill(child, libc::SIGKILL);
+            libc::waitpid(child, std::ptr::null_mut(), 0);
+        }
+        name.unlink().unwrap();
+        let failed: Vec<_> = opened.into_iter().filter_map(std::result::Result::err).collect();
+        assert!(failed.is_empty(), "{} failed: {}", failed.len(), failed[0]);
+    }
+}

@@ -1,0 +1,103 @@
+//! Who a process is, and whether it is gone.
+
+use nix::errno::Errno;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+
+/// A process as a slot of a region names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) pid: u32,
+    /// Clock ticks from boot to its start; 0 unknown.
+    pub(crate) start_time: u64,
+    /// Tells its pid and time namespaces from others; 0 unknown.
+    pub(crate) namespace: u64,
+    /// The first 16 bytes of its program's name.
+    pub(crate) program: [u64; 2],
+}
+
+/// Reads a small file of `/proc` into `buffer`, without the heap.
+fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let mut text = [0; 32];
+    let mut rest = &mut text[..];
+    rest.write_fmt(path).ok()?;
+    let used = 32 - rest.len();
+    let mut file = std::fs::File::open(std::str::from_utf8(&text[..used]).ok()?).ok()?;
+    let n = file.read(buffer).ok()?;
+    Some(&buffer[..n])
+}
+
+/// Field 22 of `/proc/PID/stat`, counted behind the program's name, which may contain anything.
+fn start_time(pid: u32) -> Option<u64> {
+    let mut buffer = [0; 1024];
+    let text = small_file(format_args!("/proc/{pid}/stat"), &mut buffer)?;
+    let behind_name = text.iter().rposition(|&c| c == b')')? + 2;
+    let mut fields = text[behind_name..].split(|&c| c == b' ');
+    std::str::from_utf8(fields.nth(19)?).ok()?.parse().ok()
+}
+
+/// What both must share for pids and start times to mean the same to them: the pid namespace and the time namespace. 0 unknown.
+fn namespace() -> u64 {
+    let inode = |what: &str| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
+    match inode("/proc/self/ns/pid") {
+        0 => 0,
+        pid => pid ^ inode("/proc/self/ns/time").rotate_left(32),
+    }
+}
+
+/// Whether `/proc` is that of this process's pid namespace.
+fn is_proc_ours(pid: u32) -> bool {
+    std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == pid.to_string().as_str())
+}
+
+/// The file mode creation mask of this thread. `None`: `/proc` does not say. (`umask(2)` could only be asked by changing it.)
+pub(crate) fn umask() -> Option<u32> {
+    let mut buffer = [0; 1024];
+    let text = small_file(format_args!("/proc/thread-self/status"), &mut buffer)?;
+    let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Umask:"))?;
+    u32::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 8).ok()
+}
+
+impl Identity {
+    /// This process.
+    pub(crate) fn mine() -> Identity {
+        let pid = std::process::id();
+        let mut name = [0; 16];
+        small_file(format_args!("/proc/self/comm"), &mut name);
+        let mut program = [0; 2];
+        for (i, &c) in name.iter().take_while(|&&c| c != b'\n').enumerate() {
+            program[i / 8] |= u64::from(c) << (8 * (i % 8));
+        }
+        let start_time = if is_proc_ours(pid) { start_time(pid).unwrap_or(0) } else { 0 };
+        Identity { pid, start_time, namespace: namespace(), program }
+    }
+
+    /// The program's name as text.
+    pub(crate) fn program_name(&self) -> String {
+        let bytes = self.program.iter().flat_map(|w| w.to_le_bytes()).take_while(|&c| c != 0).collect::<Vec<_>>();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// `true` only when the process is gone for certain: it has ended (a zombie included), or its pid is another
+    /// process's now, which only a `thorough` look finds out. From another pid namespace than that of `observer`
+    /// nothing can be known.
+    pub(crate) fn is_gone(&self, observer: &Identity, thorough: bool) -> bool {
+        let is_known = |who: &Identity| who.pid != 0 && who.start_time != 0 && who.namespace != 0;
+        if !is_known(self) || !is_known(observer) || self.namespace != observer.namespace {
+            return false;
+        }
+        // SAFETY: the call takes two plain integers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, self.pid as libc::pid_t, 0) };
+        if fd < 0 {
+            return Errno::last() == Errno::ESRCH;
+        }
+        // SAFETY: the kernel has just given us this descriptor.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        // A pid of today may be another process than the slot means: ask for the start time after the descriptor is ours.
+        if thorough && start_time(self.pid).is_some_and(|t| t != self.start_time) {
+            return true;
+        }
+        let mut poll = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)];
+        nix::poll::poll(&mut poll, nix::poll::PollTimeout::ZERO) == Ok(1)
+    }
+}

@@ -1,0 +1,66 @@
+//! A zeroed array in private memory of its own: paid for page by page as it is used, freed without the heap, so that even a
+//! signal handler may drop it.
+
+use std::ops::{Deref, DerefMut};
+
+/// Plain data for which all bytes zero is a valid value.
+///
+/// # Safety
+/// Implementors promise that.
+pub(crate) unsafe trait Zeroable: Copy {}
+// SAFETY: an integer.
+unsafe impl Zeroable for u32 {}
+// SAFETY: an integer.
+unsafe impl Zeroable for u8 {}
+
+/// See the module's description.
+pub(crate) struct Table<T: Zeroable> {
+    start: std::ptr::NonNull<T>,
+    length: usize,
+}
+
+// SAFETY: it owns its memory, as a `Vec` does.
+unsafe impl<T: Zeroable + Send> Send for Table<T> {}
+
+impl<T: Zeroable> Table<T> {
+    /// `None`: no memory.
+    pub(crate) fn new(length: usize) -> Option<Self> {
+        let bytes = std::num::NonZeroUsize::new(length.checked_mul(size_of::<T>())?.max(1))?;
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+        // SAFETY: a fresh private mapping at an address of the kernel's choice.
+        let start = unsafe {
+            mmap_anonymous(
+                None,
+                bytes,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
+            )
+        };
+        Some(Table { start: start.ok()?.cast(), length })
+    }
+}
+
+impl<T: Zeroable> Deref for Table<T> {
+    type Target = [T];
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the mapping is page-aligned, has this length, is ours alone, and zero is a valid `T`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl<T: Zeroable> DerefMut for Table<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl<T: Zeroable> Drop for Table<T> {
+    fn drop(&mut self) {
+        let bytes = (self.length * size_of::<T>()).max(1);
+        // SAFETY: the mapping is ours and nothing borrows from it.
+        let _ = unsafe { nix::sys::mman::munmap(self.start.cast(), bytes) };
+    }
+}

@@ -1,0 +1,74 @@
+//! Sleeping and waking.
+//!
+//! A bell is a futex word: bit 0 says that somebody sleeps, the rest counts the rings. Who sleeps sets the bit, looks
+//! once more, and sleeps while the word stays as it is. Who rings looks at the bit only; when it is set, he clears it,
+//! counts, and wakes all.
+//!
+//! | edge | hot side | rare side |
+//! |---|---|---|
+//! | W1 | ringer: what it publishes, light fence, load the bell | sleeper: set the bit, heavy fence, look for what is published, only then sleep |
+//!
+//! At least one sees the other's store, so nobody sleeps through a ring (`sync`, asymmetric fences). A ringer that dies
+//! between the change of the word and the wake-up leaves the others asleep until their slice is over.
+
+use crate::layout::Slept;
+use crate::sync::{Shared32, heavy_fence, light_fence};
+use std::time::Duration;
+
+const ASLEEP: u32 = 1;
+/// The longest sleep without a look at whether the peer lives: half of the time within which a death is noticed, and of
+/// a plain read.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+/// The same where the kernel has no `membarrier` and a ring may be missed.
+const UNSURE_SLICE: Duration = Duration::from_millis(1);
+
+/// A bell, and how to sleep on it and wake who does.
+pub(crate) trait Chime {
+    /// The futex word.
+    fn word(&self) -> &Shared32;
+    /// Sleeps while the word is `seen`, at most for `slice`.
+    fn sleep(&self, seen: u32, slice: Duration) -> Slept;
+    /// Wakes all who sleep.
+    fn wake(&self);
+}
+
+/// Wakes who sleeps on `bell`; a load when nobody does.
+#[inline(always)]
+pub(crate) fn ring(bell: &impl Chime) {
+    light_fence(); // W1
+    let seen = bell.word().get();
+    if seen & ASLEEP != 0 {
+        wake(bell, seen);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wake(bell: &impl Chime, mut seen: u32) {
+    while seen & ASLEEP != 0 {
+        match bell.word().exchange(seen, (seen & !ASLEEP).wrapping_add(2)) {
+            Ok(_) => return bell.wake(),
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// The bit is set: a ring from now on is not missed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Armed {
+    seen: u32,
+    longest: Duration,
+}
+
+/// Says that a thread is about to sleep on `bell`. It must look once more for what it waits for before it does
+/// ([`sleep`]).
+pub(crate) fn arm(bell: &impl Chime) -> Armed {
+    let seen = bell.word().raise(ASLEEP);
+    let longest = if heavy_fence() { SLICE } else { UNSURE_SLICE }; // W1
+    Armed { seen, longest }
+}
+
+/// Sleeps until `bell` rings, unless it has since it was armed; at most for `limit`, or a slice.
+pub(crate) fn sleep(bell: &impl Chime, armed: Armed, limit: Duration) -> Slept {
+    bell.sleep(armed.seen, limit.min(armed.longest))
+}

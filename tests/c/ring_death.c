@@ -1,0 +1,199 @@
+/* Producers and consumers killed by SIGKILL at random moments under load, 300 times for each policy, and begun anew: every message is
+ * delivered once or counted with the consumer that died with it, no survivor is stuck for 2 s, no slot is lost. */
+#include "check.h"
+
+enum { KILLS = 300, SLOTS = 3, CAPACITY = 7, NUMBERS = 1 << 25 };
+
+struct message {
+  uint64_t producer, number, mix;
+};
+
+/* Each word has one writer at a time: the process that has this slot. */
+struct accounts {
+  _Atomic uint64_t begun[SLOTS];     /* pushes that were begun */
+  _Atomic uint64_t open_push[SLOTS]; /* 1 + the number of the push that is going on; 0 none */
+  _Atomic uint64_t received;
+  _Atomic int stop;
+  _Atomic uint8_t unsure[SLOTS][NUMBERS]; /* its producer died in the push */
+  _Atomic uint8_t seen[SLOTS][NUMBERS];   /* how often it was received */
+};
+
+static struct accounts *accounts;
+static const char *name;
+static int policy;
+
+static void produce(void *arg)
+{
+  const int slot = (int)(intptr_t)arg;
+  struct shmem_ring *ring;
+
+  CHECK_HANDLE(ring = shmem_ring_open(name, policy, SHMEM_PRODUCER, sizeof(struct message), CAPACITY));
+  while (!atomic_load(&accounts->stop)) {
+    uint64_t number = atomic_load(&accounts->begun[slot]);
+    struct message m = {(uint64_t)slot, number, check_mix(number << 8 | (uint64_t)slot)};
+    CHECK(number < NUMBERS - 1);
+    atomic_store(&accounts->open_push[slot], number + 1);
+    atomic_store(&accounts->begun[slot], number + 1);
+    if (number % 3 == 0) {
+      struct message *place = shmem_ring_timed_reserve(ring, MS(10000));
+      CHECK(place);
+      *place = m;
+      if (number % 9 == 0) {
+        CHECK_EQ(shmem_ring_abort(ring, place), 0);
+        atomic_store(&accounts->unsure[slot][number], 2); /* never to be seen */
+      } else {
+        CHECK_EQ(shmem_ring_commit(ring, place), 0);
+      }
+    } else {
+      CHECK_EQ(shmem_ring_timed_push(ring, &m, MS(10000)), 0);
+    }
+    atomic_store(&accounts->open_push[slot], 0);
+  }
+  CHECK_EQ(shmem_ring_close(ring), 0);
+}
+
+static void receive(const struct message *m)
+{
+  CHECK(m->producer < SLOTS && m->number < NUMBERS);
+  CHECK(m->mix == check_mix(m->number << 8 | m->producer));
+  CHECK(m->number < atomic_load(&accounts->begun[m->producer]));
+  atomic_fetch_add(&accounts->seen[m->producer][m->number], 1);
+  atomic_fetch_add(&accounts->received, 1);
+}
+
+static void consume(void *arg)
+{
+  struct shmem_ring *ring;
+  const struct message *m;
+
+  (void)arg;
+  CHECK_HANDLE(ring = shmem_ring_open(name, policy, SHMEM_CONSUMER, sizeof(struct message), CAPACITY));
+  while (!atomic_load(&accounts->stop)) {
+    m = shmem_ring_timed_peek(ring, MS(100));
+    if (m) {
+      receive(m);
+      CHECK_EQ(shmem_ring_release(ring, m), 0);
+    } else {
+      CHECK_EQ(errno, ETIMEDOUT);
+    }
+  }
+  CHECK_EQ(shmem_ring_close(ring), 0);
+}
+
+/* The survivors go on: each slot can be used several times over. */
+static void await_progress(void)
+{
+  uint64_t from = atomic_load(&accounts->received);
+  WAIT_UNTIL(atomic_load(&accounts->received) > from + 4 * CAPACITY, 2);
+}
+
+/* All slots can be filled and emptied; takes what is left first. */
+static void drain(struct shmem_ring_counters *stats)
+{
+  struct shmem_ring *producer, *consumer;
+  struct message m = {.producer = SLOTS}, got;
+
+  CHECK_HANDLE(producer = shmem_ring_open(name, policy, SHMEM_PRODUCER, sizeof m, CAPACITY));
+  CHECK_HANDLE(consumer = shmem_ring_open(name, policy, SHMEM_CONSUMER, sizeof m, CAPACITY));
+  while (shmem_ring_timed_pop(consumer, &got, MS(100)) == 0)
+    receive(&got);
+  CHECK_EQ(errno, ETIMEDOUT);
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < CAPACITY; i++)
+      CHECK_EQ(shmem_ring_timed_push(producer, &m, MS(2000)), 0);
+    CHECK_GIVES(shmem_ring_try_push(producer, &m), -1, EAGAIN);
+    for (int i = 0; i < CAPACITY; i++)
+      CHECK_EQ(shmem_ring_try_pop(consumer, &got), 0);
+    CHECK_GIVES(shmem_ring_try_pop(consumer, &got), -1, EAGAIN);
+    CHECK_EQ(shmem_ring_available(producer), CAPACITY);
+  }
+  stats->size = sizeof *stats;
+  CHECK_EQ(shmem_ring_stats(consumer, stats), 0);
+  CHECK_EQ(stats->producers, 1);
+  CHECK_EQ(stats->consumers, 1);
+  CHECK_EQ(shmem_ring_close(producer), 0);
+  CHECK_EQ(shmem_ring_close(consumer), 0);
+}
+
+static void kill_at_random(int the_policy)
+{
+  pid_t pids[2][SLOTS];
+  int count[2] = {the_policy == SHMEM_SPSC ? 1 : SLOTS, the_policy == SHMEM_MPMC ? SLOTS : 1};
+  void (*const bodies[2])(void *) = {produce, consume};
+  uint64_t kills[2] = {0, 0}, missing = 0, twice = 0, given = 0;
+  struct shmem_ring_counters stats;
+  const int most = (int)check_scaled(KILLS);
+  double begin = check_clock(), longest = 0;
+
+  policy = the_policy;
+  name = check_name("death");
+  accounts = check_shared(sizeof *accounts);
+  for (int role = 0; role < 2; role++)
+    for (int slot = 0; slot < count[role]; slot++)
+      pids[role][slot] = check_spawn(bodies[role], (void *)(intptr_t)slot);
+  await_progress();
+  for (int i = 0; i < most; i++) {
+    int role = (int)check_chance(2), slot = (int)check_chance((uint64_t)count[role]);
+    for (double end = check_clock() + (double)check_chance(2000) / 1e6; check_clock() < end;)
+      ;
+    check_kill(pids[role][slot]);
+    kills[role]++;
+    if (role == 0) {
+      uint64_t open_push = atomic_exchange(&accounts->open_push[slot], 0);
+      if (open_push)
+        atomic_store(&accounts->unsure[slot][open_push - 1], 1);
+    }
+    double killed = check_clock();
+    if (count[role] > 1)
+      await_progress();
+    longest = check_clock() - killed > longest ? check_clock() - killed : longest;
+    pids[role][slot] = check_spawn(bodies[role], (void *)(intptr_t)slot);
+    await_progress();
+  }
+  atomic_store(&accounts->stop, 1);
+  for (int role = 1; role >= 0; role--)
+    for (int slot = 0; slot < count[role]; slot++) {
+      if (role == 0) /* it has ended, or waits for room when all consumers have gone */
+        kill(pids[role][slot], SIGKILL);
+      int status = check_wait(pids[role][slot], 5);
+      CHECK(status == 0 || (role == 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+    }
+  kills[0] += (uint64_t)count[0];
+  for (int slot = 0; slot < count[0]; slot++)
+    if (atomic_load(&accounts->open_push[slot]))
+      atomic_store(&accounts->unsure[slot][atomic_load(&accounts->open_push[slot]) - 1], 1);
+  drain(&stats);
+  for (int slot = 0; slot < count[0]; slot++)
+    for (uint64_t n = 0; n < atomic_load(&accounts->begun[slot]); n++) {
+      int seen = atomic_load(&accounts->seen[slot][n]), unsure = atomic_load(&accounts->unsure[slot][n]);
+      CHECK(unsure != 2 || seen == 0);
+      missing += seen == 0 && unsure == 0;
+      twice += seen > 1 ? (uint64_t)seen - 1 : 0;
+      given++;
+    }
+  if (getenv("CHECK_VERBOSE"))
+    printf("policy %d: %d kills, %llu messages, %llu died with consumers, %llu counted; %llu places counted as dead producers'; "
+           "%llu twice; longest stop %.1f ms; %.1f s\n",
+           policy, most, (unsigned long long)given, (unsigned long long)missing, (unsigned long long)stats.lost,
+           (unsigned long long)stats.skipped, (unsigned long long)twice, 1e3 * longest, check_clock() - begin);
+  /* What a consumer had recorded and not released is counted too. */
+  CHECK(missing <= stats.lost && stats.lost <= kills[1]);
+  CHECK(stats.skipped <= kills[0]);
+  /* Of an SPSC ring the successor gets what the dead had not released. */
+  CHECK(twice <= (policy == SHMEM_SPSC ? kills[1] : 0));
+  CHECK_EQ(shmem_ring_unlink(name), 0);
+  munmap(accounts, sizeof *accounts);
+}
+
+static void a_death_loses_at_most_what_the_dead_had_in_hand_spsc(void) { kill_at_random(SHMEM_SPSC); }
+static void a_death_loses_at_most_what_the_dead_had_in_hand_mpsc(void) { kill_at_random(SHMEM_MPSC); }
+static void a_death_loses_at_most_what_the_dead_had_in_hand_mpmc(void) { kill_at_random(SHMEM_MPMC); }
+
+int main(void)
+{
+  check_begin();
+  RUN(a_death_loses_at_most_what_the_dead_had_in_hand_spsc);
+  RUN(a_death_loses_at_most_what_the_dead_had_in_hand_mpsc);
+  RUN(a_death_loses_at_most_what_the_dead_had_in_hand_mpmc);
+  return 0;
+}

@@ -1,0 +1,182 @@
+/* Messages that are made and read in the ring itself. */
+#include "check.h"
+
+static const int policies[] = {SHMEM_SPSC, SHMEM_MPSC, SHMEM_MPMC};
+
+static struct shmem_ring *producer, *consumer;
+static const char *name;
+
+static void open_both(int policy, size_t capacity)
+{
+  name = check_name("ring");
+  CHECK_HANDLE(producer = shmem_ring_open(name, policy, SHMEM_PRODUCER, 12, capacity));
+  CHECK_HANDLE(consumer = shmem_ring_open(name, policy, SHMEM_CONSUMER, 12, capacity));
+}
+
+static void close_both(void)
+{
+  CHECK_EQ(shmem_ring_close(producer), 0);
+  CHECK_EQ(shmem_ring_close(consumer), 0);
+  CHECK_EQ(shmem_ring_unlink(name), 0);
+}
+
+static void a_message_is_visible_when_it_is_committed(void)
+{
+  for (int p = 0; p < 3; p++) {
+    open_both(policies[p], 2);
+    for (int i = 0; i < 5; i++) {
+      char *slot = shmem_ring_reserve(producer);
+      CHECK(slot && (uintptr_t)slot % 32 == 0);
+      CHECK_EQ(shmem_ring_available(producer), 1);
+      CHECK_EQ(shmem_ring_pending(producer), 0);
+      memcpy(slot, "hello world", 12);
+      CHECK_GIVES(shmem_ring_peek(consumer) != NULL, 0, EAGAIN);
+      CHECK_EQ(shmem_ring_commit(producer, slot), 0);
+      CHECK_EQ(shmem_ring_pending(consumer), 1);
+      const char *message = shmem_ring_peek(consumer);
+      CHECK(message && strcmp(message, "hello world") == 0);
+      CHECK_EQ(shmem_ring_pending(consumer), 0);
+      CHECK_EQ(shmem_ring_available(consumer), 1);
+      CHECK_EQ(shmem_ring_release(consumer, message), 0);
+      CHECK_EQ(shmem_ring_available(consumer), 2);
+    }
+    close_both();
+  }
+}
+
+static void a_place_that_is_given_up_is_passed_over(void)
+{
+  for (int p = 0; p < 3; p++) {
+    char message[12] = "after", got[12];
+    open_both(policies[p], 3);
+    for (int i = 0; i < 7; i++) {
+      void *slot = shmem_ring_reserve(producer);
+      CHECK(slot);
+      CHECK_EQ(shmem_ring_abort(producer, slot), 0);
+      CHECK_EQ(shmem_ring_available(producer), 3);
+      CHECK_EQ(shmem_ring_pending(producer), 0);
+      CHECK_GIVES(shmem_ring_try_pop(consumer, got), -1, EAGAIN);
+      CHECK_EQ(shmem_ring_push(producer, message), 0);
+      CHECK_EQ(shmem_ring_try_pop(consumer, got), 0);
+      CHECK(strcmp(got, "after") == 0);
+    }
+    close_both();
+  }
+}
+
+static void of_a_shared_ring_several_slots_can_be_out_at_a_time(void)
+{
+  for (int p = 1; p < 3; p++) {
+    char *slots[4], got[12];
+    const char *held[4];
+
+    open_both(policies[p], 4);
+    for (int i = 0; i < 4; i++) {
+      CHECK(slots[i] = shmem_ring_reserve(producer));
+      sprintf(slots[i], "m%d", i);
+    }
+    CHECK_GIVES(shmem_ring_reserve(producer) != NULL, 0, EAGAIN);
+    CHECK_EQ(shmem_ring_commit(producer, slots[2]), 0);
+    CHECK_EQ(shmem_ring_commit(producer, slots[1]), 0);
+    CHECK_GIVES(shmem_ring_try_pop(consumer, got), -1, EAGAIN); /* the first is still being written */
+    CHECK_EQ(shmem_ring_abort(producer, slots[0]), 0);
+    CHECK_EQ(shmem_ring_commit(producer, slots[3]), 0);
+    for (int i = 1; i < 4; i++) {
+      CHECK(held[i] = shmem_ring_peek(consumer));
+      sprintf(got, "m%d", i);
+      CHECK(strcmp(held[i], got) == 0);
+    }
+    CHECK_GIVES(shmem_ring_peek(consumer) != NULL, 0, EAGAIN);
+    CHECK_EQ(shmem_ring_release(consumer, held[3]), 0);
+    CHECK_EQ(shmem_ring_release(consumer, held[1]), 0);
+    CHECK_EQ(shmem_ring_release(consumer, held[2]), 0);
+    CHECK_EQ(shmem_ring_available(producer), 4);
+    close_both();
+  }
+}
+
+static void of_an_spsc_ring_one_slot_is_out_at_a_time(void)
+{
+  char message[12] = "x";
+
+  open_both(SHMEM_SPSC, 4);
+  void *slot = shmem_ring_reserve(producer);
+  CHECK(slot);
+  CHECK_REFUSED(shmem_ring_reserve(producer), EINVAL);
+  CHECK_GIVES(shmem_ring_try_push(producer, message), -1, EINVAL);
+  CHECK_GIVES(shmem_ring_push_many(producer, message, 1), -1, EINVAL);
+  memcpy(slot, message, 12);
+  CHECK_EQ(shmem_ring_commit(producer, slot), 0);
+  const void *held = shmem_ring_peek(consumer);
+  CHECK(held);
+  CHECK_REFUSED(shmem_ring_peek(consumer), EINVAL);
+  CHECK_GIVES(shmem_ring_try_pop(consumer, message), -1, EINVAL);
+  CHECK_GIVES(shmem_ring_pop_many(consumer, message, 1), -1, EINVAL);
+  CHECK_EQ(shmem_ring_release(consumer, held), 0);
+  close_both();
+}
+
+static void only_what_is_out_can_be_given_back_and_once(void)
+{
+  for (int p = 0; p < 3; p++) {
+    char local[12];
+    open_both(policies[p], 4);
+    char *slot = shmem_ring_reserve(producer);
+    CHECK(slot);
+    CHECK_GIVES(shmem_ring_commit(producer, NULL), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_commit(producer, local), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_commit(producer, slot + 1), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_commit(producer, slot + 32), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_release(producer, slot), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_commit(consumer, slot), -1, EINVAL);
+    CHECK_EQ(shmem_ring_commit(producer, slot), 0);
+    CHECK_GIVES(shmem_ring_commit(producer, slot), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_abort(producer, slot), -1, EINVAL);
+    const char *held = shmem_ring_peek(consumer);
+    CHECK(held);
+    CHECK_GIVES(shmem_ring_release(consumer, held + 1), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_abort(consumer, (void *)(uintptr_t)held), -1, EINVAL);
+    CHECK_EQ(shmem_ring_release(consumer, held), 0);
+    CHECK_GIVES(shmem_ring_release(consumer, held), -1, EINVAL);
+    close_both();
+  }
+}
+
+static void what_is_out_can_be_given_back_after_the_close(void)
+{
+  for (int p = 0; p < 3; p++) {
+    char got[12];
+    open_both(policies[p], 2);
+    char *slot = shmem_ring_reserve(producer);
+    CHECK(slot);
+    CHECK_EQ(shmem_ring_close(producer), 0);
+    strcpy(slot, "late"); /* the memory is there */
+    CHECK_GIVES(shmem_ring_reserve(producer) != NULL, 0, EPIPE);
+    CHECK_EQ(shmem_ring_commit(producer, slot), 0);
+    CHECK_GIVES(shmem_ring_commit(producer, slot), -1, EPIPE);
+    const char *held = shmem_ring_peek(consumer);
+    CHECK(held && strcmp(held, "late") == 0);
+    CHECK_EQ(shmem_ring_close(consumer), 0);
+    CHECK(strcmp(held, "late") == 0);
+    if (policies[p] != SHMEM_MPMC)
+      CHECK_REFUSED(shmem_ring_open(name, policies[p], SHMEM_CONSUMER, 12, 2), EBUSY);
+    CHECK_EQ(shmem_ring_release(consumer, held), 0);
+    CHECK_HANDLE(consumer = shmem_ring_open(name, policies[p], SHMEM_CONSUMER, 12, 2));
+    CHECK_GIVES(shmem_ring_try_pop(consumer, got), -1, EAGAIN);
+    CHECK_EQ(shmem_ring_available(consumer), 2);
+    CHECK_EQ(shmem_ring_close(consumer), 0);
+    CHECK_EQ(shmem_ring_unlink(name), 0);
+  }
+}
+
+int main(void)
+{
+  check_begin();
+  RUN(a_message_is_visible_when_it_is_committed);
+  RUN(a_place_that_is_given_up_is_passed_over);
+  RUN(of_a_shared_ring_several_slots_can_be_out_at_a_time);
+  RUN(of_an_spsc_ring_one_slot_is_out_at_a_time);
+  RUN(only_what_is_out_can_be_given_back_and_once);
+  RUN(what_is_out_can_be_given_back_after_the_close);
+  return 0;
+}

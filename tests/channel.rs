@@ -1,0 +1,293 @@
+//! The channel through its Rust interface, both sides in this process. (The C tests, in `tests/c`, do the same and more
+//! between processes.)
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use villas_shm::{Channel, Config, Error, Sample, Timespec, flags};
+
+/// A region's name that goes with the test.
+struct Name(String);
+
+impl Name {
+    fn new() -> Name {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        Name(format!("villas-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = Channel::unlink(&self.0);
+    }
+}
+
+fn pair(config: &Config) -> (Name, Channel, Channel) {
+    let name = Name::new();
+    let node = Channel::create(&name.0, config).expect("the name is free");
+    let program = Channel::open(&name.0).expect("the node is there");
+    (name, node, program)
+}
+
+fn numbered(channel: &Channel, number: u64) -> Sample {
+    let mut sample = channel.alloc().expect("a block is free");
+    sample.set_sequence(number);
+    sample.write_values(&[number as f64]).expect("it fits");
+    sample
+}
+
+#[track_caller]
+fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> i32 {
+    result.expect_err("it must fail").errno()
+}
+
+#[test]
+fn a_sample_arrives_with_all_that_it_says() {
+    let (_name, node, program) = pair(&Config { samplelen: 3, ..Config::default() });
+    let mut sample = node.alloc().unwrap();
+    sample.set_sequence(u64::MAX);
+    sample.set_flags(flags::HAS_TS_ORIGIN | flags::HAS_DATA | flags::NEW_FRAME);
+    sample.set_origin(Timespec { sec: 1_700_000_000, nsec: 999_999_999 });
+    sample.set_received(Timespec { sec: -1, nsec: 1 });
+    sample.write_values(&[f64::NAN, -0.0, f64::MIN_POSITIVE / 2.0]).unwrap();
+    node.write(&mut vec![sample]).unwrap();
+
+    let mut got = Vec::new();
+    assert_eq!(program.read(&mut got, 5).unwrap(), 1);
+    let sample = &got[0];
+    assert_eq!(sample.sequence(), u64::MAX);
+    assert_eq!(sample.flags(), flags::HAS_TS_ORIGIN | flags::HAS_DATA | flags::NEW_FRAME);
+    assert_eq!(sample.origin(), Timespec { sec: 1_700_000_000, nsec: 999_999_999 });
+    assert_eq!(sample.received(), Timespec { sec: -1, nsec: 1 });
+    assert_eq!((sample.len(), sample.capacity()), (3, 3));
+    assert_eq!(sample.get_bits(0), f64::NAN.to_bits());
+    assert_eq!(sample.get_bits(1), (-0.0f64).to_bits());
+    assert_eq!(sample.get(2), f64::MIN_POSITIVE / 2.0);
+}
+
+#[test]
+fn a_queue_holds_exactly_its_length_whatever_that_is() {
+    for queuelen in [1, 2, 3, 7, 512, 600, 1000] {
+        let (_name, node, program) = pair(&Config { queuelen, samplelen: 1, ..Config::default() });
+        for round in 0..3 {
+            let mut out: Vec<Sample> = (0..u64::from(queuelen) + 2).map(|n| numbered(&node, n)).collect();
+            assert_eq!(node.write(&mut out).unwrap(), queuelen as usize, "round {round}");
+            assert_eq!(out.len(), 2, "those not taken stay");
+            let mut got = Vec::new();
+            while got.len() < queuelen as usize {
+                assert!(program.try_read(&mut got, 64).unwrap() > 0, "all that were written are there");
+            }
+            assert_eq!(program.try_read(&mut got, 64).unwrap(), 0);
+            assert!(got.iter().map(Sample::sequence).eq(0..u64::from(queuelen)));
+        }
+    }
+}
+
+#[test]
+fn a_block_that_is_held_for_ever_does_not_stop_the_others() {
+    let (_name, node, program) = pair(&Config { queuelen: 4, spare: 40, samplelen: 1, polling: true, ..Config::default() });
+    let held: Vec<Sample> = (0..20).map(|n| numbered(&node, 1_000_000 + n)).collect();
+    let mut got = Vec::new();
+    for number in 0..1_000_000 {
+        node.write(&mut vec![numbered(&node, number)]).unwrap();
+        assert_eq!(program.try_read(&mut got, 2).unwrap(), 1);
+        assert_eq!(got.pop().map(|s| s.sequence()), Some(number));
+    }
+    assert!(held.iter().zip(0..).all(|(s, n)| s.sequence() == 1_000_000 + n), "what is held is left alone");
+    assert_eq!(node.stats().blocks_free, 24, "44 blocks, 20 held");
+}
+
+#[test]
+fn a_sample_may_be_echoed_kept_and_copied() {
+    let (_name, node, program) = pair(&Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() });
+    let kept = numbered(&node, 1);
+    node.write(&mut vec![kept.clone()]).unwrap();
+    assert_eq!(errno(node.write(&mut vec![kept.clone()])), libc::EINVAL, "it is still out");
+    let mut got = Vec::new();
+    program.read(&mut got, 1).unwrap();
+    program.write(&mut got).unwrap();
+    node.read(&mut got, 1).unwrap();
+    assert_eq!(got[0].sequence(), kept.sequence());
+    let mut copy = node.alloc().unwrap();
+    copy.copy_from(&got[0]).unwrap();
+    got.clear();
+    drop(kept);
+    assert_eq!(node.stats().blocks_free, 2, "only the copy is held");
+    assert_eq!((copy.sequence(), copy.get(0)), (1, 1.0));
+}
+
+#[test]
+fn a_sample_of_another_channel_is_refused() {
+    let (_n1, one, _p1) = pair(&Config::default());
+    let (_n2, other, _p2) = pair(&Config::default());
+    let mut samples = vec![numbered(&one, 5)];
+    assert_eq!(errno(other.write(&mut samples)), libc::EINVAL);
+    assert_eq!(samples.len(), 1, "nothing is lost");
+}
+
+#[test]
+fn parameters_out_of_range_are_refused_with_both_values() {
+    let name = Name::new();
+    let too_long = Config { queuelen: (1 << 20) + 1, ..Config::default() };
+    let error = Channel::create(&name.0, &too_long).expect_err("out of range");
+    assert_eq!(error.errno(), libc::EINVAL);
+    assert!(error.message().contains("1048577") && error.message().contains("1048576"), "{error}");
+    assert_eq!(errno(Channel::create(&name.0, &Config { samplelen: 65537, ..Config::default() })), libc::EINVAL);
+    assert_eq!(errno(Channel::create(&name.0, &Config { mode: 0o1777, ..Config::default() })), libc::EINVAL);
+    assert_eq!(errno(Channel::open("a/b")), libc::EINVAL);
+    assert_eq!(errno(Channel::open(&name.0)), libc::ENOENT);
+}
+
+#[test]
+fn a_side_that_is_held_is_busy_and_free_again_after_a_close() {
+    let (name, node, program) = pair(&Config::default());
+    let error = Channel::open(&name.0).expect_err("held");
+    assert_eq!(error.errno(), libc::EBUSY);
+    assert!(error.message().contains(&std::process::id().to_string()), "{error}");
+    assert_eq!(errno(Channel::create(&name.0, &Config::default())), libc::EBUSY);
+    let others = Config { queuelen: 7, ..Config::default() };
+    assert_eq!(errno(Channel::create(&name.0, &others)), libc::EPROTO, "said before EBUSY");
+    drop(program);
+    let program = Channel::open(&name.0).expect("the side is free");
+    drop(node);
+    let node = Channel::create(&name.0, &Config::default()).expect("the node side is free");
+    assert!(node.peer_alive() && program.peer_alive());
+    drop((node, program));
+    Channel::create(&name.0, &others).expect("nobody is attached: replaced");
+}
+
+#[test]
+fn closing_loses_nothing_and_a_successor_goes_on() {
+    let (name, node, program) = pair(&Config::default());
+    let mut out: Vec<Sample> = (0..5).map(|n| numbered(&node, n)).collect();
+    node.write(&mut out).unwrap();
+    drop(program);
+    assert_eq!(errno(node.write(&mut vec![numbered(&node, 9)])), libc::EPIPE);
+    let program = Channel::open(&name.0).expect("the side is free");
+    node.write(&mut vec![numbered(&node, 5)]).expect("there is a peer again");
+    drop(node);
+    let mut got = Vec::new();
+    assert_eq!(program.read(&mut got, 10).unwrap(), 6);
+    assert!(got.iter().map(Sample::sequence).eq(0..6));
+    assert_eq!(errno(program.read(&mut got, 10)), libc::EPIPE);
+    assert_eq!(errno(program.read(&mut got, 10)), libc::EPIPE);
+    let node = Channel::create(&name.0, &Config::default()).expect("the program is alive: taken over");
+    node.write(&mut vec![numbered(&node, 6)]).unwrap();
+    assert_eq!(program.read(&mut got, 10).unwrap(), 1);
+}
+
+#[test]
+fn samples_outlive_their_channel() {
+    let (_name, node, program) = pair(&Config::default());
+    node.write(&mut vec![numbered(&node, 3)]).unwrap();
+    let mut got = Vec::new();
+    program.read(&mut got, 1).unwrap();
+    drop((node, program));
+    assert_eq!((got[0].sequence(), got[0].get(0)), (3, 3.0));
+    let clone = got[0].clone();
+    drop(got);
+    assert_eq!(clone.sequence(), 3);
+}
+
+#[test]
+fn many_threads_on_each_side_get_every_sample_once() {
+    const EACH: u64 = 20_000;
+    for polling in [false, true] {
+        let (_name, node, program) = pair(&Config { queuelen: 64, samplelen: 1, polling, ..Config::default() });
+        let done = AtomicBool::new(false);
+        let all = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..3)
+                .map(|writer| {
+                    let node = &node;
+                    scope.spawn(move || {
+                        for number in 0..EACH {
+                            let mut one = Vec::new();
+                            assert_eq!(node.timed_alloc(&mut one, 1, Some(Duration::from_secs(20))).unwrap(), 1);
+                            one[0].set_sequence(writer << 32 | number);
+                            assert_eq!(node.timed_write(&mut one, Some(Duration::from_secs(20))).unwrap(), 1);
+                        }
+                    })
+                })
+                .collect();
+            let readers: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let (mut numbers, mut got) = (Vec::new(), Vec::new());
+                        while !done.load(Ordering::Acquire) || program.stats().queued_in > 0 {
+                            program.read(&mut got, 7).unwrap();
+                            numbers.extend(got.drain(..).map(|s| s.sequence()));
+                        }
+                        numbers
+                    })
+                })
+                .collect();
+            for writer in writers {
+                writer.join().unwrap();
+            }
+            done.store(true, Ordering::Release);
+            readers.into_iter().map(|r| r.join().unwrap()).collect::<Vec<_>>()
+        });
+        for numbers in &all {
+            for writer in 0..3 {
+                assert!(numbers.iter().filter(|n| *n >> 32 == writer).is_sorted(), "a thread's order is kept");
+            }
+        }
+        let once: HashSet<u64> = all.iter().flatten().copied().collect();
+        assert_eq!(once.len() as u64, 3 * EACH);
+        assert_eq!(all.iter().map(Vec::len).sum::<usize>() as u64, 3 * EACH, "none twice");
+        assert_eq!(node.stats().blocks_free, node.stats().blocks / 2);
+    }
+}
+
+#[test]
+fn a_wait_ends_by_time_by_interrupt_and_by_a_close() {
+    for polling in [false, true] {
+        let (_name, node, program) = pair(&Config { polling, ..Config::default() });
+        let mut got = Vec::new();
+        let start = Instant::now();
+        assert_eq!(program.read(&mut got, 1).unwrap(), 0, "a plain read gives its caller a chance after 100 ms");
+        assert!(start.elapsed() >= Duration::from_millis(100));
+        assert_eq!(program.timed_read(&mut got, 1, Some(Duration::from_millis(5))).unwrap(), 0);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| program.timed_read(&mut Vec::new(), 1, None));
+            while !waiter.is_finished() {
+                program.interrupt();
+                std::thread::yield_now();
+            }
+            assert_eq!(waiter.join().unwrap().unwrap(), 0);
+            let waiter = scope.spawn(|| program.timed_read(&mut Vec::new(), 1, None));
+            drop(node);
+            assert_eq!(errno(waiter.join().unwrap()), libc::EPIPE);
+        });
+    }
+}
+
+#[test]
+fn an_open_waits_for_the_region_to_appear() {
+    let name = Name::new();
+    assert_eq!(errno(Channel::timed_open(&name.0, Some(Duration::from_millis(10)))), libc::ETIMEDOUT);
+    let node = std::thread::scope(|scope| {
+        let opener = scope.spawn(|| Channel::timed_open(&name.0, Some(Duration::from_secs(20))).expect("it appears"));
+        let node = Channel::create(&name.0, &Config::default()).unwrap();
+        node.wait(Some(Duration::from_secs(20))).expect("the program attaches");
+        drop(opener.join().unwrap());
+        node
+    });
+    assert_eq!(errno(node.read(&mut Vec::new(), 1)), libc::EPIPE);
+}
+
+#[test]
+fn hundreds_of_channels_may_be_open_and_each_is_unmapped_at_the_end() {
+    let config = Config { queuelen: 1, spare: 1, samplelen: 1, ..Config::default() };
+    let pairs: Vec<_> = (0..400).map(|_| pair(&config)).collect();
+    for (number, (_, node, program)) in pairs.iter().enumerate() {
+        node.write(&mut vec![numbered(node, number as u64)]).unwrap();
+        let mut got = Vec::new();
+        program.read(&mut got, 1).unwrap();
+        assert_eq!(got[0].sequence(), number as u64);
+    }
+    drop(pairs);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let left = maps.lines().filter(|line| line.contains(&format!("villas-test-{}-", std::process::id()))).count();
+    assert!(left < 100, "{left} regions are still mapped");
+}

@@ -1,0 +1,33 @@
+#!/bin/sh
+# usage: demo.sh DIRECTORY (of the built programs)
+# The main job on real data: the tool, on the node side, sends a week of grid measurements through shared memory to the C client, which sends them back;
+# what comes back is compared bit for bit with what was sent.
+set -eu
+bin=$1
+data=examples/grid-week.dat
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+for mode in pthread polling; do
+  name=villas-demo-$$-$mode
+  cat >"$out/$mode.conf" <<END
+nodes = {
+  demo = {
+    type = "shmem"
+    name = "$name"
+    samplelen = 8
+    mode = "$mode"
+    exec = [ "$bin/villas-shmem", "-w", "5", "$name", "64" ]
+  }
+}
+END
+  start=$(date +%s%N)
+  "$bin/villas-shm" pipe "$out/$mode.conf" demo <"$data" >"$out/$mode.dat" 2>"$out/$mode.log" || {
+    cat "$out/$mode.log" >&2
+    echo "demo: the pipe failed in $mode mode" >&2
+    exit 1
+  }
+  end=$(date +%s%N)
+  "$bin/villas-shm" compare -e 0 "$data" "$out/$mode.dat"
+  samples=$(grep -vc '^#' "$out/$mode.dat")
+  echo "demo: $samples samples of 8 values went from the tool through /dev/shm/$name to the C client and back, in $mode mode: bit for bit the same, $(((end - start) / 1000000)) ms with start and stop of both programs"
+done

@@ -1,0 +1,34 @@
+#!/bin/sh
+# usage: install-missing.sh COMMAND ...
+# Makes sure that each command is there: installs its Debian package with apt where that is permitted, else says what to install.
+set -eu
+missing=
+for command in "$@"; do
+  command -v "$command" >/dev/null 2>&1 && continue
+  case $command in
+    cc|gcc) package=gcc ;;
+    c++|g++) package=g++ ;;
+    pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04
+    cargo)
+      # Distributions ship a Rust that is too old.
+      echo "missing: Rust 1.95 or newer. Install it as https://www.rust-lang.org/tools/install says, then open a new terminal" >&2
+      exit 1
+      ;;
+    *) package=$command ;;
+  esac
+  missing="$missing $package"
+done
+# A C compiler without the C library's headers cannot build anything.
+case " $* " in
+  *" cc "*|*" gcc "*) [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev" ;;
+esac
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  echo "installing:$missing"
+  apt-get update -qq
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+else
+  echo "missing:$missing. Install it, on Debian or Ubuntu by: sudo apt-get install$missing" >&2
+  exit 1
+fi

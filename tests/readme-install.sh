@@ -1,0 +1,113 @@
+#!/bin/sh
+# usage: readme-install.sh DIRECTORY (of the built programs)
+# The commands and programs of the README's sections "Install" and "Link", word by word, in a namespace where /usr/local and /etc are layers
+# that go away at the end.
+set -eu
+if [ "${2:-}" != inside ]; then
+  [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || {
+    echo "readme-install: skipped: needs root, for a namespace of its own"
+    exit 0
+  }
+  out=$(mktemp -d)
+  trap 'rm -rf "$out"' EXIT
+  unshare -m "$0" "$1" inside "$out"
+  exit
+fi
+out=$3 root=$(pwd)
+unset MAKEFLAGS MFLAGS MAKELEVEL || true
+
+fail() {
+  echo "readme-install: $*" >&2
+  exit 1
+}
+
+layers() {
+  mount -t tmpfs none "$out" || return 1
+  for directory in /usr/local /etc; do
+    mkdir -p "$out/upper$directory" "$out/work$directory"
+    mount -t overlay none -o "lowerdir=$directory,upperdir=$out/upper$directory,workdir=$out/work$directory" $directory || return 1
+  done
+}
+
+# block SECTION NUMBER: of the README.
+block() {
+  awk -v section="## $1" -v number="$2" '/^## / {here = $0 == section}
+    here && /^```/ {inside = !inside; count += inside; next}
+    here && inside && count == number' "$root/README.md" >"$out/block"
+  [ -s "$out/block" ] || fail "the README has no block $2 in section $1"
+  cat "$out/block"
+}
+
+# run SECTION NUMBER: the commands of a block.
+run() {
+  block "$1" "$2" >"$out/commands"
+  sh -e "$out/commands" >"$out/log" 2>&1 || {
+    cat "$out/commands" "$out/log" >&2
+    fail "block $2 of section $1 failed"
+  }
+}
+
+# doubles PROGRAM [ARGUMENT]: as the node's exec program, it doubles the week.
+doubles() {
+  list=$(printf '"%s", ' "$@")
+  echo "nodes = { doubler = { type = \"shmem\", name = \"doubler\", samplelen = 8, exec = [ ${list%, } ] } }" >doubler.conf
+  timeout 60 villas-shm pipe doubler.conf doubler <"$root/examples/grid-week.dat" >doubled.dat 2>log || {
+    cat log >&2
+    fail "$* did not go on to the end"
+  }
+  villas-shm compare -e 0 expected.dat doubled.dat
+  rm -f doubler
+}
+
+layers 2>/dev/null || {
+  echo "readme-install: skipped: no permission for an overlay"
+  exit 0
+}
+mkdir "$out/bin" "$out/home" "$out/doubler"
+command -v sudo >/dev/null || {
+  printf '#!/bin/sh\nexec "$@"\n' >"$out/bin/sudo"
+  chmod +x "$out/bin/sudo"
+}
+export PATH="$out/bin:/usr/local/bin:$PATH"
+hash -r
+find /usr/local | sort >"$out/before"
+
+run Install 1
+[ "$(command -v villas-shm)" = /usr/local/bin/villas-shm ] || fail "villas-shm is not found in /usr/local/bin"
+ldconfig -p | grep -q 'libvillas_shm.so.0 .*/usr/local/lib/' || fail "the loader does not know the library"
+(
+  export HOME="$out/home"
+  run Install 2
+  [ -x "$HOME/.local/bin/villas-shmem" ] && [ -e stage/usr/lib64/libvillas_shm.so ] || fail "not installed where it should be"
+  rm -r stage
+)
+
+cd "$out/doubler"
+awk '/^This one doubles/ {found = 1} found && /^```/ {if (inside) exit; inside = 1; next} inside' "$root/README.md" >doubler.c
+awk -F'\t' '/^#/ {next} {printf "%s", $1; for (i = 2; i <= NF; i++) printf "\t%.17g", 2 * $i; print ""}' "$root/examples/grid-week.dat" >expected.dat
+run Link 1
+doubles ./doubler
+block Link 2 | while read -r line; do
+  sh -ec "$line" >"$out/log" 2>&1 || fail "$line: $(cat "$out/log")"
+  ! ldd doubler 2>&1 | grep villas || fail "not static: $line"
+  doubles ./doubler
+done
+block Link 3 >CMakeLists.txt
+(
+  export HOME="$out/home"
+  run Link 4
+  ldd build/doubler | grep -qF "$HOME/.local/lib" || fail "CMake took another library"
+)
+doubles build/doubler
+block Link 5 >doubler.py
+doubles python3 doubler.py
+
+cd "$root"
+echo "somebody else's" >/usr/local/bin/villas-shmem
+! make install >"$out/log" 2>&1 || fail "another villas-shmem was replaced"
+block Install 3 | diff - "$out/log" | grep '^[<>]' | grep -vE '^> make: \*\*\* \[.*Error 1' && fail "the README shows another message"
+run Install 4
+[ "$(cat /usr/local/bin/villas-shmem)" = "somebody else's" ] || fail "another villas-shmem was removed"
+find /usr/local | sort | diff "$out/before" - >"$out/diff" || true
+[ "$(grep -v '^[0-9]' "$out/diff")" = "> /usr/local/bin/villas-shmem" ] || fail "uninstall left behind: $(cat "$out/diff")"
+echo "readme-install: the commands of the README install, link, refuse and remove; its programs in C and Python doubled a week"

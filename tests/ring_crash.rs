@@ -1,0 +1,218 @@
+//! Participants of rings, killed by SIGKILL before each of their stores to shared memory, beside survivors: what was given arrives once,
+//! or is counted; nobody is stuck; no slot is lost.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use villas_shm::{Policy, Ring, Role};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const CAPACITY: usize = 3;
+const COUNT: u64 = 9;
+
+type Message = [u64; 5];
+
+/// A ring's name that goes with the test.
+struct Name(String);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = Ring::unlink(&self.0);
+    }
+}
+
+fn word(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Spsc => "spsc",
+        Policy::Mpsc => "mpsc",
+        Policy::Mpmc => "mpmc",
+    }
+}
+
+fn spawn(what: &str, name: &Name, policy: Policy, kill_at: Option<u64>) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ring-child"))
+        .args([what, &name.0, word(policy), &COUNT.to_string(), &kill_at.map_or("never".into(), |n| n.to_string())])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("ring-child starts")
+}
+
+/// The numbers that a child has logged for each kind of event, and whether it was killed.
+struct Log {
+    events: Vec<(char, u64)>,
+    was_killed: bool,
+}
+
+impl Log {
+    fn of(mut child: Child) -> Log {
+        use std::os::unix::process::ExitStatusExt;
+        let mut text = String::new();
+        child.stdout.take().expect("its output is a pipe").read_to_string(&mut text).expect("the log is text");
+        let status = child.wait().expect("it is our child");
+        assert!(status.success() || status.signal() == Some(libc::SIGKILL), "the child failed: {status}");
+        let event = |line: &str| (line.chars().next().expect("an event"), line[2..].parse().expect("a number"));
+        Log { events: text.lines().map(event).collect(), was_killed: !status.success() }
+    }
+
+    fn all(&self, kind: char) -> BTreeSet<u64> {
+        self.events.iter().filter(|e| e.0 == kind).map(|e| e.1).collect()
+    }
+}
+
+fn open(name: &Name, policy: Policy, role: Role) -> Ring<Message> {
+    Ring::open(&name.0, policy, role, CAPACITY).expect("the place is free")
+}
+
+/// Takes a message with its words checked; `None`: none has come within the time.
+fn pop(ring: &Ring<Message>, within: Duration) -> Option<u64> {
+    match ring.timed_pop(within) {
+        Ok(message) => {
+            assert!(message.iter().all(|&word| word == message[0]), "torn: {message:?}");
+            Some(message[0])
+        }
+        Err(e) if e.errno() == libc::ETIMEDOUT => None,
+        Err(e) => panic!("{e:?}"),
+    }
+}
+
+/// The ring can be filled and emptied, several times over.
+fn assert_whole(producer: &Ring<Message>, consumer: &Ring<Message>, context: &str) {
+    for _ in 0..3 {
+        for _ in 0..CAPACITY {
+            producer.timed_push(&[99; 5], Duration::from_secs(2)).unwrap_or_else(|e| panic!("{context}: a slot is lost: {e}"));
+        }
+        assert!(producer.try_push(&[99; 5]).is_err(), "{context}: more than the capacity");
+        for _ in 0..CAPACITY {
+            assert_eq!(pop(consumer, Duration::from_secs(2)), Some(99), "{context}");
+        }
+        assert_eq!((producer.available(), consumer.pending()), (CAPACITY, 0), "{context}");
+    }
+}
+
+/// A producer is killed before store `kill_at`, while this process consumes (and produces, where several may). `false`: it ended before.
+fn producer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
+    let name = Name(format!("villas-crash-{}-{what}-{}", std::process::id(), word(policy)));
+    let context = format!("{what}, {policy:?}, store {kill_at}");
+    let consumer = open(&name, policy, Role::Consumer);
+    let other = (policy != Policy::Spsc).then(|| open(&name, policy, Role::Producer));
+    let mut child = spawn(what, &name, policy, Some(kill_at));
+    let (mut taken, mut own, start) = (Vec::new(), 100, Instant::now());
+    while child.try_wait().expect("it is our child").is_none() {
+        assert!(start.elapsed() < DEADLINE, "{context}: it hangs: {taken:?}");
+        if let Some(other) = &other
+            && other.try_push(&[own; 5]).is_ok()
+        {
+            own += 1;
+        }
+        taken.extend(pop(&consumer, Duration::from_micros(200)));
+    }
+    let log = Log::of(child);
+    let producer = other.unwrap_or_else(|| open(&name, policy, Role::Producer));
+    // A mark behind all that is left; while the ring is full, what is before it is taken.
+    let (mut is_marked, end) = (false, Instant::now() + Duration::from_secs(2));
+    while taken.last() != Some(&u64::MAX) {
+        assert!(Instant::now() < end, "{context}: stuck after {taken:?}");
+        is_marked = is_marked || producer.try_push(&[u64::MAX; 5]).is_ok();
+        taken.extend(pop(&consumer, Duration::from_millis(1)));
+    }
+    taken.pop();
+    let of_child: Vec<u64> = taken.iter().copied().filter(|n| *n < 100).collect();
+    let own_taken: Vec<u64> = taken.iter().copied().filter(|n| *n >= 100).collect();
+    assert_eq!(own_taken, (100..own).collect::<Vec<_>>(), "{context}");
+    assert!(of_child.windows(2).all(|w| w[0] < w[1]), "{context}: out of order or doubled: {of_child:?}");
+    let of_child: BTreeSet<u64> = of_child.into_iter().collect();
+    let (begun, given, aborted) = (log.all('p'), log.all('w'), log.all('a'));
+    assert!(given.is_subset(&of_child), "{context}: lost: {given:?} given, {of_child:?} came");
+    assert!(of_child.is_subset(&begun) && of_child.is_disjoint(&aborted), "{context}: {begun:?} begun, {of_child:?} came");
+    let stats = consumer.stats();
+    assert!(stats.skipped <= u64::from(log.was_killed) && stats.lost == 0, "{context}: {stats:?}");
+    if policy == Policy::Spsc && what == "produce" && log.was_killed {
+        // A batch of two is published wholly or not at all; where there was room for one only, that one was a batch by itself.
+        let is_half = of_child.len() % 3 == 2;
+        assert!(!is_half || of_child.last().is_some_and(|last| given.contains(last)), "{context}: half a batch: {of_child:?}");
+    }
+    assert_whole(&producer, &consumer, &context);
+    log.was_killed
+}
+
+/// A consumer is killed before store `kill_at`, while this process produces, and another takes its place. `false`: it ended before.
+fn consumer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
+    let name = Name(format!("villas-crash-{}-{what}-{}", std::process::id(), word(policy)));
+    let context = format!("{what}, {policy:?}, store {kill_at}");
+    let producer = open(&name, policy, Role::Producer);
+    let mut child = spawn(what, &name, policy, Some(kill_at));
+    let (mut next, start) = (0, Instant::now());
+    while child.try_wait().expect("it is our child").is_none() {
+        assert!(start.elapsed() < DEADLINE, "{context}: it hangs");
+        if next <= COUNT && producer.timed_push(&[next; 5], Duration::from_millis(1)).is_ok() {
+            next += 1;
+        }
+    }
+    let log = Log::of(child);
+    let consumer = open(&name, policy, Role::Consumer);
+    let mut taken = Vec::new();
+    loop {
+        if next <= COUNT && producer.try_push(&[next; 5]).is_ok() {
+            next += 1;
+        }
+        match pop(&consumer, Duration::from_millis(if next <= COUNT { 1 } else { 100 })) {
+            Some(number) => taken.push(number),
+            None if next > COUNT => break,
+            None => assert!(start.elapsed() < DEADLINE, "{context}: stuck at {next}"),
+        }
+    }
+    assert!(taken.windows(2).all(|w| w[0] < w[1]), "{context}: out of order or doubled: {taken:?}");
+    assert_whole(&producer, &consumer, &context);
+    let (logged, taken): (BTreeSet<u64>, BTreeSet<u64>) = (log.all('r'), taken.into_iter().collect());
+    let stats = consumer.stats();
+    let missing = (0..=COUNT).filter(|n| !logged.contains(n) && !taken.contains(n)).count() as u64;
+    let twice = logged.intersection(&taken).count();
+    if policy == Policy::Spsc {
+        // What it had peeked at and not released comes to the successor. A pop that has not returned may have taken its batch.
+        assert_eq!((stats.lost, stats.skipped), (0, 0), "{context}");
+        assert!(twice <= usize::from(what == "peek" && log.was_killed), "{context}: {logged:?}, then {taken:?}");
+    } else {
+        assert_eq!(twice, 0, "{context}: offered again: {logged:?}, then {taken:?}");
+        assert!(stats.lost <= u64::from(log.was_killed) && stats.skipped == 0, "{context}: {stats:?}");
+    }
+    // Released inside a pop that has not returned: one, or the first of a batch of two.
+    let in_pop = if what == "consume" && log.was_killed { 2 } else { 0 };
+    assert!(missing <= stats.lost + in_pop, "{context}: {missing} lost, {} counted: {logged:?}, {taken:?}", stats.lost);
+    log.was_killed
+}
+
+fn sweep(what: &str, policy: Policy, least: u64, dies: impl Fn(&str, Policy, u64) -> bool) {
+    let start = Instant::now();
+    let stores = (0..).find(|&kill_at| !dies(what, policy, kill_at)).expect("it ends");
+    assert!(stores > least, "only {stores} stores: the process did not do its work");
+    println!("{what}, {policy:?}: killed before each of its {stores} stores, {:.1} s", start.elapsed().as_secs_f64());
+}
+
+#[test]
+fn a_producer_that_is_killed_at_any_store_stops_nobody() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        sweep("produce", policy, 35, producer_dies);
+    }
+}
+
+#[test]
+fn a_producer_that_is_killed_at_any_store_of_reserve_commit_and_abort_stops_nobody() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        sweep("reserve", policy, 35, producer_dies);
+    }
+}
+
+#[test]
+fn a_consumer_that_is_killed_at_any_store_stops_nobody() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        sweep("consume", policy, 12, consumer_dies);
+    }
+}
+
+#[test]
+fn a_consumer_that_is_killed_at_any_store_of_peek_and_release_stops_nobody() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        sweep("peek", policy, 12, consumer_dies);
+    }
+}

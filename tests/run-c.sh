@@ -1,0 +1,108 @@
+#!/bin/sh
+# Builds and runs the C and C++ tests, and says how each went.
+#
+#   tests/run-c.sh [--list] [NAME...]     all, or those named (without the ending)
+#
+# From the environment, each with its default:
+#   INCLUDE=include  LIB=target/release  BUILD=target/c-tests  CC=cc  CXX=c++
+#   STANDARD=17      of C++
+#   SANITIZE=address,undefined   or thread: C++ tests are built with these sanitizers
+#   VALGRIND=1       run each under valgrind, with fewer repetitions
+#   CHECK_VERBOSE=1  each test says what it checks, and how long that took
+#   LIMIT=60         seconds for each
+#   CHECK_SEED=N     other pseudo-random choices
+cd "$(dirname "$0")/.." || exit 1
+
+: "${INCLUDE:=include}" "${LIB:=target/release}" "${BUILD:=target/c-tests}"
+: "${CC:=cc}" "${CXX:=c++}"
+warnings='-Wall -Wextra -Wpedantic -Werror -pthread -g'
+limit=${LIMIT:-60}
+under=
+TSAN_OPTIONS="suppressions=$PWD/tests/c/tsan.supp ${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS
+if [ "${VALGRIND:-0}" != 0 ]; then
+  limit=300
+  under='valgrind --error-exitcode=9 --trace-children=yes --vgdb=no -q'
+  command -v valgrind >/dev/null || { echo 'run-c.sh: valgrind is not installed' >&2; exit 1; }
+else
+  unset VALGRIND
+fi
+
+all() {
+  for source in tests/c/*.c tests/c/*.cpp; do
+    name=${source##*/}
+    echo "${name%.*}"
+  done
+}
+
+# build SOURCE PROGRAM: at run time the library is found under its SONAME beside the program.
+build() {
+  case $1 in
+  *.cpp) compiler="$CXX -std=c++${STANDARD:-17} -Wconversion -Wshadow ${SANITIZE:+-O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all}" ;;
+  *) compiler="$CC -std=c11" ;;
+  esac
+  # shellcheck disable=SC2086 # options are words
+  $compiler $warnings -I"$INCLUDE" "$1" -o "$2" -L"$LIB" -Wl,-rpath,"$BUILD" -lvillas_shm
+}
+
+# What a test has said; valgrind's complaints about system calls newer than itself are left out.
+show() {
+  grep -v '^--[0-9]*-- ' "$1" | sed 's/^/        /'
+}
+
+if [ "${1:-}" = --list ]; then
+  all
+  exit 0
+fi
+
+[ -e "$INCLUDE/villas/shmem.h" ] || { echo "run-c.sh: no villas/shmem.h in $INCLUDE" >&2; exit 1; }
+mkdir -p "$BUILD" || exit 1
+LIB=$(cd "$LIB" && pwd) && BUILD=$(cd "$BUILD" && pwd) || exit 1
+[ -e "$LIB/libvillas_shm.so" ] || { echo "run-c.sh: no libvillas_shm.so in $LIB" >&2; exit 1; }
+ln -sf "$LIB/libvillas_shm.so" "$BUILD/libvillas_shm.so.0"
+
+passed=0 failed=0 skipped=0
+VILLAS_SHMEM=$BUILD/villas-shmem
+export VILLAS_SHMEM
+build clients/shmem/villas-shmem.c "$VILLAS_SHMEM" || exit 1
+
+[ $# -gt 0 ] || set -- $(all)
+for name; do
+  source=tests/c/$name.c
+  [ -e "$source" ] || source=tests/c/$name.cpp
+  log=$BUILD/$name.log
+  begin=$(date +%s%N)
+  if build "$source" "$BUILD/$name" >"$log" 2>&1; then
+    # shellcheck disable=SC2086
+    timeout -k 5 "$limit" $under "$BUILD/$name" >"$log" 2>&1
+    status=$?
+  else
+    status=build
+  fi
+  seconds=$((($(date +%s%N) - begin) / 10000000))
+  seconds=$(printf '%d.%02d s' $((seconds / 100)) $((seconds % 100)))
+  case $status in
+  0)
+    passed=$((passed + 1))
+    echo "ok      $name ($seconds)"
+    [ -z "${CHECK_VERBOSE:-}" ] || show "$log"
+    ;;
+  77)
+    skipped=$((skipped + 1))
+    echo "skipped $name: $(sed -n 's/^skipped: //p' "$log" | head -n 1)"
+    ;;
+  *)
+    failed=$((failed + 1))
+    case $status in
+    build) why='does not build' ;;
+    9) why='valgrind found errors' ;;
+    124 | 137) why="killed after $limit s" ;;
+    *) why="status $status" ;;
+    esac
+    echo "FAILED  $name: $why ($seconds)"
+    show "$log"
+    ;;
+  esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
