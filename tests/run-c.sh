@@ -22,7 +22,8 @@ TSAN_OPTIONS="suppressions=$PWD/tests/c/tsan.supp ${TSAN_OPTIONS:-}"
 export TSAN_OPTIONS
 if [ "${VALGRIND:-0}" != 0 ]; then
   limit=300
-  under='valgrind --error-exitcode=9 --trace-children=yes --vgdb=no -q'
+  # Fair: without it one thread that spins can keep the others from valgrind's lock for minutes.
+  under='valgrind --fair-sched=try --error-exitcode=9 --trace-children=yes --vgdb=no -q'
   command -v valgrind >/dev/null || { echo 'run-c.sh: valgrind is not installed' >&2; exit 1; }
 else
   unset VALGRIND
