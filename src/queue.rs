@@ -15,22 +15,22 @@ use crate::layout::{Side, Words};
 /// Turns positions into slots and phases.
 #[derive(Clone, Copy)]
 struct Ring {
-    /// Entries, as a power of two.
-    order: u32,
+    /// How many entries: a power of two.
+    length: u32,
 }
 
 impl Ring {
-    fn new(ring_len: u32) -> Ring {
-        debug_assert!(ring_len.is_power_of_two());
-        Ring { order: ring_len.trailing_zeros() }
+    fn new(length: u32) -> Ring {
+        debug_assert!(length.is_power_of_two());
+        Ring { length }
     }
     #[inline(always)]
     fn slot(self, position: u64) -> u32 {
-        (position & ((1 << self.order) - 1)) as u32
+        position as u32 & (self.length - 1)
     }
     #[inline(always)]
     fn phase(self, position: u64) -> u32 {
-        ((position >> self.order) & 1) as u32 ^ 1
+        u32::from(position as u32 & self.length == 0)
     }
     /// The block number in the entry for `position`, if that is published.
     #[inline(always)]
@@ -40,7 +40,8 @@ impl Ring {
     }
 }
 
-/// The writing end of a queue.
+/// The writing end of a queue. A batch works on a copy, which the compiler keeps in registers.
+#[derive(Clone, Copy)]
 pub(crate) struct Producer {
     side: Side,
     ring: Ring,
@@ -74,7 +75,7 @@ impl Producer {
     }
 
     /// Whether one more fits, by the peer's word.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn look_for_room<W: Words>(&mut self, words: &W) -> bool {
         let taken = words.taken(self.side.other()).observe(); // Q2
         // A peer can write anything there; what makes no sense is no room.
@@ -115,7 +116,8 @@ impl RoomLookout {
     }
 }
 
-/// The reading end of a queue.
+/// The reading end of a queue. A batch works on a copy, as with [`Producer`].
+#[derive(Clone, Copy)]
 pub(crate) struct Consumer {
     /// The side that writes the queue.
     from: Side,
@@ -142,7 +144,7 @@ impl Consumer {
     /// How many entries are published from here on. Looks at each.
     pub(crate) fn pending<W: Words>(&self, words: &W) -> u64 {
         let published = |ahead: &u64| self.ring.look(words, self.from, self.position.wrapping_add(*ahead)).is_some();
-        (0..1 << self.ring.order).take_while(published).count() as u64
+        (0..u64::from(self.ring.length)).take_while(published).count() as u64
     }
 
     /// Goes past the entry that was peeked at.

@@ -321,13 +321,10 @@ impl Words for View {
     fn expect(&self, block: u32) {
         #[cfg(target_arch = "x86_64")]
         {
-            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let start = self.blocks.address(block).cast::<i8>();
-            // SAFETY: a prefetch of any address has no effect but on the cache.
+            let start = self.blocks.address(block);
+            // SAFETY: a prefetch of any address has no effect but on the cache. Processors that do not know `prefetchw` pass over it.
             unsafe {
-                _mm_prefetch::<_MM_HINT_ET0>(start);
-                _mm_prefetch::<_MM_HINT_ET0>(start.wrapping_add(sample::LINE));
-                _mm_prefetch::<_MM_HINT_ET0>(start.wrapping_add(2 * sample::LINE));
+                core::arch::asm!("prefetchw [{0}]", "prefetchw [{0} + 64]", "prefetchw [{0} + 128]", in(reg) start, options(nostack, preserves_flags));
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
