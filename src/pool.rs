@@ -143,6 +143,7 @@ impl Pool {
         let side = self.side;
         let at = if self.cursor < self.used { self.cursor } else { 0 };
         let block = self.first + at;
+        words.expect(block);
         words.expect(block + AHEAD);
         let private = self.blocks.get_mut(block as usize)?;
         if private.references != 0 || self.used == 0 || !Pool::is_settled(side, words, block) {
