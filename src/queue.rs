@@ -40,8 +40,7 @@ impl Ring {
     }
 }
 
-/// The writing end of a queue. A batch works on a copy, which the compiler keeps in registers.
-#[derive(Clone, Copy)]
+/// The writing end of a queue.
 pub(crate) struct Producer {
     side: Side,
     ring: Ring,
@@ -116,8 +115,7 @@ impl RoomLookout {
     }
 }
 
-/// The reading end of a queue. A batch works on a copy, as with [`Producer`].
-#[derive(Clone, Copy)]
+/// The reading end of a queue.
 pub(crate) struct Consumer {
     /// The side that writes the queue.
     from: Side,
@@ -138,7 +136,13 @@ impl Consumer {
     /// The block number in the next entry, if there is one. It may be any number: the peer wrote it.
     #[inline(always)]
     pub(crate) fn peek<W: Words>(&self, words: &W) -> Option<u32> {
-        self.ring.look(words, self.from, self.position)
+        self.peek_at(words, self.position)
+    }
+
+    /// The same for the entry of a position that is not behind.
+    #[inline(always)]
+    pub(crate) fn peek_at<W: Words>(&self, words: &W, position: u64) -> Option<u32> {
+        self.ring.look(words, self.from, position)
     }
 
     /// How many entries are published from here on. Looks at each.
@@ -147,16 +151,11 @@ impl Consumer {
         (0..u64::from(self.ring.length)).take_while(published).count() as u64
     }
 
-    /// Goes past the entry that was peeked at.
+    /// Goes on to `position`, and tells the producer so.
     #[inline(always)]
-    pub(crate) fn advance(&mut self) {
-        self.position = self.position.wrapping_add(1);
-    }
-
-    /// Tells the producer how far this side has come.
-    #[inline(always)]
-    pub(crate) fn publish<W: Words>(&self, words: &W) {
-        words.taken(self.from.other()).publish(self.position); // Q2
+    pub(crate) fn take<W: Words>(&mut self, words: &W, position: u64) {
+        self.position = position;
+        words.taken(self.from.other()).publish(position); // Q2
     }
 
     /// What a thread that waits needs in order to look for itself.

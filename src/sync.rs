@@ -221,6 +221,24 @@ pub(crate) fn light_fence() {
     }
 }
 
+/// The same towards whoever runs [`heavy_fence_here`], without a look whether the kernel knows the call: only where
+/// [`is_asymmetric`] was true.
+#[inline(always)]
+pub(crate) fn light_fence_here() {
+    #[cfg(loom)]
+    fence(SeqCst);
+    #[cfg(not(loom))]
+    core::sync::atomic::compiler_fence(SeqCst);
+}
+
+/// Whether a hot side may do without a full fence.
+pub(crate) fn is_asymmetric() -> bool {
+    #[cfg(loom)]
+    return true;
+    #[cfg(not(loom))]
+    crate::sys::barrier::is_asymmetric()
+}
+
 /// The rare side: pairs with [`light_fence`] of any thread of any process that has a region open. `false`: one may have
 /// missed it, wait in short slices.
 #[inline]
@@ -232,7 +250,7 @@ pub(crate) fn heavy_fence() -> bool {
     crate::sys::barrier::everywhere()
 }
 
-/// The rare side: pairs with [`light_fence`] of any thread of this process.
+/// The rare side: pairs with [`light_fence`] and [`light_fence_here`] of any thread of this process.
 #[inline]
 pub(crate) fn heavy_fence_here() {
     fence(SeqCst);

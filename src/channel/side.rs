@@ -127,10 +127,9 @@ impl<W: Words + Clone> Half<W> {
     /// `true`: until it gave none; `false`: until there was no room.
     #[inline(always)]
     pub(crate) fn write(&mut self, sent: &mut usize, mut next: impl FnMut(&W, usize) -> Option<u32>) -> Result<bool> {
-        // Copies, which inlined code has in registers: what lies behind `self` is loaded again after each store to shared
-        // memory.
+        // A copy, for inlined code only, which has it in registers: what lies behind `self` is loaded again after each store to
+        // shared memory.
         let words = self.words.clone();
-        let mut output = self.output;
         let mut count = *sent;
         let outcome = loop {
             let Some(block) = next(&words, count) else { break Ok(true) };
@@ -143,14 +142,13 @@ impl<W: Words + Clone> Half<W> {
             if !hand.is_back(&words) {
                 break Err("the sample is still out: the peer has not put it since it was written last");
             }
-            if !output.has_room() && !output.look_for_room(&words) {
+            if !self.output.has_room() && !self.output.look_for_room(&words) {
                 break Ok(false);
             }
-            hand.send(&words, output.position());
-            output.publish(&words, block);
+            hand.send(&words, self.output.position());
+            self.output.publish(&words, block);
             count += 1;
         };
-        self.output = output;
         *sent = count;
         outcome.map_err(Error::invalid)
     }
@@ -169,22 +167,21 @@ impl<W: Words + Clone> Half<W> {
         if self.again_left != 0 {
             count = self.read_again(most, &mut give)?;
         }
-        let mut input = self.input;
+        let mut position = self.input.position();
         let mut failed = None;
         while count < most {
-            let Some(block) = input.peek(&words) else { break };
-            let got = input.position().wrapping_add(1);
-            if let Err(why) = self.pool.receive(&words, block, got) {
+            let Some(block) = self.input.peek_at(&words, position) else { break };
+            let next = position.wrapping_add(1);
+            if let Err(why) = self.pool.receive(&words, block, next) {
                 failed = Some(why);
                 break;
             }
-            input.advance();
+            position = next;
             give(&words, count, block);
             count += 1;
         }
-        if input.position() != self.input.position() {
-            self.input = input;
-            input.publish(&words);
+        if position != self.input.position() {
+            self.input.take(&words, position);
             ring(&self.words.chime(self.side, self.side.other(), Bell::Room));
         }
         match failed {
