@@ -80,8 +80,7 @@ impl Pool {
     /// The pool as `side` finds it; nothing is in anybody's hands.
     pub(crate) fn recover<W: Words>(words: &W, side: Side, home: u32) -> Result<Pool> {
         let used = words.used(side).get().min(u64::from(home)) as u32;
-        let blocks = Table::new(2 * home as usize)
-            .ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the private state of the blocks"))?;
+        let blocks = Table::resident(2 * home as usize, "the private state of the blocks")?;
         Ok(Pool { side, home, first: side as u32 * home, cursor: 0, used, held: 0, blocks })
     }
 

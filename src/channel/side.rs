@@ -51,7 +51,7 @@ impl<W: Words + Clone> Half<W> {
         let mut orphans: Vec<Orphan> = pool.orphans(&words, input.position()).collect();
         orphans.sort_unstable_by_key(|orphan| std::cmp::Reverse(orphan.sent));
         // In a table, because a `Vec` could not be dropped by a signal handler that closes the channel.
-        let mut again = Table::new(orphans.len()).ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the repair"))?;
+        let mut again = Table::resident(orphans.len(), "the repair")?;
         again.copy_from_slice(&orphans);
         let again_left = orphans.len();
         Ok(Half { words, side, output, input, pool, again, again_left, redelivered: 0 })

@@ -64,8 +64,7 @@ struct Region {
 
 impl Region {
     fn new(view: View) -> Result<Region> {
-        let blocks = Table::new(view.facts().blocks as usize)
-            .ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the private state of the blocks"))?;
+        let blocks = Table::resident(view.facts().blocks as usize, "the private state of the blocks")?;
         Ok(Region { view, blocks, held: 0 })
     }
 
