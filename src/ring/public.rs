@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::ring::Facts;
 use crate::patience::Limit;
 use crate::plain::Plain;
+use crate::region::Origin;
 use crate::sync::store_bytes;
 use crate::sys::object::{Name, Object};
 use std::marker::PhantomData;
@@ -75,13 +76,13 @@ pub(crate) fn open(name: &str, policy: Policy, role: Role, element_size: u64, ca
     loop {
         let region = match Object::open(&name) {
             Ok(object) => {
-                object.check_owner(&name, false)?;
-                Region::existing(object, name)?
+                object.check_owner(Origin::Named(name), false)?;
+                Region::existing(object, Origin::Named(name))?
             }
             Err(e) if e.errno() == libc::ENOENT => {
                 let region = match fresh.take() {
                     Some(region) => region,
-                    None => Region::fresh(facts, name, 0o600)?,
+                    None => Region::fresh(facts, name, 0o600, None)?,
                 };
                 if !region.object.link(&name)? {
                     fresh = Some(region);

@@ -19,6 +19,8 @@ pub(crate) mod object;
 #[cfg(not(loom))]
 pub(crate) mod process;
 #[cfg(not(loom))]
+pub(crate) mod sealed;
+#[cfg(not(loom))]
 pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slab;

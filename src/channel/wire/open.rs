@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
 use crate::layout::wire::{Facts, View};
 use crate::patience::Limit;
-use crate::region::unix_time;
+use crate::region::{Origin, unix_time};
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
@@ -65,7 +65,7 @@ pub(crate) fn open(
 /// Makes this side's region.
 fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapped> {
     let mode = config.permissions()?;
-    let object = Object::unnamed(facts.total_size(), mode)?;
+    let object = Object::unnamed(facts.total_size(), mode, config.group)?;
     let mapping = Mapping::new(&object, facts.total_size() as usize)?;
     // SAFETY: the mapping is as long as the facts say and goes with the view.
     let view = unsafe { View::new(mapping.base(), facts) };
@@ -85,7 +85,7 @@ fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
         Err(e) if e.errno() == libc::ENOENT => return Ok(()),
         object => object?,
     };
-    object.check_owner(name, config.any_owner)?;
+    object.check_owner(Origin::Named(*name), config.any_owner)?;
     if object.begins_with(MAGIC) {
         return Err(Error::new(
             libc::EBUSY,
@@ -255,7 +255,7 @@ fn wait_for_post(posts: &Posts, rname: &Name, limit: Duration) -> Result<bool> {
 /// The region of the other side, if it is there, complete, current, and of a maker that lives.
 fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Mapped> {
     let object = Object::open(rname)?;
-    object.check_owner(rname, config.any_owner)?;
+    object.check_owner(Origin::Named(*rname), config.any_owner)?;
     let peer = attach(object, *rname)?;
     if peer.is_maker_alive(me, true) == Some(false) {
         return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is what a process that is gone has left")));
