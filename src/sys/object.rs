@@ -69,12 +69,6 @@ impl Name {
         path
     }
 
-    /// The name as the C library wants it: with a leading slash.
-    pub(crate) fn with_c_name<R>(&self, work: impl FnOnce(&CStr) -> R) -> R {
-        let path = self.path();
-        work(CStr::from_bytes_until_nul(&path.0[DIRECTORY.len()..]).unwrap_or_default())
-    }
-
     /// The identity of the object that has the name now, if there is one. A symbolic link is an object of its own.
     pub(crate) fn target(&self) -> Option<(u64, u64)> {
         stat::lstat(self.path().as_c_str()).ok().map(|s| (s.st_dev, s.st_ino))
@@ -87,8 +81,12 @@ impl Name {
 
     /// Removes the name; who has the object open keeps it.
     pub(crate) fn unlink(&self) -> Result<()> {
+        self.remove().map_err(|e| Error::system(e, format_args!("cannot remove the shared memory object \"{self}\"")))
+    }
+
+    /// The same without words for what fails. Async-signal-safe.
+    pub(crate) fn remove(&self) -> nix::Result<()> {
         nix::unistd::unlink(self.path().as_c_str())
-            .map_err(|e| Error::system(e, format_args!("cannot remove the shared memory object \"{self}\"")))
     }
 }
 

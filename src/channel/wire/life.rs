@@ -365,7 +365,7 @@ impl Common for Link {
             self.broadcast(SLICE);
         }
         if self.own.object.is_named(&self.own.name) {
-            let _ = self.own.name.unlink();
+            let _ = self.own.name.remove();
         }
         if let Some(peer) = &self.peer {
             // What a peer that died in its handshake has left.

@@ -24,7 +24,7 @@ use crate::region::{Origin, unix_time};
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
-use crate::sys::semaphore::{self, Semaphore};
+use crate::sys::semaphore::{self, Permissions, Semaphore};
 use std::time::{Duration, Instant};
 
 /// What the facts of a region are read from lies in here.
@@ -152,7 +152,8 @@ fn shake_hands(
 ) -> Result<Mapped> {
     let wname = own.name;
     let look = || look(&rname, config, me);
-    let (outcome, posts) = match Posts::open(&wname, &rname) {
+    let permissions = Permissions { any_owner: config.any_owner, mode: config.permissions()?, group: config.group };
+    let (outcome, posts) = match Posts::open(&wname, &rname, permissions) {
         Ok(mut posts) => (find_peer(own, &rname, &mut posts, look, limit, cancelled), Some(posts)),
         Err(e) => (Err(e), None),
     };
@@ -180,11 +181,12 @@ fn shake_hands(
 struct Posts {
     mine: Semaphore,
     theirs: Semaphore,
+    permissions: Permissions,
 }
 
 impl Posts {
-    fn open(wname: &Name, rname: &Name) -> Result<Posts> {
-        Ok(Posts { mine: Semaphore::open(wname)?, theirs: Semaphore::open(rname)? })
+    fn open(wname: &Name, rname: &Name, permissions: Permissions) -> Result<Posts> {
+        Ok(Posts { mine: Semaphore::open(wname, permissions)?, theirs: Semaphore::open(rname, permissions)?, permissions })
     }
 }
 
@@ -218,7 +220,7 @@ fn find_peer(
         let somebody = found.as_ref().ok().map(|peer| peer.object.identity());
         if somebody != posted_for {
             // Who was there may have taken the post, and removed the names of the semaphores with its own end.
-            *posts = Posts::open(&own.name, rname)?;
+            *posts = Posts::open(&own.name, rname, posts.permissions)?;
             posts.mine.drain();
             if somebody.is_some() {
                 posts.mine.post()?;
