@@ -662,6 +662,13 @@ impl Handle {
         })
     }
 
+    /// Changes permission bits and owner of the shared memory object; `None`: as it is.
+    pub(crate) fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        crate::segment::check_mode(mode.unwrap_or(0))?;
+        let visit = self.gate.visit().ok_or_else(|| self.closed())?;
+        visit.with(|life| life.region.object.set(mode, uid, gid))
+    }
+
     /// Ends the waits that have begun. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;

@@ -176,6 +176,15 @@ impl<T> Ring<T> {
         self.handle.stats().unwrap_or_default()
     }
 
+    /// Changes permission bits and owner of the ring's object, which is made with mode 0600; `None`: as it is. The umask does not apply. Who has it open
+    /// keeps the access that he has.
+    ///
+    /// # Errors
+    /// `EINVAL` mode; `EPERM` the system does not let this user do that: then nothing is changed; `EPIPE` closed.
+    pub fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        self.handle.set_permissions(mode, uid, gid)
+    }
+
     /// Ends the waits of this `Ring` that have begun, with `EINTR`. Async-signal-safe.
     pub fn interrupt(&self) {
         let _ = self.handle.interrupt();

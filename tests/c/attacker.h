@@ -14,6 +14,7 @@ enum plan {
   NEAR,       /* words are counted up and down, by little */
   EDGES,      /* 0, 1, all ones, the sign: everywhere in the head and behind it */
   BELLS,      /* futex words: sleepers that are none, wake-ups that are none */
+  TOGGLE,     /* incarnations that change at every look */
   PIDS,       /* who is there: other processes, this one, none; incarnations, closed or not */
   WORDS,      /* states, laps and owners of slots, phases of entries: what makes others begin again */
   PLANS
@@ -101,6 +102,12 @@ static void attacker_step(const struct attacker *attacker, const struct target *
       if (check_chance(16) == 0 && *bell + 4u <= target->size)
         syscall(SYS_futex, target->bytes + *bell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
     }
+    break;
+  case TOGGLE:
+    /* One after the other without a pause, so that none is there twice. */
+    for (int i = 0; i < 200; i++)
+      for (const uint16_t *slot = attacker->slots; *slot; slot++)
+        put64(target, *slot, get64(target, *slot) % 1000 + 1);
     break;
   case PIDS:
     for (const uint16_t *slot = attacker->slots; *slot; slot++) {
