@@ -1086,6 +1086,22 @@ void *shmem_ring_at(struct shmem_ring *ring,
                     size_t offset);
 
 /**
+ * Changes permission bits and owner of the ring's shared memory object, which is made with mode 0600 whatever the umask allows more: so no other user
+ * has it before this call says so. The umask does not apply. Who has it open keeps the access that he has. (Who opens another user's ring
+ * must say so: `SHMEM_ANY_OWNER=1` in the environment.) For both rings of an endpoint: `shmem_endpoint_outgoing`, `shmem_endpoint_incoming`.
+ *
+ * @param ring an end of a ring
+ * @param mode permission bits, or `SHMEM_SEGMENT_KEEP`
+ * @param uid  the owner, or `SHMEM_SEGMENT_KEEP`
+ * @param gid  the owner's group, or `SHMEM_SEGMENT_KEEP`
+ * @return 0. -1: `EINVAL` ring or mode; `EPERM` the system does not let this user do that, and nothing is changed; `EPIPE` the end is closed
+ */
+int shmem_ring_set(struct shmem_ring *ring,
+                   unsigned int mode,
+                   unsigned int uid,
+                   unsigned int gid);
+
+/**
  * Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`.
  *
  * @return 0. -1: `EINVAL`; `EPIPE` the end is closed
