@@ -1,9 +1,7 @@
 /* Regions without a name, handed from process to process as descriptors: by SCM_RIGHTS, by inheritance; their life and death. */
 #include "check_descriptor.h"
 
-#include <poll.h>
-
-extern char **environ;
+static const char *self; /* this program; under valgrind /proc/self/exe is another */
 
 static int open_descriptors(void)
 {
@@ -92,7 +90,7 @@ static void a_program_that_was_started_with_the_descriptor_opens_it(void)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(number, sizeof number, "%d", fd);
     fcntl(fd, F_SETFD, 0);
-    execl("/proc/self/exe", "fd_handover", number, (char *)NULL);
+    execl(self, self, number, (char *)NULL);
     _exit(1);
   }
   check_receive(node, 4, 4);
@@ -383,6 +381,7 @@ static void a_forked_child_does_not_keep_its_dead_parent_alive(void)
 
 int main(int argc, char **argv)
 {
+  self = argv[0];
   if (argc > 1)
     run_inheritor(atoi(argv[1]));
   check_begin();
