@@ -19,10 +19,16 @@ use crate::layout::slot::Slot;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
+use std::fmt;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long an attempt to take over a place goes on while a rival is at it, who may yet give up.
 pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often the slot may have changed when its next incarnation has been locked: once for each rival that was faster. Who changes it
+/// without end does not keep to the rules, and must not keep others from looking at the clock.
+const CLAIM_LOOKS: u32 = 8;
 
 /// Seconds since 1970.
 pub(crate) fn unix_time() -> u64 {
@@ -63,6 +69,39 @@ pub(crate) trait Layout: Copy {
     fn forget(base: usize, length: usize);
 }
 
+/// How this process came by a region.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin {
+    Named(Name),
+    /// By a descriptor: it has no name.
+    Unnamed,
+}
+
+impl Origin {
+    /// Whether the name leads to `object`; what has no name is what it is.
+    pub(crate) fn leads_to(&self, object: &Object) -> bool {
+        match self {
+            Origin::Named(name) => object.is_named(name),
+            Origin::Unnamed => true,
+        }
+    }
+
+    /// Whether the name leads to some other object.
+    pub(crate) fn leads_elsewhere(&self, object: &Object) -> bool {
+        matches!(self, Origin::Named(name) if object.is_replaced(name))
+    }
+}
+
+/// For people.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Named(name) => write!(f, "\"{name}\""),
+            Origin::Unnamed => f.write_str("the region of the descriptor"),
+        }
+    }
+}
+
 /// How an attempt to reserve a place ended.
 pub(crate) enum Claim {
     /// With this incarnation.
@@ -78,53 +117,62 @@ pub(crate) struct Region<L: Layout> {
     pub(crate) view: L,
     mapping: Mapping,
     pub(crate) object: Object,
-    pub(crate) name: Name,
+    pub(crate) origin: Origin,
     me: Identity,
 }
 
 impl<L: Layout> Region<L> {
     /// Maps a region that exists and checks it.
-    pub(crate) fn existing(object: Object, name: Name) -> Result<Self> {
-        let (mapping, facts) = Self::inspect(&object, &name)?;
-        Ok(Self::new(object, name, mapping, facts))
+    pub(crate) fn existing(object: Object, origin: Origin) -> Result<Self> {
+        let (mapping, facts) = Self::inspect(&object, &origin)?;
+        Ok(Self::new(object, origin, mapping, facts))
     }
 
     /// Maps an object and reads its facts.
-    pub(crate) fn inspect(object: &Object, name: &Name) -> Result<(Mapping, L::Facts)> {
+    pub(crate) fn inspect(object: &Object, origin: &Origin) -> Result<(Mapping, L::Facts)> {
         let size = object.size();
         let length = usize::try_from(size).map_err(|_| Error::corrupt("the region is larger than the address space"))?;
         if length < L::LEAST {
             return Err(if size == 0 {
-                Error::new(libc::EAGAIN, format!("the region \"{name}\" is not ready yet: the object has no size so far"))
+                Error::new(libc::EAGAIN, format!("{origin} is not ready yet: the object has no size so far"))
             } else {
-                Error::corrupt(format!("\"{name}\" has only {size} bytes: it is not a region of this library"))
+                Error::corrupt(format!("{origin} has only {size} bytes: it is not a region of this library"))
             });
         }
         if object.has_holes() {
             return Err(Error::corrupt(format!(
-                "\"{name}\" has no memory behind part of its {size} bytes: it is not a region of this library"
+                "{origin} has no memory behind part of its {size} bytes: it is not a region of this library"
             )));
         }
         let mapping = Mapping::new(object, length)?;
         // SAFETY: the mapping is page-aligned and has at least so many bytes.
-        let facts = unsafe { L::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("\"{name}\": {e}")))?;
+        let facts = unsafe { L::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("{origin}: {e}")))?;
         Ok((mapping, facts))
     }
 
-    /// Makes a region without a name.
-    pub(crate) fn fresh(facts: L::Facts, name: Name, mode: u32) -> Result<Self> {
-        let object = Object::unnamed(L::size(&facts), mode)?;
+    /// Makes a region that is to be linked to its name.
+    pub(crate) fn fresh(facts: L::Facts, name: Name, mode: u32, group: Option<u32>) -> Result<Self> {
+        Self::made(Object::unnamed(L::size(&facts), mode, group)?, Origin::Named(name), facts)
+    }
+
+    /// Makes a region of a sealed size that has no name, and a descriptor of it to hand over.
+    pub(crate) fn sealed(facts: L::Facts, mode: u32, group: Option<u32>) -> Result<(Self, OwnedFd)> {
+        let (object, descriptor) = Object::sealed(L::size(&facts), mode, group)?;
+        Ok((Self::made(object, Origin::Unnamed, facts)?, descriptor))
+    }
+
+    fn made(object: Object, origin: Origin, facts: L::Facts) -> Result<Self> {
         let mapping = Mapping::new(&object, L::size(&facts) as usize)?;
-        let region = Self::new(object, name, mapping, facts);
+        let region = Self::new(object, origin, mapping, facts);
         region.view.write(unix_time());
         Ok(region)
     }
 
-    fn new(object: Object, name: Name, mapping: Mapping, facts: L::Facts) -> Self {
+    fn new(object: Object, origin: Origin, mapping: Mapping, facts: L::Facts) -> Self {
         // SAFETY: the mapping has the length that the facts say (`read` compares, `fresh` makes it so), and goes
         // with the view.
         let view = unsafe { L::view(mapping.base(), facts) };
-        Region { view, mapping, object, name, me: Identity::mine() }
+        Region { view, mapping, object, origin, me: Identity::mine() }
     }
 
     /// Whether the holder of `place` is alive, as far as can be known.
@@ -157,10 +205,10 @@ impl<L: Layout> Region<L> {
     /// The same, without patience with rivals.
     pub(crate) fn try_claim(&self, place: L::Place) -> Result<Claim> {
         let slot = self.view.slot(place);
-        loop {
+        for _ in 0..CLAIM_LOOKS {
             let last = slot.incarnation.observe(); // S1
             if last >= (1 << L::INCARNATION_BITS) - 1 {
-                return Err(Error::corrupt(format!("\"{}\": a slot is corrupt", self.name)));
+                return Err(Error::corrupt(format!("{}: a slot is corrupt", self.origin)));
             }
             if last != 0 && !self.is_closed(place, last) && self.is_incarnation_alive(place, last, true) {
                 return Ok(Claim::Held);
@@ -173,6 +221,7 @@ impl<L: Layout> Region<L> {
             }
             self.object.unlock(L::first_byte(place) | (last + 1));
         }
+        Ok(Claim::Contended)
     }
 
     fn is_closed(&self, place: L::Place, incarnation: u64) -> bool {
@@ -184,9 +233,9 @@ impl<L: Layout> Region<L> {
         Error::new(
             libc::EBUSY,
             format!(
-                "the {} of \"{}\" is held by process {} ({}), which is alive",
+                "the {} of {} is held by process {} ({}), which is alive",
                 L::describe(place),
-                self.name,
+                self.origin,
                 who.pid,
                 who.program_name()
             ),

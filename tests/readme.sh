@@ -54,6 +54,11 @@ block '^Whichever is first' >"$out/said"
 echo "readme: the program of a segment does what is printed there"
 echo "readme: the program of $lines lines doubled $(grep -vc '^#' "$out/doubled.dat") samples"
 
+block '^## A peer that is not trusted' >"$out/sealed.c"
+${CC:-cc} -D_DEFAULT_SOURCE -std=c11 -Wall -Wextra -Wpedantic -Werror "$out/sealed.c" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/sealed"
+[ "$(timeout 20 "$out/sealed")" = 'the program got 49.98' ]
+echo "readme: a region was handed over by its descriptor"
+
 block '^## Rings in C' >"$out/meter.cpp"
 ${CXX:-c++} -std=c++17 -Wall -Wextra -Wpedantic -Werror "$out/meter.cpp" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/meter"
 "$out/meter" send

@@ -84,7 +84,8 @@ using Samples = std::vector<Sample>;
  */
 class Channel : public detail::Owner<shmem_shared> {
 public:
-  explicit Channel(std::string name) : name_(std::move(name)) {}
+  /* A region without a name is opened by its descriptor. */
+  explicit Channel(std::string name = {}) : name_(std::move(name)) {}
 
   const std::string &name() const noexcept { return name_; }
 
@@ -102,6 +103,22 @@ public:
   template <typename Rep, typename Period> int timedOpen(std::chrono::duration<Rep, Period> timeout)
   {
     return keep([&] { return shmem_shared_timedopen(name_.c_str(), nullptr, detail::Timeout(timeout).get()); });
+  }
+  /* Creates a region of a sealed size without a name and takes its node side, as shmem_shared_create_fd. `fd` is a descriptor to hand over, which
+   * is the caller's to close. 0, or -1: also EALREADY. */
+  int createFd(int &fd, const shmem_conf *conf = nullptr)
+  {
+    return keep([&] { return shmem_shared_create_fd(conf, &fd); });
+  }
+  /* Takes the node side of such a region whose node is gone, as shmem_shared_recreate_fd. 0, or -1: also EALREADY. */
+  int recreateFd(int fd, const shmem_conf *conf = nullptr)
+  {
+    return keep([&] { return shmem_shared_recreate_fd(fd, conf); });
+  }
+  /* Opens such a region and takes its program side, as shmem_shared_open_fd; `fd` stays the caller's. 0, or -1: also EALREADY. */
+  int openFd(int fd)
+  {
+    return keep([&] { return shmem_shared_open_fd(fd, nullptr); });
   }
   /* Waits for so long until a live peer is attached. 0, or -1: ETIMEDOUT, EINTR. */
   template <typename Rep, typename Period> int wait(std::chrono::duration<Rep, Period> timeout) noexcept

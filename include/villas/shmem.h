@@ -112,6 +112,9 @@ struct sample {
 /** `flags` of `struct shmem_conf`: accept an object of another user. */
 #define SHMEM_CONF_ANY_OWNER 1
 
+/** `flags` of `struct shmem_conf`: `group` counts. */
+#define SHMEM_CONF_GROUP 2
+
 /** A policy: one producer, one consumer. The fastest. */
 #define SHMEM_SPSC 1
 
@@ -199,8 +202,8 @@ struct shmem_conf {
   unsigned int mode;
   /** `SHMEM_CONF_*`, or'ed. */
   unsigned int flags;
-  /** Must be 0. */
-  unsigned int reserved;
+  /** With `SHMEM_CONF_GROUP`: the group of the shared memory object, a `gid_t`; who is not root must be a member of it (`EPERM`). Without: 0. */
+  unsigned int group;
 };
 
 /** Counters and fill levels. Samples and sleeps count since the region was made, whoever held the side. */
@@ -495,6 +498,62 @@ struct shmem_shared *shmem_shared_create(const char *name,
  */
 struct shmem_shared *shmem_shared_open(const char *name,
                                        void **base);
+
+/**
+ * Creates a region without a name, and takes its node side: one that a hostile peer cannot cut short.
+ *
+ * The region is a memory file (`memfd_create`) whose size is sealed for ever (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`). An object with a
+ * name can be truncated by whoever may write it, and a process that looks at what was cut off is ended by SIGBUS; this one
+ * cannot. Tools that list shared memory (`villas-shm ls`, `ls /dev/shm`) do not see it, and nothing is left of it when the last process
+ * that has it ends.
+ *
+ * The program gets the region as a descriptor: over a Unix socket (`SCM_RIGHTS`), or as a child that inherits it. `*fd` is the caller's, who
+ * closes it; that may be at once or at any later time, as the channel does not need it, and it carries none of the channel's
+ * locks. Who keeps it (or has got it) can hand it to the next program, or to the next node, for `shmem_shared_recreate_fd`. It is
+ * close-on-exec: a child that is to inherit it clears that by `fcntl(fd, F_SETFD, 0)` between `fork` and `exec`.
+ *
+ * `conf.mode` (without execute bits) and `conf.group` decide which users can open the region, even with the descriptor: 0600 is
+ * this user only.
+ *
+ * @param conf the parameters; `NULL`: all defaults
+ * @param fd   filled with a descriptor to hand over
+ * @return the channel, to be closed by `shmem_shared_close`. `NULL`, and `*fd` as it was: `EINVAL` parameters, or `fd` is null; `ENOMEM` not so much
+ *         memory is left; `EPERM` the group; `ENOTSUP` `/proc` is not mounted; `EMFILE` and others as the system says
+ *
+ * Any thread.
+ */
+struct shmem_shared *shmem_shared_create_fd(const struct shmem_conf *conf,
+                                            int *fd);
+
+/**
+ * Takes the node side of a region without a name whose node is gone: what `shmem_shared_create` does for a region with a name when a node is
+ * started again. What the dead one has left is repaired; what it had written and the program has not yet read stays to be read. A program that is
+ * attached goes on; if there is none, the next one may come.
+ *
+ * @param fd   a descriptor of the region, which stays the caller's and may be closed afterwards
+ * @param conf the parameters, which must be those of the region; `NULL`: all defaults. `mode` and `group` stay as they are
+ * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` parameters; `EBUSY` the node side is held by a live process;
+ *         `EPROTO` the region has other parameters; else as `shmem_shared_open_fd`
+ *
+ * Any thread.
+ */
+struct shmem_shared *shmem_shared_recreate_fd(int fd,
+                                              const struct shmem_conf *conf);
+
+/**
+ * Opens a region that a node has created by `shmem_shared_create_fd`, and takes its program side.
+ *
+ * @param fd   a descriptor of the region, received or inherited. It stays the caller's and may be closed afterwards: the channel has one of its own
+ * @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
+ * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EBADF` not open; `EBADMSG` no memory file, one whose size is not
+ *         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's mode forbids it, or
+ *         another user's (`SHMEM_ANY_OWNER=1` in the environment allows it); `ENOTSUP` `/proc` is not mounted; `ENOENT` its node is gone and
+ *         nothing is left to read; `EBUSY` the program side is held by a live process; `EPROTO` another layout version
+ *
+ * Any thread.
+ */
+struct shmem_shared *shmem_shared_open_fd(int fd,
+                                          void **base);
 
 /**
  * The same as `shmem_shared_open`; waits for the region to appear.
@@ -1026,6 +1085,22 @@ int shmem_ring_capacity(struct shmem_ring *ring);
  */
 void *shmem_ring_at(struct shmem_ring *ring,
                     size_t offset);
+
+/**
+ * Changes permission bits and owner of the ring's shared memory object, which is made with mode 0600 whatever the umask allows more: so no other user
+ * has it before this call says so. The umask does not apply. Who has it open keeps the access that he has. (Who opens another user's ring
+ * must say so: `SHMEM_ANY_OWNER=1` in the environment.) For both rings of an endpoint: `shmem_endpoint_outgoing`, `shmem_endpoint_incoming`.
+ *
+ * @param ring an end of a ring
+ * @param mode permission bits, or `SHMEM_SEGMENT_KEEP`
+ * @param uid  the owner, or `SHMEM_SEGMENT_KEEP`
+ * @param gid  the owner's group, or `SHMEM_SEGMENT_KEEP`
+ * @return 0. -1: `EINVAL` ring or mode; `EPERM` the system does not let this user do that, and nothing is changed; `EPIPE` the end is closed
+ */
+int shmem_ring_set(struct shmem_ring *ring,
+                   unsigned int mode,
+                   unsigned int uid,
+                   unsigned int gid);
 
 /**
  * Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`.

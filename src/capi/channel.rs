@@ -10,9 +10,12 @@ use crate::channel::native::{self, Native};
 use crate::error::{Error, Result};
 use crate::patience::Limit;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
+use std::os::fd::IntoRawFd;
 
 /// `flags` of `struct shmem_conf`: accept an object of another user.
 pub const SHMEM_CONF_ANY_OWNER: c_uint = 1;
+/// `flags` of `struct shmem_conf`: `group` counts.
+pub const SHMEM_CONF_GROUP: c_uint = 2;
 
 /// An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
 #[allow(non_camel_case_types)]
@@ -43,8 +46,8 @@ pub struct shmem_conf {
     pub mode: c_uint,
     /// `SHMEM_CONF_*`, or'ed.
     pub flags: c_uint,
-    /// Must be 0.
-    pub reserved: c_uint,
+    /// With `SHMEM_CONF_GROUP`: the group of the shared memory object, a `gid_t`; who is not root must be a member of it (`EPERM`). Without: 0.
+    pub group: c_uint,
 }
 
 /// Counters and fill levels. Samples and sleeps count since the region was made, whoever held the side.
@@ -130,11 +133,15 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
     if !(0..=1).contains(&conf.polling) {
         return Err(Error::invalid(format!("conf.polling is {}, but must be 0 or 1", conf.polling)));
     }
-    if conf.flags & !SHMEM_CONF_ANY_OWNER != 0 || conf.reserved != 0 {
-        return Err(Error::invalid(format!(
-            "conf.flags is {:#x} and conf.reserved {}: unknown bits are set",
-            conf.flags, conf.reserved
-        )));
+    if conf.flags & !(SHMEM_CONF_ANY_OWNER | SHMEM_CONF_GROUP) != 0 {
+        return Err(Error::invalid(format!("conf.flags is {:#x}: unknown bits are set", conf.flags)));
+    }
+    let has_group = conf.flags & SHMEM_CONF_GROUP != 0;
+    if !has_group && conf.group != 0 {
+        return Err(Error::invalid(format!("conf.group is {}, but conf.flags is without SHMEM_CONF_GROUP", conf.group)));
+    }
+    if has_group && conf.group == c_uint::MAX {
+        return Err(Error::invalid("conf.group is -1, which is no group"));
     }
     Ok(Config {
         polling: conf.polling == 1,
@@ -142,6 +149,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
         samplelen: positive("samplelen", conf.samplelen)?,
         spare: positive("spare", conf.spare)?,
         mode: conf.mode,
+        group: has_group.then_some(conf.group),
         any_owner: conf.flags & SHMEM_CONF_ANY_OWNER != 0,
     })
 }
@@ -243,6 +251,85 @@ unsafe fn opened(channel: &'static Handle<Native>, base: *mut *mut c_void) -> *m
         unsafe { base.write(channel.spans()[0].0 as *mut c_void) };
     }
     face(channel)
+}
+
+/// Creates a region without a name, and takes its node side: one that a hostile peer cannot cut short.
+///
+/// The region is a memory file (`memfd_create`) whose size is sealed for ever (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`). An object with a
+/// name can be truncated by whoever may write it, and a process that looks at what was cut off is ended by SIGBUS; this one
+/// cannot. Tools that list shared memory (`villas-shm ls`, `ls /dev/shm`) do not see it, and nothing is left of it when the last process
+/// that has it ends.
+///
+/// The program gets the region as a descriptor: over a Unix socket (`SCM_RIGHTS`), or as a child that inherits it. `*fd` is the caller's, who
+/// closes it; that may be at once or at any later time, as the channel does not need it, and it carries none of the channel's
+/// locks. Who keeps it (or has got it) can hand it to the next program, or to the next node, for `shmem_shared_recreate_fd`. It is
+/// close-on-exec: a child that is to inherit it clears that by `fcntl(fd, F_SETFD, 0)` between `fork` and `exec`.
+///
+/// `conf.mode` (without execute bits) and `conf.group` decide which users can open the region, even with the descriptor: 0600 is
+/// this user only.
+///
+/// @param conf the parameters; `NULL`: all defaults
+/// @param fd   filled with a descriptor to hand over
+/// @return the channel, to be closed by `shmem_shared_close`. `NULL`, and `*fd` as it was: `EINVAL` parameters, or `fd` is null; `ENOMEM` not so much
+///         memory is left; `EPERM` the group; `ENOTSUP` `/proc` is not mounted; `EMFILE` and others as the system says
+///
+/// Any thread.
+///
+/// # Safety
+/// `conf` and `fd` are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_create_fd(conf: *const shmem_conf, fd: *mut c_int) -> *mut shmem_shared {
+    guard(std::ptr::null_mut(), || {
+        if fd.is_null() {
+            return Err(Error::invalid("fd is a null pointer"));
+        }
+        // SAFETY: as the caller promises.
+        let (channel, descriptor) = native::create_fd(&unsafe { config(conf) }?)?;
+        // SAFETY: not null, so valid.
+        unsafe { fd.write(descriptor.into_raw_fd()) };
+        Ok(face(channel))
+    })
+}
+
+/// Takes the node side of a region without a name whose node is gone: what `shmem_shared_create` does for a region with a name when a node is
+/// started again. What the dead one has left is repaired; what it had written and the program has not yet read stays to be read. A program that is
+/// attached goes on; if there is none, the next one may come.
+///
+/// @param fd   a descriptor of the region, which stays the caller's and may be closed afterwards
+/// @param conf the parameters, which must be those of the region; `NULL`: all defaults. `mode` and `group` stay as they are
+/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` parameters; `EBUSY` the node side is held by a live process;
+///         `EPROTO` the region has other parameters; else as `shmem_shared_open_fd`
+///
+/// Any thread.
+///
+/// # Safety
+/// `conf` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_recreate_fd(fd: c_int, conf: *const shmem_conf) -> *mut shmem_shared {
+    // SAFETY: as the caller promises.
+    guard(std::ptr::null_mut(), || Ok(face(native::recreate_fd(fd, &unsafe { config(conf) }?)?)))
+}
+
+/// Opens a region that a node has created by `shmem_shared_create_fd`, and takes its program side.
+///
+/// @param fd   a descriptor of the region, received or inherited. It stays the caller's and may be closed afterwards: the channel has one of its own
+/// @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
+/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EBADF` not open; `EBADMSG` no memory file, one whose size is not
+///         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's mode forbids it, or
+///         another user's (`SHMEM_ANY_OWNER=1` in the environment allows it); `ENOTSUP` `/proc` is not mounted; `ENOENT` its node is gone and
+///         nothing is left to read; `EBUSY` the program side is held by a live process; `EPROTO` another layout version
+///
+/// Any thread.
+///
+/// # Safety
+/// `base` is null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_shared_open_fd(fd: c_int, base: *mut *mut c_void) -> *mut shmem_shared {
+    guard(std::ptr::null_mut(), || {
+        let channel = native::open_fd(fd)?;
+        // SAFETY: as the caller promises.
+        Ok(unsafe { opened(channel, base) })
+    })
 }
 
 /// The same as `shmem_shared_open`; waits for the region to appear.

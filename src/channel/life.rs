@@ -201,10 +201,8 @@ impl Lives for Life {
 
     #[cold]
     fn replaced(&self) -> Option<Error> {
-        self.region
-            .object
-            .is_replaced(&self.region.name)
-            .then(|| Error::new(libc::ESTALE, format!("\"{}\" is another region by now: open again", self.region.name)))
+        let Region { object, origin, .. } = &self.region;
+        origin.leads_elsewhere(object).then(|| Error::new(libc::ESTALE, format!("{origin} is another region by now: open again")))
     }
 
     fn pace(&self) -> &Pace {

@@ -9,6 +9,9 @@
 //! | dead | alive | the same | the node side is repaired and taken over |
 //! | dead | dead | any | the name is given to a new region |
 //!
+//! A region without a name, which is handed over by descriptor, cannot be replaced, as others have the descriptor: `recreate_fd` repairs and
+//! takes over its node side whenever that is held by nobody, and nothing else can become of it.
+//!
 //! To replace a region, `create` first claims *both* sides of it: so no program can attach to it between the look and
 //! the removal of the name. After each claim both `create` and `open` check that the name still leads to the region, and
 //! begin again where it does not.
@@ -24,10 +27,11 @@ use crate::layout::channel::{Facts, MAGIC, View};
 use crate::layout::sample::Raw;
 use crate::patience::Limit;
 use crate::pool::NO_BLOCK;
-use crate::region::RIVAL_PATIENCE;
+use crate::region::{Origin, RIVAL_PATIENCE};
 use crate::sys::gate::{Common, Idle};
 use crate::sys::object::{Name, Object};
 use crate::sys::watch::Watch;
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// The ends of a channel in one region.
@@ -131,15 +135,20 @@ fn sizes(facts: &Facts) -> Sizes {
     Sizes { queuelen: facts.queuelen, ring_len: facts.ring_len, home_blocks: facts.home_blocks }
 }
 
-/// Creates the region of `name` and takes its node side.
-pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Native>> {
-    let name = Name::new(name)?;
-    let facts = Facts::new(
+/// What was asked for.
+fn facts(config: &Config) -> Result<Facts> {
+    Facts::new(
         config.polling,
         or(config.queuelen, DEFAULT_QUEUELEN),
         or(config.samplelen, DEFAULT_SAMPLELEN),
         or(config.spare, DEFAULT_SPARE),
-    )?;
+    )
+}
+
+/// Creates the region of `name` and takes its node side.
+pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Native>> {
+    let name = Name::new(name)?;
+    let facts = facts(config)?;
     let mode = config.permissions()?;
     handle::prepare();
     let mut fresh = None;
@@ -155,7 +164,7 @@ pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Nati
                 let (region, incarnation) = match fresh.take() {
                     Some(made) => made,
                     None => {
-                        let region = Region::fresh(facts, name, mode)?;
+                        let region = Region::fresh(facts, name, mode, config.group)?;
                         let incarnation = region.claim(Side::A)?;
                         (region, incarnation)
                     }
@@ -172,6 +181,35 @@ pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Nati
     }
 }
 
+/// Creates a region of a sealed size that has no name, and takes its node side; also gives a descriptor to hand over.
+pub(crate) fn create_fd(config: &Config) -> Result<(&'static Handle<Native>, OwnedFd)> {
+    let (facts, mode) = (facts(config)?, config.permissions()?);
+    handle::prepare();
+    let (region, descriptor) = Region::sealed(facts, mode, config.group)?;
+    let incarnation = region.claim(Side::A)?;
+    Ok((attached(region, Side::A, incarnation, false)?, descriptor))
+}
+
+/// Takes over the node side of the region behind a descriptor, which must be held by nobody. The descriptor stays the caller's.
+pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<Native>> {
+    let wanted = facts(config)?;
+    config.permissions()?;
+    let region = of_descriptor(fd, config.any_owner)?;
+    let found = *region.view.facts();
+    if found != wanted {
+        return Err(others(&format!("the region of descriptor {fd} has other parameters"), &found, &wanted));
+    }
+    let incarnation = region.claim(Side::A)?;
+    attached(region, Side::A, incarnation, false)
+}
+
+fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Region> {
+    handle::prepare();
+    let object = Object::of_descriptor(fd)?;
+    object.check_owner(Origin::Unnamed, any_owner)?;
+    Region::existing(object, Origin::Unnamed)
+}
+
 /// Takes over the node side of a region that exists, or removes it. `None`: begin again.
 fn take_over(
     object: Object,
@@ -180,9 +218,9 @@ fn take_over(
     config: &Config,
     start: Instant,
 ) -> Result<Option<&'static Handle<Native>>> {
-    object.check_owner(&name, config.any_owner)?;
+    object.check_owner(Origin::Named(name), config.any_owner)?;
     let is_deserted = !Region::has_any_lock(&object);
-    let region = match Region::existing(object, name) {
+    let region = match Region::existing(object, Origin::Named(name)) {
         Ok(region) => region,
         Err(e) => return remove_unreadable(name, e, start),
     };
@@ -249,6 +287,10 @@ fn remove_unreadable(name: Name, why: Error, start: Instant) -> Result<Option<&'
 }
 
 fn in_use(name: &Name, found: &Facts, wanted: &Facts) -> Error {
+    others(&format!("the region \"{name}\" is in use with other parameters"), found, wanted)
+}
+
+fn others(what: &str, found: &Facts, wanted: &Facts) -> Error {
     let mode = |polling| if polling { "polling" } else { "pthread" };
     let mut parts = Vec::new();
     for (what, is, asked) in [
@@ -263,7 +305,7 @@ fn in_use(name: &Name, found: &Facts, wanted: &Facts) -> Error {
     if found.polling != wanted.polling {
         parts.push(format!("mode is {} there, {} was asked for", mode(found.polling), mode(wanted.polling)));
     }
-    Error::new(libc::EPROTO, format!("the region \"{name}\" is in use with other parameters: {}", parts.join("; ")))
+    Error::new(libc::EPROTO, format!("{what}: {}", parts.join("; ")))
 }
 
 /// Opens the region of `name` and takes its program side.
@@ -280,29 +322,40 @@ pub(crate) fn open(name: &str) -> Result<&'static Handle<Native>> {
 /// `None`: the name leads elsewhere by now, begin again.
 fn attach(name: Name) -> Result<Option<&'static Handle<Native>>> {
     let object = Object::open(&name)?;
-    object.check_owner(&name, false)?;
-    let region = Region::existing(object, name)?;
+    object.check_owner(Origin::Named(name), false)?;
+    attach_to(Region::existing(object, Origin::Named(name))?)
+}
+
+/// Opens the region behind a descriptor, which stays the caller's, and takes its program side.
+pub(crate) fn open_fd(fd: RawFd) -> Result<&'static Handle<Native>> {
+    match attach_to(of_descriptor(fd, false)?)? {
+        Some(handle) => Ok(handle),
+        None => Err(Error::corrupt("a region without a name has been replaced")),
+    }
+}
+
+/// As [`attach`].
+fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
+    let origin = region.origin;
     let sizes = sizes(region.view.facts());
     let is_worth_it =
         |region: &Region| -> Result<bool> { Ok(region.is_node_there() || Half::has_leftovers(&region.view, Side::B, sizes)?) };
     let nothing = || {
         Error::new(
             libc::ENOENT,
-            format!(
-                "the region \"{name}\" is what a node that is gone has left, and nothing is left to read in it: start the node"
-            ),
+            format!("{origin} is what a node that is gone has left, and nothing is left to read in it: start the node"),
         )
     };
     if !is_worth_it(&region)? {
-        return if region.object.is_named(&name) { Err(nothing()) } else { Ok(None) };
+        return if origin.leads_to(&region.object) { Err(nothing()) } else { Ok(None) };
     }
     let incarnation = match region.claim(Side::B) {
         Ok(incarnation) => incarnation,
         // A node that replaces the region holds this side for a moment; then the name leads elsewhere.
-        Err(_) if !region.object.is_named(&name) => return Ok(None),
+        Err(_) if !origin.leads_to(&region.object) => return Ok(None),
         Err(e) => return Err(e),
     };
-    if !region.object.is_named(&name) {
+    if !origin.leads_to(&region.object) {
         return Ok(None);
     }
     if !is_worth_it(&region)? {

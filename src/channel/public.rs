@@ -7,6 +7,7 @@ use super::wire;
 use crate::error::{Error, Result};
 use crate::patience::Limit;
 use crate::sample::Sample;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 /// Entries of each queue unless asked for otherwise.
@@ -29,6 +30,8 @@ pub struct Config {
     pub spare: u32,
     /// Permission bits of the shared memory object, less the umask; default 0600.
     pub mode: u32,
+    /// Its group; `None`: as the system has it for new files. Who is not root must be a member of it (`EPERM`).
+    pub group: Option<u32>,
     /// Accept an object of another user.
     pub any_owner: bool,
 }
@@ -100,6 +103,49 @@ impl Channel {
     /// As [`Channel::open`]; `ETIMEDOUT`; `EINTR` a signal handler ran.
     pub fn timed_open(name: &str, timeout: Option<Duration>) -> Result<Channel> {
         native::timed_open(name, Limit::timeout(timeout)).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+    }
+
+    /// Creates a region without a name and takes its node side. The descriptor is to be handed to the program: by `SCM_RIGHTS`, or to a child that
+    /// inherits it (it is close-on-exec). It may be dropped at any time; who has a descriptor of the region can hand it on.
+    ///
+    /// The size of the region is sealed (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`): unlike that of one with a name it cannot be changed under
+    /// the hands of those who use it, so that a hostile peer cannot end this process by cutting the region short.
+    ///
+    /// ```
+    /// use villas_shm::{Channel, Config};
+    /// let (node, descriptor) = Channel::create_fd(&Config::default())?;
+    /// let program = Channel::open_fd(&descriptor)?; // in another process, as a rule
+    /// drop(descriptor);
+    /// node.write(&mut vec![node.alloc()?])?;
+    /// assert_eq!(program.read(&mut Vec::new(), 1)?, 1);
+    /// # Ok::<(), villas_shm::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `EINVAL` parameters; `ENOMEM` no memory; `EPERM` the group; `ENOTSUP` `/proc` is not mounted; others as the system says.
+    pub fn create_fd(config: &Config) -> Result<(Channel, OwnedFd)> {
+        let (handle, descriptor) = native::create_fd(config)?;
+        Ok((Channel { handle: AnyHandle::Native(handle) }, descriptor))
+    }
+
+    /// Takes the node side of the region behind a descriptor, whose node is gone: the restart of a node that [`Channel::create_fd`] made. What the
+    /// dead one has left is repaired.
+    ///
+    /// # Errors
+    /// `EINVAL` parameters; `EBUSY` the node side is held by a live process; `EPROTO` the region has other parameters; else as [`Channel::open_fd`].
+    pub fn recreate_fd(descriptor: impl AsFd, config: &Config) -> Result<Channel> {
+        let handle = native::recreate_fd(descriptor.as_fd().as_raw_fd(), config)?;
+        Ok(Channel { handle: AnyHandle::Native(handle) })
+    }
+
+    /// Opens the region behind a descriptor and takes its program side. The descriptor may be dropped afterwards.
+    ///
+    /// # Errors
+    /// `EBADMSG` it does not lead to a region, or to one whose size is not sealed, or to a corrupt one; `EACCES` it is not open for reading and
+    /// writing, the region's mode forbids it, or it is another user's; `ENOTSUP` `/proc` is not mounted; `ENOENT` the node is
+    /// gone and nothing is left to read; `EBUSY` the program side is held by a live process; `EPROTO` another layout version.
+    pub fn open_fd(descriptor: impl AsFd) -> Result<Channel> {
+        native::open_fd(descriptor.as_fd().as_raw_fd()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
     /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes,

@@ -262,7 +262,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn examined(region: &[u8]) -> Entry {
-    let object = Object::unnamed(region.len() as u64, 0o600).unwrap();
+    let object = Object::unnamed(region.len() as u64, 0o600, None).unwrap();
     assert_eq!(nix::sys::uio::pwrite(&object, region, 0), Ok(region.len()));
     let mut entry = blank();
     super::examine(&mut entry, &object, 8);
@@ -272,7 +272,7 @@ fn examined(region: &[u8]) -> Entry {
 /// What is known of an object before it is looked into.
 fn blank() -> Entry {
     let at = name("blank");
-    let object = Object::unnamed(1, 0o600).unwrap();
+    let object = Object::unnamed(1, 0o600, None).unwrap();
     assert!(object.link(&Name::new(&at).unwrap()).unwrap());
     let entry = look(&at, 0).unwrap();
     Name::new(&at).unwrap().unlink().unwrap();
@@ -288,7 +288,7 @@ fn whatever_is_in_a_region_a_look_ends_and_says_something() {
     assert_eq!(kinds, [Kind::Channel, Kind::Wire, Kind::Wire, Kind::Ring, Kind::Ring]);
     let seconds: u64 = std::env::var("VILLAS_SHM_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
     let end = Instant::now() + Duration::from_secs(seconds);
-    let object = Object::unnamed(1 << 20, 0o600).unwrap();
+    let object = Object::unnamed(1 << 20, 0o600, None).unwrap();
     let plain = blank();
     let (mut corrupt, mut case) = (0, 0);
     while case < MUTANTS || Instant::now() < end {

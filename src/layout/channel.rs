@@ -21,6 +21,9 @@
 //! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other programs' sake; attaching
 //! computes them again and refuses a region where they differ, so that one check covers them all.
 
+#[cfg(all(test, not(loom)))]
+mod fields;
+
 use super::blocks::Blocks;
 use super::sample::{self, Header, Raw};
 use super::slot::Slot;

@@ -27,6 +27,9 @@
 //! All offsets follow from policy, element size and capacity. They are stored too, for other programs' sake; attaching computes them
 //! again and refuses a region where they differ.
 
+#[cfg(all(test, not(loom)))]
+mod fields;
+
 use super::Slept;
 use super::channel::Apart;
 use super::slot::Slot;

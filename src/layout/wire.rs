@@ -20,6 +20,9 @@
 //!
 //! All that attaching needs is computed from the fields, checked against the object's size, and kept in private memory.
 
+#[cfg(all(test, not(loom)))]
+mod fields;
+
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
 use super::sample;

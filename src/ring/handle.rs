@@ -11,9 +11,11 @@ use crate::layout::ring::{Bell, View};
 use crate::patience::{self, Attempt, Limit};
 use crate::sys::gate::{Gate, Idle, Pass};
 use crate::sys::slab::Slab;
+use crate::sys::table::Table;
 use crate::sys::{barrier, fork};
 use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// What one thread at a time works with.
 pub(crate) enum Core {
@@ -22,14 +24,63 @@ pub(crate) enum Core {
     /// `true`: a message is peeked at.
     Consumer(spsc::Consumer, bool),
     /// Where several may be: slots that are reserved or peeked at.
-    Shared { role: Role, out: u32 },
+    Shared { role: Role, out: Out },
+}
+
+/// The slots that this handle has reserved or peeked at. Private, as what the slots' words say of it anybody may have changed: a slot must be given
+/// back exactly once for the region to be let go.
+#[derive(Default)]
+pub(crate) struct Out {
+    /// For each slot, whether it is out. Made when the first one is.
+    slots: Option<Table<u8>>,
+    /// How many of them are.
+    count: u32,
+}
+
+impl Out {
+    /// To be called before [`Out::add`].
+    #[inline(always)]
+    fn prepare(&mut self, view: &View) -> Result<()> {
+        if self.slots.is_none() {
+            self.make(view)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn make(&mut self, view: &View) -> Result<()> {
+        let table = Table::new(view.capacity() as usize);
+        self.slots = Some(table.ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the slots that are out"))?);
+        Ok(())
+    }
+
+    /// The same slot twice only in a ring that is garbage.
+    #[inline(always)]
+    fn add(&mut self, index: u32) {
+        if let Some(slots) = &mut self.slots {
+            self.count += u32::from(slots[index as usize] == 0);
+            slots[index as usize] = 1;
+        }
+    }
+
+    /// The slot whose message begins at `address`, if it is out; no longer then.
+    #[inline(always)]
+    fn remove(&mut self, view: &View, address: usize) -> Option<u32> {
+        let index = view.index_of(address)?;
+        let slot = self.slots.as_mut()?.get_mut(index as usize)?;
+        if std::mem::take(slot) == 0 {
+            return None;
+        }
+        self.count -= 1;
+        Some(index)
+    }
 }
 
 impl Idle for Core {
     fn is_idle(&self) -> bool {
         match self {
             Core::Producer(_, is_out) | Core::Consumer(_, is_out) => !is_out,
-            Core::Shared { out, .. } => *out == 0,
+            Core::Shared { out, .. } => out.count == 0,
         }
     }
 }
@@ -262,13 +313,16 @@ fn reserve(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
             *is_reserved = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, life.place)? {
-            Ok(ticket) => {
-                *out += 1;
-                ticket.index
+        Core::Shared { role: Role::Producer, out } => {
+            out.prepare(view)?;
+            match mpmc::claim(view, life.place)? {
+                Ok(ticket) => {
+                    out.add(ticket.index);
+                    ticket.index
+                }
+                Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
             }
-            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
-        },
+        }
         Core::Producer(..) => return Err(is_out(RESERVED)),
         Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
     };
@@ -287,13 +341,16 @@ fn peek(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
             *is_peeked = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, life.place)? {
-            Ok(ticket) => {
-                *out += 1;
-                ticket.index
+        Core::Shared { role: Role::Consumer, out } => {
+            out.prepare(view)?;
+            match mpmc::take(view, life.place)? {
+                Ok(ticket) => {
+                    out.add(ticket.index);
+                    ticket.index
+                }
+                Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
             }
-            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
-        },
+        }
         Core::Consumer(..) => return Err(is_out(PEEKED)),
         Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
     };
@@ -323,7 +380,7 @@ impl Handle {
         let core = match end {
             End::Producer(ring) => Core::Producer(ring, false),
             End::Consumer(ring) => Core::Consumer(ring, false),
-            End::Shared(role) => Core::Shared { role, out: 0 },
+            End::Shared(role) => Core::Shared { role, out: Out::default() },
         };
         handle.own.store(std::ptr::from_ref(handle).cast_mut(), Relaxed);
         handle.is_endpoints.store(false, Relaxed);
@@ -496,12 +553,12 @@ impl Handle {
             match core {
                 Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
                     *is_reserved = false;
+                    life.check_tenure()?;
                     ring.publish(view, 1);
                 }
                 Core::Shared { role: Role::Producer, out } => {
-                    let ticket = ticket(life, address, true)?;
-                    *out = out.saturating_sub(1);
-                    ticket.publish(view)?;
+                    let index = out.remove(view, address).ok_or_else(not_reserved)?;
+                    ticket(life, index, true)?.publish(view)?;
                 }
                 _ => return Err(not_reserved()),
             }
@@ -517,11 +574,11 @@ impl Handle {
             match core {
                 Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
                     *is_reserved = false;
+                    life.check_tenure()?;
                 }
                 Core::Shared { role: Role::Producer, out } => {
-                    let ticket = ticket(life, address, true)?;
-                    *out = out.saturating_sub(1);
-                    ticket.abort(view)?;
+                    let index = out.remove(view, address).ok_or_else(not_reserved)?;
+                    ticket(life, index, true)?.abort(view)?;
                     // It may have been in the way of messages behind it, or be room now.
                     life.ring_all();
                 }
@@ -539,12 +596,12 @@ impl Handle {
             match core {
                 Core::Consumer(ring, is_peeked @ true) if address == view.message(ring.index(0)) as usize => {
                     *is_peeked = false;
+                    life.check_tenure()?;
                     ring.release(view, 1);
                 }
                 Core::Shared { role: Role::Consumer, out } => {
-                    let ticket = ticket(life, address, false)?;
-                    *out = out.saturating_sub(1);
-                    ticket.release(view)?;
+                    let index = out.remove(view, address).ok_or_else(not_peeked)?;
+                    ticket(life, index, false)?.release(view)?;
                 }
                 _ => return Err(not_peeked()),
             }
@@ -553,11 +610,12 @@ impl Handle {
         })
     }
 
+    /// `work` notes first that the slot is not out any more, then asks whether the place is still this process's: the region is let go whatever
+    /// has become of it.
     #[inline(always)]
     fn give_back(&self, work: impl FnOnce(&Life, &mut Core) -> Result<()>) -> Result<()> {
         let Some(mut pass) = self.gate.enter(true) else { return Err(self.closed()) };
         let (life, core) = pass.parts();
-        life.check_tenure()?;
         work(life, core)?;
         pass.finish();
         Ok(())
@@ -604,6 +662,13 @@ impl Handle {
         })
     }
 
+    /// Changes permission bits and owner of the shared memory object; `None`: as it is.
+    pub(crate) fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        crate::segment::check_mode(mode.unwrap_or(0))?;
+        let visit = self.gate.visit().ok_or_else(|| self.closed())?;
+        visit.with(|life| life.region.object.set(mode, uid, gid))
+    }
+
     /// Ends the waits that have begun. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
@@ -624,6 +689,9 @@ impl Handle {
     }
 }
 
+/// For so long one attempt takes claims of the dead out of its way, thousands of them; the next one goes on.
+const CLEARING: Duration = Duration::from_millis(50);
+
 /// Makes attempts until one is done, or what is in its way is not a claim of the dead.
 fn attempt_past_the_dead<T>(
     life: &Life,
@@ -632,25 +700,25 @@ fn attempt_past_the_dead<T>(
     try_once: &mut impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
 ) -> Result<Tried<T>> {
     let mut tried = try_once(life, core)?;
-    // No more claims than slots; whoever makes new ones all the time must not keep this call from looking at the clock.
+    let mut begin = None;
+    // No more claims than slots; whoever makes new ones all the time must not keep this call from looking at its own clock.
     for _ in 0..life.view().capacity() {
         match tried {
             Err(Hint::Slot(obstacle)) if life.clear_way(&obstacle, is_about_to_sleep)? => tried = try_once(life, core)?,
             _ => break,
         }
+        if begin.get_or_insert_with(Instant::now).elapsed() > CLEARING {
+            break;
+        }
     }
     Ok(tried)
 }
 
-/// The claim of this participant on the slot whose message begins at `address`.
+/// The claim of this participant on a slot that it has out.
 #[inline(always)]
-fn ticket(life: &Life, address: usize, is_producer: bool) -> Result<Ticket> {
-    let view = life.view();
-    view.index_of(address).and_then(|index| Ticket::find(view, index, life.place, is_producer)).ok_or_else(if is_producer {
-        not_reserved
-    } else {
-        not_peeked
-    })
+fn ticket(life: &Life, index: u32, is_producer: bool) -> Result<Ticket> {
+    life.check_tenure()?;
+    Ticket::find(life.view(), index, life.place, is_producer).ok_or_else(mpmc::given_up)
 }
 
 #[cold]
@@ -669,8 +737,8 @@ fn fill(life: &Life, core: &Core) -> Result<(u32, u32)> {
     let (reserved, peeked) = match core {
         Core::Producer(_, is_out) => (u32::from(*is_out), 0),
         Core::Consumer(_, is_out) => (0, u32::from(*is_out)),
-        Core::Shared { role: Role::Producer, out } => (*out, 0),
-        Core::Shared { role: Role::Consumer, out } => (0, *out),
+        Core::Shared { role: Role::Producer, out } => (out.count, 0),
+        Core::Shared { role: Role::Consumer, out } => (0, out.count),
     };
     if !matches!(core, Core::Shared { .. }) {
         let published = spsc::pending(view)?;

@@ -76,7 +76,7 @@ fn reserve(region: &Region, role: Role) -> Result<(u32, u64)> {
     }
     Err(Error::new(
         libc::EBUSY,
-        format!("all {} places in \"{}\" are held by live processes", facts.places - FIRST_SHARED, region.name),
+        format!("all {} places in {} are held by live processes", facts.places - FIRST_SHARED, region.origin),
     ))
 }
 

@@ -140,7 +140,9 @@ fn tries<W: Words>(words: &W) -> u32 {
 pub(crate) fn claim<W: Words>(words: &W, me: u32) -> Result<Attempt> {
     let indices = Index::of(words.capacity());
     let mut seen = Obstacle { index: 0, word: 0 };
-    for _ in 0..tries(words) {
+    let mut left = tries(words);
+    while left > 0 {
+        left -= 1;
         let tail = words.tail().observe(); // M2
         let (lap, index) = indices.split(tail)?;
         let word = Word(words.word(index).observe()); // M1
@@ -158,9 +160,12 @@ pub(crate) fn claim<W: Words>(words: &W, me: u32) -> Result<Attempt> {
             (Age::This, CLAIMED | FULL | SKIP | TAKEN) | (Age::Later, _) => true,
             // The way is free behind a SKIP that is the oldest.
             (Age::Last, SKIP) => {
-                if !pass_skips(words)? {
+                // Each of them is a step, too: words that are garbage can make `head` move on without end.
+                let passed = pass_skips(words)?;
+                if passed == 0 {
                     return Ok(Err(seen));
                 }
+                left = left.saturating_sub(passed);
                 false
             }
             // Full: the slot is of the last lap still, and was when the word was loaded, after `tail`.
@@ -215,10 +220,10 @@ pub(crate) fn take<W: Words>(words: &W, me: u32) -> Result<Attempt> {
     Ok(Err(seen))
 }
 
-/// Frees the slots from `head` on that were given up. `false`: there is none.
-fn pass_skips<W: Words>(words: &W) -> Result<bool> {
+/// Frees the slots from `head` on that were given up; how many `head` has passed.
+fn pass_skips<W: Words>(words: &W) -> Result<u32> {
     let indices = Index::of(words.capacity());
-    let mut has_passed = false;
+    let mut passed = 0;
     for _ in 0..words.capacity() {
         let head = words.head().observe(); // M2
         let (lap, index) = indices.split(head)?;
@@ -231,10 +236,10 @@ fn pass_skips<W: Words>(words: &W) -> Result<bool> {
             _ => break,
         }
         words.head().exchange(head, indices.next(lap, index)); // M2
-        has_passed = true;
+        passed += 1;
         begin_again();
     }
-    Ok(has_passed)
+    Ok(passed)
 }
 
 /// No ring of participants that keep to the rules has a word like this at an index, unless the index has moved on since.
@@ -280,8 +285,9 @@ impl Ticket {
     }
 }
 
+/// The word of a slot that was this participant's says otherwise.
 #[cold]
-fn given_up() -> Error {
+pub(crate) fn given_up() -> Error {
     Error::new(
         libc::ESTALE,
         "this process was taken for dead (its locks were gone), and what it had claimed was given up: open again",

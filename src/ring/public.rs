@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::ring::Facts;
 use crate::patience::Limit;
 use crate::plain::Plain;
+use crate::region::Origin;
 use crate::sync::store_bytes;
 use crate::sys::object::{Name, Object};
 use std::marker::PhantomData;
@@ -75,13 +76,13 @@ pub(crate) fn open(name: &str, policy: Policy, role: Role, element_size: u64, ca
     loop {
         let region = match Object::open(&name) {
             Ok(object) => {
-                object.check_owner(&name, false)?;
-                Region::existing(object, name)?
+                object.check_owner(Origin::Named(name), false)?;
+                Region::existing(object, Origin::Named(name))?
             }
             Err(e) if e.errno() == libc::ENOENT => {
                 let region = match fresh.take() {
                     Some(region) => region,
-                    None => Region::fresh(facts, name, 0o600)?,
+                    None => Region::fresh(facts, name, 0o600, None)?,
                 };
                 if !region.object.link(&name)? {
                     fresh = Some(region);
@@ -173,6 +174,15 @@ impl<T> Ring<T> {
     /// Counters and fill levels. Asks the kernel for each participant: not for a hot loop.
     pub fn stats(&self) -> RingStats {
         self.handle.stats().unwrap_or_default()
+    }
+
+    /// Changes permission bits and owner of the ring's object, which is made with mode 0600; `None`: as it is. The umask does not apply. Who has it open
+    /// keeps the access that he has.
+    ///
+    /// # Errors
+    /// `EINVAL` mode; `EPERM` the system does not let this user do that: then nothing is changed; `EPIPE` closed.
+    pub fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        self.handle.set_permissions(mode, uid, gid)
     }
 
     /// Ends the waits of this `Ring` that have begun, with `EINTR`. Async-signal-safe.

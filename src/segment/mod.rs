@@ -228,7 +228,7 @@ impl Segment {
     }
 }
 
-fn check_mode(mode: u32) -> Result<()> {
+pub(crate) fn check_mode(mode: u32) -> Result<()> {
     match mode & !0o777 {
         0 => Ok(()),
         _ => Err(Error::invalid(format!("the mode is {mode:#o}: more than the nine permission bits"))),

@@ -109,7 +109,7 @@ impl Segment {
                 }
             }
             let size = options.new_size(&what)?;
-            let object = Object::unnamed(size as u64, options.mode)?;
+            let object = Object::unnamed(size as u64, options.mode, None)?;
             let segment = Segment::map(object, size, options)?;
             if let Memory::Posix { object, .. } = &segment.memory
                 && object.link(&name)?

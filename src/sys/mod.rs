@@ -20,6 +20,8 @@ pub(crate) mod object;
 pub(crate) mod process;
 pub(crate) mod resident;
 #[cfg(not(loom))]
+pub(crate) mod sealed;
+#[cfg(not(loom))]
 pub(crate) mod semaphore;
 #[cfg(not(loom))]
 pub(crate) mod slab;

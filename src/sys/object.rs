@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::fs::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -69,15 +69,9 @@ impl Name {
         path
     }
 
-    /// The name as the C library wants it: with a leading slash.
-    pub(crate) fn with_c_name<R>(&self, work: impl FnOnce(&CStr) -> R) -> R {
-        let path = self.path();
-        work(CStr::from_bytes_until_nul(&path.0[DIRECTORY.len()..]).unwrap_or_default())
-    }
-
-    /// The identity of the object that the name leads to now, if it leads to any.
+    /// The identity of the object that has the name now, if there is one. A symbolic link is an object of its own.
     pub(crate) fn target(&self) -> Option<(u64, u64)> {
-        stat::stat(self.path().as_c_str()).ok().map(|s| (s.st_dev, s.st_ino))
+        stat::lstat(self.path().as_c_str()).ok().map(|s| (s.st_dev, s.st_ino))
     }
 
     /// Whether the name leads anywhere.
@@ -87,8 +81,12 @@ impl Name {
 
     /// Removes the name; who has the object open keeps it.
     pub(crate) fn unlink(&self) -> Result<()> {
+        self.remove().map_err(|e| Error::system(e, format_args!("cannot remove the shared memory object \"{self}\"")))
+    }
+
+    /// The same without words for what fails. Async-signal-safe.
+    pub(crate) fn remove(&self) -> nix::Result<()> {
         nix::unistd::unlink(self.path().as_c_str())
-            .map_err(|e| Error::system(e, format_args!("cannot remove the shared memory object \"{self}\"")))
     }
 }
 
@@ -123,7 +121,8 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    fn adopt(fd: OwnedFd, what: impl fmt::Display) -> Result<Object> {
+    /// The object of a descriptor that carries no locks of others.
+    pub(super) fn adopt(fd: OwnedFd, what: impl fmt::Display) -> Result<Object> {
         let s = stat::fstat(&fd).map_err(|e| Error::system(e, what))?;
         Ok(Object {
             fd: ManuallyDrop::new(fd),
@@ -134,11 +133,15 @@ impl Object {
         })
     }
 
-    /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for.
-    pub(crate) fn unnamed(size: u64, mode: u32) -> Result<Object> {
+    /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for; with these permission bits, less the umask, and
+    /// this group (`None`: as the system has it for new files). It can be reached by nobody else until it is linked.
+    pub(crate) fn unnamed(size: u64, mode: u32, group: Option<u32>) -> Result<Object> {
         let failed = |e: Errno| Error::system(e, format_args!("cannot create a shared memory object in {DIRECTORY}"));
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let fd = fcntl::open(DIRECTORY, flags, Mode::from_bits_truncate(mode)).map_err(failed)?;
+        if let Some(group) = group {
+            set_group(&fd, group)?;
+        }
         let free = free_bytes(&fd).map_err(failed)?;
         let no_space = |e| {
             Error::system(
@@ -151,13 +154,14 @@ impl Object {
         if size > free {
             return Err(no_space(Errno::ENOSPC));
         }
-        pay(&fd, size).map_err(no_space)?;
+        Object::pay(&fd, size).map_err(no_space)?;
         Object::adopt(fd, "cannot look at a shared memory object")
     }
 
     /// Gives the object a name. `false`: the name is taken.
     pub(crate) fn link(&self, name: &Name) -> Result<bool> {
-        let own = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        // Of this thread: a main thread that has ended (`pthread_exit`) leaves /proc/self without descriptors.
+        let own = format!("/proc/thread-self/fd/{}", self.fd.as_raw_fd());
         let linked = nix::unistd::linkat(
             fcntl::AT_FDCWD,
             own.as_str(),
@@ -222,7 +226,7 @@ impl Object {
     }
 
     /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the environment allows another's.
-    pub(crate) fn check_owner(&self, name: &Name, any_owner: bool) -> Result<()> {
+    pub(crate) fn check_owner(&self, what: impl fmt::Display, any_owner: bool) -> Result<()> {
         let me = nix::unistd::geteuid().as_raw();
         if self.owner == me || any_owner || std::env::var_os("SHMEM_ANY_OWNER").is_some_and(|v| v == "1") {
             return Ok(());
@@ -230,10 +234,14 @@ impl Object {
         Err(Error::new(
             libc::EACCES,
             format!(
-                "the region \"{name}\" belongs to user {}, this process runs as user {me}: set SHMEM_ANY_OWNER=1 if that is meant",
+                "{what} belongs to user {}, this process runs as user {me}: set SHMEM_ANY_OWNER=1 if that is meant",
                 self.owner
             ),
         ))
+    }
+
+    pub(super) fn raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 
     /// Tells the object from others.
@@ -396,8 +404,41 @@ impl Object {
         if length.saturating_sub(self.allocated) > free_bytes(&*self.fd).map_err(no_space)? {
             return Err(no_space(Errno::ENOSPC));
         }
-        pay(&*self.fd, length).map_err(no_space)
+        Object::pay(&*self.fd, length).map_err(no_space)
     }
+
+    /// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the one that it is at.
+    pub(super) fn pay(fd: impl AsFd, size: u64) -> std::result::Result<(), Errno> {
+        for start in (0..size).step_by(ALLOCATION_STEP as usize) {
+            let step = ALLOCATION_STEP.min(size - start);
+            loop {
+                match fcntl::posix_fallocate(&fd, start as i64, step as i64) {
+                    Ok(()) => break,
+                    Err(Errno::EINTR) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a file that nobody else has yet its group, where one is asked for, then its permission bits.
+    pub(super) fn restrict(fd: impl AsFd, mode: u32, group: Option<u32>) -> Result<()> {
+        if let Some(group) = group {
+            set_group(&fd, group)?;
+        }
+        stat::fchmod(fd, Mode::from_bits_truncate(mode))
+            .map_err(|e| Error::system(e, format_args!("cannot give a shared memory object the mode {mode:o} (fchmod)")))
+    }
+}
+
+fn set_group(fd: impl AsFd, group: u32) -> Result<()> {
+    nix::unistd::fchown(fd, None, Some(Gid::from_raw(group))).map_err(|e| {
+        Error::system(
+            e,
+            format_args!("cannot give a shared memory object to group {group}: is this user a member of it? (fchown)"),
+        )
+    })
 }
 
 /// What a file's file system has left. Asked before an allocation: on a host with a large limit that would take most of the
@@ -405,21 +446,6 @@ impl Object {
 fn free_bytes(fd: impl AsFd) -> std::result::Result<u64, Errno> {
     let fs = nix::sys::statvfs::fstatvfs(fd)?;
     Ok(if fs.blocks() == 0 { u64::MAX } else { fs.blocks_available() * fs.fragment_size() })
-}
-
-/// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the one that it is at.
-fn pay(fd: impl AsFd, size: u64) -> std::result::Result<(), Errno> {
-    for start in (0..size).step_by(ALLOCATION_STEP as usize) {
-        let step = ALLOCATION_STEP.min(size - start);
-        loop {
-            match fcntl::posix_fallocate(&fd, start as i64, step as i64) {
-                Ok(()) => break,
-                Err(Errno::EINTR) => {}
-                Err(e) => return Err(e),
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Drop for Object {
@@ -464,7 +490,7 @@ mod tests {
     #[test]
     fn an_object_can_be_opened_at_any_moment_of_a_probe() {
         let name = Name::new(&format!("villas-probe-{}", std::process::id())).unwrap();
-        let object = Object::unnamed(4096, 0o600).unwrap();
+        let object = Object::unnamed(4096, 0o600, None).unwrap();
         assert!(object.link(&name).unwrap());
         // SAFETY: the child makes system calls only, until it is killed.
         let child = unsafe { libc::fork() };

@@ -69,6 +69,14 @@ extern "C" fn in_child() {
     IS_CHILD.store(true, Relaxed);
 }
 
+/// Bytes that the system could still give, without those that it could only take from others. `None`: `/proc` does not say.
+pub(crate) fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kilobytes =
+        |what: &str| text.lines().find_map(|line| line.strip_prefix(what)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    Some(kilobytes("MemAvailable:")?.saturating_add(kilobytes("SwapFree:")?).saturating_mul(1024))
+}
+
 impl Identity {
     /// This process. Its name is that at its first call: to ask `/proc` each time is a fifth of the cost of opening a region.
     pub(crate) fn mine() -> Identity {
@@ -101,10 +109,10 @@ impl Identity {
         Identity { pid, start_time, namespace: namespace(), program }
     }
 
-    /// The program's name as text.
+    /// The program's name as text, fit for a terminal: in a slot it is what another process says of itself.
     pub(crate) fn program_name(&self) -> String {
         let bytes = self.program.iter().flat_map(|w| w.to_le_bytes()).take_while(|&c| c != 0).collect::<Vec<_>>();
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
     }
 
     /// `true` only when the process is gone for certain: it has ended (a zombie included), or its pid is another

@@ -1,50 +1,87 @@
 //! Named POSIX semaphores, for the handshake of the wire layout.
+//!
+//! They are opened here and not by `sem_open`, which maps whatever it finds: another user's file, one that is too short, or one whose
+//! memory is not paid for, a look at which ends the process.
 
+use super::mapping::Mapping;
 use super::object::{Name, Object};
 use crate::error::{Error, Result};
 use nix::errno::Errno;
-use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 /// Between two looks for a post.
 const NAP: Duration = Duration::from_millis(1);
+/// More posts are not taken back at once: who posts without end must not keep this process.
+const DRAINED: u32 = 10_000;
+/// What the C library makes of a semaphore: its file has this size.
+const SIZE: usize = size_of::<libc::sem_t>();
 
 /// An open semaphore, closed when dropped. Its name stays.
 pub(crate) struct Semaphore {
-    sem: *mut libc::sem_t,
+    mapping: Mapping,
     name: Name,
+}
+
+/// Whose semaphore is accepted, and what a new one is like.
+#[derive(Clone, Copy)]
+pub(crate) struct Permissions {
+    pub(crate) any_owner: bool,
+    /// Less the umask.
+    pub(crate) mode: u32,
+    pub(crate) group: Option<u32>,
 }
 
 impl Semaphore {
     /// Opens the semaphore of this name, which is made with a count of 0 if there is none.
-    pub(crate) fn open(name: &Name) -> Result<Semaphore> {
-        // The C library maps whatever it finds; a look beyond the end of a file ends the process.
-        if let Some(file) = name.of_semaphore()
-            && Object::find(&file).is_some_and(|object| object.size() < size_of::<libc::sem_t>() as u64)
-        {
+    pub(crate) fn open(name: &Name, permissions: Permissions) -> Result<Semaphore> {
+        let Some(file) = name.of_semaphore() else {
+            return Err(Error::new(libc::ENAMETOOLONG, format!("the name \"{name}\" is too long for that of a semaphore")));
+        };
+        loop {
+            match Object::open(&file) {
+                Ok(object) => return Semaphore::found(&object, &file, *name, permissions),
+                Err(e) if e.errno() == libc::ENOENT => {}
+                Err(e) => return Err(e),
+            }
+            let object = Object::unnamed(SIZE as u64, permissions.mode, permissions.group)?;
+            let made = Semaphore { mapping: Mapping::plain(&object, SIZE, true)?, name: *name };
+            // SAFETY: memory of the right size and alignment, which nobody else has yet.
+            unsafe { libc::sem_init(made.raw(), 1, 0) };
+            if object.link(&file)? {
+                return Ok(made);
+            }
+            // Another process was faster.
+        }
+    }
+
+    fn found(object: &Object, file: &Name, name: Name, permissions: Permissions) -> Result<Semaphore> {
+        object.check_owner(format_args!("the semaphore /dev/shm/{file}"), permissions.any_owner)?;
+        if object.size() < SIZE as u64 {
             return Err(Error::corrupt(format!("/dev/shm/{file} is not a semaphore: it is too short; remove it")));
         }
-        // SAFETY: a C string; the mode and the count are read because of `O_CREAT`.
-        let open =
-            |path: &CStr| unsafe { libc::sem_open(path.as_ptr(), libc::O_CREAT, 0o600 as libc::mode_t, 0 as libc::c_uint) };
-        let sem = name.with_c_name(open);
-        if sem == libc::SEM_FAILED {
-            return Err(Error::system(Errno::last(), format_args!("cannot open the semaphore of \"{name}\"")));
-        }
-        Ok(Semaphore { sem, name: *name })
+        object.allocate(SIZE as u64)?;
+        Ok(Semaphore { mapping: Mapping::plain(object, SIZE, true)?, name })
+    }
+
+    fn raw(&self) -> *mut libc::sem_t {
+        self.mapping.base().cast_mut().cast()
     }
 
     pub(crate) fn post(&self) -> Result<()> {
-        // SAFETY: open.
-        Errno::result(unsafe { libc::sem_post(self.sem) })
+        // SAFETY: mapped; whatever is in it, the C library adds to a count and wakes who waits.
+        Errno::result(unsafe { libc::sem_post(self.raw()) })
             .map(drop)
             .map_err(|e| Error::system(e, format_args!("cannot post the semaphore of \"{}\"", self.name)))
     }
 
     /// Takes back what was posted and nobody has consumed.
     pub(crate) fn drain(&self) {
-        // SAFETY: open.
-        while unsafe { libc::sem_trywait(self.sem) } == 0 {}
+        let _ = (0..DRAINED).take_while(|_| self.take()).count();
+    }
+
+    fn take(&self) -> bool {
+        // SAFETY: mapped; the call does not wait.
+        unsafe { libc::sem_trywait(self.raw()) == 0 }
     }
 
     /// Waits for a post. `false`: the time is over.
@@ -52,8 +89,7 @@ impl Semaphore {
         // `sem_timedwait` waits by the wall clock: for hours when that is put back. `sem_clockwait` is younger than some C
         // libraries in use.
         let start = Instant::now();
-        // SAFETY: open.
-        while unsafe { libc::sem_trywait(self.sem) } != 0 {
+        while !self.take() {
             let left = limit.saturating_sub(start.elapsed()).min(NAP);
             if left.is_zero() {
                 return Ok(false);
@@ -66,17 +102,11 @@ impl Semaphore {
     }
 }
 
-impl Drop for Semaphore {
-    fn drop(&mut self) {
-        // SAFETY: opened once, closed once.
-        unsafe { libc::sem_close(self.sem) };
-    }
-}
-
 /// Removes the name of the semaphore, if there is one. Async-signal-safe.
 pub(crate) fn unlink(name: &Name) {
-    // SAFETY: a C string.
-    name.with_c_name(|path| unsafe { libc::sem_unlink(path.as_ptr()) });
+    if let Some(file) = name.of_semaphore() {
+        let _ = file.remove();
+    }
 }
 
 /// Removes it if no process has it open: then nobody waits for a post that would never come. Async-signal-safe.

@@ -186,6 +186,28 @@ void an_empty_batch_lets_a_loop_look_around()
   other.join();
 }
 
+void a_region_without_a_name_is_opened_by_its_descriptor()
+{
+  Channel node, program, next;
+  int fd = -1;
+  CHECK_EQ(node.createFd(fd), 0);
+  FAILS(node.createFd(fd), EALREADY);
+  CHECK_EQ(program.openFd(fd), 0);
+  FAILS(next.openFd(fd), EBUSY);
+  FAILS(next.recreateFd(fd), EBUSY);
+  Sample smp = node.alloc();
+  smp->length = 1;
+  smp[0].f = 4.5;
+  CHECK_EQ(node.write(smp), 0);
+  node.close();
+  CHECK_EQ(next.recreateFd(fd), 0);
+  CHECK_EQ(::close(fd), 0);
+  Samples samples;
+  CHECK_EQ(program.read(samples), 1);
+  CHECK(samples[0][0].f == 4.5);
+  FAILS(Channel().openFd(-1), EBADF);
+}
+
 } // namespace
 
 int main()
@@ -197,5 +219,6 @@ int main()
   RUN(an_exhausted_pool_gives_no_sample);
   RUN(a_closed_channel_does_nothing);
   RUN(an_empty_batch_lets_a_loop_look_around);
+  RUN(a_region_without_a_name_is_opened_by_its_descriptor);
   return 0;
 }

@@ -142,7 +142,13 @@ impl Link {
 
     /// Wakes the readers of what this side has written.
     pub(super) fn ring_readers(&self) {
-        if !self.own.view.facts().polling && (bell::is_anyone_waiting(&self.own.view) || self.owed.load(Relaxed)) {
+        if self.own.view.facts().polling {
+            return;
+        }
+        if self.owed.load(Relaxed) {
+            // Whoever has the mutex has had it for a second, or takes it again and again: not every write is to wait for that.
+            self.broadcast(Duration::ZERO);
+        } else if bell::is_anyone_waiting(&self.own.view) {
             self.broadcast(WRITER_PATIENCE);
         }
     }
@@ -152,7 +158,7 @@ impl Link {
         let start = Instant::now();
         self.wakeups.fetch_add(1, Relaxed);
         loop {
-            let done = bell::broadcast(&self.own.view, SLICE);
+            let done = bell::broadcast(&self.own.view, SLICE.min(patience));
             if done || start.elapsed() >= patience || self.peer() == Peer::Gone || !self.probe_peer() {
                 self.owed.store(!done, Relaxed);
                 return;
@@ -365,7 +371,7 @@ impl Common for Link {
             self.broadcast(SLICE);
         }
         if self.own.object.is_named(&self.own.name) {
-            let _ = self.own.name.unlink();
+            let _ = self.own.name.remove();
         }
         if let Some(peer) = &self.peer {
             // What a peer that died in its handshake has left.

@@ -20,11 +20,11 @@ use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
 use crate::layout::wire::{Facts, View};
 use crate::patience::Limit;
-use crate::region::unix_time;
+use crate::region::{Origin, unix_time};
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
-use crate::sys::semaphore::{self, Semaphore};
+use crate::sys::semaphore::{self, Permissions, Semaphore};
 use std::time::{Duration, Instant};
 
 /// What the facts of a region are read from lies in here.
@@ -65,7 +65,7 @@ pub(crate) fn open(
 /// Makes this side's region.
 fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapped> {
     let mode = config.permissions()?;
-    let object = Object::unnamed(facts.total_size(), mode)?;
+    let object = Object::unnamed(facts.total_size(), mode, config.group)?;
     let mapping = Mapping::new(&object, facts.total_size() as usize)?;
     // SAFETY: the mapping is as long as the facts say and goes with the view.
     let view = unsafe { View::new(mapping.base(), facts) };
@@ -85,7 +85,7 @@ fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
         Err(e) if e.errno() == libc::ENOENT => return Ok(()),
         object => object?,
     };
-    object.check_owner(name, config.any_owner)?;
+    object.check_owner(Origin::Named(*name), config.any_owner)?;
     if object.begins_with(MAGIC) {
         return Err(Error::new(
             libc::EBUSY,
@@ -152,7 +152,8 @@ fn shake_hands(
 ) -> Result<Mapped> {
     let wname = own.name;
     let look = || look(&rname, config, me);
-    let (outcome, posts) = match Posts::open(&wname, &rname) {
+    let permissions = Permissions { any_owner: config.any_owner, mode: config.permissions()?, group: config.group };
+    let (outcome, posts) = match Posts::open(&wname, &rname, permissions) {
         Ok(mut posts) => (find_peer(own, &rname, &mut posts, look, limit, cancelled), Some(posts)),
         Err(e) => (Err(e), None),
     };
@@ -180,11 +181,12 @@ fn shake_hands(
 struct Posts {
     mine: Semaphore,
     theirs: Semaphore,
+    permissions: Permissions,
 }
 
 impl Posts {
-    fn open(wname: &Name, rname: &Name) -> Result<Posts> {
-        Ok(Posts { mine: Semaphore::open(wname)?, theirs: Semaphore::open(rname)? })
+    fn open(wname: &Name, rname: &Name, permissions: Permissions) -> Result<Posts> {
+        Ok(Posts { mine: Semaphore::open(wname, permissions)?, theirs: Semaphore::open(rname, permissions)?, permissions })
     }
 }
 
@@ -218,7 +220,7 @@ fn find_peer(
         let somebody = found.as_ref().ok().map(|peer| peer.object.identity());
         if somebody != posted_for {
             // Who was there may have taken the post, and removed the names of the semaphores with its own end.
-            *posts = Posts::open(&own.name, rname)?;
+            *posts = Posts::open(&own.name, rname, posts.permissions)?;
             posts.mine.drain();
             if somebody.is_some() {
                 posts.mine.post()?;
@@ -255,7 +257,7 @@ fn wait_for_post(posts: &Posts, rname: &Name, limit: Duration) -> Result<bool> {
 /// The region of the other side, if it is there, complete, current, and of a maker that lives.
 fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Mapped> {
     let object = Object::open(rname)?;
-    object.check_owner(rname, config.any_owner)?;
+    object.check_owner(Origin::Named(*rname), config.any_owner)?;
     let peer = attach(object, *rname)?;
     if peer.is_maker_alive(me, true) == Some(false) {
         return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is what a process that is gone has left")));

@@ -1,0 +1,113 @@
+//! Shared memory without a name: memory files (memfd) of a sealed size, handed from process to process as descriptors.
+//!
+//! The seals say for ever that nobody can change the file's size, so that nobody who has it can make a look at a mapping of it end
+//! the process that looks (SIGBUS beyond the end of a file that was cut short).
+//!
+//! Locks belong to an open description, and what goes to another process by `SCM_RIGHTS` or `fork` is the description itself, with
+//! the locks that it has. So a description that is handed over has none: each process that takes part opens the file once more, by way
+//! of `/proc`, and locks by that description, which nobody else ever gets.
+
+use super::object::Object;
+use super::process;
+use crate::error::{Error, Result};
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag, SealFlag};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::Mode;
+use nix::sys::statfs;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// What a region's file must have.
+const SEALS: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW).union(SealFlag::F_SEAL_SEAL);
+/// With one of these it could not be mapped for writing.
+const READ_ONLY: SealFlag = SealFlag::F_SEAL_WRITE.union(SealFlag::F_SEAL_FUTURE_WRITE);
+/// As it is shown in `/proc/PID/maps`.
+const LABEL: &str = "villas-shm";
+
+impl Object {
+    /// Makes a sealed object of `size` bytes, zeroed, with its memory paid for, and a descriptor to hand over.
+    pub(crate) fn sealed(size: u64, mode: u32, group: Option<u32>) -> Result<(Object, OwnedFd)> {
+        let failed = |what: &str, e: Errno| Error::system(e, format_args!("cannot {what} a memory file (memfd) of {size} bytes"));
+        let no_memory = || {
+            Error::new(
+                libc::ENOMEM,
+                format!("the region needs {size} bytes, which is more memory than the system has left: ask for less"),
+            )
+        };
+        // There is no limit as /dev/shm has one, and to be refused by the system could cost other processes their lives.
+        if process::available_memory().is_some_and(|available| size > available) {
+            return Err(no_memory());
+        }
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        // Not executable, which some systems insist on (`vm.memfd_noexec`), and kernels before 6.3 do not know.
+        let file = match memfd_create(LABEL, flags | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL)) {
+            Err(Errno::EINVAL) => memfd_create(LABEL, flags),
+            made => made,
+        }
+        .map_err(|e| failed("create", e))?;
+        // Nobody else can have it before this function returns, whatever mode the kernel gives it.
+        Object::restrict(&file, mode & !process::umask().unwrap_or(0o077) & 0o666, group)?;
+        let length = libc::off_t::try_from(size).map_err(|_| no_memory())?;
+        nix::unistd::ftruncate(&file, length).map_err(|e| failed("size", e))?;
+        Object::pay(&file, size).map_err(|e| failed("allocate", e))?;
+        fcntl::fcntl(&file, fcntl::FcntlArg::F_ADD_SEALS(SEALS)).map_err(|e| failed("seal", e))?;
+        Ok((reopen(file.as_raw_fd())?, file))
+    }
+
+    /// The object behind a descriptor that any program may have given to this one, which keeps it. `EBADF` not open; `EACCES` not for reading
+    /// and writing, or the file's mode forbids it; `EBADMSG` no sealed memory file.
+    pub(crate) fn of_descriptor(fd: RawFd) -> Result<Object> {
+        // SAFETY: a command without an argument, on a number that may be anything.
+        let flags = Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+            .map_err(|e| Error::system(e, format_args!("descriptor {fd} is not open")))?;
+        if flags & libc::O_PATH != 0 || flags & libc::O_ACCMODE != libc::O_RDWR {
+            return Err(Error::new(libc::EACCES, format!("descriptor {fd} is not open for reading and writing")));
+        }
+        // Before it is opened once more: to open a device or a pipe may wait, or do anything.
+        check_seals(fd, fd)?;
+        let object = reopen(fd)?;
+        // Once more, as another thread may have put another file in the descriptor's place.
+        check_seals(object.raw_fd(), fd)?;
+        match statfs::fstatfs(&object).map(|fs| fs.filesystem_type()) {
+            Ok(statfs::TMPFS_MAGIC) => Ok(object),
+            // Among others huge pages, whose holes are SIGBUS when there are no more of them.
+            _ => Err(Error::corrupt(format!("descriptor {fd} leads to memory of another kind (huge pages?), not to a region"))),
+        }
+    }
+}
+
+/// `fd` has the seals; `named` is its number for people.
+fn check_seals(fd: RawFd, named: RawFd) -> Result<()> {
+    // SAFETY: a command without an argument, on a number that may be anything.
+    let seals = Errno::result(unsafe { libc::fcntl(fd, libc::F_GET_SEALS) })
+        .map_err(|_| Error::corrupt(format!("descriptor {named} does not lead to a memory file (memfd), so to no region")))?;
+    let seals = SealFlag::from_bits_retain(seals);
+    if seals.intersects(READ_ONLY) {
+        return Err(Error::corrupt(format!("descriptor {named} leads to a memory file that is sealed against writing")));
+    }
+    if !seals.contains(SEALS) {
+        return Err(Error::corrupt(format!(
+            "descriptor {named} leads to a memory file whose size is not sealed (F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL): \
+             who has it could end this process by cutting it short"
+        )));
+    }
+    Ok(())
+}
+
+/// The same file by an open description of its own.
+fn reopen(fd: RawFd) -> Result<Object> {
+    // Of this thread: a main thread that has ended (`pthread_exit`) leaves /proc/self without descriptors.
+    let path = format!("/proc/thread-self/fd/{fd}");
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    let own = fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|e| match e {
+        Errno::ENOENT => Error::new(
+            libc::ENOTSUP,
+            "cannot open a region by its descriptor without /proc: mount it, or use a region with a name",
+        ),
+        e => Error::system(
+            e,
+            format_args!("cannot open the memory file behind descriptor {fd} once more (its owner and mode decide)"),
+        ),
+    })?;
+    Object::adopt(own, "cannot look at a memory file")
+}
