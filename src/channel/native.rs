@@ -165,7 +165,7 @@ pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Nati
                 // The slot is filled before the name exists; from then on a program finds a live node.
                 region.announce(Side::A, incarnation);
                 if region.object.link(&name)? {
-                    return attached(region, Side::A, incarnation, false);
+                    return attached(region, Side::A, incarnation, 0, false);
                 }
                 fresh = Some((region, incarnation));
             }
@@ -202,6 +202,7 @@ fn take_over(
     if !region.object.is_named(&name) {
         return Ok(None);
     }
+    let program = region.last_of(Side::B);
     match region.claim(Side::B) {
         Ok(_) => {
             // Both dead: nobody can attach while both claims are held, which go with the object. The claim may have
@@ -216,7 +217,7 @@ fn take_over(
             remove_unreadable(name, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
-        Err(_) if found == wanted => attached(region, Side::A, incarnation, false).map(Some),
+        Err(_) if found == wanted => attached(region, Side::A, incarnation, program, false).map(Some),
         Err(_) => Err(in_use(&name, found, wanted)),
     }
 }
@@ -310,14 +311,15 @@ fn attach(name: Name) -> Result<Option<&'static Handle<Native>>> {
     if !is_worth_it(&region)? {
         return Err(nothing());
     }
+    let node = region.last_of(Side::A);
     let node_there = region.is_node_there();
-    attached(region, Side::B, incarnation, !node_there).map(Some)
+    attached(region, Side::B, incarnation, node, !node_there).map(Some)
 }
 
-/// Enters this process as the holder of `side`, repairs it, and makes a handle of it.
-fn attached(region: Region, side: Side, incarnation: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
+/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `peer` was the last of the other side before.
+fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
     let view = region.view;
-    let life = region.occupy(side, incarnation);
+    let life = region.occupy(side, incarnation, peer);
     if is_peer_dead {
         life.note_dead_peer();
     } else {
