@@ -157,7 +157,8 @@ impl Object {
 
     /// Gives the object a name. `false`: the name is taken.
     pub(crate) fn link(&self, name: &Name) -> Result<bool> {
-        let own = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        // Not of the process: after the end of its first thread (`pthread_exit` in main) that has none.
+        let own = format!("/proc/thread-self/fd/{}", self.fd.as_raw_fd());
         let linked = nix::unistd::linkat(
             fcntl::AT_FDCWD,
             own.as_str(),
