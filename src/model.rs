@@ -9,6 +9,8 @@
 //! (`sync`); and long runs, since the states grow with each step. The numbers of samples, blocks and entries here are
 //! the smallest that let each edge be crossed and each ring wrap.
 
+pub(crate) mod atomic;
+
 use crate::layout::{Bell, Side, Slept, Words};
 use crate::sync::{Shared32, Shared64};
 use loom::cell::UnsafeCell;
@@ -228,7 +230,7 @@ mod tests {
 
     #[test]
     fn samples_cross_whole_and_in_order_through_a_queue_of_one() {
-        explore(None, || {
+        explore(Some(4), || {
             let words = region(ONE_EACH);
             let mut a = half(&words, Side::A, ONE_EACH);
             let mut b = half(&words, Side::B, ONE_EACH);
@@ -438,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_writer_that_sleeps_for_room_or_for_a_block_is_woken() {
-        explore(None, || {
+        explore(Some(4), || {
             let words = region(ONE_EACH);
             let mut a = half(&words, Side::A, ONE_EACH);
             let mut b = half(&words, Side::B, ONE_EACH);
@@ -509,7 +511,7 @@ mod tests {
 
     #[test]
     fn threads_take_turns_whoever_owns_the_gate() {
-        explore(None, || {
+        explore(Some(4), || {
             let (gate, _) = gate(0);
             take_turn(&gate); // The first thread owns it from here on.
             let shared = gate.clone();
@@ -527,7 +529,7 @@ mod tests {
 
     #[test]
     fn a_closed_gate_is_cleared_once_after_the_last_has_left() {
-        explore(None, || {
+        explore(Some(4), || {
             let (gate, dropped) = gate(0);
             take_turn(&gate);
             let shared = gate.clone();
@@ -569,7 +571,7 @@ mod tests {
 
     #[test]
     fn the_last_put_after_a_close_clears_the_gate() {
-        explore(None, || {
+        explore(Some(4), || {
             let (gate, dropped) = gate(1);
             take_turn(&gate);
             let shared = gate.clone();

@@ -8,6 +8,7 @@ use crate::error::{Error, Result as Fallible};
 use crate::layout::Slept;
 use crate::sync::relax;
 use crate::sys::gate::{Common, Idle, Pass};
+use crate::sys::thread::Uncancelled;
 use crate::wait;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -81,6 +82,7 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
     closed: impl Fn() -> Error,
     mut attempt: impl FnMut(&S, &mut C, bool) -> Fallible<Attempt<T, S::Hint>>,
 ) -> Fallible<Result<T, i32>> {
+    let _whole = Uncancelled::new();
     let mut patience = Patience::new(limit, pass.parts().0);
     let mut ended = None;
     loop {

@@ -19,6 +19,7 @@ use crate::layout::slot::Slot;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
+use crate::sys::thread::Uncancelled;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -183,6 +184,7 @@ impl<L: Layout> Region<L> {
     }
 
     pub(crate) fn is_incarnation_alive(&self, place: L::Place, incarnation: u64, thorough: bool) -> bool {
+        let _whole = Uncancelled::new();
         let slot = self.view.slot(place);
         let byte = L::first_byte(place) | (incarnation & ((1 << L::INCARNATION_BITS) - 1));
         self.object.is_locked(byte, 1) && !slot.identity().is_gone(&self.me, thorough)

@@ -18,7 +18,10 @@
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use {
+    crate::model::atomic::{AtomicU32, AtomicU64, AtomicUsize},
+    loom::sync::atomic::{Ordering, fence},
+};
 
 use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 

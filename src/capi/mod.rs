@@ -18,6 +18,7 @@ mod wire;
 
 use crate::channel::handle::Public;
 use crate::error::{Error, Result};
+use crate::sys::thread::Uncancelled;
 use libc::{c_char, c_int, c_void, timespec};
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,12 +44,14 @@ fn convert<T>(failure: T, body: impl FnOnce() -> Result<T>) -> T {
 
 /// The same; a panic becomes `EIO`.
 fn guard<T>(failure: T, body: impl FnOnce() -> Result<T>) -> T {
+    let _whole = Uncancelled::new();
     let caught = catch_unwind(AssertUnwindSafe(body));
     convert(failure, || caught.unwrap_or_else(|_| Err(Error::new(libc::EIO, "internal error of the library: please report it"))))
 }
 
 /// The same for what a signal handler may call: sets `errno` only.
 fn guard_signal_safe(body: impl FnOnce() -> Result<()>) -> c_int {
+    let _whole = Uncancelled::new();
     match body() {
         Ok(()) => 0,
         Err(e) => {

@@ -76,13 +76,19 @@ impl Region {
         incarnation != 0 && slot.closed.observe() != incarnation && self.is_incarnation_alive(Side::A, incarnation, true)
     }
 
-    /// Becomes the claimed incarnation.
-    pub(crate) fn occupy(self, side: Side, incarnation: u64) -> Life {
+    /// The number of the last holder of `side`.
+    pub(crate) fn last_of(&self, side: Side) -> u64 {
+        self.view.slot(side).incarnation.observe()
+    }
+
+    /// Becomes the claimed incarnation; `found` was the peer's before.
+    pub(crate) fn occupy(self, side: Side, incarnation: u64, found: u64) -> Life {
         self.announce(side, incarnation);
         Life {
             region: self,
             side,
             incarnation,
+            found,
             seen: AtomicU64::new(0),
             gone: AtomicU64::new(0),
             looked: AtomicU64::new(0),
@@ -97,6 +103,8 @@ pub(crate) struct Life {
     pub(crate) region: Region,
     pub(crate) side: Side,
     incarnation: u64,
+    /// The incarnation of the peer that was there before this side was taken. If it is dead, it was another's peer.
+    found: u64,
     /// The last incarnation of the peer that was seen alive.
     seen: AtomicU64,
     /// The last incarnation of the peer that is known to be dead.
@@ -129,7 +137,7 @@ impl Life {
 
     /// The number of the last peer.
     pub(crate) fn peer_incarnation(&self) -> u64 {
-        self.view().slot(self.side.other()).incarnation.observe()
+        self.region.last_of(self.side.other())
     }
 
     fn bell(&self, hint: &Hint) -> SideBell<'_, View> {
@@ -168,7 +176,7 @@ impl Lives for Life {
             self.seen.store(incarnation, Relaxed);
             return true;
         }
-        if self.seen.load(Relaxed) == incarnation {
+        if self.seen.load(Relaxed) == incarnation || self.found != incarnation {
             self.gone.store(incarnation, Relaxed);
         }
         false

@@ -172,7 +172,7 @@ pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Nati
                 // The slot is filled before the name exists; from then on a program finds a live node.
                 region.announce(Side::A, incarnation);
                 if region.object.link(&name)? {
-                    return attached(region, Side::A, incarnation, false);
+                    return attached(region, Side::A, incarnation, 0, false);
                 }
                 fresh = Some((region, incarnation));
             }
@@ -187,7 +187,7 @@ pub(crate) fn create_fd(config: &Config) -> Result<(&'static Handle<Native>, Own
     handle::prepare();
     let (region, descriptor) = Region::sealed(facts, mode, config.group)?;
     let incarnation = region.claim(Side::A)?;
-    Ok((attached(region, Side::A, incarnation, false)?, descriptor))
+    Ok((attached(region, Side::A, incarnation, 0, false)?, descriptor))
 }
 
 /// Takes over the node side of the region behind a descriptor, which must be held by nobody. The descriptor stays the caller's.
@@ -200,7 +200,8 @@ pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<
         return Err(others(&format!("the region of descriptor {fd} has other parameters"), &found, &wanted));
     }
     let incarnation = region.claim(Side::A)?;
-    attached(region, Side::A, incarnation, false)
+    let program = region.last_of(Side::B);
+    attached(region, Side::A, incarnation, program, false)
 }
 
 fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Region> {
@@ -238,6 +239,7 @@ fn take_over(
     if !region.object.is_named(&name) {
         return Ok(None);
     }
+    let program = region.last_of(Side::B);
     match region.claim(Side::B) {
         Ok(_) => {
             // Both dead: nobody can attach while both claims are held, which go with the object. The claim may have
@@ -252,7 +254,7 @@ fn take_over(
             remove_unreadable(name, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
-        Err(_) if found == wanted => attached(region, Side::A, incarnation, false).map(Some),
+        Err(_) if found == wanted => attached(region, Side::A, incarnation, program, false).map(Some),
         Err(_) => Err(in_use(&name, found, wanted)),
     }
 }
@@ -361,14 +363,15 @@ fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
     if !is_worth_it(&region)? {
         return Err(nothing());
     }
+    let node = region.last_of(Side::A);
     let node_there = region.is_node_there();
-    attached(region, Side::B, incarnation, !node_there).map(Some)
+    attached(region, Side::B, incarnation, node, !node_there).map(Some)
 }
 
-/// Enters this process as the holder of `side`, repairs it, and makes a handle of it.
-fn attached(region: Region, side: Side, incarnation: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
+/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `peer` was the last of the other side before.
+fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
     let view = region.view;
-    let life = region.occupy(side, incarnation);
+    let life = region.occupy(side, incarnation, peer);
     if is_peer_dead {
         life.note_dead_peer();
     } else {

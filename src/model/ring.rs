@@ -8,42 +8,21 @@ use crate::ring::mpmc::{self, Attempt, Obstacle, Ticket};
 use crate::ring::{Cause, Words, spsc};
 use crate::sync::Shared64;
 use loom::cell::UnsafeCell;
-use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
 use std::sync::Arc;
 
 /// How many deaths of one place a test may have, and one more.
 const INCARNATIONS: usize = 3;
 
-/// A word, and what makes loom try both orders of any two accesses to it.
-///
-/// Loom remembers only the last access to an object when it looks for orders to try. A thread that loads a word and then changes it hides
-/// from it that another had loaded the word before: of "A loads x; B loads x, then stores x" it tries one order. So each access is preceded by
-/// a relaxed read-modify-write of a word of its own, which loom takes for dependent on any other of its kind, and which orders nothing.
-struct Word {
-    word: Shared64,
-    access: AtomicU64,
-}
-
-impl Word {
-    fn new() -> Word {
-        Word { word: Shared64::new(0), access: AtomicU64::new(0) }
-    }
-
-    fn get(&self) -> &Shared64 {
-        self.access.fetch_add(1, Relaxed);
-        &self.word
-    }
-}
-
 struct Shared {
-    tail: Word,
-    head: Word,
-    slots: Vec<(Word, UnsafeCell<u64>)>,
+    tail: Shared64,
+    head: Shared64,
+    slots: Vec<(Shared64, UnsafeCell<u64>)>,
     skipped: AtomicUsize,
     lost: AtomicUsize,
     /// For each place: its incarnation, and which of them the kernel knows to be dead.
-    places: Vec<(Word, [Word; INCARNATIONS])>,
+    places: Vec<(Shared64, [Shared64; INCARNATIONS])>,
 }
 
 #[derive(Clone)]
@@ -54,13 +33,13 @@ impl Words for Ring {
         self.0.slots.len() as u32
     }
     fn tail(&self) -> &Shared64 {
-        self.0.tail.get()
+        &self.0.tail
     }
     fn head(&self) -> &Shared64 {
-        self.0.head.get()
+        &self.0.head
     }
     fn word(&self, index: u32) -> &Shared64 {
-        self.0.slots[index as usize].0.get()
+        &self.0.slots[index as usize].0
     }
     fn count(&self, cause: Cause) {
         match cause {
@@ -72,11 +51,11 @@ impl Words for Ring {
 
 impl Ring {
     fn new(capacity: usize, places: usize) -> Ring {
-        let place = |_| (Word::new(), std::array::from_fn(|_| Word::new()));
+        let place = |_| (Shared64::new(0), std::array::from_fn(|_| Shared64::new(0)));
         Ring(Arc::new(Shared {
-            tail: Word::new(),
-            head: Word::new(),
-            slots: (0..capacity).map(|_| (Word::new(), UnsafeCell::new(0))).collect(),
+            tail: Shared64::new(0),
+            head: Shared64::new(0),
+            slots: (0..capacity).map(|_| (Shared64::new(0), UnsafeCell::new(0))).collect(),
             skipped: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
             places: (0..places).map(place).collect(),
@@ -96,14 +75,14 @@ impl Ring {
     /// The kernel's part of a death.
     fn die(&self, place: u32) {
         let (incarnation, dead) = &self.0.places[place as usize];
-        dead[incarnation.get().get() as usize].get().publish(1);
+        dead[incarnation.get() as usize].publish(1);
     }
 
     /// As `ring::life` does.
     fn settle_if_dead(&self, claim: &Obstacle) -> bool {
         let Some(owner) = claim.owner() else { return false };
         let (incarnation, dead) = &self.0.places[owner as usize];
-        let is_dead = dead[incarnation.get().observe() as usize].get().observe() != 0;
+        let is_dead = dead[incarnation.observe() as usize].observe() != 0;
         is_dead && mpmc::settle(self, claim)
     }
 
@@ -469,7 +448,7 @@ fn a_newcomer_with_a_dead_ones_number_keeps_what_it_claims() {
                 });
                 theirs.die(1);
                 mpmc::settle_all(&theirs, 1).unwrap();
-                theirs.0.places[1].0.get().publish(1);
+                theirs.0.places[1].0.publish(1);
                 pushes(&theirs, 1, &[12, 13])
             });
             let mut taken: Vec<u64> = (0..3).filter_map(|_| ring.pop(2)).collect();

@@ -213,6 +213,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
     /// Drops the contents of a closed gate, if nobody is inside and the core is idle. Who leaves a closed gate calls it.
     #[cold]
     fn clear(&self) {
+        let _whole = thread::Uncancelled::new();
         while self.state.compare_exchange(CLOSING, CLEARING, SeqCst, Relaxed).is_ok() {
             heavy_fence_here(); // G2
             if self.is_deserted() {

@@ -160,7 +160,7 @@ impl Object {
 
     /// Gives the object a name. `false`: the name is taken.
     pub(crate) fn link(&self, name: &Name) -> Result<bool> {
-        // Of this thread: a main thread that has ended (`pthread_exit`) leaves /proc/self without descriptors.
+        // Not of the process: after the end of its first thread (`pthread_exit` in main) that has none.
         let own = format!("/proc/thread-self/fd/{}", self.fd.as_raw_fd());
         let linked = nix::unistd::linkat(
             fcntl::AT_FDCWD,

@@ -41,10 +41,11 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// What both must share for pids and start times to mean the same to them: the pid namespace and the time namespace. 0 unknown.
 fn namespace() -> u64 {
+    // Not of the process: after the end of its first thread (`pthread_exit` in main) that has none.
     let inode = |what: &str| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
-    match inode("/proc/self/ns/pid") {
+    match inode("/proc/thread-self/ns/pid") {
         0 => 0,
-        pid => pid ^ inode("/proc/self/ns/time").rotate_left(32),
+        pid => pid ^ inode("/proc/thread-self/ns/time").rotate_left(32),
     }
 }
 

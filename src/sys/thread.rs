@@ -27,3 +27,41 @@ pub(crate) fn id() -> usize {
         HERE.with(|here| core::ptr::from_ref(here) as usize)
     }
 }
+
+/// For as long as it lives, the thread is not cancelled (`pthread_cancel`): the request stays pending. The C library ends a cancelled
+/// thread inside whatever call waits (`read`, `poll`, `close`), by an unwinding that cannot pass through Rust functions: it would
+/// end the process, or leave a turn that nobody gives back.
+pub(crate) struct Uncancelled(libc::c_int);
+
+impl Uncancelled {
+    /// Async-signal-safe; costs a store or two.
+    pub(crate) fn new() -> Uncancelled {
+        let mut before = DISABLED;
+        #[cfg(not(loom))]
+        // SAFETY: the number is written to before the call returns.
+        unsafe {
+            pthread_setcancelstate(DISABLED, &raw mut before);
+        }
+        #[cfg(loom)]
+        let _ = &mut before;
+        Uncancelled(before)
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        #[cfg(not(loom))]
+        if self.0 != DISABLED {
+            // SAFETY: as above; where the state before is to be written may be null.
+            unsafe { pthread_setcancelstate(self.0, std::ptr::null_mut()) };
+        }
+    }
+}
+
+/// `PTHREAD_CANCEL_DISABLE`.
+const DISABLED: libc::c_int = 1;
+
+#[cfg(not(loom))]
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}

@@ -19,6 +19,7 @@ use crate::sys::gate::Common;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
+use crate::sys::thread::Uncancelled;
 use crate::sys::{futex, semaphore};
 use crate::wait::SLICE;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -276,6 +277,7 @@ impl Lives for Link {
     }
 
     fn probe_peer(&self) -> bool {
+        let _whole = Uncancelled::new();
         let now = self.pace.note_probe();
         self.pay_what_is_owed();
         let Some(peer) = &self.peer else { return true };

@@ -1,0 +1,57 @@
+//! Loom's atomics, with what makes loom try both orders of any two accesses to one of them.
+//!
+//! When loom looks for orders to try it remembers only the last access to each object, and takes two loads for independent. So a
+//! thread that loads a word and then changes it hides that another had loaded the word before: of "A loads x; B loads x, then stores x"
+//! it tries one order only. Here each access is preceded by a relaxed read-modify-write of a word of its own, the companion. Loom takes
+//! that for dependent on every other access to it, so that the last one is the only one that has to be remembered. It orders nothing:
+//! relaxed, it makes no other store visible; and as nobody looks at its value, it makes no state.
+
+use loom::sync::atomic::{self, Ordering};
+
+macro_rules! atomic {
+    ($name:ident, $int:ty) => {
+        #[derive(Debug)]
+        pub(crate) struct $name {
+            word: atomic::$name,
+            companion: atomic::AtomicUsize,
+        }
+
+        impl $name {
+            pub(crate) fn new(value: $int) -> Self {
+                Self { word: atomic::$name::new(value), companion: atomic::AtomicUsize::new(0) }
+            }
+            fn access(&self) -> &atomic::$name {
+                self.companion.fetch_add(1, Ordering::Relaxed);
+                &self.word
+            }
+            pub(crate) fn load(&self, order: Ordering) -> $int {
+                self.access().load(order)
+            }
+            pub(crate) fn store(&self, value: $int, order: Ordering) {
+                self.access().store(value, order);
+            }
+            pub(crate) fn swap(&self, value: $int, order: Ordering) -> $int {
+                self.access().swap(value, order)
+            }
+            pub(crate) fn compare_exchange(&self, seen: $int, next: $int, done: Ordering, not: Ordering) -> Result<$int, $int> {
+                self.access().compare_exchange(seen, next, done, not)
+            }
+            pub(crate) fn fetch_add(&self, more: $int, order: Ordering) -> $int {
+                self.access().fetch_add(more, order)
+            }
+            pub(crate) fn fetch_sub(&self, less: $int, order: Ordering) -> $int {
+                self.access().fetch_sub(less, order)
+            }
+            pub(crate) fn fetch_or(&self, bits: $int, order: Ordering) -> $int {
+                self.access().fetch_or(bits, order)
+            }
+            pub(crate) fn fetch_and(&self, bits: $int, order: Ordering) -> $int {
+                self.access().fetch_and(bits, order)
+            }
+        }
+    };
+}
+
+atomic!(AtomicU32, u32);
+atomic!(AtomicU64, u64);
+atomic!(AtomicUsize, usize);
