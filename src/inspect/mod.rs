@@ -28,7 +28,7 @@ pub use processes::Process;
 use processes::Processes;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::time::UNIX_EPOCH;
+use std::time::{Instant, UNIX_EPOCH};
 
 /// What an object in shared memory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub enum State {
 }
 
 /// Where an object is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Id {
     /// A POSIX name, without the slash.
     Name(String),
@@ -193,6 +193,8 @@ pub struct Entry {
     pub blocks: Option<(u64, u64)>,
     /// Further events, counted since the region was made.
     pub counters: Vec<(&'static str, u64)>,
+    /// When it was looked at. What was counted between two looks, by the time between them, is a rate.
+    pub at: Instant,
     /// Tells the object from others that get its name later.
     identity: (u64, u64),
 }
@@ -202,6 +204,14 @@ pub struct Entry {
 /// # Errors
 /// As the system says, if `/dev/shm` cannot be read.
 pub fn list() -> Result<Vec<Entry>> {
+    list_if(|_| true)
+}
+
+/// The same, only of the objects that are wanted: nothing else is opened.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_if(is_wanted: impl Fn(&Id) -> bool) -> Result<Vec<Entry>> {
     let failed = |e: std::io::Error| Error::new(e.raw_os_error().unwrap_or(libc::EIO), format!("cannot read /dev/shm: {e}"));
     let processes = Processes::now();
     let mut names: Vec<_> =
@@ -209,12 +219,16 @@ pub fn list() -> Result<Vec<Entry>> {
     names.sort_unstable();
     let mut entries = Vec::with_capacity(names.len());
     for name in names {
+        let id = Id::Name(name.to_string_lossy().into_owned());
+        if !is_wanted(&id) {
+            continue;
+        }
         // One that has gone meanwhile is no longer there.
         if let Ok(data) = std::fs::symlink_metadata(object::directory().join(&name)) {
-            entries.push(posix(name.to_string_lossy().into_owned(), name.to_str().is_some(), &data, &processes, 0));
+            entries.push(posix(id, name.to_str().is_some(), &data, &processes, 0));
         }
     }
-    entries.extend(sysv::list(&processes));
+    entries.extend(sysv::list(&processes).into_iter().filter(|entry| is_wanted(&entry.id)));
     Ok(entries)
 }
 
@@ -228,7 +242,7 @@ pub fn look(name: &str, waiting: usize) -> Result<Entry> {
         Some(libc::ENOENT) => Error::new(libc::ENOENT, format!("there is no \"{name}\" in shared memory")),
         errno => Error::new(errno.unwrap_or(libc::EIO), format!("cannot look at \"{name}\": {e}")),
     })?;
-    Ok(posix(name.as_str().into(), true, &data, &Processes::now(), waiting))
+    Ok(posix(Id::Name(name.as_str().into()), true, &data, &Processes::now(), waiting))
 }
 
 /// The System V segments with this key (0: the private ones), or with this number.
@@ -254,12 +268,12 @@ fn open(name: &Name) -> Result<Object> {
     Object::open_as(name, OFlag::O_RDONLY, format!("there is no \"{name}\" in shared memory"))
 }
 
-fn posix(name: String, is_text: bool, data: &Metadata, processes: &Processes, waiting: usize) -> Entry {
+fn posix(id: Id, is_text: bool, data: &Metadata, processes: &Processes, waiting: usize) -> Entry {
     let identity = (data.dev(), data.ino());
     let attached = processes.of_object(identity);
     let mut entry = Entry {
         kind: Kind::Unknown,
-        id: Id::Name(name),
+        id,
         size: data.size(),
         mode: data.mode() & 0o7777,
         uid: data.uid(),
@@ -274,6 +288,7 @@ fn posix(name: String, is_text: bool, data: &Metadata, processes: &Processes, wa
         queues: Vec::new(),
         blocks: None,
         counters: Vec::new(),
+        at: Instant::now(),
         identity,
     };
     let why_not = if !data.is_file() {
@@ -304,6 +319,7 @@ fn look_into(entry: &mut Entry, waiting: usize) -> Result<()> {
     if object.identity() != entry.identity {
         return Err(Error::new(libc::ESTALE, "it was replaced at this moment"));
     }
+    entry.at = Instant::now();
     examine(entry, &object, waiting);
     Ok(())
 }
@@ -328,6 +344,11 @@ fn examine(entry: &mut Entry, object: &Object, waiting: usize) {
 }
 
 impl Entry {
+    /// Whether both are looks at the same object, and not at two that had the same name one after the other.
+    pub fn is_same_object(&self, other: &Entry) -> bool {
+        self.identity == other.identity && self.id == other.id
+    }
+
     fn state_by_attachments(&self) -> State {
         match (self.attached.is_empty(), self.attach_count) {
             (false, _) => State::Live,

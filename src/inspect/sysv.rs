@@ -2,6 +2,7 @@
 
 use super::processes::Processes;
 use super::{Entry, Id, Kind, State};
+use std::time::Instant;
 
 /// All segments. None where the kernel has no System V shared memory.
 pub(super) fn list(processes: &Processes) -> Vec<Entry> {
@@ -33,6 +34,7 @@ fn parse(line: &str, processes: &Processes) -> Option<Entry> {
         queues: Vec::new(),
         blocks: None,
         counters: Vec::new(),
+        at: Instant::now(),
         identity: (key as u64, id as u64),
     })
 }

@@ -48,6 +48,11 @@ pub(crate) enum Command {
     /// Show one region in full, with the samples or messages that wait, without taking them.
     #[command(after_help = LOOK_STATUS)]
     Show(ShowArgs),
+    /// Show the same as `ls`, live: rates, fill levels, and who is there, until `q` is pressed.
+    ///
+    /// It only reads, and disturbs nobody; every --interval it looks at each object once.
+    #[command(after_help = TOP_KEYS, after_long_help = TOP_COLUMNS)]
+    Top(TopArgs),
     /// Remove an object from shared memory, unless a live process is attached.
     #[command(after_help = RM_STATUS)]
     Rm(RmArgs),
@@ -140,6 +145,39 @@ Exit status: 0; 1 for errors.";
 
 const LOOK_STATUS: &str = "\
 Exit status: 0; 1 if there is no such object, or for errors.";
+
+const TOP_KEYS: &str = "\
+Keys:
+  q, Esc, Ctrl-C          quit
+  arrows, j, k, PgUp, PgDn, Home, End
+                          mark another object, which the lower part of the screen shows in full
+  s, r                    sort by name, rate, fill, state, size; reverse the order
+  /                       show only what has a text in its name
+  +, -                    look less often, more often
+  space                   pause, go on
+  Ctrl-Z                  stop; fg goes on
+
+--help describes the columns. Exit status: 0, also after SIGINT, SIGTERM and SIGHUP; 1 for errors.";
+
+const TOP_COLUMNS: &str = "\
+Keys:
+  q, Esc, Ctrl-C          quit
+  arrows, j, k, PgUp, PgDn, Home, End
+                          mark another object, which the lower part of the screen shows in full
+  s, r                    sort by name, rate, fill, state, size; reverse the order
+  /                       show only what has a text in its name
+  +, -                    look less often, more often
+  space                   pause, go on
+  Ctrl-Z                  stop; fg goes on
+
+Columns, as many as fit; those of `ls`, and:
+  → ←      of a channel: from the node to the program, and back
+  WRITE/s  samples or messages written in a second; - before the second look
+  READ/s   the same, read
+  QUEUED   how much of the queue is taken, as a bar, and waiting/fitting
+  FREE     how much of the pool is free
+
+Exit status: 0, also after SIGINT, SIGTERM and SIGHUP; 1 for errors, as where the output is no terminal.";
 
 const RM_STATUS: &str = "\
 Exit status: 0; 1 if something could not be removed, or for errors.";
@@ -270,6 +308,33 @@ pub(crate) struct ShowArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct TopArgs {
+    /// Only what has this in its name; `/` changes it.
+    pub(crate) name: Option<String>,
+    /// The time from one look to the next; from 0.05 to 3600.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// What to sort by.
+    #[arg(long, value_name = "BY", default_value = "name")]
+    pub(crate) sort: Sort,
+}
+
+/// What `top` sorts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sort {
+    /// By name.
+    Name,
+    /// Those that most is written to first.
+    Rate,
+    /// Those with the fullest queue first.
+    Fill,
+    /// Corrupt ones first, then stale ones.
+    State,
+    /// The largest first.
+    Size,
+}
+
+#[derive(Args)]
 pub(crate) struct RmArgs {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -307,6 +372,11 @@ fn key(text: &str) -> Result<i32, &'static str> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = seconds(text)?;
+    if (0.05..=3600.0).contains(&interval.as_secs_f64()) { Ok(interval) } else { Err("0.05 to 3600 seconds are possible".into()) }
 }
 
 /// A number that `is_right` accepts, or what is wanted.

@@ -11,7 +11,16 @@ use nix::sys::signal::{SigSet, Signal};
 /// They are blocked in every thread, which begins with those of the one that starts it, and taken one
 /// by one: no handler runs, nothing is interrupted.
 pub(crate) fn catch_signals<E: Send + 'static>(events: Sender<E>, event: fn(Signal) -> E) -> Result<(), String> {
-    let mut signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    catch_these_signals(&[], events, event)
+}
+
+/// The same with some besides.
+pub(crate) fn catch_these_signals<E: Send + 'static>(
+    more: &[Signal],
+    events: Sender<E>,
+    event: fn(Signal) -> E,
+) -> Result<(), String> {
+    let mut signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM].iter().chain(more).copied());
     if !is_ignored(Signal::SIGHUP) {
         signals.add(Signal::SIGHUP);
     }

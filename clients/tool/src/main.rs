@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => compare(&args),
         Command::Ls(args) => outcome(inspect::ls(&args)),
         Command::Show(args) => outcome(inspect::show(&args)),
+        Command::Top(args) => outcome(inspect::top(&args)),
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Convert(_) => outcome(convert::run()),

@@ -1,9 +1,10 @@
-//! What is in shared memory: `ls`, `show`, `rm`, `clean`. All looking and judging is the library's.
+//! What is in shared memory: `ls`, `show`, `top`, `rm`, `clean`. All looking and judging is the library's.
 
 mod clean;
 mod json;
 mod show;
 mod table;
+mod top;
 mod words;
 
 use std::io::{self, Write};
@@ -14,6 +15,7 @@ use crate::cli::{LsArgs, RmArgs, ShowArgs, Target};
 use crate::log::log;
 
 pub(crate) use clean::run as clean;
+pub(crate) use top::run as top;
 
 /// Writes all of it. That nobody reads any more is no failure.
 fn print(text: &str) -> Result<bool, String> {

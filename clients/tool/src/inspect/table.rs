@@ -105,10 +105,10 @@ fn below(cells: &[String], headings: &[&str], width: usize, text: &mut String) {
 }
 
 /// Beginning and end of a text that is too long.
-fn shorten(text: &str, most: usize) -> String {
+pub(super) fn shorten(text: &str, most: usize) -> String {
     let length = length(text);
-    if length <= most {
-        return text.into();
+    if length <= most || most == 0 {
+        return text.chars().take(most).collect();
     }
     let end = most / 2;
     let start: String = text.chars().take(most - 1 - end).collect();

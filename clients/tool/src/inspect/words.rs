@@ -43,7 +43,11 @@ pub(super) fn plain(text: &str) -> String {
 
 /// The name, or key and number.
 pub(super) fn name(entry: &Entry) -> String {
-    match &entry.id {
+    id(&entry.id)
+}
+
+pub(super) fn id(id: &Id) -> String {
+    match id {
         Id::Name(name) => plain(name),
         Id::SystemV { key: 0, id } => format!("private id {id}"),
         Id::SystemV { key, id } => format!("key {key:#010x} id {id}"),

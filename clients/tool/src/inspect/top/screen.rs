@@ -1,0 +1,85 @@
+//! The terminal: taken for the whole screen, and given back as it was.
+
+use std::io::{self, IsTerminal, Write};
+
+use nix::sys::signal::{SigSet, Signal, raise};
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::{Frame, Terminal};
+
+/// Given back when it is dropped, and before a panic is reported.
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<io::Stdout>>,
+}
+
+impl Screen {
+    /// Whether there is a terminal that can be drawn on.
+    pub(super) fn check() -> Result<(), String> {
+        if !io::stdout().is_terminal() {
+            return Err("top draws on a terminal, and the standard output is none: \"villas-shm ls\" prints the same once".into());
+        }
+        match std::env::var("TERM").as_deref() {
+            Ok("dumb") | Ok("") | Err(_) => {
+                Err("top cannot draw on this terminal (TERM is \"dumb\" or not set): \"villas-shm ls\" prints the same once"
+                    .into())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn enter() -> Result<Screen, String> {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            // Else its words would go with the screen.
+            leave();
+            report(panic);
+        }));
+        let terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(failed)?;
+        let mut screen = Screen { terminal };
+        screen.enter_again()?;
+        Ok(screen)
+    }
+
+    /// Takes the terminal anew, in whatever state it is, and forgets what is on it.
+    pub(super) fn enter_again(&mut self) -> Result<(), String> {
+        let _ = disable_raw_mode();
+        enable_raw_mode().map_err(failed)?;
+        execute!(io::stdout(), EnterAlternateScreen).map_err(failed)?;
+        self.terminal.clear().map_err(failed)
+    }
+
+    /// Draws, and returns what the drawing does.
+    pub(super) fn draw<T>(&mut self, draw: impl FnOnce(&mut Frame<'_>) -> T) -> Result<T, String> {
+        let mut outcome = None;
+        self.terminal.draw(|frame| outcome = Some(draw(frame))).map_err(failed)?;
+        outcome.ok_or_else(|| "nothing was drawn".into())
+    }
+
+    /// Stops the process, with the terminal given back, until somebody has it go on. Where nobody could, the kernel does not stop it.
+    pub(super) fn suspend(&mut self) -> Result<(), String> {
+        leave();
+        let stop = SigSet::from(Signal::SIGTSTP);
+        let stopped = stop.thread_unblock().and_then(|()| raise(Signal::SIGTSTP)).and_then(|()| stop.thread_block());
+        stopped.map_err(|errno| format!("cannot stop: {errno}"))?;
+        self.enter_again()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+/// Gives the terminal back. If it is gone, so is what there would be to restore.
+fn leave() {
+    let _ = disable_raw_mode();
+    let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+    let _ = io::stdout().flush();
+}
+
+fn failed(error: io::Error) -> String {
+    format!("cannot draw on the terminal: {error}")
+}
