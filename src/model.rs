@@ -184,9 +184,22 @@ mod tests {
         Half::recover(words.clone(), side, sizes).unwrap()
     }
 
+    impl Half<Mapped> {
+        fn alloc_one(&mut self) -> Option<u32> {
+            let mut got = None;
+            self.alloc(1, |_, _, block| got = Some(block));
+            got
+        }
+
+        /// `false`: no room.
+        fn write_one(&mut self, block: u32) -> bool {
+            self.write(&mut 0, |_, at| (at == 0).then_some(block)).unwrap()
+        }
+    }
+
     fn alloc(half: &mut Half<Mapped>) -> u32 {
         loop {
-            match half.alloc() {
+            match half.alloc_one() {
                 Some(block) => return block,
                 None => thread::yield_now(),
             }
@@ -194,7 +207,7 @@ mod tests {
     }
 
     fn send(half: &mut Half<Mapped>, block: u32) {
-        while !half.write(block).unwrap() {
+        while !half.write_one(block) {
             thread::yield_now();
         }
         half.ring_data();
@@ -202,7 +215,7 @@ mod tests {
 
     fn receive(half: &mut Half<Mapped>) -> u32 {
         let mut got = None;
-        while half.read(1, |_, block| got = Some(block)).unwrap() == 0 {
+        while half.read(1, |_, _, block| got = Some(block)).unwrap() == 0 {
             thread::yield_now();
         }
         got.unwrap()
@@ -255,13 +268,13 @@ mod tests {
             words.change(block, |c| c.value = 1);
             send(&mut a, block);
             // There is one block, and it is on its way: whatever is seen of its header, it is not free.
-            assert_eq!(a.alloc(), None);
+            assert_eq!(a.alloc_one(), None);
             let back = receive(&mut a);
             assert_eq!((back, words.with(back, |c| c.value)), (block, 2));
             assert_eq!(a.put(back), Some(0));
             let b = echo.join().unwrap();
             assert_all_free(&a, &b, &words, ONE_EACH);
-            assert!(a.alloc().is_some());
+            assert!(a.alloc_one().is_some());
         });
     }
 
@@ -279,9 +292,9 @@ mod tests {
             let block = alloc(&mut a);
             assert_eq!(a.get(block), 2);
             send(&mut a, block);
-            assert_eq!(a.alloc(), None);
+            assert_eq!(a.alloc_one(), None);
             let b = reader.join().unwrap();
-            assert_eq!(a.alloc(), None);
+            assert_eq!(a.alloc_one(), None);
             assert_eq!(a.put(block), Some(0));
             assert_all_free(&a, &b, &words, ONE_EACH);
         });
@@ -320,7 +333,7 @@ mod tests {
                         assert_eq!(b.put(block), Some(0));
                     }
                     // What the first had taken last may come again too.
-                    while b.read(1, |_, block| returned.push(u64::from(block) << 32)).unwrap() > 0 {
+                    while b.read(1, |_, _, block| returned.push(u64::from(block) << 32)).unwrap() > 0 {
                         let block = (returned.pop().unwrap_or(0) >> 32) as u32;
                         assert!(theirs.with(block, |c| c.flags) & REDELIVERED != 0);
                         b.put(block);
@@ -335,7 +348,7 @@ mod tests {
                 let (b, mut returned) = program.join().unwrap();
                 returned.dedup();
                 assert!(returned.contains(&1) && returned.contains(&2), "lost: {returned:?}");
-                while a.read(1, |_, block| returned.push(u64::from(block))).unwrap() > 0 {
+                while a.read(1, |_, _, block| returned.push(u64::from(block))).unwrap() > 0 {
                     a.put(returned.pop().unwrap() as u32);
                 }
                 assert_all_free(&a, &b, &words, TWO_EACH);
@@ -374,7 +387,7 @@ mod tests {
                 let mut seen = Vec::new();
                 let read = |b: &mut Half<Mapped>, seen: &mut Vec<u64>| {
                     let mut got = None;
-                    if b.read(1, |_, block| got = Some(block)).unwrap() == 0 {
+                    if b.read(1, |_, _, block| got = Some(block)).unwrap() == 0 {
                         return false;
                     }
                     let block = got.unwrap();
@@ -410,7 +423,7 @@ mod tests {
                 let mut got = None;
                 loop {
                     let armed = wait::arm(&theirs.chime(Side::B, Side::B, Bell::Data));
-                    if b.read(1, |_, block| got = Some(block)).unwrap() > 0 {
+                    if b.read(1, |_, _, block| got = Some(block)).unwrap() > 0 {
                         break;
                     }
                     wait::sleep(&theirs.chime(Side::B, Side::B, Bell::Data), armed, wait::SLICE);
@@ -437,14 +450,14 @@ mod tests {
             });
             let block = loop {
                 let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
-                match a.alloc() {
+                match a.alloc_one() {
                     Some(block) => break block,
                     None => wait::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, wait::SLICE),
                 };
             };
             loop {
                 let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
-                if a.write(block).unwrap() {
+                if a.write_one(block) {
                     break;
                 }
                 wait::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, wait::SLICE);

@@ -14,7 +14,7 @@
 //! | P2 | Y, echoing: `sent` by Y, then `done` by Y | X: `done` by Y, then `sent` by Y | who sees that Y is done sees that Y has sent it back |
 //! | Q1 | X: `sent`, then the entry | Y: the entry, then uses the block | `queue` |
 //!
-//! P2 is why the two loads of [`Pool::is_free`] stand in that order: the other way round a block that comes back could
+//! P2 is why the two loads of [`Pool::is_settled`] stand in that order: the other way round a block that comes back could
 //! look free between them.
 
 use crate::error::{Error, Result};
@@ -45,6 +45,9 @@ const AHEAD: u32 = 8;
 /// for long, few enough to keep the set in use as small as the traffic allows.
 const LOOKS: u32 = 16;
 
+/// More references to one block than a program can have meant.
+const MOST_REFERENCES: u32 = u32::MAX >> 1;
+
 /// The number of no block.
 pub(crate) const NO_BLOCK: u32 = u32::MAX;
 
@@ -53,6 +56,8 @@ pub(crate) struct Pool {
     side: Side,
     /// Blocks at home on each side.
     home: u32,
+    /// The first one of the own home.
+    first: u32,
     /// Where to look first: the block that was handed out longest ago. In range 0 ..= `used`.
     cursor: u32,
     /// How many of the own home blocks were ever handed out. In range 0 ..= `home`.
@@ -75,13 +80,8 @@ impl Pool {
     /// The pool as `side` finds it; nothing is in anybody's hands.
     pub(crate) fn recover<W: Words>(words: &W, side: Side, home: u32) -> Result<Pool> {
         let used = words.used(side).get().min(u64::from(home)) as u32;
-        let blocks = Table::new(2 * home as usize)
-            .ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the private state of the blocks"))?;
-        Ok(Pool { side, home, cursor: 0, used, held: 0, blocks })
-    }
-
-    fn first(&self, side: Side) -> u32 {
-        side as u32 * self.home
+        let blocks = Table::resident(2 * home as usize, "the private state of the blocks")?;
+        Ok(Pool { side, home, first: side as u32 * home, cursor: 0, used, held: 0, blocks })
     }
 
     /// Whose block it is.
@@ -94,7 +94,8 @@ impl Pool {
     fn ever_used<W: Words>(&self, words: &W) -> impl Iterator<Item = u32> + use<W> {
         let of = |side: Side| {
             let used = words.used(side).observe().min(u64::from(self.home)) as u32;
-            self.first(side)..self.first(side) + used
+            let first = side as u32 * self.home;
+            first..first + used
         };
         of(Side::A).chain(of(Side::B))
     }
@@ -123,42 +124,47 @@ impl Pool {
         })
     }
 
+    /// Whether `block`, which nobody here holds, is free.
     #[inline(always)]
+    fn is_settled<W: Words>(side: Side, words: &W, block: u32) -> bool {
+        words.done(side.other(), block).observe() == words.sent(side, block).get() // P1, P2: first
+            && words.sent(side.other(), block).observe() == words.done(side, block).get() // P2: second
+    }
+
     fn is_free<W: Words>(&self, words: &W, block: u32) -> bool {
-        self.blocks[block as usize].references == 0
-            && words.done(self.side.other(), block).observe() == words.sent(self.side, block).get() // P1, P2: first
-            && words.sent(self.side.other(), block).observe() == words.done(self.side, block).get() // P2: second
+        self.blocks[block as usize].references == 0 && Pool::is_settled(self.side, words, block)
     }
 
-    /// The block that was handed out longest ago, if it is free.
+    /// Hands out the block that was handed out longest ago, with one reference and an empty header. `None`: it is not free, and
+    /// [`Pool::search`] must look for another.
     #[inline(always)]
-    pub(crate) fn next_free<W: Words>(&mut self, words: &W) -> Option<u32> {
-        if self.cursor >= self.used {
-            self.cursor = 0;
-        }
-        let block = self.first(self.side) + self.cursor;
+    pub(crate) fn next<W: Words>(&mut self, words: &W) -> Option<u32> {
+        let side = self.side;
+        let at = if self.cursor < self.used { self.cursor } else { 0 };
+        let block = self.first + at;
+        words.expect(block);
         words.expect(block + AHEAD);
-        let is_free = self.used > 0 && self.is_free(words, block);
-        is_free.then(|| {
-            self.cursor += 1;
-            block
-        })
-    }
-
-    /// Hands out a free block of the own home, with one reference and an empty header.
-    #[inline(always)]
-    pub(crate) fn hand_out<W: Words>(&mut self, words: &W, block: u32) {
-        let private = &mut self.blocks[block as usize];
-        private.references = 1;
-        private.got = words.done(self.side, block).get();
+        let private = self.blocks.get_mut(block as usize)?;
+        if private.references != 0 || self.used == 0 || !Pool::is_settled(side, words, block) {
+            return None;
+        }
+        self.cursor = at + 1;
+        private.hand_out(side, words, block);
         self.held += 1;
-        words.reset(block);
+        Some(block)
     }
 
-    /// The next one is busy: some further ones, one that was never used, at last all. `None` after each was seen busy.
+    /// The same where the next one is busy: some further ones, one that was never used, at last all. `None` after each was seen busy.
     #[inline(never)]
     pub(crate) fn search<W: Words>(&mut self, words: &W) -> Option<u32> {
-        let first = self.first(self.side);
+        let block = self.find(words)?;
+        self.blocks[block as usize].hand_out(self.side, words, block);
+        self.held += 1;
+        Some(block)
+    }
+
+    fn find<W: Words>(&mut self, words: &W) -> Option<u32> {
+        let first = self.first;
         for step in 1..self.used {
             if step == LOOKS && self.used < self.home {
                 break;
@@ -183,8 +189,7 @@ impl Pool {
 
     /// How many blocks of the own home are free. Looks at all.
     pub(crate) fn free<W: Words>(&self, words: &W) -> u32 {
-        let first = self.first(self.side);
-        (first..first + self.home).filter(|&block| self.is_free(words, block)).count() as u32
+        (self.first..self.first + self.home).filter(|&block| self.is_free(words, block)).count() as u32
     }
 
     /// Blocks that somebody in this process holds.
@@ -192,73 +197,35 @@ impl Pool {
         self.held
     }
 
-    /// Takes `block` into this process, as sent by the peer at position `got - 1`.
+    /// Takes `block` into this process, as sent by the peer at position `got - 1`; or says what is wrong with the region. It may
+    /// be any number, and anything may lie there: the peer wrote both.
     #[inline(always)]
-    pub(crate) fn receive(&mut self, block: u32, got: u64) -> Result<()> {
-        let private = &mut self.blocks[block as usize];
-        if private.references == u32::MAX >> 1 {
-            return Err(Error::corrupt("the peer sends a block that this side has not given back"));
+    pub(crate) fn receive<W: Words>(&mut self, words: &W, block: u32, got: u64) -> std::result::Result<(), &'static str> {
+        let Some(private) = self.blocks.get_mut(block as usize) else {
+            return Err("the queue names a block that does not exist: the region is corrupt");
+        };
+        if !words.is_sound(block) {
+            return Err("a sample's length or capacity is not possible: the region is corrupt");
         }
-        if private.references == 0 {
-            self.held += 1;
+        if private.references == MOST_REFERENCES {
+            return Err("the peer sends a block that this side has not given back");
         }
+        self.held += u32::from(private.references == 0);
         private.references += 1;
         private.got = got;
         Ok(())
     }
 
-    /// One reference more; how many there are then. 0: `block` is in nobody's hands here.
-    pub(crate) fn get(&mut self, block: u32) -> u32 {
-        let private = &mut self.blocks[block as usize];
-        if private.references == 0 || private.references == u32::MAX >> 1 {
-            return 0;
-        }
-        private.references += 1;
-        private.references
-    }
-
-    /// One reference less; how many are left. `None`: there was none.
+    /// `block` as it is in hand here. `None`: nobody in this process holds it.
     #[inline(always)]
-    pub(crate) fn put<W: Words>(&mut self, words: &W, block: u32) -> Option<u32> {
-        let private = &mut self.blocks[block as usize];
-        private.references = private.references.checked_sub(1)?;
-        if private.references == 0 {
-            self.held -= 1;
-            words.done(self.side, block).publish(private.got); // P1
-        }
-        Some(private.references)
-    }
-
-    /// The same without a store: for a process that has lost its side.
-    pub(crate) fn drop_reference(&mut self, block: u32) -> Option<u32> {
-        let private = &mut self.blocks[block as usize];
-        private.references = private.references.checked_sub(1)?;
-        self.held -= u32::from(private.references == 0);
-        Some(private.references)
+    pub(crate) fn hand(&mut self, block: u32) -> Option<Hand<'_>> {
+        let private = self.blocks.get_mut(block as usize)?;
+        (private.references != 0).then_some(Hand { side: self.side, block, private, held: &mut self.held })
     }
 
     /// Whether somebody in this process holds `block`.
-    #[inline(always)]
     pub(crate) fn is_held(&self, block: u32) -> bool {
         self.blocks.get(block as usize).is_some_and(|private| private.references != 0)
-    }
-
-    /// Whether the peer has been done with `block` since this side sent it last.
-    #[inline(always)]
-    pub(crate) fn is_back<W: Words>(&self, words: &W, block: u32) -> bool {
-        words.done(self.side.other(), block).observe() == words.sent(self.side, block).get()
-    }
-
-    /// Marks `block` as sent at `position` and gives up a reference to it. The entry must follow.
-    #[inline(always)]
-    pub(crate) fn send<W: Words>(&mut self, words: &W, block: u32, position: u64) {
-        let private = &self.blocks[block as usize];
-        if private.references > 1 && private.got != words.done(self.side, block).get() {
-            // For `complete`: what was received stays in hand though it is sent on.
-            words.kept(self.side).publish(position.wrapping_add(1));
-        }
-        words.sent(self.side, block).publish(position.wrapping_add(1)); // P2: first; Q1 carries it to the peer
-        let _ = self.put(words, block); // P2: second
     }
 
     /// Does what is left of the dead predecessor's `send` of `block`, which was marked for `position`. A sample that it
@@ -268,6 +235,71 @@ impl Pool {
         if words.kept(self.side).get() != position.wrapping_add(1) && received <= taken {
             words.done(self.side, block).publish(received);
         }
+    }
+}
+
+/// A block that somebody in this process holds.
+pub(crate) struct Hand<'p> {
+    side: Side,
+    block: u32,
+    private: &'p mut Private,
+    held: &'p mut u32,
+}
+
+impl Hand<'_> {
+    /// Whether the peer has been done with the block since this side sent it last.
+    #[inline(always)]
+    pub(crate) fn is_back<W: Words>(&self, words: &W) -> bool {
+        words.done(self.side.other(), self.block).observe() == words.sent(self.side, self.block).get()
+    }
+
+    /// Marks the block as sent at `position` and gives up a reference to it. The entry must follow.
+    #[inline(always)]
+    pub(crate) fn send<W: Words>(self, words: &W, position: u64) {
+        if self.private.references > 1 && self.private.got != words.done(self.side, self.block).get() {
+            // For `complete`: what was received stays in hand though it is sent on.
+            words.kept(self.side).publish(position.wrapping_add(1));
+        }
+        words.sent(self.side, self.block).publish(position.wrapping_add(1)); // P2: first; Q1 carries it to the peer
+        self.put(words); // P2: second
+    }
+
+    /// One reference less; how many are left.
+    #[inline(always)]
+    pub(crate) fn put<W: Words>(self, words: &W) -> u32 {
+        let left = self.private.references - 1;
+        self.private.references = left;
+        if left == 0 {
+            *self.held -= 1;
+            words.done(self.side, self.block).publish(self.private.got); // P1
+        }
+        left
+    }
+
+    /// The same without a store to shared memory: for a process that has lost its side.
+    pub(crate) fn drop_reference(self) -> u32 {
+        self.private.references -= 1;
+        *self.held -= u32::from(self.private.references == 0);
+        self.private.references
+    }
+
+    /// One reference more; how many there are then. 0: no more can be counted.
+    pub(crate) fn get(self) -> u32 {
+        if self.private.references == MOST_REFERENCES {
+            return 0;
+        }
+        self.private.references += 1;
+        self.private.references
+    }
+}
+
+impl Private {
+    /// A free block of the own home, with one reference and an empty header.
+    #[inline(always)]
+    fn hand_out<W: Words>(&mut self, side: Side, words: &W, block: u32) {
+        self.references = 1;
+        self.got = words.done(side, block).get();
+        words.reset(block);
     }
 }
 

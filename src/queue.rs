@@ -15,22 +15,22 @@ use crate::layout::{Side, Words};
 /// Turns positions into slots and phases.
 #[derive(Clone, Copy)]
 struct Ring {
-    /// Entries, as a power of two.
-    order: u32,
+    /// How many entries: a power of two.
+    length: u32,
 }
 
 impl Ring {
-    fn new(ring_len: u32) -> Ring {
-        debug_assert!(ring_len.is_power_of_two());
-        Ring { order: ring_len.trailing_zeros() }
+    fn new(length: u32) -> Ring {
+        debug_assert!(length.is_power_of_two());
+        Ring { length }
     }
     #[inline(always)]
     fn slot(self, position: u64) -> u32 {
-        (position & ((1 << self.order) - 1)) as u32
+        position as u32 & (self.length - 1)
     }
     #[inline(always)]
     fn phase(self, position: u64) -> u32 {
-        ((position >> self.order) & 1) as u32 ^ 1
+        u32::from(position as u32 & self.length == 0)
     }
     /// The block number in the entry for `position`, if that is published.
     #[inline(always)]
@@ -74,7 +74,7 @@ impl Producer {
     }
 
     /// Whether one more fits, by the peer's word.
-    #[inline(never)]
+    #[inline(always)]
     pub(crate) fn look_for_room<W: Words>(&mut self, words: &W) -> bool {
         let taken = words.taken(self.side.other()).observe(); // Q2
         // A peer can write anything there; what makes no sense is no room.
@@ -136,25 +136,26 @@ impl Consumer {
     /// The block number in the next entry, if there is one. It may be any number: the peer wrote it.
     #[inline(always)]
     pub(crate) fn peek<W: Words>(&self, words: &W) -> Option<u32> {
-        self.ring.look(words, self.from, self.position)
+        self.peek_at(words, self.position)
+    }
+
+    /// The same for the entry of a position that is not behind.
+    #[inline(always)]
+    pub(crate) fn peek_at<W: Words>(&self, words: &W, position: u64) -> Option<u32> {
+        self.ring.look(words, self.from, position)
     }
 
     /// How many entries are published from here on. Looks at each.
     pub(crate) fn pending<W: Words>(&self, words: &W) -> u64 {
         let published = |ahead: &u64| self.ring.look(words, self.from, self.position.wrapping_add(*ahead)).is_some();
-        (0..1 << self.ring.order).take_while(published).count() as u64
+        (0..u64::from(self.ring.length)).take_while(published).count() as u64
     }
 
-    /// Goes past the entry that was peeked at.
+    /// Goes on to `position`, and tells the producer so.
     #[inline(always)]
-    pub(crate) fn advance(&mut self) {
-        self.position = self.position.wrapping_add(1);
-    }
-
-    /// Tells the producer how far this side has come.
-    #[inline(always)]
-    pub(crate) fn publish<W: Words>(&self, words: &W) {
-        words.taken(self.from.other()).publish(self.position); // Q2
+    pub(crate) fn take<W: Words>(&mut self, words: &W, position: u64) {
+        self.position = position;
+        words.taken(self.from.other()).publish(position); // Q2
     }
 
     /// What a thread that waits needs in order to look for itself.

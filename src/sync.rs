@@ -167,6 +167,46 @@ pub(crate) unsafe fn store_bytes(from: *const u8, to: *mut u8, length: usize) {
     unsafe { core::ptr::copy_nonoverlapping(from.add(half), to.add(half), length - half) };
 }
 
+/// Fetches the cache line of `address`, which may be any, so that a store to it soon finds it here and in nobody else's cache.
+///
+/// Without this a line that the other side has read, or fetched by a load before it, costs its store a trip of its own.
+/// `prefetchw` is spelled out since compilers turn the intrinsic into a fetch for reading unless the target is known to have it;
+/// processors that have not pass over it.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn fetch_to_write(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address has no effect but on the cache.
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
+/// Fetches the cache line of `address`, which may be any, for loads.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn fetch_to_read(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
 /// The hot side of an asymmetric pair: a store before it and a load after it stay in this order towards whoever
 /// runs [`heavy_fence`].
 #[inline(always)]
@@ -181,6 +221,24 @@ pub(crate) fn light_fence() {
     }
 }
 
+/// The same towards whoever runs [`heavy_fence_here`], without a look whether the kernel knows the call: only where
+/// [`is_asymmetric`] was true.
+#[inline(always)]
+pub(crate) fn light_fence_here() {
+    #[cfg(loom)]
+    fence(SeqCst);
+    #[cfg(not(loom))]
+    core::sync::atomic::compiler_fence(SeqCst);
+}
+
+/// Whether a hot side may do without a full fence.
+pub(crate) fn is_asymmetric() -> bool {
+    #[cfg(loom)]
+    return true;
+    #[cfg(not(loom))]
+    crate::sys::barrier::is_asymmetric()
+}
+
 /// The rare side: pairs with [`light_fence`] of any thread of any process that has a region open. `false`: one may have
 /// missed it, wait in short slices.
 #[inline]
@@ -192,7 +250,7 @@ pub(crate) fn heavy_fence() -> bool {
     crate::sys::barrier::everywhere()
 }
 
-/// The rare side: pairs with [`light_fence`] of any thread of this process.
+/// The rare side: pairs with [`light_fence`] and [`light_fence_here`] of any thread of this process.
 #[inline]
 pub(crate) fn heavy_fence_here() {
     fence(SeqCst);

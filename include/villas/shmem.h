@@ -475,7 +475,8 @@ struct sample *sample_clone(struct sample *src);
  * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name or parameters; `EBUSY` the node side is held by a live process;
  *         `EPROTO` a program is attached to the region, and its parameters are others; `EBADMSG` the name leads to
  *         something that is no region;
- *         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`. `shmem_last_error()`
+ *         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOMEM` with `SHMEM_LOCK=1` in
+ *         the environment, which keeps regions in RAM: beyond what this process may lock. `shmem_last_error()`
  *         says it in a sentence
  *
  * Any thread.

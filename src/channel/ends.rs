@@ -76,19 +76,21 @@ pub(crate) trait Ends: Idle + Sized + Send + 'static {
     fn has_input_soon(&self) -> bool;
     /// For a wait for the next sample.
     fn entry_hint(&self) -> <Self::Life as Watched>::Hint;
-    /// Sends a sample, giving up one reference. `false`: no room.
-    fn write(&mut self, address: usize) -> Result<bool>;
+    /// Sends the samples whose addresses `next` gives by their place, from `sent` on, each giving up one reference, and counts
+    /// them. `true`: until it gave none; `false`: until there was no room.
+    fn write(&mut self, sent: &mut usize, next: impl FnMut(usize) -> Option<usize>) -> Result<bool>;
     /// Tells the peer's readers that something was written.
     fn ring_data(&mut self, life: &Self::Life);
     /// For a wait for room.
     fn room_hint(&self) -> <Self::Life as Watched>::Hint;
-    /// Hands out an empty sample.
-    fn alloc(&mut self) -> Option<Raw>;
+    /// Hands out up to `most` empty samples, each given to `give`; how many. Fewer: no more are free.
+    fn alloc(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> usize;
     /// One reference less; how many are left.
     fn put(&mut self, address: usize) -> Option<u32>;
-    /// The same, without waking anybody: [`Ends::ring_room`] must follow.
-    fn put_quietly(&mut self, address: usize) -> Option<u32>;
-    /// The same for a process that no longer holds its side: stores nothing in the region.
+    /// One reference less to each of the samples whose addresses `next` gives by their place, until it gives none or one that
+    /// is not held here; how many. Wakes nobody: [`Ends::ring_room`] must follow.
+    fn put_all(&mut self, next: impl FnMut(usize) -> Option<usize>) -> usize;
+    /// One reference less for a process that no longer holds its side: stores nothing in the region.
     fn drop_reference(&mut self, address: usize) -> Option<u32>;
     /// Wakes who waits for a block, on either side.
     fn ring_room(&self);

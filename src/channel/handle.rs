@@ -276,25 +276,18 @@ impl<E: Ends> Handle<E> {
             return Err(life.end());
         }
         let mut count = 0;
-        let refused = loop {
-            let Some(address) = next(count) else { break None };
-            match half.write(address) {
-                Ok(true) => count += 1,
-                Ok(false) => break Some(None),
-                Err(e) => break Some(Some(e)),
-            }
-        };
+        let outcome = half.write(&mut count, &mut next);
         if count > 0 {
             half.ring_data(life);
         }
-        match refused {
-            None => {
+        match outcome {
+            Ok(true) => {
                 pass.finish();
                 Ok(Count { count, why: 0 })
             }
-            Some(None) => self.write_patiently(pass, count, limit, next),
-            Some(Some(e)) if count == 0 => Err(e),
-            Some(Some(e)) => Ok(Count { count, why: e.errno() }),
+            Ok(false) => self.write_patiently(pass, count, limit, next),
+            Err(e) if count == 0 => Err(e),
+            Err(e) => Ok(Count { count, why: e.errno() }),
         }
     }
 
@@ -313,16 +306,14 @@ impl<E: Ends> Handle<E> {
                 if life.peer() == Peer::Gone {
                     break Err(life.end());
                 }
-                let Some(address) = next(count) else { break Ok(Attempt::Done(())) };
-                match half.write(address) {
-                    Ok(true) => count += 1,
-                    Ok(false) => {
-                        life.pace().probe_now_and_then(life);
-                        if life.peer() != Peer::Gone {
-                            break Ok(Attempt::Wait(half.room_hint()));
-                        }
-                    }
+                match half.write(&mut count, &mut next) {
+                    Ok(true) => break Ok(Attempt::Done(())),
+                    Ok(false) => {}
                     Err(e) => break Err(e),
+                }
+                life.pace().probe_now_and_then(life);
+                if life.peer() != Peer::Gone {
+                    break Ok(Attempt::Wait(half.room_hint()));
                 }
             };
             if count != before {
@@ -339,11 +330,9 @@ impl<E: Ends> Handle<E> {
         let mut pass = self.enter()?;
         let (life, half) = pass.parts();
         life.check_tenure()?;
-        let mut count = 0;
-        while count < most {
-            let Some(sample) = half.alloc() else { return self.alloc_patiently(pass, count, most, limit, give) };
-            give(count, sample);
-            count += 1;
+        let count = half.alloc(most, &mut give);
+        if count < most {
+            return self.alloc_patiently(pass, count, most, limit, give);
         }
         pass.finish();
         Ok(Count { count, why: 0 })
@@ -361,12 +350,8 @@ impl<E: Ends> Handle<E> {
     ) -> Result<Count> {
         let patient = !matches!(limit, Limit::Now);
         let mut take = |half: &mut E| {
-            while count < most
-                && let Some(sample) = half.alloc()
-            {
-                give(count, sample);
-                count += 1;
-            }
+            let before = count;
+            count += half.alloc(most - before, |at, sample| give(before + at, sample));
             count == most
         };
         // Without patience the attempt that the caller has just made was all, unless the end has come.
@@ -436,16 +421,15 @@ impl<E: Ends> Handle<E> {
     pub(crate) fn put_many(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let Ok(mut pass) = self.enter_late() else { return 0 };
         let (life, half) = pass.parts();
-        let has_tenure = life.has_tenure();
         let mut count = 0;
-        while let Some(address) = next(count) {
-            let put = if has_tenure { half.put_quietly(address) } else { half.drop_reference(address) };
-            if put.is_none() {
-                break;
+        if life.has_tenure() {
+            count = half.put_all(next);
+            half.ring_room();
+        } else {
+            while next(count).and_then(|address| half.drop_reference(address)).is_some() {
+                count += 1;
             }
-            count += 1;
         }
-        half.ring_room();
         pass.finish();
         count
     }

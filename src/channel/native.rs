@@ -62,8 +62,7 @@ impl Ends for Native {
     }
     #[inline(always)]
     fn read(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
-        let view = *self.0.words();
-        self.0.read(most, |at, block| give(at, view.raw(block)))
+        self.0.read(most, |view, at, block| give(at, view.raw(block)))
     }
     #[inline(always)]
     fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
@@ -77,8 +76,8 @@ impl Ends for Native {
         Hint::Entry(self.0.lookout())
     }
     #[inline(always)]
-    fn write(&mut self, address: usize) -> Result<bool> {
-        self.0.write(self.block(address).unwrap_or(NO_BLOCK))
+    fn write(&mut self, sent: &mut usize, mut next: impl FnMut(usize) -> Option<usize>) -> Result<bool> {
+        self.0.write(sent, |view, at| Some(view.block_at(next(at)?).unwrap_or(NO_BLOCK)))
     }
     #[inline(always)]
     fn ring_data(&mut self, _: &Life) {
@@ -88,17 +87,16 @@ impl Ends for Native {
         Hint::Room(self.0.room_lookout())
     }
     #[inline(always)]
-    fn alloc(&mut self) -> Option<Raw> {
-        let view = *self.0.words();
-        Some(view.raw(self.0.alloc()?))
+    fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
+        self.0.alloc(most, |view, at, block| give(at, view.raw(block)))
     }
     #[inline(always)]
     fn put(&mut self, address: usize) -> Option<u32> {
         self.0.put(self.block(address)?)
     }
     #[inline(always)]
-    fn put_quietly(&mut self, address: usize) -> Option<u32> {
-        self.0.put_quietly(self.block(address)?)
+    fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
+        self.0.put_all(|view, at| view.block_at(next(at)?))
     }
     #[cold]
     fn drop_reference(&mut self, address: usize) -> Option<u32> {

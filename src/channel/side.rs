@@ -16,7 +16,6 @@ const QUICK_LOOKS: u32 = 512;
 pub(crate) struct Half<W> {
     words: W,
     side: Side,
-    blocks: u32,
     output: Producer,
     input: Consumer,
     pool: Pool,
@@ -52,10 +51,10 @@ impl<W: Words + Clone> Half<W> {
         let mut orphans: Vec<Orphan> = pool.orphans(&words, input.position()).collect();
         orphans.sort_unstable_by_key(|orphan| std::cmp::Reverse(orphan.sent));
         // In a table, because a `Vec` could not be dropped by a signal handler that closes the channel.
-        let mut again = Table::new(orphans.len()).ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the repair"))?;
+        let mut again = Table::resident(orphans.len(), "the repair")?;
         again.copy_from_slice(&orphans);
         let again_left = orphans.len();
-        Ok(Half { words, side, blocks: 2 * sizes.home_blocks, output, input, pool, again, again_left, redelivered: 0 })
+        Ok(Half { words, side, output, input, pool, again, again_left, redelivered: 0 })
     }
 
     #[inline(always)]
@@ -113,39 +112,45 @@ impl<W: Words + Clone> Half<W> {
         self.output.lookout()
     }
 
-    /// Hands out an empty sample.
+    /// Hands out up to `most` empty samples, each given to `give`; how many. Fewer: no more are free.
     #[inline(always)]
-    pub(crate) fn alloc(&mut self) -> Option<u32> {
+    pub(crate) fn alloc(&mut self, most: usize, mut give: impl FnMut(&W, usize, u32)) -> usize {
         let words = self.words.clone();
-        let block = match self.pool.next_free(&words) {
-            Some(block) => block,
-            None => self.pool.search(&self.words)?,
-        };
-        self.pool.hand_out(&words, block);
-        Some(block)
+        for count in 0..most {
+            let Some(block) = self.pool.next(&words).or_else(|| self.pool.search(&self.words)) else { return count };
+            give(&words, count, block);
+        }
+        most
     }
 
-    /// Sends `block`, giving up one reference. `false`: no room.
+    /// Sends the blocks that `next` gives by their place, from `sent` on, each giving up one reference, and counts them.
+    /// `true`: until it gave none; `false`: until there was no room.
     #[inline(always)]
-    pub(crate) fn write(&mut self, block: u32) -> Result<bool> {
-        // A copy, for inlined code only, which has it in registers: what lies behind `self` is loaded again after each
-        // store to shared memory.
+    pub(crate) fn write(&mut self, sent: &mut usize, mut next: impl FnMut(&W, usize) -> Option<u32>) -> Result<bool> {
+        // A copy, for inlined code only, which has it in registers: what lies behind `self` is loaded again after each store to
+        // shared memory.
         let words = self.words.clone();
-        if !self.pool.is_held(block) {
-            return Err(Error::invalid("not a live sample of this channel: foreign, or written or put already"));
-        }
-        if !words.is_sound(block) {
-            return Err(Error::invalid("the sample's length exceeds its capacity, or its capacity was changed"));
-        }
-        if !self.pool.is_back(&words, block) {
-            return Err(Error::invalid("the sample is still out: the peer has not put it since it was written last"));
-        }
-        if !self.output.has_room() && !self.output.look_for_room(&self.words) {
-            return Ok(false);
-        }
-        self.pool.send(&words, block, self.output.position());
-        self.output.publish(&words, block);
-        Ok(true)
+        let mut count = *sent;
+        let outcome = loop {
+            let Some(block) = next(&words, count) else { break Ok(true) };
+            let Some(hand) = self.pool.hand(block) else {
+                break Err("not a live sample of this channel: foreign, or written or put already");
+            };
+            if !words.is_sound(block) {
+                break Err("the sample's length exceeds its capacity, or its capacity was changed");
+            }
+            if !hand.is_back(&words) {
+                break Err("the sample is still out: the peer has not put it since it was written last");
+            }
+            if !self.output.has_room() && !self.output.look_for_room(&words) {
+                break Ok(false);
+            }
+            hand.send(&words, self.output.position());
+            self.output.publish(&words, block);
+            count += 1;
+        };
+        *sent = count;
+        outcome.map_err(Error::invalid)
     }
 
     /// Tells the peer's readers that something was written.
@@ -156,64 +161,53 @@ impl<W: Words + Clone> Half<W> {
 
     /// Receives up to `most` samples, each given to `give`. An error only when there was none before it.
     #[inline(always)]
-    pub(crate) fn read(&mut self, most: usize, mut give: impl FnMut(usize, u32)) -> Result<usize> {
+    pub(crate) fn read(&mut self, most: usize, mut give: impl FnMut(&W, usize, u32)) -> Result<usize> {
         let words = self.words.clone();
         let mut count = 0;
         if self.again_left != 0 {
             count = self.read_again(most, &mut give)?;
         }
-        let before = self.input.position();
+        let mut position = self.input.position();
+        let mut failed = None;
         while count < most {
-            let Some(block) = self.input.peek(&words) else { break };
-            let position = self.input.position();
-            let received = self.check(&words, block).and_then(|()| self.pool.receive(block, position.wrapping_add(1)));
-            if let Err(e) = received {
-                if count == 0 {
-                    return Err(e);
-                }
+            let Some(block) = self.input.peek_at(&words, position) else { break };
+            let next = position.wrapping_add(1);
+            if let Err(why) = self.pool.receive(&words, block, next) {
+                failed = Some(why);
                 break;
             }
-            self.input.advance();
-            give(count, block);
+            position = next;
+            give(&words, count, block);
             count += 1;
         }
-        if self.input.position() != before {
-            self.input.publish(&words);
+        if position != self.input.position() {
+            self.input.take(&words, position);
             ring(&self.words.chime(self.side, self.side.other(), Bell::Room));
         }
-        Ok(count)
+        match failed {
+            Some(why) if count == 0 => Err(Error::corrupt(why)),
+            _ => Ok(count),
+        }
     }
 
     /// First comes what the predecessor had in its hands.
     #[cold]
     #[inline(never)]
-    fn read_again(&mut self, most: usize, give: &mut impl FnMut(usize, u32)) -> Result<usize> {
+    fn read_again(&mut self, most: usize, give: &mut impl FnMut(&W, usize, u32)) -> Result<usize> {
         let mut count = 0;
         while count < most && self.again_left != 0 {
             let Orphan { block, sent, .. } = self.again[self.again_left - 1];
-            if let Err(e) = self.check(&self.words, block).and_then(|()| self.pool.receive(block, sent)) {
-                return if count == 0 { Err(e) } else { Ok(count) };
+            if let Err(why) = self.pool.receive(&self.words, block, sent) {
+                return if count == 0 { Err(Error::corrupt(why)) } else { Ok(count) };
             }
             self.again_left -= 1;
             self.redelivered += 1;
             self.words.count_redelivered(self.side);
             self.words.mark(block, flags::REDELIVERED);
-            give(count, block);
+            give(&self.words, count, block);
             count += 1;
         }
         Ok(count)
-    }
-
-    /// A block number, and what lies there, as the peer left it.
-    #[inline(always)]
-    fn check(&self, words: &W, block: u32) -> Result<()> {
-        if block >= self.blocks {
-            return Err(Error::corrupt("the queue names a block that does not exist: the region is corrupt"));
-        }
-        if !words.is_sound(block) {
-            return Err(Error::corrupt("a sample's length or capacity is not possible: the region is corrupt"));
-        }
-        Ok(())
     }
 
     /// Looks for a short while whether a sample comes: a peer that is at work answers within it, and to leave the turn
@@ -226,14 +220,20 @@ impl<W: Words + Clone> Half<W> {
 
     /// One reference more; how many there are then. 0: nobody here holds `block`.
     pub(crate) fn get(&mut self, block: u32) -> u32 {
-        self.pool.get(block)
+        self.pool.hand(block).map_or(0, |hand| hand.get())
     }
 
-    /// One reference less, without waking anybody; how many are left. [`Half::ring_room`] must follow.
+    /// One reference less to each block that `next` gives by its place, until it gives none or one that nobody here holds; how
+    /// many. [`Half::ring_room`] must follow.
     #[inline(always)]
-    pub(crate) fn put_quietly(&mut self, block: u32) -> Option<u32> {
+    pub(crate) fn put_all(&mut self, mut next: impl FnMut(&W, usize) -> Option<u32>) -> usize {
         let words = self.words.clone();
-        self.pool.put(&words, block)
+        let mut count = 0;
+        while let Some(hand) = next(&words, count).and_then(|block| self.pool.hand(block)) {
+            hand.put(&words);
+            count += 1;
+        }
+        count
     }
 
     /// Wakes who waits for a block, on either side.
@@ -246,7 +246,7 @@ impl<W: Words + Clone> Half<W> {
     #[inline(always)]
     pub(crate) fn put(&mut self, block: u32) -> Option<u32> {
         let words = self.words.clone();
-        let left = self.pool.put(&words, block)?;
+        let left = self.pool.hand(block)?.put(&words);
         if left == 0 {
             ring(&self.words.chime(self.side, self.pool.home(block), Bell::Room));
         }
@@ -258,7 +258,7 @@ impl<W> Half<W> {
     /// The same for a process that no longer holds its side: stores nothing in the region.
     #[cold]
     pub(crate) fn drop_reference(&mut self, block: u32) -> Option<u32> {
-        self.pool.drop_reference(block)
+        Some(self.pool.hand(block)?.drop_reference())
     }
 }
 

@@ -64,8 +64,7 @@ struct Region {
 
 impl Region {
     fn new(view: View) -> Result<Region> {
-        let blocks = Table::new(view.facts().blocks as usize)
-            .ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the private state of the blocks"))?;
+        let blocks = Table::resident(view.facts().blocks as usize, "the private state of the blocks")?;
         Ok(Region { view, blocks, held: 0 })
     }
 
@@ -266,6 +265,31 @@ impl Wire {
         Ok(count)
     }
 
+    /// Hands out an empty sample.
+    fn alloc_one(&mut self) -> Option<Raw> {
+        let block = self.own.alloc()?;
+        Some(self.own.view.blocks().raw(block))
+    }
+
+    /// Sends a sample, giving up one reference. `false`: no room.
+    fn write_one(&mut self, address: usize) -> Result<bool> {
+        let own = std::ptr::from_ref(&self.own);
+        let Some((region, block)) = self.locate(address) else { return Err(foreign()) };
+        if !region.is_held(block) {
+            return Err(foreign());
+        }
+        let is_own = std::ptr::eq(region, own);
+        if !region.is_sound(block, is_own) {
+            return Err(Error::invalid("the sample's length exceeds its capacity, or its capacity was changed"));
+        }
+        if !self.own.has_room() {
+            return Ok(false);
+        }
+        let sent = if is_own { self.own.send(block) } else { self.write_copy(block)? };
+        self.written += u64::from(sent);
+        Ok(sent)
+    }
+
     /// What is read is sent back as a copy: a sample stays in its region.
     fn write_copy(&mut self, from: u32) -> Result<bool> {
         let Some(peer) = &mut self.peer else { return Err(foreign()) };
@@ -321,22 +345,14 @@ impl Ends for Wire {
         Hint::Entry(self.input().view.queue(Which::Samples).head.get())
     }
 
-    fn write(&mut self, address: usize) -> Result<bool> {
-        let own = std::ptr::from_ref(&self.own);
-        let Some((region, block)) = self.locate(address) else { return Err(foreign()) };
-        if !region.is_held(block) {
-            return Err(foreign());
+    fn write(&mut self, sent: &mut usize, mut next: impl FnMut(usize) -> Option<usize>) -> Result<bool> {
+        while let Some(address) = next(*sent) {
+            if !self.write_one(address)? {
+                return Ok(false);
+            }
+            *sent += 1;
         }
-        let is_own = std::ptr::eq(region, own);
-        if !region.is_sound(block, is_own) {
-            return Err(Error::invalid("the sample's length exceeds its capacity, or its capacity was changed"));
-        }
-        if !self.own.has_room() {
-            return Ok(false);
-        }
-        let sent = if is_own { self.own.send(block) } else { self.write_copy(block)? };
-        self.written += u64::from(sent);
-        Ok(sent)
+        Ok(true)
     }
 
     fn ring_data(&mut self, life: &Link) {
@@ -347,9 +363,12 @@ impl Ends for Wire {
         Hint::Room(self.own.view.queue(Which::Samples).tail.get())
     }
 
-    fn alloc(&mut self) -> Option<Raw> {
-        let block = self.own.alloc()?;
-        Some(self.own.view.blocks().raw(block))
+    fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
+        for count in 0..most {
+            let Some(sample) = self.alloc_one() else { return count };
+            give(count, sample);
+        }
+        most
     }
 
     fn put(&mut self, address: usize) -> Option<u32> {
@@ -357,8 +376,12 @@ impl Ends for Wire {
         region.put(block)
     }
 
-    fn put_quietly(&mut self, address: usize) -> Option<u32> {
-        self.put(address)
+    fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
+        let mut count = 0;
+        while next(count).and_then(|address| self.put(address)).is_some() {
+            count += 1;
+        }
+        count
     }
 
     fn drop_reference(&mut self, address: usize) -> Option<u32> {

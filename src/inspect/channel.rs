@@ -74,19 +74,17 @@ fn look_at_peers(entry: &mut Entry, view: &View, object: &Object) {
 fn queue(region: &Snapshot<'_>, view: &View, from: Side, waiting: usize) -> Result<Queue> {
     let facts = *view.facts();
     let reader = from.other();
-    let mut consumer = Consumer::recover(view, reader, facts.ring_len);
+    let consumer = Consumer::recover(view, reader, facts.ring_len);
     let read = consumer.position();
     let depth = consumer.pending(view).min(u64::from(facts.queuelen));
     let mut found = Vec::new();
-    while found.len() < waiting
-        && let Some(block) = consumer.peek(view)
-    {
+    for position in (0..waiting as u64).map(|ahead| read.wrapping_add(ahead)) {
+        let Some(block) = consumer.peek_at(view, position) else { break };
         if block >= facts.blocks() {
             return Err(Error::corrupt(format!("a queue names block {block} of {}", facts.blocks())));
         }
         region.load(facts.pool + u64::from(block) * u64::from(facts.block_size), facts.block_size.into())?;
-        found.push((consumer.position(), sample(view.raw(block))));
-        consumer.advance();
+        found.push((position, sample(view.raw(block))));
     }
     if waiting > 0 {
         // A block that was taken since may have been written anew.

@@ -21,7 +21,7 @@ impl<'o> Snapshot<'o> {
     pub(super) fn new(object: &'o Object, size: u64) -> Result<Snapshot<'o>> {
         let no_memory = || Error::new(libc::ENOMEM, format!("no memory for a look at {size} bytes"));
         let size = usize::try_from(size).map_err(|_| no_memory())?;
-        let mut memory = Table::<u8>::new(size).ok_or_else(no_memory)?;
+        let mut memory = Table::<u8>::new(size, &format!("a look at {size} bytes"))?;
         Ok(Snapshot { object, base: memory.as_mut_ptr(), size, _memory: memory })
     }
 

@@ -29,7 +29,7 @@ use super::sample::{self, Header, Raw};
 use super::slot::Slot;
 use super::{Bell, Side, Slept, Words};
 use crate::error::{Error, Result};
-use crate::sync::{Shared32, Shared64};
+use crate::sync::{self, Shared32, Shared64};
 use crate::sys;
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
@@ -45,6 +45,9 @@ pub(crate) const MAX_SAMPLELEN: u32 = 1 << 16;
 
 /// A pool has fewer than 2^32 cache lines.
 const MAX_POOL: u64 = (1 << 32) * sample::LINE as u64;
+
+/// So many lines of a block are fetched ahead: a header and 13 values; the processor finds the rest of a long sample by itself.
+const EXPECTED: usize = 3;
 
 /// What never changes in a region.
 #[repr(C)]
@@ -322,19 +325,8 @@ impl Words for View {
     }
     #[inline(always)]
     fn expect(&self, block: u32) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let start = self.blocks.address(block).cast::<i8>();
-            // SAFETY: a prefetch of any address has no effect but on the cache.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_ET0>(start);
-                _mm_prefetch::<_MM_HINT_ET0>(start.wrapping_add(sample::LINE));
-                _mm_prefetch::<_MM_HINT_ET0>(start.wrapping_add(2 * sample::LINE));
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = block;
+        let start = self.blocks.address(block);
+        (0..EXPECTED).for_each(|line| sync::fetch_to_write(start.wrapping_add(line * sample::LINE)));
     }
     #[inline(always)]
     fn reset(&self, block: u32) {

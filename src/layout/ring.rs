@@ -36,7 +36,7 @@ use super::slot::Slot;
 use crate::error::{Error, Result};
 use crate::region::Layout;
 use crate::ring::{Cause, Policy, Words};
-use crate::sync::{Shared32, Shared64};
+use crate::sync::{self, Shared32, Shared64};
 use crate::sys;
 use crate::wait::Chime;
 use std::mem::{offset_of, size_of};
@@ -305,18 +305,11 @@ impl Words for View {
     }
     #[inline(always)]
     fn expect(&self, index: u32, to_write: bool) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
-            let start = self.message(index).cast_const().cast::<i8>();
-            for at in (0..self.facts.stride.min(EXPECTED) as usize).step_by(64) {
-                let line = start.wrapping_add(at);
-                // SAFETY: a prefetch of any address has no effect but on the cache.
-                unsafe { if to_write { _mm_prefetch::<_MM_HINT_ET0>(line) } else { _mm_prefetch::<_MM_HINT_T0>(line) } }
-            }
+        let start = self.message(index).cast_const();
+        for line in (0..self.facts.stride.min(EXPECTED) as usize).step_by(64) {
+            let line = start.wrapping_add(line);
+            if to_write { sync::fetch_to_write(line) } else { sync::fetch_to_read(line) }
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (index, to_write);
     }
     fn count(&self, cause: Cause) {
         match cause {

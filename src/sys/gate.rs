@@ -4,8 +4,8 @@
 //! that is inside, waiting ones included. Both go when the gate has been closed, the last thread has left, and the core
 //! says that it is idle.
 //!
-//! The first thread that comes owns the gate: it marks itself inside with a plain store. When a second thread comes, it takes the
-//! bias away for good, and all use the lock from then on. The lock lives in this process and dies with it.
+//! The first thread that comes owns the gate, where fences can be asymmetric (`sync`): it marks itself inside with a plain store. When a
+//! second thread comes, it takes the bias away for good, and all use the lock from then on. The lock lives in this process and dies with it.
 //!
 //! | edge | hot side | rare side |
 //! |---|---|---|
@@ -16,7 +16,7 @@
 //!
 //! For G1, G2 and G4 at least one of the two sees the other's store (`sync`, asymmetric fences).
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, light_fence, relax};
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, is_asymmetric, light_fence_here, relax};
 use crate::sys::thread;
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
 #[cfg(loom)]
@@ -120,7 +120,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
     pub(crate) fn enter(&self, late: bool) -> Option<Pass<'_, S, C>> {
         if self.owner.load(Relaxed) == thread::id() {
             self.busy.store(INSIDE, Relaxed);
-            light_fence(); // G1, G2
+            light_fence_here(); // G1, G2
             if self.owner.load(Relaxed) == thread::id() {
                 return Some(Pass { gate: self, lock: None });
             }
@@ -132,7 +132,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
     #[inline(always)]
     fn leave_as_owner(&self) {
         self.busy.store(OUTSIDE, Release); // G3
-        light_fence(); // G2
+        light_fence_here(); // G2
         if self.is_closed() {
             self.clear();
         }
@@ -154,7 +154,9 @@ impl<S: Common, C: Idle> Gate<S, C> {
             NOBODY => {
                 let me = thread::id();
                 let first = self.candidate.compare_exchange(NOBODY, me, Relaxed, Relaxed).unwrap_or_else(|first| first);
-                let owner = if first == NOBODY || first == me { me } else { SHARED };
+                // Without asymmetric fences the owner would pay as much as the lock costs.
+                let is_owner = (first == NOBODY || first == me) && is_asymmetric();
+                let owner = if is_owner { me } else { SHARED };
                 // Not over the REVOKED of one who closes meanwhile.
                 let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);
             }
@@ -363,7 +365,7 @@ impl<'g, S: Common, C: Idle> Paused<'g, S, C> {
         std::mem::forget(self);
         if as_owner {
             gate.busy.store(INSIDE, Relaxed);
-            light_fence(); // G1
+            light_fence_here(); // G1
             if gate.owner.load(Relaxed) == thread::id() {
                 return Pass { gate, lock: None };
             }

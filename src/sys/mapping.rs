@@ -1,5 +1,6 @@
 //! Mappings of shared memory objects.
 
+use super::resident;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::mman::{self, MapFlags, ProtFlags};
@@ -65,6 +66,8 @@ impl Mapping {
                 // A mapping holds the open description, and with it the locks: a forked child must not inherit it, or
                 // its parent would seem to live on. SAFETY: the range is the mapping just made.
                 unsafe { mman::madvise(base, length, mman::MmapAdvise::MADV_DONTFORK) }.map_err(failed)?;
+                // SAFETY: as above.
+                unsafe { resident::lock_if_asked(mapping.base, length) }?;
                 Ok(mapping)
             }
             Err(e) => {
@@ -81,7 +84,10 @@ impl Mapping {
         let access = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let base = unsafe { mman::mmap(None, size, access, MapFlags::MAP_SHARED, object, 0) }.map_err(failed)?;
-        Ok(Mapping { base: base.cast(), length })
+        let mapping = Mapping { base: base.cast(), length };
+        // SAFETY: just mapped.
+        unsafe { resident::lock_if_asked(mapping.base, length) }?;
+        Ok(mapping)
     }
 
     pub(crate) fn base(&self) -> *const u8 {

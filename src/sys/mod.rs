@@ -18,6 +18,7 @@ pub(crate) mod mapping;
 pub(crate) mod object;
 #[cfg(not(loom))]
 pub(crate) mod process;
+pub(crate) mod resident;
 #[cfg(not(loom))]
 pub(crate) mod sealed;
 #[cfg(not(loom))]

@@ -1,8 +1,11 @@
 //! Who a process is, and whether it is gone.
 
+use super::fork;
 use nix::errno::Errno;
+use once_cell::sync::OnceCell;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A process as a slot of a region names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +69,35 @@ pub(crate) fn available_memory() -> Option<u64> {
     Some(kilobytes("MemAvailable:")?.saturating_add(kilobytes("SwapFree:")?).saturating_mul(1024))
 }
 
+/// This process, once it was looked up; the children that it forks are others.
+static MINE: OnceCell<Identity> = OnceCell::new();
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn in_child() {
+    IS_CHILD.store(true, Relaxed);
+}
+
 impl Identity {
-    /// This process.
+    /// This process. Its name is that at its first call: to ask `/proc` each time is a fifth of the cost of opening a region.
     pub(crate) fn mine() -> Identity {
+        let known = || {
+            if !fork::on_child(in_child) {
+                // A child could not tell that it is one: all look each time.
+                in_child();
+            }
+            Identity::look_up()
+        };
+        if !IS_CHILD.load(Relaxed) {
+            let mine = MINE.get_or_init(known);
+            // Also when the C library's fork was gone round.
+            if mine.pid == std::process::id() {
+                return *mine;
+            }
+        }
+        Identity::look_up()
+    }
+
+    fn look_up() -> Identity {
         let pid = std::process::id();
         let mut name = [0; 16];
         small_file(format_args!("/proc/self/comm"), &mut name);

@@ -1,6 +1,9 @@
 //! A zeroed array in private memory of its own: paid for page by page as it is used, freed without the heap, so that even a
 //! signal handler may drop it.
 
+use super::resident;
+use crate::error::{Error, Result};
+use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
 
 /// Plain data for which all bytes zero is a valid value.
@@ -23,10 +26,11 @@ pub(crate) struct Table<T: Zeroable> {
 unsafe impl<T: Zeroable + Send> Send for Table<T> {}
 
 impl<T: Zeroable> Table<T> {
-    /// `None`: no memory.
-    pub(crate) fn new(length: usize) -> Option<Self> {
-        let bytes = std::num::NonZeroUsize::new(length.checked_mul(size_of::<T>())?.max(1))?;
+    /// `ENOMEM`: there is no memory for `what`.
+    pub(crate) fn new(length: usize, what: &str) -> Result<Self> {
         use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+        let missing = || Error::new(libc::ENOMEM, format!("no memory for {what}"));
+        let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| NonZeroUsize::new(bytes.max(1))).ok_or_else(missing)?;
         // SAFETY: a fresh private mapping at an address of the kernel's choice.
         let start = unsafe {
             mmap_anonymous(
@@ -36,7 +40,15 @@ impl<T: Zeroable> Table<T> {
                 MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
             )
         };
-        Some(Table { start: start.ok()?.cast(), length })
+        Ok(Table { start: start.map_err(|_| missing())?.cast(), length })
+    }
+
+    /// The same for what the hot path uses: kept in RAM if that is asked for.
+    pub(crate) fn resident(length: usize, what: &str) -> Result<Self> {
+        let table = Self::new(length, what)?;
+        // SAFETY: the mapping has that many bytes.
+        unsafe { resident::lock_if_asked(table.start.cast(), length * size_of::<T>()) }?;
+        Ok(table)
     }
 }
 

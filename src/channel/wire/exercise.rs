@@ -77,7 +77,7 @@ fn transfer(wire: &mut Wire, outcome: &mut Outcome) {
             }
         }
         wire.has_input_soon();
-        if let Some(sample) = wire.alloc() {
+        if let Some(sample) = wire.alloc_one() {
             outcome.allocated += 1;
             sample.header().length.set(sample.capacity());
             (0..sample.capacity()).for_each(|index| sample.value(index).set(u64::from(index)));
@@ -99,7 +99,7 @@ fn look(wire: &mut Wire, sample: &Raw) {
     }
     // No sample begins there.
     assert!(wire.live(address + 8).is_none());
-    if let Some(copy) = wire.alloc() {
+    if let Some(copy) = wire.alloc_one() {
         let _ = copy.copy_from(sample);
         wire.put(copy.address() as usize);
     }
@@ -110,7 +110,7 @@ fn give_back(wire: &mut Wire, sample: &Raw) {
 }
 
 fn send(wire: &mut Wire, sample: &Raw) {
-    if !matches!(wire.write(sample.address() as usize), Ok(true)) {
+    if !matches!(wire.write_one(sample.address() as usize), Ok(true)) {
         give_back(wire, sample);
     }
 }

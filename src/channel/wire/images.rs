@@ -106,7 +106,7 @@ fn read_all(wire: &mut Wire) -> Vec<Raw> {
 }
 
 fn alloc_all(wire: &mut Wire) -> Vec<Raw> {
-    std::iter::from_fn(|| wire.alloc()).collect()
+    std::iter::from_fn(|| wire.alloc_one()).collect()
 }
 
 fn address(sample: &Raw) -> usize {
@@ -154,7 +154,7 @@ fn each_image_goes_on_as_a_live_region() {
             assert!(samples.iter().map(address).collect::<std::collections::HashSet<_>>().len() == blocks);
             for (k, sample) in samples.iter().enumerate() {
                 fill(sample, k as u64 % u64::from(image.samplelen));
-                assert!(wire.write(address(sample)).unwrap(), "{}: sample {k}", image.name);
+                assert!(wire.write_one(address(sample)).unwrap(), "{}: sample {k}", image.name);
             }
             let read = read_all(&mut wire);
             assert_eq!(read.len(), blocks, "{}: round {round}", image.name);
@@ -204,10 +204,10 @@ fn imitate(image: &Image) -> (Vec<u8>, Vec<Range<usize>>) {
     let (heap, view) = Heap::made(image.facts());
     let mut wire = Wire::new(view, None).unwrap();
     if image.state != "fresh" {
-        let samples: Vec<Raw> = (0..5).map(|_| wire.alloc().unwrap()).collect();
+        let samples: Vec<Raw> = (0..5).map(|_| wire.alloc_one().unwrap()).collect();
         for (k, sample) in samples.iter().enumerate() {
             fill(sample, k as u64);
-            assert!(wire.write(address(sample)).unwrap());
+            assert!(wire.write_one(address(sample)).unwrap());
         }
     }
     if image.lost() > 0 {

@@ -1,0 +1,29 @@
+//! Memory that stays in RAM, for programs that must never wait for a page: `SHMEM_LOCK=1` in the environment.
+
+use crate::error::{Error, Result};
+use nix::errno::Errno;
+use nix::sys::mman;
+use nix::sys::resource::{Resource, getrlimit};
+use std::ptr::NonNull;
+
+/// Loads `length` bytes from `start` into memory and keeps them there until they are unmapped, if that is asked for.
+///
+/// # Safety
+/// The range is mapped.
+pub(crate) unsafe fn lock_if_asked(start: NonNull<u8>, length: usize) -> Result<()> {
+    if std::env::var_os("SHMEM_LOCK").is_none_or(|value| value != "1") {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { mman::mlock(start.cast(), length) }.map_err(|e| refused(e, length))
+}
+
+#[cold]
+fn refused(e: Errno, length: usize) -> Error {
+    let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(0, |(soft, _)| soft);
+    let text = format!(
+        "SHMEM_LOCK=1: cannot keep {length} bytes in memory (mlock: {}); this process may lock {limit} bytes in all: raise it (ulimit -l)",
+        e.desc()
+    );
+    Error::new(e as i32, text)
+}
