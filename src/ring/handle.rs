@@ -49,8 +49,7 @@ impl Out {
 
     #[cold]
     fn make(&mut self, view: &View) -> Result<()> {
-        let table = Table::new(view.capacity() as usize);
-        self.slots = Some(table.ok_or_else(|| Error::new(libc::ENOMEM, "no memory for the slots that are out"))?);
+        self.slots = Some(Table::resident(view.capacity() as usize, "the slots that are out")?);
         Ok(())
     }
 
