@@ -41,11 +41,10 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// What both must share for pids and start times to mean the same to them: the pid namespace and the time namespace. 0 unknown.
 fn namespace() -> u64 {
-    // Not of the process: after the end of its first thread (`pthread_exit` in main) that has none.
     let inode = |what: &str| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
-    match inode("/proc/thread-self/ns/pid") {
+    match inode("/proc/self/ns/pid") {
         0 => 0,
-        pid => pid ^ inode("/proc/thread-self/ns/time").rotate_left(32),
+        pid => pid ^ inode("/proc/self/ns/time").rotate_left(32),
     }
 }
 
@@ -62,20 +61,20 @@ pub(crate) fn umask() -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 8).ok()
 }
 
-/// This process, once it was looked up; the children that it forks are others.
-static MINE: OnceCell<Identity> = OnceCell::new();
-static IS_CHILD: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn in_child() {
-    IS_CHILD.store(true, Relaxed);
-}
-
 /// Bytes that the system could still give, without those that it could only take from others. `None`: `/proc` does not say.
 pub(crate) fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kilobytes =
         |what: &str| text.lines().find_map(|line| line.strip_prefix(what)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
     Some(kilobytes("MemAvailable:")?.saturating_add(kilobytes("SwapFree:")?).saturating_mul(1024))
+}
+
+/// This process, once it was looked up; the children that it forks are others.
+static MINE: OnceCell<Identity> = OnceCell::new();
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn in_child() {
+    IS_CHILD.store(true, Relaxed);
 }
 
 impl Identity {

@@ -168,8 +168,8 @@ static void attacker_run(void *arg)
       const struct target *target = &targets[check_chance((uint64_t)attacker->count)];
       if (target->bytes && target->size > 64)
         attacker_step(attacker, target);
+      attacker->stores++;
     }
-    attacker->stores += 2000;
   }
 }
 

@@ -129,7 +129,7 @@ static void fight_all(struct attacker form, void (*use)(struct fight *), void *m
     uint64_t before = attacker->stores;
     fight.end = check_clock() + time;
     use(&fight);
-    CHECK(attacker->stores > before);
+    WAIT_UNTIL(attacker->stores > before, 10);
     check_kill(pid);
     munmap(attacker, sizeof *attacker);
     for (int i = 0; i < form.count; i++)

@@ -98,7 +98,7 @@ fn fields(size: usize) -> Vec<Field> {
 fn image() -> Vec<u8> {
     let facts = Facts::new(false, 5, 4).unwrap();
     let size = facts.total_size() as usize;
-    let mut memory: Table<u8> = Table::new(size, "a region").unwrap();
+    let mut memory: Table<u8> = Table::new(size, "a test").unwrap();
     // SAFETY: page-aligned, as long as the facts say, and it outlives the view.
     let view = unsafe { View::new(memory.as_mut_ptr(), facts) };
     view.initialise();
@@ -107,7 +107,7 @@ fn image() -> Vec<u8> {
 }
 
 fn outcome_of(bytes: &[u8]) -> Outcome {
-    let mut memory: Table<u8> = Table::new(bytes.len(), "a region").unwrap();
+    let mut memory: Table<u8> = Table::new(bytes.len(), "a test").unwrap();
     memory.copy_from_slice(bytes);
     // SAFETY: page-aligned, so many bytes.
     match unsafe { Facts::read(memory.as_ptr(), bytes.len() as u64) } {
