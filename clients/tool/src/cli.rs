@@ -334,6 +334,19 @@ pub(crate) enum Sort {
     Size,
 }
 
+impl Sort {
+    /// As it is called on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Sort::Name => "name",
+            Sort::Rate => "rate",
+            Sort::Fill => "fill",
+            Sort::State => "state",
+            Sort::Size => "size",
+        }
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct RmArgs {
     #[command(flatten)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Span;
 use ratatui::widgets::{Paragraph, Wrap};
 use villas_shm::inspect::{Entry, State};
 
@@ -17,14 +18,14 @@ use crate::cli::Sort;
 const ROOM_FOR_DETAIL: u16 = 14;
 const KEYS: [(&str, &str); 9] = [
     ("q", "quit"),
-    ("↑↓ PgUp PgDn Home End", ""),
+    ("↑↓", "mark"),
     ("s", "sort"),
-    ("/", "filter"),
     ("r", "reverse"),
+    ("/", "filter"),
     ("+-", "interval"),
     ("space", "pause"),
+    ("PgUp PgDn Home End", "scroll"),
     ("^Z", "stop"),
-    ("Esc ^C", "quit"),
 ];
 const FAINT: Style = Style::new().fg(Color::DarkGray);
 const KEY: Style = Style::new().add_modifier(Modifier::BOLD);
@@ -95,7 +96,7 @@ fn cut_bottom(left: &mut Rect, height: u16) -> Rect {
 fn parts(frame: &mut Frame<'_>, line: Rect, parts: impl IntoIterator<Item = (String, Style)>) {
     let mut x = line.x;
     for (text, style) in parts {
-        let width = ratatui::text::Span::raw(&*text).width() as u16;
+        let width = Span::raw(&*text).width() as u16;
         if x + width > line.right() && x > line.x {
             return;
         }
@@ -112,6 +113,8 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View<'_>) {
         (format!("{separator}{count} {state}"), state_style(state))
     }));
     let pace = if view.is_paused { "paused".into() } else { format!("every {} s", view.interval.as_secs_f64()) };
+    let (sort, is_reversed) = list.sort();
+    said.push((format!("  by {}{}", sort.word(), if is_reversed { " reversed" } else { "" }), FAINT));
     said.push((format!("  {pace}"), if view.is_paused { Style::new().fg(Color::Yellow) } else { FAINT }));
     if !list.filter().is_empty() {
         said.push((format!("  names with \"{}\"", words::plain(list.filter())), FAINT));
@@ -120,12 +123,17 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View<'_>) {
 }
 
 fn help(frame: &mut Frame<'_>, line: Rect) {
-    let said = KEYS.iter().enumerate().flat_map(|(at, (key, what))| {
-        let separator = if at == 0 { "" } else { "  " };
-        let space = if what.is_empty() { "" } else { " " };
-        [(format!("{separator}{key}"), KEY), (format!("{space}{what}"), FAINT)]
-    });
-    parts(frame, line, said);
+    let mut x = line.x;
+    for (key, what) in KEYS {
+        let width = Span::raw(format!("{key} {what}")).width() as u16;
+        if x + width > line.right() && x > line.x {
+            return;
+        }
+        let rest = |x: u16| usize::from(line.right().saturating_sub(x));
+        (x, _) = frame.buffer_mut().set_stringn(x, line.y, key, rest(x), KEY);
+        (x, _) = frame.buffer_mut().set_stringn(x + 1, line.y, what, rest(x + 1), FAINT);
+        x += 2;
+    }
 }
 
 fn typing(frame: &mut Frame<'_>, line: Rect, typed: &str) {
@@ -180,29 +188,36 @@ const COLUMNS: [(Column, u16, u8); 11] = [
     (Free, 8, 6),
     (Users, 5, 9),
     (Size, 5, 8),
-    (Peers, 24, 7),
+    (Peers, 18, 7),
 ];
 const SHORTEST_NAME: u16 = 12;
+/// Names are shortened to that for the peers.
+const READABLE_NAME: u16 = 18;
 /// Beyond that a name takes no place from the peers.
 const LONG_NAME: u16 = 32;
 
 impl Columns {
     fn fit(width: u16, list: &List) -> Columns {
+        let longest = list.items.iter().map(|item| Span::raw(&*item.name).width()).max().unwrap_or(0) as u16;
         let mut chosen = vec![Name];
         let mut taken = SHORTEST_NAME;
         let mut by_rank = COLUMNS;
         by_rank.sort_by_key(|column| column.2);
         for (column, wide, _) in by_rank.into_iter().skip(1) {
-            if taken + 1 + wide > width {
-                break;
+            // What is also shown below the list takes no place from names.
+            let name = match column {
+                Peers => longest.min(READABLE_NAME),
+                Users | Size => longest.min(LONG_NAME),
+                _ => SHORTEST_NAME,
+            };
+            if taken + 1 + wide + name.saturating_sub(SHORTEST_NAME) <= width {
+                taken += 1 + wide;
+                chosen.push(column);
             }
-            taken += 1 + wide;
-            chosen.push(column);
         }
         let spare = width.saturating_sub(taken);
-        let longest = list.items.iter().map(|item| ratatui::text::Span::raw(&*item.name).width()).max().unwrap_or(0) as u16;
-        let has_peers = chosen.contains(&Peers);
-        let for_name = if has_peers { spare.min(longest.clamp(SHORTEST_NAME, LONG_NAME) - SHORTEST_NAME) } else { spare };
+        let wanted = longest.clamp(SHORTEST_NAME, LONG_NAME) - SHORTEST_NAME;
+        let for_name = if chosen.contains(&Peers) { spare.min(wanted) } else { spare };
         let mut x = 0;
         let placed = COLUMNS.into_iter().filter(|(column, ..)| chosen.contains(column)).map(|(column, wide, _)| {
             let wide = match column {
@@ -223,7 +238,7 @@ fn is_number(column: Column) -> bool {
 }
 
 fn headings(frame: &mut Frame<'_>, line: Rect, columns: &Columns, (sort, is_reversed): (Sort, bool)) {
-    let style = Style::new().add_modifier(Modifier::REVERSED);
+    let style = Style::new().fg(Color::Black).bg(Color::Cyan).add_modifier(Modifier::BOLD);
     frame.buffer_mut().set_style(line, style);
     for &(column, x, width) in &columns.0 {
         let (text, by) = match column {
@@ -278,25 +293,27 @@ fn row(frame: &mut Frame<'_>, line: Rect, columns: &Columns, item: &Item, at: us
             },
             Users if is_first => (words::users(entry), Style::new()),
             Size if is_first => (words::size(entry.size), Style::new()),
-            Peers if is_first => (peers(entry), Style::new()),
+            Peers => (peers(entry, at), Style::new()),
             _ => continue,
         };
         let text = if is_number(column) { format!("{text:>wide$}") } else { text };
         frame.buffer_mut().set_stringn(line.x + x, line.y, text, wide, style);
     }
     if is_marked {
-        frame.buffer_mut().set_style(line, Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED));
+        frame.buffer_mut().set_style(line, Style::new().add_modifier(Modifier::REVERSED));
     }
 }
 
-fn peers(entry: &Entry) -> String {
-    if entry.state == State::Corrupt
-        && let Some(note) = &entry.note
-    {
-        return words::plain(note);
-    }
+/// Whom a line has room for: where there are as many lines as peers, one in each.
+fn peers(entry: &Entry, at: usize) -> String {
     let peers: Vec<String> = entry.peers.iter().map(words::peer).collect();
-    if peers.is_empty() { words::attached(entry).join(", ") } else { peers.join(", ") }
+    match (&entry.note, at) {
+        (Some(note), 0) if entry.state == State::Corrupt => words::plain(note),
+        _ if peers.len() > 1 && peers.len() == entry.queues.len() => peers[at].clone(),
+        (_, 1..) => String::new(),
+        _ if peers.is_empty() => words::attached(entry).join(", "),
+        _ => peers.join(", "),
+    }
 }
 
 fn state_style(state: &str) -> Style {

@@ -125,6 +125,9 @@ impl Top {
                 _ => Then::GoOn,
             };
         }
+        if key.modifiers.contains(KeyModifiers::ALT) {
+            return Then::GoOn;
+        }
         if self.filter.is_some() {
             return self.type_filter(key.code);
         }

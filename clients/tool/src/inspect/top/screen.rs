@@ -7,6 +7,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 /// Given back when it is dropped, and before a panic is reported.
@@ -47,7 +48,9 @@ impl Screen {
         let _ = disable_raw_mode();
         enable_raw_mode().map_err(failed)?;
         execute!(io::stdout(), EnterAlternateScreen).map_err(failed)?;
-        self.terminal.clear().map_err(failed)
+        // Not `clear`, which asks the terminal where its cursor is and waits for what the other thread reads.
+        let size = self.terminal.size().map_err(failed)?;
+        self.terminal.resize(Rect::from(size)).map_err(failed)
     }
 
     /// Draws, and returns what the drawing does.

@@ -1,0 +1,143 @@
+//! A pseudo-terminal, with a program on it and somebody who reads its screen.
+#![allow(unreachable_pub)]
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use nix::sys::termios::{Termios, tcgetattr};
+use pty_process::Size;
+use pty_process::blocking::{Command, Pts, Pty, open};
+use vt100::Parser;
+
+use super::common::{PATIENCE, Signal, TOOL, kill, until};
+
+pub struct Terminal {
+    pty: Arc<Pty>,
+    /// Kept open: what was written would go with the last one that has it.
+    pts: Pts,
+    child: Child,
+    parser: Arc<Mutex<Parser>>,
+    before: Termios,
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
+}
+
+impl Terminal {
+    /// The tool in a terminal of this size.
+    pub fn new(columns: u16, rows: u16, arguments: &[&str]) -> Terminal {
+        Terminal::start(columns, rows, Command::new(TOOL).args(arguments).env("TERM", "xterm-256color"))
+    }
+
+    pub fn start(columns: u16, rows: u16, mut command: Command) -> Terminal {
+        let (pty, pts) = open().unwrap();
+        pty.resize(Size::new(rows, columns)).unwrap();
+        let before = tcgetattr(&pts).unwrap();
+        let child = command.spawn_borrowed(&pts).unwrap();
+        let pty = Arc::new(pty);
+        let parser = Arc::new(Mutex::new(Parser::new(cells(rows), cells(columns), 0)));
+        let (from, to) = (Arc::clone(&pty), Arc::clone(&parser));
+        // Ends with the test's process: the terminal stays open.
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(count @ 1..) = (&*from).read(&mut piece) {
+                to.lock().unwrap().process(&piece[..count]);
+            }
+        });
+        Terminal { pty, pts, child, parser, before }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn press(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.parser.lock().unwrap().screen_mut().set_size(cells(rows), cells(columns));
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+    }
+
+    /// The lines of the screen, without the spaces at their ends.
+    pub fn screen(&self) -> Vec<String> {
+        let parser = self.parser.lock().unwrap();
+        let (_, columns) = parser.screen().size();
+        parser.screen().rows(0, columns.get()).map(|line| line.trim_end().to_string()).collect()
+    }
+
+    pub fn text(&self) -> String {
+        self.screen().join("\n")
+    }
+
+    /// Waits until the screen is as wanted.
+    #[track_caller]
+    pub fn until(&self, what: &str, is_so: impl Fn(&[String]) -> bool) {
+        let start = std::time::Instant::now();
+        while !is_so(&self.screen()) {
+            assert!(start.elapsed() < PATIENCE, "in vain: {what}; the screen is\n{}", self.text());
+            thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+
+    #[track_caller]
+    pub fn until_shown(&self, text: &str) {
+        self.until(text, |screen| screen.iter().any(|line| line.contains(text)));
+    }
+
+    /// Waits until a line of the list has all of this in it: a screen is not drawn at once.
+    #[track_caller]
+    pub fn until_line(&self, parts: &[&str]) {
+        self.until(&format!("{parts:?}"), |screen| {
+            let mut list = screen.iter().skip(1).take_while(|line| !line.starts_with("──"));
+            list.any(|line| parts.iter().all(|part| line.contains(part)))
+        });
+    }
+
+    pub fn is_taken(&self) -> bool {
+        let parser = self.parser.lock().unwrap();
+        parser.screen().alternate_screen() && parser.screen().hide_cursor()
+    }
+
+    /// Whether keys come one by one.
+    pub fn is_raw(&self) -> bool {
+        tcgetattr(&self.pts).unwrap() != self.before
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal);
+    }
+
+    /// Waits for the end of the program.
+    #[track_caller]
+    pub fn end(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("the program ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// The terminal is as it was before the program came.
+    #[track_caller]
+    pub fn assert_restored(&self) {
+        assert!(!self.is_raw(), "the settings of the terminal have changed");
+        until("the screen is given back", || {
+            let parser = self.parser.lock().unwrap();
+            !parser.screen().alternate_screen() && !parser.screen().hide_cursor()
+        });
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
