@@ -2,7 +2,7 @@
 
 use super::{Entry, Kind, State, look, look_into, read_bytes};
 use crate::sys::object::{Name, Object};
-use crate::sys::semaphore::{self, Semaphore};
+use crate::sys::semaphore::{self, Permissions, Semaphore};
 use crate::{Channel, Config};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
     read_bytes(&other, 0, &mut bytes).unwrap();
     drop(made);
     // Without the trailer it says nothing of its maker.
-    let left = Object::unnamed(bytes.len() as u64 - 128, 0o600).unwrap();
+    let left = Object::unnamed(bytes.len() as u64 - 128, 0o600, None).unwrap();
     nix::sys::uio::pwrite(&left, &bytes[..bytes.len() - 128], 0).unwrap();
     let at = Name::new(&other).unwrap();
     assert!(left.link(&at).unwrap());
@@ -69,12 +69,13 @@ fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
     assert!(entry.kind == Kind::Wire && entry.state != State::Live, "{entry:?}");
 
     let is_over = AtomicBool::new(false);
+    let permissions = Permissions { any_owner: false, mode: 0o600, group: None };
     let ((refused, looks), posts) = std::thread::scope(|scope| {
         // More than one crash leaves: each is a reason to look.
         let poster = scope.spawn(|| {
             let mut posts = 0;
             while !is_over.load(Relaxed) {
-                Semaphore::open(&at).unwrap().post().unwrap();
+                Semaphore::open(&at, permissions).unwrap().post().unwrap();
                 posts += 1;
                 std::thread::sleep(Duration::from_millis(5));
             }
