@@ -70,7 +70,8 @@ pub(crate) trait Layout: Copy {
     fn forget(base: usize, length: usize);
 }
 
-/// How this process came by a region.
+/// How this process came by a region. A name is kept in it, not on the heap, as a signal handler may drop it.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
     Named(Name),
