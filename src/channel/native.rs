@@ -165,7 +165,7 @@ pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Nati
                 // The slot is filled before the name exists; from then on a program finds a live node.
                 region.announce(Side::A, incarnation);
                 if region.object.link(&name)? {
-                    return attached(region, Side::A, incarnation, false);
+                    return attached(region, Side::A, incarnation, None);
                 }
                 fresh = Some((region, incarnation));
             }
@@ -216,7 +216,7 @@ fn take_over(
             remove_unreadable(name, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
-        Err(_) if found == wanted => attached(region, Side::A, incarnation, false).map(Some),
+        Err(_) if found == wanted => attached(region, Side::A, incarnation, None).map(Some),
         Err(_) => Err(in_use(&name, found, wanted)),
     }
 }
@@ -285,8 +285,9 @@ fn attach(name: Name) -> Result<Option<&'static Handle<Native>>> {
     object.check_owner(&name, false)?;
     let region = Region::existing(object, name)?;
     let sizes = sizes(region.view.facts());
-    let is_worth_it =
-        |region: &Region| -> Result<bool> { Ok(region.is_node_there() || Half::has_leftovers(&region.view, Side::B, sizes)?) };
+    let is_worth_it = |region: &Region| -> Result<bool> {
+        Ok(region.gone_node().is_none() || Half::has_leftovers(&region.view, Side::B, sizes)?)
+    };
     let nothing = || {
         Error::new(
             libc::ENOENT,
@@ -310,18 +311,19 @@ fn attach(name: Name) -> Result<Option<&'static Handle<Native>>> {
     if !is_worth_it(&region)? {
         return Err(nothing());
     }
-    let node_there = region.is_node_there();
-    attached(region, Side::B, incarnation, !node_there).map(Some)
+    let gone_node = region.gone_node();
+    attached(region, Side::B, incarnation, gone_node).map(Some)
 }
 
-/// Enters this process as the holder of `side`, repairs it, and makes a handle of it.
-fn attached(region: Region, side: Side, incarnation: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
+/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `dead_peer`: the peer was looked at, and was gone.
+fn attached(region: Region, side: Side, incarnation: u64, dead_peer: Option<u64>) -> Result<&'static Handle<Native>> {
     let view = region.view;
     let life = region.occupy(side, incarnation);
-    if is_peer_dead {
-        life.note_dead_peer();
-    } else {
-        life.probe_peer();
+    match dead_peer {
+        Some(incarnation) => life.note_dead_peer(incarnation),
+        None => {
+            life.probe_peer();
+        }
     }
     let half = match Half::recover(view, side, sizes(view.facts())) {
         Ok(half) => half,
@@ -366,4 +368,44 @@ pub(crate) fn timed_open(name: &str, limit: Limit) -> Result<&'static Handle<Nat
 /// Removes the name.
 pub(crate) fn unlink(name: &str) -> Result<()> {
     Name::new(name)?.unlink()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A program finds the node dead, and another node takes its place before the program has taken its own.
+    #[test]
+    fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
+        let name = format!("villas-test-{}-come", std::process::id());
+        let config = Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() };
+        let node = create(&name, &config).expect("the name is free");
+        let program = open(&name).expect("a node is there");
+        let (_, written) = write_one(node);
+        node.close().expect("it is open");
+        program.close().expect("it is open");
+        assert_eq!(written, 1, "it is left in the queue");
+
+        let object = Object::open(&Name::new(&name).expect("a name")).expect("the region is there");
+        let region = Region::existing(object, Name::new(&name).expect("a name")).expect("a region");
+        let gone = region.gone_node();
+        assert_eq!(gone, Some(1));
+        let incarnation = region.claim(Side::B).expect("the program has closed");
+        let next = create(&name, &config).expect("the program's side is claimed, so the region stays");
+        let program = attached(region, Side::B, incarnation, gone).expect("it is whole");
+        assert!(program.is_peer_alive().expect("open"), "the node that has come is alive");
+        let read = || program.read(2, &Limit::Now, |_, _| ()).map(|count| (count.count, count.why)).expect("no end");
+        assert_eq!(read(), (1, 0), "what the first node has left");
+        assert_eq!(read(), (0, libc::EAGAIN), "and then nothing yet, but no end either");
+        next.close().expect("it is open");
+        program.close().expect("it is open");
+        unlink(&name).expect("it is there");
+    }
+
+    fn write_one(node: &Handle<Native>) -> (usize, usize) {
+        let mut address = 0;
+        node.alloc(1, &Limit::Now, |_, raw| address = raw.address() as usize).expect("a block is free");
+        let count = node.write(&Limit::Now, |at| (at == 0).then_some(address)).expect("there is room").count;
+        (address, count)
+    }
 }
