@@ -101,7 +101,7 @@ static ino_t region_of(const struct episode *episode)
 {
   struct stat status;
 
-  CHECK_EQ(stat(check_path(episode->journal->name), &status), 0);
+  CHECK_EQ(stat(check_path(episode->journal->region), &status), 0);
   return status.st_ino;
 }
 
@@ -279,7 +279,7 @@ static void run_episode(uint64_t number, struct result *result)
   *episode = (struct episode){.journal = journal};
   traffic_state = check_mix(campaign->seed ^ number << 16);
   alarm(100);
-  journal->name = check_name("kills");
+  snprintf(journal->region, sizeof journal->region, "%s", check_name("kills"));
   journal->seed = pick(UINT64_MAX);
   journal->polling = (int)(number & 1);
   journal->queuelen = lengths[pick(6)];
@@ -298,7 +298,7 @@ static void run_episode(uint64_t number, struct result *result)
   for (int side = 0; side < 2; side++)
     CHECK_CHILD_ENDS_WELL(episode->pids[side], 20);
   check_journal(journal);
-  CHECK_EQ(shmem_shared_unlink(journal->name), 0);
+  CHECK_EQ(shmem_shared_unlink(journal->region), 0);
   check_name_count = 0;
   *result = episode->result;
   result->samples = journal->from[0].written + journal->from[1].written;

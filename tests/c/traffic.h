@@ -32,7 +32,7 @@ struct direction {
 };
 
 struct journal {
-  const char *name;
+  char region[CHECK_NAME_SIZE];
   int polling, queuelen, spare;
   unsigned int batch; /* 1 to IN_HAND */
   uint64_t seed;
@@ -86,7 +86,7 @@ static struct shmem_shared *attach(const struct journal *journal, enum side side
 {
   struct shmem_conf conf = check_conf(journal->polling, journal->queuelen, 4, journal->spare);
 
-  return side == NODE ? shmem_shared_create(journal->name, &conf) : shmem_shared_open(journal->name, NULL);
+  return side == NODE ? shmem_shared_create(journal->region, &conf) : shmem_shared_open(journal->region, NULL);
 }
 
 /* ---- what a sample says ---------------------------------------------------------------------- */
