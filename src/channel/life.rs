@@ -69,11 +69,13 @@ impl Layout for View {
 }
 
 impl Region {
-    /// Whether a node holds its side, is alive, and has not closed.
-    pub(crate) fn is_node_there(&self) -> bool {
+    /// The last node, if it has closed or is dead. `None`: there is one.
+    pub(crate) fn gone_node(&self) -> Option<u64> {
         let slot = self.view.slot(Side::A);
         let incarnation = slot.incarnation.observe(); // S1
-        incarnation != 0 && slot.closed.observe() != incarnation && self.is_incarnation_alive(Side::A, incarnation, true)
+        let is_there =
+            incarnation != 0 && slot.closed.observe() != incarnation && self.is_incarnation_alive(Side::A, incarnation, true);
+        (!is_there).then_some(incarnation)
     }
 
     /// The number of the last holder of `side`.
@@ -121,9 +123,9 @@ impl Life {
         &self.region.view
     }
 
-    /// Counts a peer that is dead already as one that was seen: what it left is read, then its end is told.
-    pub(crate) fn note_dead_peer(&self) {
-        let incarnation = self.peer_incarnation();
+    /// Counts a peer that is dead already as one that was seen: what it left is read, then its end is told. Another may have come
+    /// since it was looked at, so its number is the one that was seen then.
+    pub(crate) fn note_dead_peer(&self, incarnation: u64) {
         self.seen.store(incarnation, Relaxed);
         self.gone.store(incarnation, Relaxed);
     }

@@ -340,8 +340,9 @@ pub(crate) fn open_fd(fd: RawFd) -> Result<&'static Handle<Native>> {
 fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
     let origin = region.origin;
     let sizes = sizes(region.view.facts());
-    let is_worth_it =
-        |region: &Region| -> Result<bool> { Ok(region.is_node_there() || Half::has_leftovers(&region.view, Side::B, sizes)?) };
+    let is_worth_it = |region: &Region| -> Result<bool> {
+        Ok(region.gone_node().is_none() || Half::has_leftovers(&region.view, Side::B, sizes)?)
+    };
     let nothing = || {
         Error::new(
             libc::ENOENT,
@@ -363,17 +364,18 @@ fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
     if !is_worth_it(&region)? {
         return Err(nothing());
     }
-    let node = region.last_of(Side::A);
-    let node_there = region.is_node_there();
-    attached(region, Side::B, incarnation, node, !node_there).map(Some)
+    let found = region.last_of(Side::A);
+    let gone = region.gone_node();
+    attached(region, Side::B, incarnation, gone.unwrap_or(found), gone.is_some()).map(Some)
 }
 
-/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `peer` was the last of the other side before.
+/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `peer` was the last of the other side before, and
+/// perhaps dead when it was looked at.
 fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
     let view = region.view;
     let life = region.occupy(side, incarnation, peer);
     if is_peer_dead {
-        life.note_dead_peer();
+        life.note_dead_peer(peer);
     } else {
         life.probe_peer();
     }
@@ -420,4 +422,44 @@ pub(crate) fn timed_open(name: &str, limit: Limit) -> Result<&'static Handle<Nat
 /// Removes the name.
 pub(crate) fn unlink(name: &str) -> Result<()> {
     Name::new(name)?.unlink()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A program finds the node dead, and another node takes its place before the program has taken its own.
+    #[test]
+    fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
+        let name = format!("villas-test-{}-come", std::process::id());
+        let config = Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() };
+        let node = create(&name, &config).expect("the name is free");
+        let program = open(&name).expect("a node is there");
+        let (_, written) = write_one(node);
+        node.close().expect("it is open");
+        program.close().expect("it is open");
+        assert_eq!(written, 1, "it is left in the queue");
+
+        let object = Object::open(&Name::new(&name).expect("a name")).expect("the region is there");
+        let region = Region::existing(object, Origin::Named(Name::new(&name).expect("a name"))).expect("a region");
+        let gone = region.gone_node();
+        assert_eq!(gone, Some(1));
+        let incarnation = region.claim(Side::B).expect("the program has closed");
+        let next = create(&name, &config).expect("the program's side is claimed, so the region stays");
+        let program = attached(region, Side::B, incarnation, 1, true).expect("it is whole");
+        assert!(program.is_peer_alive().expect("open"), "the node that has come is alive");
+        let read = || program.read(2, &Limit::Now, |_, _| ()).map(|count| (count.count, count.why)).expect("no end");
+        assert_eq!(read(), (1, 0), "what the first node has left");
+        assert_eq!(read(), (0, libc::EAGAIN), "and then nothing yet, but no end either");
+        next.close().expect("it is open");
+        program.close().expect("it is open");
+        unlink(&name).expect("it is there");
+    }
+
+    fn write_one(node: &Handle<Native>) -> (usize, usize) {
+        let mut address = 0;
+        node.alloc(1, &Limit::Now, |_, raw| address = raw.address() as usize).expect("a block is free");
+        let count = node.write(&Limit::Now, |at| (at == 0).then_some(address)).expect("there is room").count;
+        (address, count)
+    }
 }

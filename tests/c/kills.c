@@ -38,6 +38,8 @@ struct episode {
   struct result result;
 };
 
+static struct episode current; /* of this job */
+
 static void pause_up_to(uint64_t microseconds)
 {
   uint64_t time = pick(microseconds);
@@ -95,34 +97,112 @@ static void go_on(struct episode *episode, enum side side)
   CHECK_EQ(kill(episode->pids[side], SIGCONT), 0);
 }
 
+static ino_t region_of(const struct episode *episode)
+{
+  struct stat status;
+
+  CHECK_EQ(stat(check_path(episode->journal->region), &status), 0);
+  return status.st_ino;
+}
+
+/* Waits for the program. `false`: it has found nothing to open. */
+static bool has_come(struct episode *episode)
+{
+  const struct journal *journal = episode->journal;
+
+  WAIT_UNTIL(journal->born[PROGRAM] == journal->generation[PROGRAM] || !check_running(episode->pids[PROGRAM]), 10);
+  CHECK(journal->born[PROGRAM] == journal->generation[PROGRAM] || journal->nothing[PROGRAM] == journal->generation[PROGRAM]);
+  return journal->born[PROGRAM] == journal->generation[PROGRAM];
+}
+
 /* Both die. A node makes a new region; a program that comes before it gets what is left for it. */
 static void both_end(struct episode *episode)
 {
   struct journal *journal = episode->journal;
   const enum side first = (enum side)pick(2);
+  const ino_t region = region_of(episode);
+  bool has_program = false;
 
   end_of(episode, first);
   if (pick(2))
     pause_up_to(200);
   end_of(episode, 1 - first);
-  if (pick(2)) {
+  const uint64_t tried[2] = {journal->from[0].tried, journal->from[1].tried};
+  switch (pick(4)) {
+  case 0: /* at the same time */
+    journal->may_miss = true;
     start(episode, PROGRAM);
-    WAIT_UNTIL(journal->born[PROGRAM] == journal->generation[PROGRAM] || !check_running(episode->pids[PROGRAM]), 10);
-    if (journal->born[PROGRAM] == journal->generation[PROGRAM]) {
-      start(episode, NODE);
-      await_birth(episode, NODE);
-      return;
-    }
-    CHECK_EQ(journal->nothing[PROGRAM], journal->generation[PROGRAM]);
-    check_arrived(journal, NODE, false);
+    pause_up_to(1000);
+    start(episode, NODE);
+    await_birth(episode, NODE);
+    has_program = has_come(episode);
+    break;
+  case 1: /* the program first */
+    journal->may_miss = true;
+    start(episode, PROGRAM);
+    has_program = has_come(episode);
+    if (!has_program)
+      check_arrived(journal, NODE, false);
+    start(episode, NODE);
+    await_birth(episode, NODE);
+    break;
+  default:
+    for (int side = 0; side < 2; side++)
+      journal->from[side].floor = tried[side];
+    start(episode, NODE);
+    await_birth(episode, NODE);
+    CHECK(region_of(episode) != region);
   }
-  for (int side = 0; side < 2; side++)
-    journal->from[side].floor = journal->from[side].tried;
-  episode->result.replaced++;
-  start(episode, NODE);
-  await_birth(episode, NODE);
-  start(episode, PROGRAM);
-  await_birth(episode, PROGRAM);
+  if (region_of(episode) != region) {
+    for (int side = 0; side < 2; side++)
+      journal->from[side].floor = tried[side];
+    episode->result.replaced++;
+  }
+  journal->may_miss = false;
+  if (!has_program) {
+    start(episode, PROGRAM);
+    await_birth(episode, PROGRAM);
+  }
+}
+
+/* For people: where both stand. */
+static void say_state(const struct episode *episode)
+{
+  const struct journal *journal = episode->journal;
+
+  fprintf(stderr, "polling %d, queuelen %d, spare %d, batch %u\n", journal->polling, journal->queuelen, journal->spare, journal->batch);
+  for (int side = 0; side < 2; side++) {
+    const struct direction *from = &journal->from[side];
+    char path[64], text[400] = "";
+    for (size_t file = 0; file < 3; file++) {
+      static const char *const files[] = {"wchan", "syscall", "stat"};
+      snprintf(path, sizeof path, "/proc/%d/%s", (int)episode->pids[side], files[file]);
+      int fd = open(path, O_RDONLY | O_CLOEXEC);
+      ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+      fprintf(stderr, "%s: %.*s\n", path, got > 0 ? (int)got : 0, text);
+      close(fd);
+    }
+    fprintf(stderr, "side %d: generation %llu, born %llu, dying %llu, seen alive %llu, seen dead %llu; tried %llu, written %llu, "
+            "floor %llu, received %llu; running %d, asleep %d\n", side, (unsigned long long)journal->generation[side],
+            (unsigned long long)journal->born[side], (unsigned long long)journal->dying[side],
+            (unsigned long long)journal->seen_alive[side], (unsigned long long)journal->seen_dead[side],
+            (unsigned long long)from->tried, (unsigned long long)from->written, (unsigned long long)from->floor,
+            (unsigned long long)journal->moved[side], check_running(episode->pids[side]),
+            check_asleep(episode->pids[side], episode->pids[side]));
+  }
+}
+
+/* One that was told to close and end does. */
+static void await_end(const struct episode *episode, enum side side)
+{
+  int status = 0;
+
+  for (double end = check_clock() + 10; waitpid(episode->pids[side], &status, WNOHANG) == 0; check_pause())
+    if (check_clock() > end) {
+      say_state(episode);
+      check_fail(__FILE__, __LINE__, "side %d does not end", side);
+    }
+  CHECK_EQ(status, 0);
 }
 
 static void one_ends(struct episode *episode, enum side victim)
@@ -131,12 +211,10 @@ static void one_ends(struct episode *episode, enum side victim)
   const enum side other = 1 - victim;
   const bool was_seen = journal->seen_alive[victim] == journal->generation[victim];
   const uint64_t what = pick(40);
-  int status;
 
   if (what < 4) { /* it closes and ends */
     journal->leave[victim] = journal->generation[victim];
-    WAIT_UNTIL((status = -1, waitpid(episode->pids[victim], &status, WNOHANG)) == episode->pids[victim], 10);
-    CHECK_EQ(status, 0);
+    await_end(episode, victim);
     episode->result.leaves++;
   } else if (what < 8) { /* stopped when it dies */
     stop(episode, victim);
@@ -161,9 +239,21 @@ static void one_ends(struct episode *episode, enum side victim)
   await_birth(episode, victim);
 }
 
+/* Samples cross, both ways. */
+static void await_progress(const struct episode *episode)
+{
+  const struct journal *journal = episode->journal;
+  const uint64_t moved[2] = {journal->moved[0], journal->moved[1]};
+
+  for (double end = check_clock() + 10; journal->moved[0] == moved[0] || journal->moved[1] == moved[1]; check_pause())
+    if (check_clock() > end) {
+      say_state(episode);
+      check_fail(__FILE__, __LINE__, "nothing crosses any more");
+    }
+}
+
 static void round_of(struct episode *episode)
 {
-  struct journal *journal = episode->journal;
   const enum side victim = episode->victims == 2 ? (enum side)pick(2) : (enum side)episode->victims;
 
   pause_up_to(1500);
@@ -176,43 +266,41 @@ static void round_of(struct episode *episode)
     both_end(episode);
   else
     one_ends(episode, victim);
-  if (pick(8) == 0) { /* nobody hangs */
-    const uint64_t moved[2] = {journal->moved[0], journal->moved[1]};
-    WAIT_UNTIL(journal->moved[0] > moved[0] && journal->moved[1] > moved[1], 10);
-  }
+  if (pick(8) == 0)
+    await_progress(episode);
 }
 
 static void run_episode(uint64_t number, struct result *result)
 {
-  struct episode episode = {0};
+  struct episode *const episode = &current;
   struct journal *journal = check_shared(sizeof *journal);
   static const int lengths[] = {1, 2, 3, 8, 32, 200}, spares[] = {1, 3, 16};
 
+  *episode = (struct episode){.journal = journal};
   traffic_state = check_mix(campaign->seed ^ number << 16);
   alarm(100);
-  journal->name = check_name("kills");
+  snprintf(journal->region, sizeof journal->region, "%s", check_name("kills"));
   journal->seed = pick(UINT64_MAX);
   journal->polling = (int)(number & 1);
   journal->queuelen = lengths[pick(6)];
   journal->spare = spares[pick(3)];
   journal->batch = pick(4) ? 1 + (unsigned int)pick(IN_HAND) : 1;
-  episode.journal = journal;
-  episode.victims = (int)pick(3);
+  episode->victims = (int)pick(3);
   for (enum side side = NODE; side <= PROGRAM; side++) {
-    episode.workers[side] = (struct worker){journal, side};
-    start(&episode, side);
-    await_birth(&episode, side);
+    episode->workers[side] = (struct worker){journal, side};
+    start(episode, side);
+    await_birth(episode, side);
   }
   const uint64_t goal = campaign->goal < EPISODE ? campaign->goal : EPISODE;
-  while (episode.result.kills < goal && journal->from[0].tried < NUMBERS / 8 * 7 && journal->from[1].tried < NUMBERS / 8 * 7)
-    round_of(&episode);
+  while (episode->result.kills < goal && journal->from[0].tried < NUMBERS / 8 * 7 && journal->from[1].tried < NUMBERS / 8 * 7)
+    round_of(episode);
   journal->finish = true;
   for (int side = 0; side < 2; side++)
-    CHECK_CHILD_ENDS_WELL(episode.pids[side], 20);
+    CHECK_CHILD_ENDS_WELL(episode->pids[side], 20);
   check_journal(journal);
-  CHECK_EQ(shmem_shared_unlink(journal->name), 0);
+  CHECK_EQ(shmem_shared_unlink(journal->region), 0);
   check_name_count = 0;
-  *result = episode.result;
+  *result = episode->result;
   result->samples = journal->from[0].written + journal->from[1].written;
   result->echoes = journal->echoes;
   result->again = journal->again;
@@ -237,10 +325,23 @@ static void add(const struct result *result)
   campaign->again += result->again;
 }
 
+/* When a job fails: those that could still make its region go first. */
+static void end_workers(void)
+{
+  char path[CHECK_NAME_SIZE + 16] = "/dev/shm/";
+
+  for (int side = 0; side < 2; side++)
+    if (current.pids[side] > 0 && kill(current.pids[side], SIGKILL) == 0)
+      waitpid(current.pids[side], NULL, 0);
+  strcat(path, check_names[0]);
+  unlink(path);
+}
+
 static void run_episodes(void *arg)
 {
   (void)arg;
   check_owner = getpid(); /* removes its regions when it fails */
+  check_cleanup_more = end_workers;
   while (campaign->kills < campaign->goal && check_clock() < campaign->end) {
     const uint64_t number = campaign->next++;
     struct result result;

@@ -28,15 +28,15 @@ struct direction {
   _Atomic unsigned char doubtful[NUMBERS]; /* which generation did not know, when it ended, whether the queue had it */
   _Atomic unsigned char progress[NUMBERS]; /* at the peer */
   _Atomic unsigned char back[NUMBERS];     /* at its origin again */
-  _Atomic bool was_kept[NUMBERS];          /* sent back with a reference that stayed */
+  _Atomic bool was_kept[NUMBERS];          /* sent back with a reference that stayed: may come again, and is not sent again */
 };
 
 struct journal {
-  const char *name;
+  char region[CHECK_NAME_SIZE];
   int polling, queuelen, spare;
   unsigned int batch; /* 1 to IN_HAND */
   uint64_t seed;
-  _Atomic bool finish;
+  _Atomic bool finish, may_miss; /* may_miss: a program may find nothing to open */
   /* Of each side: its generations; the last that was attached, that was about to end, that the peer saw alive, and gone. */
   _Atomic uint64_t generation[2], born[2], dying[2], seen_alive[2], seen_dead[2];
   _Atomic uint64_t leave[2];   /* this generation is to close and end */
@@ -86,7 +86,7 @@ static struct shmem_shared *attach(const struct journal *journal, enum side side
 {
   struct shmem_conf conf = check_conf(journal->polling, journal->queuelen, 4, journal->spare);
 
-  return side == NODE ? shmem_shared_create(journal->name, &conf) : shmem_shared_open(journal->name, NULL);
+  return side == NODE ? shmem_shared_create(journal->region, &conf) : shmem_shared_open(journal->region, NULL);
 }
 
 /* ---- what a sample says ---------------------------------------------------------------------- */
@@ -206,8 +206,13 @@ static void note_arrival(struct self *self, struct sample *smp)
     CHECK(before != PUT && before != RETURNED);
     self->last_marked = serial;
   } else {
-    CHECK_EQ(before, UNSEEN); /* nothing twice unmarked */
-    CHECK(serial > self->in->last_unmarked);
+    if (before != UNSEEN || serial <= self->in->last_unmarked) /* twice, or out of order */
+      check_fail(__FILE__, __LINE__, "unmarked: %llu of side %d, which was %d, serial %llu after %llu; side %d, generation %llu; "
+                 "polling %d, queuelen %d, spare %d, was kept %d, first way %d", (unsigned long long)number,
+                 comes_back ? (int)self->side : 1 - (int)self->side, before, (unsigned long long)serial,
+                 (unsigned long long)self->in->last_unmarked, self->side, (unsigned long long)self->generation,
+                 self->journal->polling, self->journal->queuelen, self->journal->spare,
+                 comes_back && self->out->was_kept[number], comes_back ? self->out->progress[number] : -1);
     self->in->last_unmarked = serial;
     self->has_unmarked = true;
   }
@@ -226,7 +231,8 @@ static void settle_oldest(struct self *self)
 
   check_whole(self, item.smp);
   memmove(self->held, self->held + 1, --self->held_count * sizeof *self->held);
-  if (*progress == SEEN && !item.is_echo && !self->is_ending && self->pending_count < IN_HAND && pick(3) == 0) {
+  const bool may_return = !item.is_echo && !self->is_ending && !self->in->was_kept[item.number];
+  if (*progress == SEEN && may_return && self->pending_count < IN_HAND && pick(3) == 0) {
     item.is_echo = true;
     item.is_kept = self->held_count < IN_HAND && pick(4) == 0;
     if (item.is_kept)
@@ -406,7 +412,7 @@ static void work(void *arg)
   self.out->written = self.out->tried;
 
   self.shm = attach(journal, self.side);
-  if (!self.shm && errno == ENOENT && self.side == PROGRAM && journal->dying[NODE] == journal->generation[NODE]) {
+  if (!self.shm && errno == ENOENT && self.side == PROGRAM && journal->may_miss) {
     journal->nothing[self.side] = self.generation;
     return;
   }
@@ -419,6 +425,8 @@ static void work(void *arg)
     }
     write_some(&self, true);
     read_some(&self, pick(8) == 0);
+    if (self.kept_count > 0 && pick(4) == 0)
+      put_kept(&self, (unsigned int)pick(self.kept_count));
     if (pick(32) == 0)
       look_at_peer(&self);
   }

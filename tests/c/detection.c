@@ -1,0 +1,359 @@
+/* How soon a survivor learns of a death: from SIGKILL to the return of its call, blocked in each call that can be, in both
+ * modes, for small regions and one of 2^17 blocks; as a table and a histogram. Only seconds are asserted, as a deadline
+ * against hanging: the figures are for people.
+ *
+ *   DEATHS=6   of each kind, from the environment
+ */
+#include "check.h"
+
+enum { SMALL = 1 << 6, LARGE = 1 << 17, MOST = 4000 };
+
+struct scene {
+  const char *name;
+  int polling, blocks;
+  _Atomic bool is_ready; /* the victim is where it is to die */
+  _Atomic pid_t blocked; /* the survivor is about to call */
+  _Atomic double killed, returned;
+};
+
+static struct scene *scene;
+static double all[2][MOST];
+static int all_count[2];
+
+static struct shmem_conf conf_of(void)
+{
+  return check_conf(scene->polling, scene->blocks / 2 - 16, 1, 16);
+}
+
+static struct shmem_shared *node(void)
+{
+  struct shmem_conf conf = conf_of();
+  struct shmem_shared *shm;
+
+  CHECK_HANDLE(shm = shmem_shared_create(scene->name, &conf));
+  return shm;
+}
+
+static struct shmem_shared *program(void)
+{
+  struct shmem_shared *shm;
+
+  CHECK_HANDLE(shm = shmem_shared_timedopen(scene->name, NULL, MS(10000)));
+  return shm;
+}
+
+static void hold_on(void)
+{
+  scene->is_ready = true;
+  for (;;)
+    pause();
+}
+
+static void returned(void)
+{
+  scene->returned = check_clock();
+}
+
+/* ---- channels: the program dies, the node is blocked ------------------------------------------ */
+
+static void idle_program(void *arg)
+{
+  (void)arg;
+  program();
+  hold_on();
+}
+
+static void reading_node(void *arg)
+{
+  struct shmem_shared *shm = node();
+  struct sample *smp;
+
+  (void)arg;
+  CHECK_EQ(shmem_shared_wait(shm, MS(10000)), 0);
+  scene->blocked = getpid();
+  CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, EPIPE);
+  returned();
+}
+
+static struct shmem_shared *full_node(void)
+{
+  struct shmem_shared *shm = node();
+
+  CHECK_EQ(shmem_shared_wait(shm, MS(10000)), 0);
+  for (int i = 0; i < scene->blocks / 2 - 16; i++)
+    check_send(shm, 1, 1);
+  return shm;
+}
+
+static void writing_node(void *arg)
+{
+  struct shmem_shared *shm = full_node();
+  struct sample *smp = check_make(shm, 1);
+
+  (void)arg;
+  scene->blocked = getpid();
+  CHECK_GIVES(shmem_shared_timedwrite(shm, &smp, 1, NULL), -1, EPIPE);
+  returned();
+}
+
+static void allocating_node(void *arg)
+{
+  struct shmem_shared *shm = full_node();
+  struct sample *smps[17];
+
+  (void)arg;
+  CHECK_EQ(sample_alloc(&shm->pool, smps, 16), 16);
+  scene->blocked = getpid();
+  CHECK_GIVES(shmem_shared_timedalloc(shm, smps, 1, NULL), -1, EPIPE);
+  returned();
+}
+
+/* ---- channels: the node dies, and another comes at once ----------------------------------------- */
+
+static void idle_node(void *arg)
+{
+  (void)arg;
+  node();
+  hold_on();
+}
+
+/* A node that is dead is not waited for, but the next. */
+static void waiting_program(void *arg)
+{
+  struct shmem_shared *shm = program();
+
+  (void)arg;
+  scene->blocked = getpid();
+  WAIT_UNTIL(scene->killed > 0, 10);
+  CHECK_EQ(shmem_shared_wait(shm, MS(10000)), 0);
+  returned();
+}
+
+/* What a dead node has left is no region to open. */
+static void opening_program(void *arg)
+{
+  (void)arg;
+  scene->blocked = getpid();
+  WAIT_UNTIL(scene->killed > 0, 10);
+  program();
+  returned();
+}
+
+/* ---- rings -------------------------------------------------------------------------------------- */
+
+static struct shmem_ring *ring(int role)
+{
+  struct shmem_ring *ring;
+
+  CHECK_HANDLE(ring = shmem_ring_open(scene->name, SHMEM_MPMC, role, 8, (size_t)scene->blocks));
+  return ring;
+}
+
+/* It dies with the first slot claimed; behind that is a message. */
+static void reserving_producer(void *arg)
+{
+  (void)arg;
+  CHECK(shmem_ring_reserve(ring(SHMEM_PRODUCER)) != NULL);
+  hold_on();
+}
+
+static void popping_consumer(void *arg)
+{
+  struct shmem_ring *producer = ring(SHMEM_PRODUCER), *consumer = ring(SHMEM_CONSUMER);
+  uint64_t message = 7;
+
+  (void)arg;
+  WAIT_UNTIL(scene->is_ready, 10);
+  CHECK_EQ(shmem_ring_push(producer, &message), 0);
+  scene->blocked = getpid();
+  CHECK_EQ(shmem_ring_timed_pop(consumer, &message, NULL), 0);
+  returned();
+}
+
+/* It dies with the oldest message in hand, the ring is full. */
+static void peeking_consumer(void *arg)
+{
+  struct shmem_ring *producer = ring(SHMEM_PRODUCER), *consumer = ring(SHMEM_CONSUMER);
+  uint64_t message = 7;
+
+  (void)arg;
+  for (int i = 0; i < scene->blocks; i++)
+    CHECK_EQ(shmem_ring_try_push(producer, &message), 0);
+  CHECK(shmem_ring_peek(consumer) != NULL);
+  hold_on();
+}
+
+static void pushing_producer(void *arg)
+{
+  struct shmem_ring *producer = ring(SHMEM_PRODUCER);
+  uint64_t message = 7;
+
+  (void)arg;
+  WAIT_UNTIL(scene->is_ready, 10);
+  scene->blocked = getpid();
+  CHECK_EQ(shmem_ring_timed_push(producer, &message, NULL), 0);
+  returned();
+}
+
+/* ---- figures ------------------------------------------------------------------------------------ */
+
+static int ascending(const void *one, const void *other)
+{
+  const double a = *(const double *)one, b = *(const double *)other;
+
+  return (a > b) - (a < b);
+}
+
+static double at(const double *sorted, int count, double share)
+{
+  int index = (int)(share * count);
+
+  return sorted[index < count ? index : count - 1];
+}
+
+static void histogram(const char *what, double *times, int count)
+{
+  static const double edges[] = {0.1, 0.3, 1, 3, 10, 20, 30, 40, 50, 60, 80, 100, 1e9};
+  double from = 0;
+
+  qsort(times, (size_t)count, sizeof *times, ascending);
+  printf("%s: %d deaths, p50 %.2f ms, p90 %.2f, p99 %.2f, max %.2f\n", what, count, at(times, count, 0.5),
+         at(times, count, 0.9), at(times, count, 0.99), times[count - 1]);
+  for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+    int in = 0;
+    for (int k = 0; k < count; k++)
+      in += times[k] >= from && times[k] < edges[i];
+    if (edges[i] < 1e9)
+      printf("  %6.1f to %6.1f ms %6d ", from, edges[i], in);
+    else
+      printf("  above     %6.1f ms %6d ", from, in);
+    for (int k = 0; k < (in * 50 + count - 1) / count; k++)
+      putchar('#');
+    putchar('\n');
+    from = edges[i];
+  }
+}
+
+struct blocked_call {
+  const char *call;
+  void (*survivor)(void *), (*victim)(void *);
+  bool victim_first, another_comes, is_ring;
+};
+
+static const struct blocked_call calls[] = {
+  {"timedread", reading_node, idle_program, false, false, false},
+  {"timedwrite, full", writing_node, idle_program, false, false, false},
+  {"timedalloc", allocating_node, idle_program, false, false, false},
+  {"wait", waiting_program, idle_node, true, true, false},
+  {"timedopen", opening_program, idle_node, true, true, false},
+  {"ring pop, claimed", popping_consumer, reserving_producer, true, false, true},
+  {"ring push, full", pushing_producer, peeking_consumer, true, false, true},
+};
+
+static double one_death(const struct blocked_call *kind, int polling, int blocks)
+{
+  scene->polling = polling;
+  scene->blocks = blocks;
+  scene->is_ready = false;
+  scene->blocked = 0;
+  scene->killed = scene->returned = 0;
+  pid_t victim = 0, successor = 0;
+
+  if (kind->victim_first) {
+    victim = check_spawn(kind->victim, NULL);
+    WAIT_UNTIL(scene->is_ready, 20);
+  }
+  pid_t survivor = check_spawn(kind->survivor, NULL);
+  if (!kind->victim_first)
+    victim = check_spawn(kind->victim, NULL);
+  WAIT_UNTIL(scene->is_ready && scene->blocked, 20);
+  if (!polling && !kind->another_comes)
+    WAIT_UNTIL(check_asleep(survivor, survivor), 10);
+  /* At any moment of the slice in which it sleeps. */
+  nanosleep(&(struct timespec){.tv_nsec = 1000 * (long)check_chance(60000)}, NULL);
+  double killed = check_clock();
+  check_kill(victim);
+  scene->killed = killed;
+  if (kind->another_comes)
+    successor = check_spawn(kind->victim, NULL);
+  CHECK_CHILD_ENDS_WELL(survivor, 5); /* of seconds: against hanging */
+  if (successor)
+    check_kill(successor);
+  CHECK_EQ(kind->is_ring ? shmem_ring_unlink(scene->name) : shmem_shared_unlink(scene->name), 0);
+  return 1e3 * (scene->returned - killed);
+}
+
+/* What a restart costs: a successor that repairs a side whose queue is full and whose blocks are all out. */
+static void print_repairs(int deaths)
+{
+  for (int blocks = 1 << 8; blocks <= 1 << 20; blocks <<= 4) {
+    double times[2][100];
+
+    for (int i = 0; i < deaths; i++) {
+      scene->polling = 0;
+      scene->blocks = blocks;
+      struct shmem_shared *shm = full_node(), *other;
+      double begin = check_clock();
+      CHECK_HANDLE(other = shmem_shared_open(scene->name, NULL));
+      times[0][i] = 1e3 * (check_clock() - begin);
+      CHECK_EQ(shmem_shared_close(shm, NULL), 0);
+      begin = check_clock();
+      shm = node();
+      times[1][i] = 1e3 * (check_clock() - begin);
+      CHECK_EQ(shmem_shared_close(other, NULL), 0);
+      CHECK_EQ(shmem_shared_close(shm, NULL), 0);
+      CHECK_EQ(shmem_shared_unlink(scene->name), 0);
+    }
+    for (int which = 0; which < 2; which++)
+      qsort(times[which], (size_t)deaths, sizeof **times, ascending);
+    printf("  %8d blocks, %8d queued: program %8.3f ms (max %8.3f), node %8.3f ms (max %8.3f)\n", blocks, blocks / 2 - 16,
+           at(times[0], deaths, 0.5), times[0][deaths - 1], at(times[1], deaths, 0.5), times[1][deaths - 1]);
+  }
+}
+
+static int deaths;
+
+static void a_death_is_noticed(void)
+{
+  double times[1000];
+
+  printf("from SIGKILL to the survivor's return, in ms\n");
+  printf("  %-18s %-8s %7s %8s %8s %8s %8s\n", "blocked in", "mode", "blocks", "p50", "p90", "p99", "max");
+  for (size_t kind = 0; kind < sizeof calls / sizeof *calls; kind++)
+    for (int polling = 0; polling < (calls[kind].is_ring ? 1 : 2); polling++)
+      for (int blocks = SMALL; blocks <= LARGE; blocks *= LARGE / SMALL) {
+        const int count = blocks == SMALL ? deaths : (deaths + 3) / 4;
+        for (int i = 0; i < count; i++) {
+          times[i] = one_death(&calls[kind], polling, blocks);
+          if (all_count[calls[kind].another_comes] < MOST)
+            all[calls[kind].another_comes][all_count[calls[kind].another_comes]++] = times[i];
+        }
+        qsort(times, (size_t)count, sizeof *times, ascending);
+        printf("  %-18s %-8s %7d %8.2f %8.2f %8.2f %8.2f\n", calls[kind].call, calls[kind].is_ring ? "ring" : polling ? "polling" : "pthread",
+               blocks, at(times, count, 0.5), at(times, count, 0.9), at(times, count, 0.99), times[count - 1]);
+      }
+  histogram("all that end by themselves", all[0], all_count[0]);
+  histogram("all that end when another node comes", all[1], all_count[1]);
+}
+
+static void a_successor_repairs(void)
+{
+  printf("to attach to a side whose predecessor left all blocks out and the queue full: median (max)\n");
+  print_repairs(deaths < 8 ? 3 : 8);
+}
+
+int main(void)
+{
+  const char *value = getenv("DEATHS");
+
+  check_begin();
+  deaths = value && *value ? atoi(value) : (int)check_scaled(6);
+  CHECK(deaths > 0 && deaths <= 1000);
+  if (value)
+    alarm(3000);
+  scene = check_shared(sizeof *scene);
+  scene->name = check_name("detection");
+  RUN(a_death_is_noticed);
+  RUN(a_successor_repairs);
+  return 0;
+}
