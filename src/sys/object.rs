@@ -303,6 +303,15 @@ impl Object {
         Ok(done)
     }
 
+    /// Writes bytes to the beginning of the object.
+    pub(crate) fn write_all(&self, bytes: &[u8]) -> Result<()> {
+        match nix::sys::uio::pwrite(&*self.fd, bytes, 0) {
+            Ok(count) if count == bytes.len() => Ok(()),
+            Ok(_) => Err(Error::system(Errno::ENOSPC, "cannot write to a shared memory object")),
+            Err(e) => Err(Error::system(e, "cannot write to a shared memory object")),
+        }
+    }
+
     /// Whether memory is missing that a look at the object would have to allocate, or die of.
     pub(crate) fn has_holes(&self) -> bool {
         self.allocated < self.size

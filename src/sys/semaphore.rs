@@ -4,6 +4,7 @@ use super::object::{Name, Object};
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 /// Between two looks for a post.
@@ -24,14 +25,17 @@ impl Semaphore {
         {
             return Err(Error::corrupt(format!("/dev/shm/{file} is not a semaphore: it is too short; remove it")));
         }
-        // SAFETY: a C string; the mode and the count are read because of `O_CREAT`.
-        let open =
-            |path: &CStr| unsafe { libc::sem_open(path.as_ptr(), libc::O_CREAT, 0o600 as libc::mode_t, 0 as libc::c_uint) };
-        let sem = name.with_c_name(open);
-        if sem == libc::SEM_FAILED {
-            return Err(Error::system(Errno::last(), format_args!("cannot open the semaphore of \"{name}\"")));
+        loop {
+            // SAFETY: a C string.
+            let sem = name.with_c_name(|path: &CStr| unsafe { libc::sem_open(path.as_ptr(), 0) });
+            if sem != libc::SEM_FAILED {
+                return Ok(Semaphore { sem, name: *name });
+            }
+            match (Errno::last(), name.of_semaphore()) {
+                (Errno::ENOENT, Some(file)) => make(&file)?,
+                (e, _) => return Err(Error::system(e, format_args!("cannot open the semaphore of \"{name}\""))),
+            }
         }
-        Ok(Semaphore { sem, name: *name })
     }
 
     pub(crate) fn post(&self) -> Result<()> {
@@ -64,6 +68,21 @@ impl Semaphore {
         }
         Ok(true)
     }
+}
+
+/// Makes the file of a semaphore with a count of 0, unless there is one. It appears whole: the C library's own way, a file of another name
+/// that is renamed, leaves that behind when the process is killed.
+fn make(file: &Name) -> Result<()> {
+    let mut bytes = [0; size_of::<libc::sem_t>()];
+    let mut fresh = MaybeUninit::<libc::sem_t>::zeroed();
+    // SAFETY: room for a semaphore, which needs no destruction; its bytes are integers, all of them zeroed before.
+    unsafe {
+        libc::sem_init(fresh.as_mut_ptr(), 1, 0);
+        fresh.as_ptr().cast::<u8>().copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len());
+    }
+    let object = Object::unnamed(bytes.len() as u64, 0o600)?;
+    object.write_all(&bytes)?;
+    object.link(file).map(drop)
 }
 
 impl Drop for Semaphore {
