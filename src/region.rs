@@ -36,6 +36,13 @@ pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
+/// For who would make the region if there were none: an object without a size is no region that is about to come. Those appear whole.
+pub(crate) fn without_size(name: &Name) -> Error {
+    Error::corrupt(format!(
+        "\"{name}\" is an object without a size: another program is making it, or has left it; remove it or take another name"
+    ))
+}
+
 /// What a region holds: a view of it, by which its words are reached.
 pub(crate) trait Layout: Copy {
     /// What never changes, checked and kept in private memory.

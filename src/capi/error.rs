@@ -53,6 +53,9 @@ pub extern "C" fn shmem_strerror(errnum: c_int) -> *const c_char {
 
 /// The sentence for people that belongs to the last call of this thread that failed: what was wrong, and what to do.
 ///
+/// Calls that move samples or messages and find nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) set `errno` alone and leave the
+/// sentence of an earlier call: so does what is async-signal-safe. `shmem_strerror` has words for those.
+///
 /// @return a string that stays until the next call of this thread that fails, empty when none has; never `NULL`; not to be freed
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_last_error() -> *const c_char {

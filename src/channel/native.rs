@@ -27,7 +27,7 @@ use crate::layout::channel::{Facts, MAGIC, View};
 use crate::layout::sample::Raw;
 use crate::patience::Limit;
 use crate::pool::NO_BLOCK;
-use crate::region::{Origin, RIVAL_PATIENCE};
+use crate::region::{Origin, RIVAL_PATIENCE, without_size};
 use crate::sys::gate::{Common, Idle};
 use crate::sys::object::{Name, Object};
 use crate::sys::watch::Watch;
@@ -267,9 +267,7 @@ fn remove_unreadable(name: Name, why: Error, start: Instant) -> Result<Option<&'
     };
     if !object.begins_with(MAGIC) {
         return Err(match why.errno() {
-            libc::EAGAIN => Error::corrupt(format!(
-                "\"{name}\" is an object without a size: another program is making it, or has left it; remove it or take another name"
-            )),
+            libc::EAGAIN => without_size(&name),
             _ => why,
         });
     }

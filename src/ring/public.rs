@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::ring::Facts;
 use crate::patience::Limit;
 use crate::plain::Plain;
-use crate::region::Origin;
+use crate::region::{Origin, without_size};
 use crate::sync::store_bytes;
 use crate::sys::object::{Name, Object};
 use std::marker::PhantomData;
@@ -77,6 +77,9 @@ pub(crate) fn open(name: &str, policy: Policy, role: Role, element_size: u64, ca
         let region = match Object::open(&name) {
             Ok(object) => {
                 object.check_owner(Origin::Named(name), false)?;
+                if object.size() == 0 {
+                    return Err(without_size(&name));
+                }
                 Region::existing(object, Origin::Named(name))?
             }
             Err(e) if e.errno() == libc::ENOENT => {
