@@ -25,6 +25,7 @@ mod life;
 #[cfg(test)]
 mod mutants;
 mod open;
+mod presence;
 
 use super::ends::Ends;
 use super::handle::{Register, Stats};

@@ -8,6 +8,8 @@
 //! library's, by who has it mapped, as far as `/proc` shows that.
 
 mod channel;
+#[cfg(all(test, target_arch = "x86_64", target_env = "gnu"))]
+mod handshakes;
 mod processes;
 mod remove;
 mod ring;

@@ -7,6 +7,7 @@
 //! as alive.
 
 use super::bell::{self, Waiter};
+use super::presence::Presence;
 use crate::channel::Config;
 use crate::channel::ends::{Ends, Lives, Peer};
 use crate::channel::life::THOROUGH_MICROS;
@@ -82,6 +83,16 @@ impl Mapped {
             None => self.object.is_open_elsewhere(),
         }
     }
+
+    /// Whether this library made it, and it names its maker.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
+    /// Whether another process has it mapped. `None`: cannot be known.
+    pub(super) fn is_mapped_elsewhere(&self) -> Option<bool> {
+        self.mapping.is_mapped_elsewhere()
+    }
 }
 
 impl Drop for Mapped {
@@ -98,6 +109,7 @@ pub(crate) struct Link {
     me: Identity,
     /// Whether the peer was seen to have this side's region open.
     seen: AtomicBool,
+    presence: Presence,
     /// Whether the peer is known to be dead.
     gone: AtomicBool,
     /// Whether the peer was told that this side has closed.
@@ -120,6 +132,7 @@ impl Link {
             peer,
             me,
             seen: AtomicBool::new(false),
+            presence: Presence::new(),
             gone: AtomicBool::new(false),
             told: AtomicBool::new(false),
             examined: AtomicU64::new(0),
@@ -170,7 +183,7 @@ impl Link {
     /// Whether the peer has this side's region open.
     fn is_attached(&self) -> bool {
         self.seen.load(Relaxed) || {
-            let open = self.own.object.is_open_elsewhere() == Some(true);
+            let open = self.presence.ask(&self.own) == Some(true);
             self.seen.store(open, Relaxed);
             open
         }
@@ -180,7 +193,8 @@ impl Link {
     /// forgets what is queued when it sees the end, it has taken that.
     fn may_close(&self, peer: &Mapped) -> bool {
         let queue = self.own.view.queue(Which::Samples);
-        self.is_attached() && (peer.is_ours || queue.head.observe() == queue.tail.observe())
+        let is_attached = self.seen.load(Relaxed) || self.presence.ask_at_close(&self.own);
+        is_attached && (peer.is_ours || queue.head.observe() == queue.tail.observe())
     }
 }
 

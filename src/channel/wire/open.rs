@@ -2,7 +2,7 @@
 //!
 //! VILLASnode's side trusts the semaphore. This side does not, as a crash leaves posts behind, and regions: a post is a reason
 //! to look. The other's region is taken when it is complete, its maker lives, the name leads to it, and the other is certain to
-//! come or has come: it has posted, or it has this side's region open. This side posts when it has seen such a region, and
+//! come or has come: it has posted, or it has this side's region open, to stay (`presence`). This side posts when it has seen such a region, and
 //! again for another, since the first may have taken the post and died.
 //!
 //! One that posts, opens this side's region, and is gone before this side has looked has taken this side's post with it, and
@@ -14,6 +14,7 @@
 
 use super::Wire;
 use super::life::{Link, Mapped};
+use super::presence::Presence;
 use crate::channel::handle::{self, Handle};
 use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 use crate::error::{Error, Result};
@@ -202,6 +203,7 @@ fn find_peer(
 ) -> Result<Mapped> {
     let start = Instant::now();
     let (mut has_posted, mut posted_for) = (false, None);
+    let (guest, mut maker) = (Presence::new(), Presence::new());
     // What a predecessor has posted and nobody has taken would let the other into what is no more.
     posts.mine.drain();
     loop {
@@ -224,9 +226,15 @@ fn find_peer(
                 posts.mine.post()?;
             }
             posted_for = somebody;
+            maker = Presence::new();
         }
+        let has_come = guest.ask(own) == Some(true);
         let why = match found {
-            Ok(peer) if has_posted || own.object.is_open_elsewhere() == Some(true) => return Ok(peer),
+            // A VILLASnode's region says nothing of its maker: who only looks at what a dead one has left is none.
+            Ok(peer) if !has_come && !peer.is_ours() && maker.ask(&peer) == Some(false) => {
+                "its maker was not seen to live".into()
+            }
+            Ok(peer) if has_posted || has_come => return Ok(peer),
             Ok(_) => "it is there, but busy with another peer".into(),
             Err(e) if matches!(e.errno(), libc::EACCES | libc::ENOSPC) => return Err(e),
             Err(e) => {

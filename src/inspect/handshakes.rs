@@ -1,0 +1,120 @@
+//! Looks at regions of the wire layout while their processes ask who else has them open.
+
+use super::{Entry, Kind, State, look, look_into, read_bytes};
+use crate::sys::object::{Name, Object};
+use crate::sys::semaphore::{self, Semaphore};
+use crate::{Channel, Config};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+fn config() -> Config {
+    Config { queuelen: 4, samplelen: 2, ..Config::default() }
+}
+
+/// Some seventy questions of a handshake.
+const A_WHILE: Duration = Duration::from_millis(1500);
+
+fn name(what: &str) -> String {
+    format!("villas-handshake-{what}-{}", std::process::id())
+}
+
+/// Does something while others look at an object without a pause; how often they saw it.
+fn under_looks<T>(at: &str, work: impl FnOnce() -> T) -> (T, u32) {
+    let (is_over, looks) = (AtomicBool::new(false), AtomicU32::new(0));
+    let look_on = || {
+        let mut entry: Option<Entry> = None;
+        while !is_over.load(Relaxed) {
+            // Only the first look at an object asks `/proc`: the others follow each other within microseconds.
+            let seen = entry.take().or_else(|| look(at, 0).ok());
+            entry = seen.filter(|seen| look_into(&mut seen.clone(), 2).is_ok());
+            looks.fetch_add(u32::from(entry.is_some()), Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(look_on), scope.spawn(look_on)];
+        let outcome = work();
+        is_over.store(true, Relaxed);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        (outcome, looks.load(Relaxed))
+    })
+}
+
+/// The other region is there and of a live process, which talks to somebody else.
+#[test]
+fn a_look_is_not_taken_for_the_attach_of_a_peer() {
+    let (mine, other) = (name("mine"), name("other"));
+    let busy = Channel::open_wire(&other, &other, &config(), None).unwrap();
+    let (opened, looks) = under_looks(&mine, || Channel::open_wire(&mine, &other, &config(), Some(A_WHILE)));
+    let Err(refused) = opened else { panic!("nobody has come") };
+    assert!(refused.errno() == libc::ETIMEDOUT && refused.message().contains("busy"), "{refused}");
+    assert!(looks > 100, "{looks} looks");
+    drop(busy);
+}
+
+/// The other region is what a VILLASnode has left that was killed, and with it a post.
+#[test]
+fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
+    let (mine, other) = (name("after"), name("left"));
+    let made = Channel::open_wire(&other, &other, &config(), None).unwrap();
+    let mut bytes = vec![0; look(&other, 0).unwrap().size as usize];
+    read_bytes(&other, 0, &mut bytes).unwrap();
+    drop(made);
+    // Without the trailer it says nothing of its maker.
+    let left = Object::unnamed(bytes.len() as u64 - 128, 0o600).unwrap();
+    nix::sys::uio::pwrite(&left, &bytes[..bytes.len() - 128], 0).unwrap();
+    let at = Name::new(&other).unwrap();
+    assert!(left.link(&at).unwrap());
+    drop(left);
+    let entry = look(&other, 0).unwrap();
+    assert!(entry.kind == Kind::Wire && entry.state != State::Live, "{entry:?}");
+
+    let is_over = AtomicBool::new(false);
+    let ((refused, looks), posts) = std::thread::scope(|scope| {
+        // More than one crash leaves: each is a reason to look.
+        let poster = scope.spawn(|| {
+            let mut posts = 0;
+            while !is_over.load(Relaxed) {
+                Semaphore::open(&at).unwrap().post().unwrap();
+                posts += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            posts
+        });
+        let outcome = under_looks(&other, || Channel::open_wire(&mine, &other, &config(), Some(A_WHILE)).err());
+        is_over.store(true, Relaxed);
+        (outcome, poster.join().unwrap())
+    });
+    let refused = refused.expect("nobody has come");
+    assert_eq!(refused.errno(), libc::ETIMEDOUT, "{refused}");
+    assert!(looks > 100 && posts > 10, "{looks} looks, {posts} posts");
+    at.unlink().unwrap();
+    semaphore::unlink(&at);
+}
+
+#[test]
+fn handshakes_under_looks_find_their_peer_and_the_channel_works() {
+    let (a, b) = (name("a"), name("b"));
+    let limit = Some(Duration::from_secs(20));
+    let (_, looks) = under_looks(&a, || {
+        under_looks(&b, || {
+            for number in 0..20 {
+                let (one, two) = std::thread::scope(|scope| {
+                    let one = scope.spawn(|| Channel::open_wire(&a, &b, &config(), limit).unwrap());
+                    (Channel::open_wire(&b, &a, &config(), limit).unwrap(), one.join().unwrap())
+                });
+                for (from, to) in [(&one, &two), (&two, &one)] {
+                    let mut sample = vec![from.alloc().unwrap()];
+                    sample[0].set_sequence(number);
+                    assert_eq!(from.write(&mut sample).unwrap(), 1);
+                    let mut taken = Vec::new();
+                    assert_eq!(to.timed_read(&mut taken, 1, limit).unwrap(), 1);
+                    assert_eq!(taken[0].sequence(), number);
+                }
+            }
+        })
+    });
+    assert!(looks > 100, "{looks} looks");
+    for name in [a, b] {
+        assert_eq!(look(&name, 0).unwrap_err().errno(), libc::ENOENT);
+    }
+}
