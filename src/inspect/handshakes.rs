@@ -45,7 +45,7 @@ fn a_look_is_not_taken_for_the_attach_of_a_peer() {
     let (mine, other) = (name("mine"), name("other"));
     let busy = Channel::open_wire(&other, &other, &config(), None).unwrap();
     let (opened, looks) = under_looks(&mine, || Channel::open_wire(&mine, &other, &config(), Some(A_WHILE)));
-    let refused = opened.err().expect("nobody has come");
+    let Err(refused) = opened else { panic!("nobody has come") };
     assert!(refused.errno() == libc::ETIMEDOUT && refused.message().contains("busy"), "{refused}");
     assert!(looks > 100, "{looks} looks");
     drop(busy);

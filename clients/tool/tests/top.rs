@@ -155,7 +155,8 @@ fn every_end_gives_the_terminal_back() {
     let name = name("ends");
     let key = |keys: &'static str| move |top: &Terminal| top.press(keys);
     let signal = |signal| move |top: &Terminal| top.signal(signal);
-    let ends: [(&str, &dyn Fn(&Terminal)); 6] = [
+    type End<'a> = &'a dyn Fn(&Terminal);
+    let ends: [(&str, End<'_>); 6] = [
         ("q", &key("q")),
         ("Esc", &key("\x1b")),
         ("Ctrl-C", &key("\x03")),

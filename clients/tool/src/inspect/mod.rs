@@ -48,7 +48,8 @@ pub(crate) fn show(args: &ShowArgs) -> Result<bool, String> {
         return match &entry.id {
             Id::Name(name) => show::hex(name).map(|()| true),
             Id::SystemV { .. } => {
-                Err("the bytes of a System V segment can be seen only by attaching it, which would change its attach count"
+                Err("the bytes of a System V segment can be seen only by attaching it, which others would notice in its attach count, \
+                     and which allocates what nobody has used yet"
                     .into())
             }
         };
