@@ -109,20 +109,6 @@ impl Mapping {
         pages.filter(|page| page & PRESENT != 0).map(|page| page & ALONE == 0).reduce(|some, one| some || one)
     }
 
-    /// Whether one of its first pages is mapped elsewhere, too, by whoever has touched it. `None`: the kernel does not say, or this
-    /// process has not touched them itself. With large pages the kernel may say yes where nobody else has it mapped.
-    pub(crate) fn is_mapped_elsewhere(&self) -> Option<bool> {
-        const PRESENT: u64 = 1 << 63;
-        /// "Exclusively mapped", of `/proc/PID/pagemap`.
-        const ALONE: u64 = 1 << 56;
-        let mut words = [0; LOOKED_AT * 8];
-        let at = self.base.as_ptr() as usize / page() * 8;
-        let wanted = self.length.div_ceil(page()).min(LOOKED_AT) * 8;
-        let count = File::open("/proc/self/pagemap").and_then(|map| map.read_at(&mut words[..wanted], at as u64)).ok()?;
-        let pages = words[..count].chunks_exact(8).filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)));
-        pages.filter(|page| page & PRESENT != 0).map(|page| page & ALONE == 0).reduce(|some, one| some || one)
-    }
-
     pub(crate) fn base(&self) -> *const u8 {
         self.base.as_ptr()
     }
