@@ -1,6 +1,7 @@
 //! The terminal: taken for the whole screen, and given back as it was.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use ratatui::backend::CrosstermBackend;
@@ -9,6 +10,9 @@ use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
+
+/// Whether there is something to give back. Relaxed: it is the terminal that is shared, and who gives it back does all of that.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Given back when it is dropped, and before a panic is reported.
 pub(super) struct Screen {
@@ -46,6 +50,7 @@ impl Screen {
     /// Takes the terminal anew, in whatever state it is, and forgets what is on it.
     pub(super) fn enter_again(&mut self) -> Result<(), String> {
         let _ = disable_raw_mode();
+        IS_TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode().map_err(failed)?;
         execute!(io::stdout(), EnterAlternateScreen).map_err(failed)?;
         // Not `clear`, which asks the terminal where its cursor is and waits for what the other thread reads.
@@ -76,8 +81,12 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back. If it is gone, so is what there would be to restore.
+/// Gives the terminal back, once: the second time would put the cursor back over what has been written since. If the terminal
+/// is gone, so is what there would be to restore.
 fn leave() {
+    if !IS_TAKEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let _ = disable_raw_mode();
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
     let _ = io::stdout().flush();
