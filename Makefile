@@ -21,7 +21,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 .DEFAULT_GOAL := build
 FUZZ_SECONDS = 3600
 
-.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan fuzz model loom crash stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan fuzz model loom crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -150,8 +150,22 @@ model: ## the block protocol, by exhaustion (python3)
 loom: check-deps ## the concurrent parts of the library, every interleaving
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --release --lib -p villas-shm
 
-crash: check-deps ## processes killed before each of their stores to shared memory
+crash: crash-sweep crash-random ## kills: before each store to shared memory, then KILLS=1000 at random (TIME=seconds, SEED=, JOBS=2), and how soon they are noticed
+
+crash-sweep: check-deps
+	@echo "== killed before each store (REPAIRS=all: each pair of a store and a store of its repair, not every fifth)"
 	CARGO_TARGET_DIR=$(TARGET)/crash $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash -- --nocapture
+
+# The same SEED again goes on where the last run has ended.
+KILLS = 1000
+DEATHS = 12
+crash-random: export SEED := $(SEED)
+crash-random: export TIME := $(TIME)
+crash-random: export JOBS := $(or $(JOBS),2)
+crash-random: build
+	@echo "== killed at random"
+	@KILLS=$(KILLS) KILLS_LOG=$(if $(SEED),$(TARGET)/kills-$(SEED).log) DEATHS=$(DEATHS) CHECK_VERBOSE=1 LIMIT=$(or $(TIME:%=$(TIME)0),86400) \
+	    CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh kills ring_death wire_death restarts detection
 
 bench: $(LIB)/bench-channel $(LIB)/bench-ring ## speed, as ratios to bare yardsticks in the same run
 	$(LIB)/bench-channel

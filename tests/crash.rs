@@ -1,9 +1,12 @@
 //! Real processes, killed by SIGKILL before each of their stores to shared memory, restarted, and their survivors:
-//! nothing is lost, nothing comes twice unmarked, no block is leaked, nothing out of order.
+//! nothing is lost, nothing comes twice unmarked, no block is leaked, nothing out of order. Successors are killed before each
+//! store of their repair too; of these pairs of kills every fifth is tried, all with `REPAIRS=all` in the environment.
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use villas_shm::{Channel, Config, Sample, flags::REDELIVERED};
 
@@ -14,7 +17,8 @@ struct Name(String);
 
 impl Name {
     fn new(what: &str) -> Name {
-        Name(format!("villas-crash-{}-{what}", std::process::id()))
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Name(format!("villas-crash-{}-{}-{what}", std::process::id(), COUNT.fetch_add(1, Relaxed)))
     }
 }
 
@@ -67,26 +71,44 @@ fn down(result: Result<usize, villas_shm::Error>) -> usize {
     }
 }
 
-/// All blocks of the survivor's side are free once the other has ended well.
-fn assert_nothing_leaked(channel: &Channel) {
-    let stats = channel.stats();
-    assert_eq!((stats.held, stats.queued_in, stats.queued_out), (0, 0, 0), "{stats:?}");
-    assert_eq!(stats.blocks_free, stats.blocks / 2, "blocks leaked: {stats:?}");
+/// Everything has been read and put: all blocks of both sides are at home, and the counters of one side are those of the other.
+fn assert_nothing_leaked(node: &Channel, program: &Channel, context: &str) {
+    let (of_node, of_program) = (node.stats(), program.stats());
+    for stats in [of_node, of_program] {
+        assert_eq!((stats.held, stats.queued_in, stats.queued_out), (0, 0, 0), "{context}: {stats:?}");
+        assert_eq!(stats.blocks_free, stats.blocks / 2, "{context}: blocks leaked: {stats:?}");
+    }
+    assert_eq!((of_node.written, of_program.written), (of_program.read, of_node.read), "{context}: {of_node:?}, {of_program:?}");
 }
 
-/// The program is killed before store `kill_at`, then another takes its place. `false`: it ended before that store.
-fn program_dies(polling: bool, kill_at: u64) -> bool {
+/// How a run went.
+struct Fate {
+    /// So many processes were killed, one after the other.
+    deaths: usize,
+    /// The last of these had attached.
+    had_attached: bool,
+}
+
+type Log = Vec<(char, u64, i32)>;
+
+fn has_attached(log: &Log) -> bool {
+    log.iter().any(|e| e.0 == 'a')
+}
+
+/// The program is killed before store `kills[0]`, its successor before `kills[1]`, and so on; the last goes on.
+fn program_dies(polling: bool, kills: &[u64]) -> Fate {
     const COUNT: u64 = 7;
+    let context = format!("stores {kills:?}");
     let name = Name::new(&format!("program-{polling}"));
     let node = Channel::create(&name.0, &config(polling)).expect("the name is free");
-    let mut program = spawn("program", &name, polling, COUNT, 0, Some(kill_at));
-    let (mut killed, mut first_log) = (false, Vec::new());
+    let mut program = spawn("program", &name, polling, COUNT, 0, kills.first().copied());
+    let mut logs: Vec<Log> = Vec::new();
     let (mut next, mut samples): (u64, Vec<Sample>) = (0, Vec::new());
     let mut echoes: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
     let mut stop_is_out = false;
     let start = Instant::now();
-    let last_log = loop {
-        assert!(start.elapsed() < DEADLINE, "store {kill_at}: it hangs; {next} written, back {echoes:?}");
+    loop {
+        assert!(start.elapsed() < DEADLINE, "{context}: it hangs; {next} written, back {echoes:?}");
         // The last sample, which ends the program, is sent when all others are back, and once more to its successor.
         let may_write = next < COUNT || (echoes.len() as u64 == COUNT && !stop_is_out);
         if may_write && let Ok(mut sample) = node.alloc() {
@@ -102,48 +124,53 @@ fn program_dies(polling: bool, kill_at: u64) -> bool {
             echoes.entry(sample.sequence()).or_default().push(sample.flags());
         }
         if program.try_wait().expect("it is our child").is_some() {
-            let log = log_of(&mut program);
-            let dead = was_killed(&mut program);
-            if killed || !dead {
-                assert!(!dead, "the second one is not armed");
-                break log;
+            logs.push(log_of(&mut program));
+            if !was_killed(&mut program) {
+                break;
             }
-            (killed, first_log) = (true, log);
+            assert!(logs.len() <= kills.len(), "the last one is not armed");
             stop_is_out = false;
-            program = spawn("program", &name, polling, COUNT, 0, None);
+            program = spawn("program", &name, polling, COUNT, 0, kills.get(logs.len()).copied());
         }
-    };
-    let numbers = |log: &[(char, u64, i32)]| log.iter().map(|e| e.1).collect::<Vec<_>>();
-    let before = numbers(&first_log);
-    assert!(before.is_sorted(), "store {kill_at}: out of order: {before:?}");
-    assert!(numbers(&last_log).is_sorted(), "store {kill_at}: out of order: {last_log:?}");
-    for number in 0..COUNT {
-        let again = last_log.iter().filter(|e| e.1 == number).count();
-        let seen = before.iter().filter(|&&n| n == number).count();
-        assert!(seen + again >= 1, "store {kill_at}: {number} is lost: {before:?}, then {last_log:?}");
-        assert!(seen <= 1 && again <= 1, "store {kill_at}: {number} came twice to one process");
-        let marked = last_log.iter().any(|e| e.1 == number && e.2 & REDELIVERED != 0);
-        assert!(seen + again == 1 || marked, "store {kill_at}: {number} came again unmarked");
-        let back = echoes.get(&number).map_or(&[][..], Vec::as_slice);
-        assert!(!back.is_empty(), "store {kill_at}: the echo of {number} is lost: {last_log:?}");
-        assert!(back[1..].iter().all(|f| f & REDELIVERED != 0), "store {kill_at}: {number} came back twice: {back:?}");
     }
-    assert_nothing_leaked(&node);
-    killed
+    let seen_by = |log: &Log| log.iter().filter(|e| e.0 == 'r').map(|e| e.1).collect::<Vec<_>>();
+    for log in &logs {
+        assert!(seen_by(log).is_sorted(), "{context}: out of order: {logs:?}");
+    }
+    for number in 0..COUNT {
+        let of_number = |log: &Log| log.iter().filter(|e| e.0 == 'r' && e.1 == number).map(|e| e.2).collect::<Vec<_>>();
+        let sights: Vec<Vec<i32>> = logs.iter().map(of_number).filter(|s| !s.is_empty()).collect();
+        assert!(!sights.is_empty(), "{context}: {number} is lost: {logs:?}");
+        assert!(sights.iter().all(|s| s.len() == 1), "{context}: {number} came twice to one process: {logs:?}");
+        let marked = sights[1..].iter().all(|s| s[0] & REDELIVERED != 0);
+        assert!(marked, "{context}: {number} came again unmarked: {logs:?}");
+        let back = echoes.get(&number).map_or(&[][..], Vec::as_slice);
+        assert!(!back.is_empty(), "{context}: the echo of {number} is lost: {logs:?}");
+        assert!(back[1..].iter().all(|f| f & REDELIVERED != 0), "{context}: {number} came back twice: {back:?}");
+    }
+    let program = Channel::open(&name.0).expect("the program's side is free");
+    // A successor may have been killed with the sample that ends it in hand, or before it.
+    while down(program.try_read(&mut samples, 4)) > 0 {
+        assert!(samples.drain(..).all(|sample| sample.sequence() >= COUNT), "{context}: more than the end is left");
+    }
+    assert_nothing_leaked(&node, &program, &context);
+    let deaths = logs.len() - 1;
+    Fate { deaths, had_attached: deaths > 0 && has_attached(&logs[deaths - 1]) }
 }
 
-/// The node is killed before store `kill_at`, then another takes its place. `false`: it ended before that store.
-fn node_dies(polling: bool, kill_at: u64) -> bool {
+/// The same with the node.
+fn node_dies(polling: bool, kills: &[u64]) -> Fate {
     const COUNT: u64 = 6;
+    let context = format!("stores {kills:?}");
     let name = Name::new(&format!("node-{polling}"));
-    let mut node = spawn("node", &name, polling, COUNT, 0, Some(kill_at));
-    let (mut generation, mut killed, mut written) = (0, false, 0);
+    let mut node = spawn("node", &name, polling, COUNT, 0, kills.first().copied());
+    let mut logs: Vec<Log> = Vec::new();
     let mut program: Option<Channel> = None;
     let (mut samples, mut out): (Vec<Sample>, Vec<Sample>) = (Vec::new(), Vec::new());
     let mut seen: Vec<u64> = Vec::new();
     let start = Instant::now();
     loop {
-        assert!(start.elapsed() < DEADLINE, "store {kill_at}: it hangs; seen {seen:?}");
+        assert!(start.elapsed() < DEADLINE, "{context}: it hangs; seen {seen:?}");
         match &program {
             None => program = Channel::timed_open(&name.0, Some(Duration::from_millis(20))).ok(),
             Some(channel) => {
@@ -157,39 +184,104 @@ fn node_dies(polling: bool, kill_at: u64) -> bool {
                 down(channel.write(&mut out));
             }
         }
-        if let Some(status) = node.try_wait().expect("it is our child") {
-            let writes = log_of(&mut node).iter().filter(|e| e.0 == 'w').count() as u64;
-            if generation == 0 {
-                written = writes;
-            }
-            if status.success() {
-                assert_eq!(writes, COUNT);
+        if node.try_wait().expect("it is our child").is_some() {
+            logs.push(log_of(&mut node));
+            if !was_killed(&mut node) {
                 break;
             }
-            assert!(was_killed(&mut node) && !killed, "the second one is not armed");
-            (killed, generation) = (true, 1);
-            node = spawn("node", &name, polling, COUNT, 1, None);
+            assert!(logs.len() <= kills.len(), "the last one is not armed");
+            let generation = logs.len();
+            node = spawn("node", &name, polling, COUNT, generation as u64, kills.get(generation).copied());
         }
     }
     // A node that died before a program came was replaced, with all that it had written; else every write arrived, in
     // order, and the one that was cut off or not.
-    let (first, second): (Vec<u64>, Vec<u64>) = seen.iter().partition(|n| *n >> 32 == 0);
-    assert!(seen.is_sorted(), "store {kill_at}: out of order: {seen:?}");
-    let expected: Vec<u64> = (0..first.len() as u64).collect();
-    assert_eq!(first, expected, "store {kill_at}: twice or with a gap");
-    let was_replaced = first.is_empty() && killed;
-    assert!(
-        was_replaced || (written..=written + 1).contains(&(first.len() as u64)),
-        "store {kill_at}: {written} written, {first:?} came"
-    );
-    if generation == 1 {
-        assert_eq!(second, (0..COUNT).map(|n| 1 << 32 | n).collect::<Vec<_>>(), "store {kill_at}");
+    let last = logs.len() - 1;
+    assert!(seen.is_sorted(), "{context}: out of order: {seen:?}");
+    for (generation, log) in logs.iter().enumerate() {
+        let written = log.iter().filter(|e| e.0 == 'w').count();
+        let came: Vec<u64> = seen.iter().filter(|n| **n >> 32 == generation as u64).map(|n| n & u64::from(u32::MAX)).collect();
+        assert_eq!(came, (0..came.len() as u64).collect::<Vec<_>>(), "{context}: twice or with a gap");
+        if generation == last {
+            assert_eq!((written, came.len() as u64), (COUNT as usize, COUNT), "{context}");
+        }
+        let was_replaced = came.is_empty() && generation < last;
+        assert!(was_replaced || (written..=written + 1).contains(&came.len()), "{context}: {written} written, {came:?} came");
     }
-    let channel = program.expect("it was open");
     drop(out);
-    let stats = channel.stats();
-    assert_eq!((stats.held, stats.blocks_free), (0, stats.blocks / 2), "store {kill_at}: blocks leaked: {stats:?}");
-    killed
+    let program = program.expect("it was open");
+    let config = config(polling);
+    let node = Channel::create(&name.0, &config).expect("the node's side is free");
+    while down(node.try_read(&mut samples, 4)) > 0 {
+        samples.clear();
+    }
+    assert_nothing_leaked(&node, &program, &context);
+    Fate { deaths: last, had_attached: last > 0 && has_attached(&logs[last - 1]) }
+}
+
+/// Both are killed, one of them before that store: the next node makes the region anew. `false`: neither came so far.
+fn both_die(polling: bool, node_at: u64, program_at: u64) -> bool {
+    const COUNT: u64 = 6;
+    const ENDLESS: u64 = u64::MAX;
+    let context = format!("node {node_at}, program {program_at}");
+    let name = Name::new(&format!("both-{polling}"));
+    let mut pair =
+        [spawn("node", &name, polling, COUNT, 0, Some(node_at)), spawn("program", &name, polling, ENDLESS, 0, Some(program_at))];
+    let start = Instant::now();
+    let is_over = |pair: &mut [Child; 2]| {
+        assert!(start.elapsed() < DEADLINE, "{context}: it hangs");
+        std::thread::sleep(Duration::from_micros(200));
+        pair.iter_mut().any(|child| child.try_wait().expect("it is our child").is_some())
+    };
+    while !is_over(&mut pair) {}
+    let ended_well = pair[0].try_wait().expect("it is our child").is_some_and(|status| status.success());
+    for child in &mut pair {
+        child.kill().expect("it is our child");
+        child.wait().expect("it is our child");
+    }
+    // Only when there is another region: a program that comes first gets what the dead node has left for it.
+    let region = || std::fs::metadata(format!("/dev/shm/{}", name.0)).map(|status| status.ino()).ok();
+    let before = region();
+    let mut next = spawn("node", &name, polling, COUNT, 1, None);
+    while region().is_none() || region() == before {
+        assert!(start.elapsed() < DEADLINE, "{context}: the region is not replaced");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let mut program = spawn("program", &name, polling, ENDLESS, 0, None);
+    while next.try_wait().expect("it is our child").is_none() {
+        assert!(start.elapsed() < DEADLINE, "{context}: the successors hang");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    assert!(!was_killed(&mut next), "it is not armed");
+    program.kill().expect("it is our child");
+    let seen: Vec<u64> = log_of(&mut program).iter().filter(|e| e.0 == 'r').map(|e| e.1).collect();
+    program.wait().expect("it is our child");
+    assert_eq!(seen, (0..COUNT).map(|n| 1 << 32 | n).collect::<Vec<_>>(), "{context}: of the region that was there before?");
+    !ended_well
+}
+
+/// Kills a process before each of its stores, and its successor before each store of its repair.
+fn repair_sweep(what: &str, dies: impl Fn(&[u64]) -> Fate) {
+    let start = Instant::now();
+    let step = if std::env::var("REPAIRS").is_ok_and(|value| value == "all") { 1 } else { 5 };
+    let (mut pairs, mut longest) = (0, 0);
+    for first in 0.. {
+        let mut second = first % step;
+        loop {
+            let fate = dies(&[first, second]);
+            if fate.deaths == 0 {
+                assert!(longest > 5, "{what}: the successors did not repair: {longest} stores");
+                let seconds = start.elapsed().as_secs_f64();
+                println!("{what}: {pairs} pairs of kills, the second in the repair (up to {longest} stores), {seconds:.1} s");
+                return;
+            }
+            if fate.deaths == 1 || fate.had_attached {
+                break;
+            }
+            (pairs, longest) = (pairs + 1, longest.max(second + 1));
+            second += step;
+        }
+    }
 }
 
 fn sweep(what: &str, dies: impl Fn(u64) -> bool) {
@@ -201,20 +293,44 @@ fn sweep(what: &str, dies: impl Fn(u64) -> bool) {
 
 #[test]
 fn a_program_that_is_killed_at_any_store_loses_nothing_in_pthread_mode() {
-    sweep("program, pthread", |kill_at| program_dies(false, kill_at));
+    sweep("program, pthread", |kill_at| program_dies(false, &[kill_at]).deaths > 0);
 }
 
 #[test]
 fn a_program_that_is_killed_at_any_store_loses_nothing_in_polling_mode() {
-    sweep("program, polling", |kill_at| program_dies(true, kill_at));
+    sweep("program, polling", |kill_at| program_dies(true, &[kill_at]).deaths > 0);
 }
 
 #[test]
 fn a_node_that_is_killed_at_any_store_loses_nothing_in_pthread_mode() {
-    sweep("node, pthread", |kill_at| node_dies(false, kill_at));
+    sweep("node, pthread", |kill_at| node_dies(false, &[kill_at]).deaths > 0);
 }
 
 #[test]
 fn a_node_that_is_killed_at_any_store_loses_nothing_in_polling_mode() {
-    sweep("node, polling", |kill_at| node_dies(true, kill_at));
+    sweep("node, polling", |kill_at| node_dies(true, &[kill_at]).deaths > 0);
+}
+
+#[test]
+fn a_program_that_is_killed_while_it_repairs_leaves_the_repair_to_the_next() {
+    repair_sweep("program, pthread", |kills| program_dies(false, kills));
+    repair_sweep("program, polling", |kills| program_dies(true, kills));
+}
+
+#[test]
+fn a_node_that_is_killed_while_it_repairs_leaves_the_repair_to_the_next() {
+    repair_sweep("node, pthread", |kills| node_dies(false, kills));
+    repair_sweep("node, polling", |kills| node_dies(true, kills));
+}
+
+#[test]
+fn a_region_whose_sides_are_both_dead_is_replaced() {
+    for polling in [false, true] {
+        let mut runs = 0;
+        for program_at in [3, 20, 45] {
+            runs += (0..).take_while(|&node_at| both_die(polling, node_at * 3, program_at)).take(60).count();
+        }
+        println!("both sides dead, polling {polling}: {runs} pairs of kills");
+        assert!(runs > 60, "only {runs}");
+    }
 }

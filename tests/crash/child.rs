@@ -3,7 +3,7 @@
 //! usage: crash-child program|node REGION MODE COUNT GENERATION KILL_AT
 //!
 //! It logs what happened to it, a line for each event, in one `write` each: `r NUMBER FLAGS` a sample was returned by a
-//! read; `w NUMBER` a write has returned.
+//! read; `w NUMBER` a write has returned; `a 0` the channel is open.
 
 use std::io::Write;
 use std::time::Duration;
@@ -35,19 +35,26 @@ fn main() -> Result<(), Error> {
 }
 
 /// Sends back what it reads, in turn as it is, as a copy, and as it is with a reference kept for a while; ends with a
-/// sample whose number is `count` or more.
+/// sample whose number is `count` or more, or, if there cannot be one, with the node.
 fn program(region: &str, count: u64) -> Result<(), Error> {
     let channel = Channel::timed_open(region, PATIENCE)?;
+    log("a 0\n");
     let mut samples = Vec::new();
     loop {
-        channel.read(&mut samples, 3)?;
+        match channel.read(&mut samples, 3) {
+            Err(e) if count == u64::MAX && e.errno() == libc::EPIPE => return Ok(()),
+            other => other?,
+        };
         for sample in samples.drain(..) {
             let number = sample.sequence();
             if number >= count {
                 return Ok(());
             }
             log(&format!("r {number} {}\n", sample.flags()));
-            echo(&channel, sample, number)?;
+            match echo(&channel, sample, number) {
+                Err(e) if count == u64::MAX && e.errno() == libc::EPIPE => return Ok(()),
+                other => other?,
+            }
         }
     }
 }
@@ -85,6 +92,7 @@ fn copy(channel: &Channel, sample: &Sample) -> Result<Sample, Error> {
 fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), Error> {
     let config = Config { polling, queuelen: 3, spare: 2, samplelen: 2, ..Config::default() };
     let channel = Channel::create(region, &config)?;
+    log("a 0\n");
     channel.wait(PATIENCE)?;
     let (mut written, mut back, mut samples) = (0, 0, Vec::new());
     while back < count {
