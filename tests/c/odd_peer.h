@@ -252,7 +252,7 @@ UNUSED static void check_alive(struct end *mine)
 /* The odd one is known to be dead within so many seconds, and a successor takes its place. */
 UNUSED static void check_dead(struct end *mine, double seconds)
 {
-  const double begin = check_clock(), limit = seconds * (check_valgrind() ? 10 : 1);
+  const double begin = check_clock(), limit = seconds * (check_slow() ? 10 : 1);
   struct end next = {.kind = mine->kind, .name = mine->name};
   struct sample *smp;
 
