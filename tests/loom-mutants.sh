@@ -29,7 +29,6 @@ high-water   seen   killed             src/pool.rs      /words.used(self.side).p
 complete     seen   reader_that_is_killed             src/channel/side.rs  /pool.complete(/d
 roll-forward seen   killed             src/channel/side.rs  /pool.complete(/,/ring(/{/output.publish/d}
 mark         seen   killed             src/channel/side.rs  /flags::REDELIVERED)/d
-taken-early  seen   killed             src/channel/side.rs  s/\(let Some(block) = self.input.peek(&words) else { break };\)/\1 words.taken(self.side).publish(self.input.position() + 1);/
 W1-ringer    seen   sleep              src/wait.rs      /light_fence(); \/\/ W1/d
 W1-sleeper   seen   sleep              src/wait.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/wait.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
