@@ -21,7 +21,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 .DEFAULT_GOAL := build
 FUZZ_SECONDS = 3600
 
-.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan fuzz model loom crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan fuzz model loom loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -67,7 +67,7 @@ check-deps:
 demo: build ## the main job: a week of grid data through shared memory to the C client and back, compared
 	@tests/demo.sh $(LIB)
 
-test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash test-valgrind test-asan model loom ## all tests
+test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash test-valgrind test-asan test-tsan model loom ## all tests
 	@echo "make test: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -131,6 +131,18 @@ test-asan: check-deps ## the Rust tests under the address sanitizer
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=$(TARGET)/asan \
 	    $(CARGO) test -p villas-shm --lib --tests --target $$(rustc -vV | sed -n 's/^host: //p')
 
+# As for the address sanitizer. The standard library is not instrumented, as its sources are no part of the toolchain: what of it is compiled into the
+# library (atomics, cells) is, and of the rest nothing that the library uses orders anything. GCC instruments the C tests; all share the run-time library of Rust.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+TSAN_TESTS = threads wakeups waiting full_and_empty forks death life_2017 references odd_threads descriptors \
+    ring_waiting ring_stress ring_in_place ring_life endpoint event_waits event_death wire_closing wire_calls wire_samples
+
+test-tsan: check-deps ## the C tests of threads under the thread sanitizer, the library instrumented too; TSAN_TESTS="NAME..." for others (closing takes three minutes)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" CARGO_TARGET_DIR=$(TARGET)/tsan \
+	    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO) build --release -p villas-shm --lib --target $(HOST)
+	TSAN_RUNTIME=$$(rustc --print sysroot)/lib/rustlib/$(HOST)/lib/librustc-stable_rt.tsan.a RING_STRESS=20000 LIMIT=240 \
+	    CC="$(CC)" CXX="$(CXX)" LIB="$(TARGET)/tsan/$(HOST)/release" BUILD="$(TARGET)/c-tests-tsan" tests/run-c.sh $(TSAN_TESTS)
+
 # Coverage needs flags of the compiler that are not stable yet, as for the address sanitizer; libFuzzer comes as a package.
 fuzz: FLAGS = -Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -147,8 +159,12 @@ model: ## the block protocol, by exhaustion (python3)
 	@tests/install-missing.sh python3
 	python3 tests/model/blocks.py 2 2 01 600
 
-loom: check-deps ## the concurrent parts of the library, every interleaving
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --release --lib -p villas-shm
+loom: check-deps ## the concurrent parts of the library, every interleaving within the bounds of docs/reliability.md
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	    $(CARGO) test --release --lib -p villas-shm
+
+loom-mutants: check-deps ## weakens the library in some fifty places, one after the other: a model must fail for each; half an hour
+	CARGO="$(CARGO)" BUILD="$(TARGET)/loom-mutants" tests/loom-mutants.sh
 
 crash: crash-sweep crash-random ## kills: before each store to shared memory, then KILLS=1000 at random (TIME=seconds, SEED=, JOBS=2), and how soon they are noticed
 

@@ -7,6 +7,7 @@
 #   INCLUDE=include  LIB=target/release  BUILD=target/c-tests  CC=cc  CXX=c++
 #   STANDARD=17      of C++
 #   SANITIZE=address,undefined   or thread: C++ tests are built with these sanitizers
+#   TSAN_RUNTIME=FILE    the thread sanitizer's run-time library with which libvillas_shm in LIB was instrumented: all tests are, too
 #   VALGRIND=1       run each under valgrind, with fewer repetitions
 #   CHECK_VERBOSE=1  each test says what it checks, and how long that took
 #   LIMIT=60         seconds for each
@@ -18,7 +19,15 @@ cd "$(dirname "$0")/.." || exit 1
 warnings='-Wall -Wextra -Wpedantic -Werror -pthread -g'
 limit=${LIMIT:-60}
 under=
-TSAN_OPTIONS="suppressions=$PWD/tests/c/tsan.supp ${TSAN_OPTIONS:-}"
+if [ -n "${TSAN_RUNTIME:-}" ]; then
+  # Many tests fork with threads.
+  TSAN_OPTIONS="suppressions=$PWD/tests/c/tsan-all.supp die_after_fork=0 halt_on_error=1 exitcode=66 ${TSAN_OPTIONS:-}"
+  under='setarch -R' # the sanitizer wants its addresses to itself
+  CHECK_SLOW=1
+  export CHECK_SLOW
+else
+  TSAN_OPTIONS="suppressions=$PWD/tests/c/tsan.supp ${TSAN_OPTIONS:-}"
+fi
 export TSAN_OPTIONS
 if [ "${VALGRIND:-0}" != 0 ]; then
   limit=300
@@ -43,6 +52,14 @@ build() {
   *) compiler="$CC -std=c11" ;;
   esac
   # shellcheck disable=SC2086 # options are words
+  if [ -n "${TSAN_RUNTIME:-}" ]; then
+    # One run-time library for both: the one of the Rust compiler, which the shared library finds in the program.
+    $compiler $warnings -fsanitize=thread -I"$INCLUDE" -c "$1" -o "$2.o" &&
+      ${compiler%% *} -pthread -rdynamic "$2.o" -Wl,--whole-archive "$TSAN_RUNTIME" -Wl,--no-whole-archive -ldl -lm -lrt \
+        -o "$2" -L"$LIB" -Wl,-rpath,"$BUILD" -lvillas_shm
+    return
+  fi
+  # shellcheck disable=SC2086
   $compiler $warnings -I"$INCLUDE" "$1" -o "$2" -L"$LIB" -Wl,-rpath,"$BUILD" -lvillas_shm
 }
 
@@ -97,6 +114,7 @@ for name; do
     case $status in
     build) why='does not build' ;;
     9) why='valgrind found errors' ;;
+    66) why='the thread sanitizer found a race' ;;
     124 | 137) why="killed after $limit s" ;;
     *) why="status $status" ;;
     esac

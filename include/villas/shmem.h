@@ -375,6 +375,9 @@ const char *shmem_strerror(int errnum);
 /**
  * The sentence for people that belongs to the last call of this thread that failed: what was wrong, and what to do.
  *
+ * Calls that move samples or messages and find nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) set `errno` alone and leave the
+ * sentence of an earlier call: so does what is async-signal-safe. `shmem_strerror` has words for those.
+ *
  * @return a string that stays until the next call of this thread that fails, empty when none has; never `NULL`; not to be freed
  */
 const char *shmem_last_error(void);

@@ -88,6 +88,12 @@ static bool check_valgrind(void)
   return value && *value && strcmp(value, "0") != 0;
 }
 
+/* Runs under something that takes much longer: deadlines are later. */
+static bool check_slow(void)
+{
+  return check_valgrind() || getenv("CHECK_SLOW");
+}
+
 /* A repetition count: valgrind is some fifty times slower. */
 UNUSED static uint64_t check_scaled(uint64_t count)
 {
@@ -114,7 +120,7 @@ static void check_begin(void)
   setvbuf(stdout, NULL, _IOLBF, 0);
   signal(SIGALRM, check_on_alarm);
   signal(SIGPIPE, SIG_IGN);
-  alarm(check_valgrind() ? 290 : 55);
+  alarm(check_slow() ? 290 : 55);
   atexit(check_cleanup);
 }
 
@@ -190,7 +196,7 @@ UNUSED static void check_run(const char *name, void (*test)(void))
 /* Waits for the condition, not for luck; fails when it did not come true in time. */
 #define WAIT_UNTIL(condition, seconds)                                                            \
   do {                                                                                            \
-    double check_end = check_clock() + (seconds) * (check_valgrind() ? 10 : 1);                   \
+    double check_end = check_clock() + (seconds) * (check_slow() ? 10 : 1);                       \
     while (!(condition)) {                                                                        \
       if (check_clock() > check_end)                                                              \
         check_fail(__FILE__, __LINE__, "not within %g s: %s", (double)(seconds), #condition);     \
@@ -275,7 +281,7 @@ UNUSED static pid_t check_spawn(void (*body)(void *), void *arg)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
       _exit(1);
-    alarm(check_valgrind() ? 280 : 50);
+    alarm(check_slow() ? 280 : 50);
     body(arg);
     check_exit(0);
   }

@@ -177,6 +177,8 @@ static void leave_a_hidden_child(struct scene *s)
 
 static void a_child_that_was_cloned_behind_our_back_does_not_stand_for_its_parent(void)
 {
+  if (check_valgrind())
+    return; /* which has no pidfd_open, so that nothing tells of the death but the locks */
   die_and_leave(leave_a_hidden_child, false);
 }
 

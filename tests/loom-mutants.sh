@@ -1,0 +1,120 @@
+#!/bin/sh
+# Weakens the library in one place after another, each an edge or a step that the sources argue for, and runs the loom models of that part:
+# one of them must fail. So it shows that the models can see what they are there for.
+#
+#   tests/loom-mutants.sh [LABEL...]     all, or those named
+#
+# Works on a copy in BUILD (target/loom-mutants). Prints one line for each, and ends with 1 if a weakening went unseen that is not listed as
+# argued, or one that is listed was seen, or a line below no longer fits the sources.
+cd "$(dirname "$0")/.." || exit 1
+: "${CARGO:=cargo}" "${BUILD:=${CARGO_TARGET_DIR:-target}/loom-mutants}"
+mkdir -p "$BUILD" && BUILD=$(cd "$BUILD" && pwd) || exit 1
+
+# LABEL  seen or argued  MODELS (regular expression)  FILE  SED
+# "argued": no tool finds it, on this machine or in this model; the argument stands in docs/reliability.md.
+mutants() {
+  cat <<'TABLE'
+Q1-load      seen   echoed|cross       src/queue.rs     /observe(); \/\/ Q1/s/observe/get/
+Q1-store     seen   echoed|cross       src/queue.rs     /publish(entry); \/\/ Q1/s/publish/set/
+Q2-store     argued model::tests       src/queue.rs     /publish(self.position); \/\/ Q2/s/publish/set/
+Q2-load      argued model::tests       src/queue.rs     /taken(self.side.other()).observe(); \/\/ Q2/s/observe/get/
+phase        seen   cross              src/queue.rs     /entry & 1 == self.phase/s/entry & 1 == self.phase(position)/entry != 0/
+room         seen   full_queue         src/queue.rs     s/self.queuelen.saturating_sub(self.position.wrapping_sub(taken))/(self.queuelen + 1).saturating_sub(self.position.wrapping_sub(taken))/
+P1-load      seen   cross|echoed|model::tests src/pool.rs      /P1, P2: first/s/observe/get/
+P1-store     seen   cross|echoed|model::tests src/pool.rs      /publish(private.got); \/\/ P1/s/publish/set/
+P2-loads     seen   echoed             src/pool.rs      /P1, P2: first/{N;s/^\( *&& \)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
+P2-stores    seen   echoed             src/pool.rs      /P2: first; Q1/{h;d};/P2: second$/G
+references   seen   reference          src/pool.rs      s/self.blocks\[block as usize\].references == 0$/true/
+high-water   seen   killed             src/pool.rs      /words.used(self.side).publish/d
+complete     seen   reader_that_is_killed             src/channel/side.rs  /pool.complete(/d
+roll-forward seen   killed             src/channel/side.rs  /pool.complete(/,/ring(/{/output.publish/d}
+mark         seen   killed             src/channel/side.rs  /flags::REDELIVERED)/d
+W1-ringer    seen   sleep              src/wait.rs      /light_fence(); \/\/ W1/d
+W1-sleeper   seen   sleep              src/wait.rs      /W1$/s/heavy_fence()/true/
+W1-bit       seen   sleep              src/wait.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
+G1-owner     seen   gate|_put_         src/sys/gate.rs  /light_fence(); \/\/ G1, G2/d
+G1-stranger  seen   gate|_put_         src/sys/gate.rs  /heavy_fence_here(); \/\/ G1/d
+G1-resume    seen   gate|_put_         src/sys/gate.rs  /light_fence(); \/\/ G1$/d
+G2-leave     seen   gate|_put_         src/sys/gate.rs  /light_fence(); \/\/ G2/d
+G2-clear     seen   gate|_put_         src/sys/gate.rs  /heavy_fence_here(); \/\/ G2/d
+G2-again     seen   gate|_put_         src/sys/gate.rs  s/if !self.is_deserted() {/if true {/
+G3-leave     seen   gate|_put_         src/sys/gate.rs  /OUTSIDE, Release); \/\/ G3/s/Release/Relaxed/
+G3-pause     seen   gate|_put_         src/sys/gate.rs  /WAITING, Release); \/\/ G3/s/Release/Relaxed/
+G3-stranger  seen   gate|_put_         src/sys/gate.rs  s/self.busy.load(Acquire) == INSIDE/self.busy.load(Relaxed) == INSIDE/
+G3-clear     seen   gate|_put_         src/sys/gate.rs  s/self.busy.load(Acquire) == OUTSIDE/self.busy.load(Relaxed) == OUTSIDE/
+G4-order     seen   gate|_put_         src/sys/gate.rs  /gate.guests.fetch_add(1, SeqCst);/{h;d};/gate.busy.store(OUTSIDE, Release); \/\/ G3/G
+revoked      seen   gate|_put_         src/sys/gate.rs  s/let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);/self.owner.store(owner, Relaxed);/
+idle         seen   gate|_put_         src/sys/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
+R1-store     seen   ring::.*spsc       src/ring/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
+R1-load      seen   ring::.*spsc       src/ring/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
+R2-store     seen   ring::.*spsc       src/ring/spsc.rs /publish(self.position); \/\/ R2/s/publish/set/
+R2-load      seen   ring::.*spsc       src/ring/spsc.rs /let head = words.head().observe(); \/\/ R2/s/observe/get/
+R-clear      seen   ring::.*spsc       src/ring/spsc.rs /word.set(0);/d
+R-batch      seen   ring::.*spsc       src/ring/spsc.rs s/if at > 0 {/if true {/
+M1-load      seen   ring::(a_|me|two)  src/ring/mpmc.rs s/Word(words.word(index).observe()); \/\/ M1/Word(words.word(index).get());/
+M1-store     seen   ring::(a_|me|two)  src/sync.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Acquire, Relaxed)/
+M-order      seen   ring::(a_|me|two)  src/sync.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
+M2-load      argued ring::(a_|me|two)  src/ring/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
+M-skip       seen   ring::(a_|me|two)  src/ring/mpmc.rs s/(Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0),/(Age::This, SKIP) => true,/
+M-settle     seen   ring::(a_|me|two)  src/ring/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
+M-lost       seen   ring::(a_|me|two)  src/ring/mpmc.rs s/TAKEN => (word.next_lap(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
+M-newcomer   seen   ring::(a_|me|two)  src/ring/mpmc.rs s/if claim.owner() == Some(owner) {/if false {/
+E1-look      seen   event::model       src/event/mod.rs s/if armed >> 1 != seen {/if false {/
+E2-load      seen   event::model       src/event/mod.rs /E2$/s/observe/get/
+E2-store     seen   event::model       src/sync.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
+E-wake       seen   event::model       src/event/mod.rs s/event.wake();//
+TABLE
+}
+
+rm -rf "$BUILD/tree" && mkdir "$BUILD/tree" || exit 1
+cp -R Cargo.toml Cargo.lock build.rs cbindgen.toml README.md include src clients tests "$BUILD/tree" || exit 1
+export RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR="$BUILD/target" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+wanted=" $* "
+wrong=0 done=0
+# Prints where the test program is.
+build() {
+  (cd "$BUILD/tree" && "$CARGO" test --release --lib -p villas-shm --no-run >"$BUILD/log" 2>&1) || return 1
+  program=$(sed -n 's/^ *Executable unittests src\/lib.rs (\(.*\))$/\1/p' "$BUILD/log")
+}
+# Runs the models that match, until one fails, whose name is in $by then.
+run() {
+  by=
+  "$program" --list >"$BUILD/models" 2>/dev/null
+  for model in $(sed -n 's/: test$//p' "$BUILD/models" | grep -E "$1"); do
+    timeout "${LIMIT:-300}" "$program" --exact "$model" >"$BUILD/log" 2>&1 </dev/null || { by=$model; return 1; }
+  done
+}
+
+if ! build; then
+  tail -n 20 "$BUILD/log"
+  exit 1
+fi
+mutants >"$BUILD/table"
+while read -r label expected models file change; do
+  case $wanted in "  " | *" $label "*) ;; *) continue ;; esac
+  done=$((done + 1))
+  cp "$file" "$BUILD/original"
+  sed "$change" "$file" >"$BUILD/tree/$file"
+  if cmp -s "$file" "$BUILD/tree/$file"; then
+    echo "WRONG   $label: changes nothing in $file"
+    wrong=$((wrong + 1))
+    continue
+  fi
+  if ! build; then
+    echo "WRONG   $label: does not build"
+    grep -m 3 '^error' "$BUILD/log" | sed 's/^/        /'
+    wrong=$((wrong + 1))
+  else
+    run "$models"
+    status=$?
+    case $status.$expected in
+    0.argued) echo "argued  $label: no model fails" ;;
+    0.*) wrong=$((wrong + 1)) && echo "UNSEEN  $label" ;;
+    *.seen) echo "seen    $label: $by" ;;
+    *) wrong=$((wrong + 1)) && echo "SEEN    $label, which is listed as argued: $by" ;;
+    esac
+  fi
+  cp "$file" "$BUILD/tree/$file"
+done <"$BUILD/table"
+echo "$done weakenings, $wrong not as listed"
+[ "$wrong" -eq 0 ] && [ "$done" -gt 0 ]
