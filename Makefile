@@ -32,7 +32,7 @@ build: $(LIB)/villas-shmem $(LIB)/package/villas-shmem $(LIB)/package/libvillas_
 # cargo knows what is out of date.
 .PHONY: library
 library: check-deps
-	$(CARGO) build --release --workspace
+	$(CARGO) build --release
 	@ln -sf libvillas_shm.so $(LIB)/libvillas_shm.so.0
 
 $(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
@@ -79,7 +79,7 @@ test-tool: build ## tests of the command-line tool, of the demo and of the READM
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@tests/year.sh $(LIB)
 
-test-c: build $(LIB)/bench-channel $(LIB)/bench-ring ## the C and C++ tests, each in a process of its own
+test-c: build ## the C and C++ tests, each in a process of its own
 	@tests/install-missing.sh $(CXX)
 	@tests/symbols.sh $(LIB)
 	CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
@@ -153,19 +153,25 @@ loom: check-deps ## the concurrent parts of the library, every interleaving
 crash: check-deps ## processes killed before each of their stores to shared memory
 	CARGO_TARGET_DIR=$(TARGET)/crash $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash -- --nocapture
 
-bench: $(LIB)/bench-channel $(LIB)/bench-ring ## speed, as ratios to bare yardsticks in the same run
-	$(LIB)/bench-channel
-	$(LIB)/bench-ring
+bench: $(LIB)/libvillas-bench-boost.so library ## speed beside bare yardsticks and peers: five minutes; writes the tables and plots of docs/performance.md
+	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
+	$(LIB)/villas-shm-bench $(BENCH) --document docs/performance.md
 
-bench-quick: $(LIB)/bench-channel $(LIB)/bench-ring
-	$(LIB)/bench-channel --quick
-	$(LIB)/bench-ring --quick
+bench-quick: $(LIB)/libvillas-bench-boost.so library ## the same in a minute, with fewer rows; prints only
+	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
+	$(LIB)/villas-shm-bench $(BENCH) --quick
+
+# Options for villas-shm-bench, as in "make bench BENCH='--cpus 2,3'".
+BENCH =
+
+# Where Boost cannot be had, the benchmark says so and goes on.
+$(LIB)/libvillas-bench-boost.so: bench/boost/queue.cpp
+	@mkdir -p $(@D)
+	@tests/install-missing.sh $(CXX) boost/interprocess/ipc/message_queue.hpp && \
+	    $(CXX) -std=c++17 -O2 -fPIC -shared $< -pthread -o $@ || echo "Boost.Interprocess will not be measured"
 
 bench-pipe: build ## speed of the tool with the C client, beside parsing and printing alone
 	@benches/pipe.sh $(LIB)
-
-$(LIB)/bench-%: benches/%.c $(wildcard benches/*.h) library
-	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -pthread $< $(LINK) -o $@
 
 header: check-deps ## writes include/villas/shmem.h anew from src/capi
 	VILLAS_SHM_WRITE_HEADER=1 $(CARGO) build --release -p villas-shm

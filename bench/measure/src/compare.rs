@@ -141,17 +141,37 @@ impl Outcome {
     }
 }
 
-/// How many items take about `slice_ns`.
-fn calibrate(rig: &mut Rig, index: usize, slice_ns: f64) -> u64 {
-    let mut count = 1;
-    loop {
-        let from = crate::clock::now_ns();
-        rig.run(index, count, None);
-        let ns = (crate::clock::now_ns() - from) as f64;
-        if ns >= slice_ns / 4.0 {
-            return 1 + (count as f64 * slice_ns / ns) as u64;
+/// How many items a slice has: as many as take `slice_ns` when nothing disturbs. The fastest slice tells, as other work on the machine
+/// makes slices longer, never shorter.
+struct Length {
+    slice_ns: f64,
+    fastest: f64,
+}
+
+impl Length {
+    /// From a few slices, each longer than the one before.
+    fn find(rig: &mut Rig, index: usize, slice_ns: f64) -> Length {
+        let mut length = Length { slice_ns, fastest: f64::MAX };
+        let mut count = 1;
+        loop {
+            let from = crate::clock::now_ns();
+            rig.run(index, count, None);
+            let ns = (crate::clock::now_ns() - from) as f64;
+            length.saw(ns / count as f64);
+            // By the fastest, as a slice that was disturbed says little.
+            if length.fastest * count as f64 >= slice_ns / 4.0 {
+                return length;
+            }
+            count *= if ns < slice_ns / 64.0 { 8 } else { 2 };
         }
-        count *= if ns < slice_ns / 64.0 { 8 } else { 2 };
+    }
+
+    fn saw(&mut self, ns: f64) {
+        self.fastest = self.fastest.min(ns);
+    }
+
+    fn count(&self) -> u64 {
+        1 + (self.slice_ns / self.fastest) as u64
     }
 }
 
@@ -162,20 +182,22 @@ fn calibrate(rig: &mut Rig, index: usize, slice_ns: f64) -> u64 {
 pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed: Timed) -> Vec<Outcome> {
     let all: Vec<usize> = std::iter::once(yard).chain(contenders.iter().copied()).collect();
     let mut outcomes: Vec<Outcome> = Vec::new();
-    let mut counts = Vec::new();
+    let mut lengths = Vec::new();
     for &index in &all {
         let memory = rig.open(index);
-        counts.push(calibrate(rig, index, plan.slice_ns));
+        lengths.push(Length::find(rig, index, plan.slice_ns));
         outcomes.push(Outcome::alone(index, rig.contender(index).name(), memory));
     }
-    let mut before = rig.run(yard, counts[0], None).ns;
+    let yard_count = lengths[0].count();
+    let mut before = rig.run(yard, yard_count, None).ns;
     let mut range = (before, before);
     for _ in 0..plan.rounds {
-        for (outcome, &count) in outcomes.iter_mut().zip(&counts) {
+        for (outcome, length) in outcomes.iter_mut().zip(&mut lengths) {
             for pass in 0..=usize::from(timed == Timed::Apart) {
                 let mut times = (timed == Timed::Same || pass == 1).then(no_times);
-                let took = rig.run(outcome.index, count, times.as_mut());
-                let after = rig.run(yard, counts[0], None).ns;
+                let took = rig.run(outcome.index, length.count(), times.as_mut());
+                length.saw(took.ns);
+                let after = rig.run(yard, yard_count, None).ns;
                 let yard_ns = f64::midpoint(before, after);
                 if pass == 0 {
                     let counts = (after - before).abs() <= TOLERANCE * after.max(before);

@@ -241,6 +241,11 @@ pub fn prefix(node: u32) -> String {
     format!("villas-bench-{node}-")
 }
 
+/// Of one contender: no such name is the beginning of another.
+fn object_name(node: u32, index: usize) -> String {
+    format!("{}{index:03}", prefix(node))
+}
+
 /// Of an object in `/dev/shm`: is it of a name that begins so, or its semaphore?
 fn belongs(object: &std::ffi::OsStr, name: &str) -> bool {
     let object = object.to_string_lossy();
@@ -262,7 +267,8 @@ pub fn bytes_of(name: &str) -> u64 {
 fn sweep(prefix: &str) {
     for object in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
         if belongs(&object.file_name(), prefix) {
-            let _ = std::fs::remove_file(object.path());
+            // A peer has a directory there.
+            let _ = std::fs::remove_file(object.path()).or_else(|_| std::fs::remove_dir_all(object.path()));
         }
     }
 }
@@ -330,7 +336,7 @@ impl Rig {
     /// Both processes open a contender. Bytes of shared memory that it takes.
     pub fn open(&mut self, index: usize) -> u64 {
         doing(self.names[index]);
-        let name = format!("{}{index}", prefix(std::process::id()));
+        let name = object_name(std::process::id(), index);
         self.order(OPEN, index, 0);
         if let Err(message) = self.contenders[index].open(Side::Node, &name) {
             fail(&message);
@@ -413,7 +419,7 @@ fn program(words: &Words, mut contenders: Vec<Box<dyn Contender>>, names: Vec<&'
         doing(names[index]);
         match words.operation.load(Ordering::Relaxed) {
             OPEN => {
-                let opened = contenders[index].open(Side::Program, &format!("{}{index}", prefix(node.as_raw() as u32)));
+                let opened = contenders[index].open(Side::Program, &object_name(node.as_raw() as u32, index));
                 opened.unwrap_or_else(|message| fail(&message));
             }
             CLOSE => contenders[index].close(),
