@@ -74,7 +74,7 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --release -p villas-shm
 
 test-tool: build ## tests of the command-line tool, of the demo and of the README
-	$(CARGO) test --release -p villas-shm-tool
+	$(CARGO) test --release -p villas-shm-tool -p villas-shm-measure
 	@tests/demo.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@tests/year.sh $(LIB)

@@ -3,7 +3,7 @@
 use crate::report::Results;
 use std::fs;
 use std::path::Path;
-use villas_shm_measure::table::markdown;
+use villas_shm_measure::table::{markdown, replaced};
 
 const BEGIN: &str = "<!-- make bench writes from here … -->\n";
 const END: &str = "<!-- … to here -->\n";
@@ -23,8 +23,8 @@ const ALT: &[(&str, &str)] = &[
 pub(crate) fn write(document: &Path, results: &Results, machine: &str, missing: &[String]) -> Result<(), String> {
     let error = |error: std::io::Error| format!("{}: {error}", document.display());
     let text = fs::read_to_string(document).map_err(error)?;
-    let replaced =
-        replaced(&text, &section(results, machine, missing)).ok_or_else(|| format!("{}: no marks", document.display()))?;
+    let replaced = replaced(&text, BEGIN, END, &section(results, machine, missing))
+        .ok_or_else(|| format!("{}: no marks", document.display()))?;
     let directory = document.with_file_name(PLOTS);
     fs::create_dir_all(&directory).map_err(error)?;
     for (file, svg) in results.plots(machine) {
@@ -55,25 +55,4 @@ fn section(results: &Results, machine: &str, missing: &[String]) -> String {
         text += &markdown(&table.rows);
     }
     text
-}
-
-/// The text with another section between the marks; none: they are not there.
-fn replaced(text: &str, section: &str) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{section}\n{END}{after}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_between_the_marks_is_replaced() {
-        let text = format!("a\n{BEGIN}old\n{END}b\n");
-        let once = replaced(&text, "new").unwrap();
-        assert_eq!(once, format!("a\n{BEGIN}\nnew\n{END}b\n"));
-        assert_eq!(replaced(&once, "new").unwrap(), once);
-        assert_eq!(replaced("a\n", "new"), None);
-    }
 }

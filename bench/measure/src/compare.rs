@@ -37,6 +37,8 @@ pub struct Outcome {
     pub slices: Vec<Slice>,
     /// Each item of the slices that were timed item by item, with the yardstick beside; none for streams.
     timed: Vec<(f64, Times)>,
+    /// Items of all slices.
+    pub items: u64,
     /// Bytes of shared memory.
     pub memory: u64,
     /// The smallest and the largest yardstick of the group.
@@ -134,32 +136,33 @@ impl Outcome {
         (!all.is_empty()).then_some(all)
     }
 
-    /// For contenders that are no comparisons: figures measured outside of slices.
-    #[must_use]
-    pub fn alone(index: usize, name: String, memory: u64) -> Outcome {
-        Outcome { index, name, slices: Vec::new(), timed: Vec::new(), memory, range: (1.0, 1.0) }
+    fn new(index: usize, name: String, memory: u64) -> Outcome {
+        Outcome { index, name, slices: Vec::new(), timed: Vec::new(), items: 0, memory, range: (1.0, 1.0) }
     }
 }
 
 /// How many items a slice has: as many as take `slice_ns` when nothing disturbs. The fastest slice tells, as other work on the machine
-/// makes slices longer, never shorter.
+/// makes slices longer, never shorter; but where it makes them much longer, there are fewer, so that measuring comes to an end.
 struct Length {
     slice_ns: f64,
     fastest: f64,
+    last: f64,
 }
+
+/// How much longer than meant a slice may become by other work.
+const MOST_STRETCH: f64 = 8.0;
 
 impl Length {
     /// From a few slices, each longer than the one before.
     fn find(rig: &mut Rig, index: usize, slice_ns: f64) -> Length {
-        let mut length = Length { slice_ns, fastest: f64::MAX };
+        let mut length = Length { slice_ns, fastest: f64::MAX, last: 0.0 };
         let mut count = 1;
         loop {
             let from = crate::clock::now_ns();
             rig.run(index, count, None);
             let ns = (crate::clock::now_ns() - from) as f64;
             length.saw(ns / count as f64);
-            // By the fastest, as a slice that was disturbed says little.
-            if length.fastest * count as f64 >= slice_ns / 4.0 {
+            if length.fastest * count as f64 >= slice_ns / 4.0 || ns >= slice_ns {
                 return length;
             }
             count *= if ns < slice_ns / 64.0 { 8 } else { 2 };
@@ -167,11 +170,12 @@ impl Length {
     }
 
     fn saw(&mut self, ns: f64) {
+        self.last = ns;
         self.fastest = self.fastest.min(ns);
     }
 
     fn count(&self) -> u64 {
-        1 + (self.slice_ns / self.fastest) as u64
+        1 + (self.slice_ns / self.fastest.max(self.last / MOST_STRETCH)) as u64
     }
 }
 
@@ -186,18 +190,22 @@ pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed
     for &index in &all {
         let memory = rig.open(index);
         lengths.push(Length::find(rig, index, plan.slice_ns));
-        outcomes.push(Outcome::alone(index, rig.contender(index).name(), memory));
+        outcomes.push(Outcome::new(index, rig.contender(index).name(), memory));
     }
-    let yard_count = lengths[0].count();
-    let mut before = rig.run(yard, yard_count, None).ns;
+    // The yardstick has a length of its own for its turns between others.
+    let mut between = Length { ..lengths[0] };
+    let mut before = rig.run(yard, between.count(), None).ns;
     let mut range = (before, before);
     for _ in 0..plan.rounds {
         for (outcome, length) in outcomes.iter_mut().zip(&mut lengths) {
             for pass in 0..=usize::from(timed == Timed::Apart) {
                 let mut times = (timed == Timed::Same || pass == 1).then(no_times);
-                let took = rig.run(outcome.index, length.count(), times.as_mut());
+                let count = length.count();
+                let took = rig.run(outcome.index, count, times.as_mut());
+                outcome.items += count;
                 length.saw(took.ns);
-                let after = rig.run(yard, yard_count, None).ns;
+                let after = rig.run(yard, between.count(), None).ns;
+                between.saw(after);
                 let yard_ns = f64::midpoint(before, after);
                 if pass == 0 {
                     let counts = (after - before).abs() <= TOLERANCE * after.max(before);

@@ -223,6 +223,16 @@ fn pin(cpu: usize) -> Result<(), String> {
         .map_err(|e| format!("cannot run on processor {cpu}: {e}"))
 }
 
+/// The processors that this process may use.
+///
+/// # Errors
+/// The system does not say.
+pub fn allowed_cpus() -> Result<Vec<usize>, String> {
+    let set =
+        nix::sched::sched_getaffinity(Pid::from_raw(0)).map_err(|e| format!("cannot see which processors there are: {e}"))?;
+    Ok((0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false)).collect())
+}
+
 /// Pins this thread; for contenders that have threads.
 ///
 /// # Errors

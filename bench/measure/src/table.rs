@@ -68,6 +68,14 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The text with another section between two marks; none: they are not there.
+#[must_use]
+pub fn replaced(text: &str, begin: &str, end: &str, section: &str) -> Option<String> {
+    let (before, rest) = text.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}\n{section}\n{end}{after}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +101,13 @@ mod tests {
     fn markdown_has_a_rule_below_the_heading() {
         let rows = [vec!["a".into(), "b".into()], vec!["1".into(), "2".into()]];
         assert_eq!(markdown(&rows), "| a | b |\n|---|---:|\n| 1 | 2 |\n");
+    }
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let once = replaced("a\n<b>\nold\n<e>\nc\n", "<b>\n", "<e>\n", "new").unwrap();
+        assert_eq!(once, "a\n<b>\n\nnew\n<e>\nc\n");
+        assert_eq!(replaced(&once, "<b>\n", "<e>\n", "new").unwrap(), once);
+        assert_eq!(replaced("a\n", "<b>\n", "<e>\n", "new"), None);
     }
 }

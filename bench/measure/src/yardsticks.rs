@@ -91,19 +91,24 @@ impl<const W: usize> Payload<W> {
 }
 
 #[repr(C)]
-struct TripWords<const W: usize> {
+struct TripWords {
     ping: Line<AtomicU64>,
     pong: Line<AtomicU64>,
-    ping_payload: Payload<W>,
-    pong_payload: Payload<W>,
+    ping_payload: Payload<MOST_WORDS>,
+    pong_payload: Payload<MOST_WORDS>,
 }
 
 // SAFETY: atomics, and cells of integers.
-unsafe impl<const W: usize> Zeroable for TripWords<W> {}
+unsafe impl Zeroable for TripWords {}
 
-/// Payload of `W` words and an index line in each direction.
+/// Words of the largest message of a yardstick.
+pub const MOST_WORDS: usize = 8192 + 128;
+
+/// Payload of `W` words and an index line in each direction; with 0, of as many as [`BareTrip::of`] was told.
 pub struct BareTrip<const W: usize> {
-    words: Shared<TripWords<W>>,
+    words: Shared<TripWords>,
+    length: usize,
+    private: Box<[u64]>,
     turn: u64,
 }
 
@@ -111,13 +116,29 @@ impl<const W: usize> BareTrip<W> {
     /// Before the fork.
     #[must_use]
     pub fn boxed() -> Box<dyn Contender> {
-        Box::new(BareTrip::<W> { words: Shared::zeroed(), turn: 0 })
+        const { assert!(W > 0 && W <= MOST_WORDS) };
+        Box::new(BareTrip::<W> { words: Shared::zeroed(), length: W, private: vec![0; W].into(), turn: 0 })
+    }
+
+    /// A number that the compiler knows where it can.
+    #[inline(always)]
+    fn length(&self) -> usize {
+        if W == 0 { self.length } else { W }
+    }
+}
+
+impl BareTrip<0> {
+    /// Before the fork; of up to [`MOST_WORDS`].
+    #[must_use]
+    pub fn of(words: usize) -> Box<dyn Contender> {
+        assert!(words > 0 && words <= MOST_WORDS, "{words} words are too many");
+        Box::new(BareTrip::<0> { words: Shared::zeroed(), length: words, private: vec![0; words].into(), turn: 0 })
     }
 }
 
 impl<const W: usize> Contender for BareTrip<W> {
     fn name(&self) -> String {
-        format!("bare ping-pong of {} bytes", 8 * W)
+        format!("bare ping-pong of {} bytes", 8 * self.length())
     }
 
     fn open(&mut self, _side: Side, _name: &str) -> Result<(), String> {
@@ -127,34 +148,36 @@ impl<const W: usize> Contender for BareTrip<W> {
     fn close(&mut self) {}
 
     fn memory(&self) -> Option<u64> {
-        Some(2 * (8 * W as u64 + 64))
+        Some(2 * (8 * self.length() as u64 + 64))
     }
 
     fn node(&mut self, _run: &Run, count: u64, times: Option<&mut Times>) -> f64 {
-        let words = &*self.words;
-        let mut payload = [self.turn; W];
+        let (first, end, length) = (self.turn, self.turn + count, self.length());
+        self.turn = end;
+        let (words, private) = (&*self.words, self.private.as_mut_ptr());
+        let (ping, pong) = (words.ping_payload.at().cast::<u64>(), words.pong_payload.at().cast::<u64>());
         let turn = |turn: u64| {
-            // SAFETY: the node writes `ping` while it is its turn, and reads `pong` after the program's.
+            // SAFETY: there are as many words at each of the three; the node writes `ping` while it is its turn, and reads `pong` after
+            // the program's.
             unsafe {
-                words.ping_payload.at().write(payload);
+                std::ptr::copy_nonoverlapping(private, ping, length);
                 words.ping.0.store(turn + 1, Ordering::Release);
                 while words.pong.0.load(Ordering::Acquire) != turn + 1 {}
-                payload = words.pong_payload.at().read();
+                std::ptr::copy_nonoverlapping(pong, private, length);
             }
         };
-        let (first, end) = (self.turn, self.turn + count);
-        self.turn = end;
         turns(first, end, times, turn)
     }
 
     fn program(&mut self, _run: &Run, count: u64) {
-        let words = &*self.words;
+        let (words, length, private) = (&*self.words, self.length(), self.private.as_mut_ptr());
+        let (ping, pong) = (words.ping_payload.at().cast::<u64>(), words.pong_payload.at().cast::<u64>());
         for turn in self.turn..self.turn + count {
             while words.ping.0.load(Ordering::Acquire) != turn + 1 {}
             // SAFETY: as for the node, the other way round.
             unsafe {
-                let payload = words.ping_payload.at().read();
-                words.pong_payload.at().write(payload);
+                std::ptr::copy_nonoverlapping(ping, private, length);
+                std::ptr::copy_nonoverlapping(private, pong, length);
             }
             words.pong.0.store(turn + 1, Ordering::Release);
         }
@@ -256,37 +279,54 @@ const STREAM_WORDS: usize = 1024 * 184;
 // SAFETY: atomics, and a cell of integers.
 unsafe impl Zeroable for StreamWords {}
 
-/// Items of `W` words in a ring, in one direction; the index is published once for each batch. With `COPY` each process copies
-/// between the ring and memory of its own; without, it fills and adds up in place.
+/// Items of `W` words in a ring, in one direction; with 0, of as many as [`BareStream::of`] was told. The index is published once for
+/// each batch. With `COPY` each process copies between the ring and memory of its own; without, it fills and adds up in place.
 pub struct BareStream<const W: usize, const COPY: bool> {
     words: Shared<StreamWords>,
     batch: usize,
     position: u64,
     tail: u64,
-    private: Box<[u64; W]>,
+    length: usize,
+    private: Box<[u64]>,
 }
 
 impl<const W: usize, const COPY: bool> BareStream<W, COPY> {
-    const CAPACITY: usize = stream_capacity(W);
-    const FITS: () = assert!(Self::CAPACITY * W <= STREAM_WORDS);
+    fn with(words: usize, batch: usize) -> Self {
+        assert!(words > 0 && stream_capacity(words) * words <= STREAM_WORDS, "{words} words are too many");
+        let private = vec![0; words].into();
+        BareStream { words: Shared::zeroed(), batch, position: 0, tail: 0, length: words, private }
+    }
 
     /// Before the fork.
     #[must_use]
     pub fn boxed(batch: usize) -> Box<dyn Contender> {
-        let () = Self::FITS;
-        Box::new(BareStream::<W, COPY> { words: Shared::zeroed(), batch, position: 0, tail: 0, private: Box::new([0; W]) })
+        Box::new(Self::with(W, batch))
+    }
+
+    /// Numbers that the compiler knows where it can.
+    #[inline(always)]
+    fn length(&self) -> usize {
+        if W == 0 { self.length } else { W }
     }
 
     #[inline(always)]
-    fn slot(&self, position: u64) -> *mut u64 {
-        self.words.items.at().cast::<u64>().wrapping_add(position as usize % Self::CAPACITY * W)
+    fn capacity(&self) -> usize {
+        stream_capacity(self.length())
+    }
+}
+
+impl BareStream<0, false> {
+    /// Before the fork; of up to [`MOST_WORDS`].
+    #[must_use]
+    pub fn of(words: usize, batch: usize) -> Box<dyn Contender> {
+        Box::new(Self::with(words, batch))
     }
 }
 
 impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
     fn name(&self) -> String {
         let what = if COPY { "memcpy between processes" } else { "bare stream" };
-        format!("{what}, {} bytes, batch {}", 8 * W, self.batch)
+        format!("{what}, {} bytes, batch {}", 8 * self.length(), self.batch)
     }
 
     fn open(&mut self, _side: Side, _name: &str) -> Result<(), String> {
@@ -296,26 +336,28 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
     fn close(&mut self) {}
 
     fn memory(&self) -> Option<u64> {
-        Some((8 * W * Self::CAPACITY) as u64)
+        Some((8 * self.length() * self.capacity()) as u64)
     }
 
     fn node(&mut self, run: &Run, count: u64, _times: Option<&mut Times>) -> f64 {
         let (mut position, end, mut tail) = (self.position, self.position + count, self.tail);
+        let (length, capacity, items) = (self.length(), self.capacity(), self.words.items.at().cast::<u64>());
+        let private = self.private.as_mut_ptr();
         let from = now_ns();
         while position < end {
             let batch_end = (position + self.batch as u64).min(end);
-            while batch_end - tail > Self::CAPACITY as u64 {
+            while batch_end - tail > capacity as u64 {
                 tail = self.words.tail.0.load(Ordering::Acquire);
             }
             while position < batch_end {
-                let slot = self.slot(position);
+                let slot = items.wrapping_add(position as usize % capacity * length);
                 // SAFETY: the slot has room for the words, and is the node's as the tail was seen to have passed it.
                 unsafe {
                     if COPY {
-                        self.private[0] = position;
-                        std::ptr::copy_nonoverlapping(self.private.as_ptr(), slot, W);
+                        private.write(position);
+                        std::ptr::copy_nonoverlapping(private, slot, length);
                     } else {
-                        fill(slot, W, position);
+                        fill(slot, length, position);
                     }
                 }
                 position += 1;
@@ -329,6 +371,7 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
 
     fn program(&mut self, _run: &Run, count: u64) {
         let (mut position, end, mut total) = (self.position, self.position + count, 0u64);
+        let (length, capacity, items) = (self.length(), self.capacity(), self.words.items.at().cast::<u64>());
         while position < end {
             let mut head;
             loop {
@@ -338,21 +381,21 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
                 }
             }
             while position < head {
-                let slot = self.slot(position);
+                let slot = items.wrapping_add(position as usize % capacity * length);
                 // SAFETY: the slot has the words, and the head was seen to have passed it.
                 unsafe {
                     if COPY {
-                        std::ptr::copy_nonoverlapping(slot, self.private.as_mut_ptr(), W);
+                        std::ptr::copy_nonoverlapping(slot, self.private.as_mut_ptr(), length);
                         total = total.wrapping_add(std::hint::black_box(&self.private)[0]);
                     } else {
-                        total = total.wrapping_add(sum(slot, W));
+                        total = total.wrapping_add(sum(slot, length));
                     }
                 }
                 position += 1;
             }
             self.words.tail.0.store(position, Ordering::Release);
         }
-        let words = if COPY { 1 } else { W as u64 };
+        let words = if COPY { 1 } else { length as u64 };
         if total != words * (count * self.position + count * (count - 1) / 2) {
             fail("the values do not add up");
         }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod compare;
 mod config;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Show(args) => outcome(inspect::show(&args)),
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
+        Command::Bench(args) => outcome(bench::run(&args)),
         Command::Convert(_) => outcome(convert::run()),
     }
 }
