@@ -168,7 +168,7 @@ BENCH =
 $(LIB)/libvillas-bench-boost.so: bench/boost/queue.cpp
 	@mkdir -p $(@D)
 	@tests/install-missing.sh $(CXX) boost/interprocess/ipc/message_queue.hpp && \
-	    $(CXX) -std=c++17 -O2 -fPIC -shared $< -pthread -o $@ || echo "Boost.Interprocess will not be measured"
+	    $(CXX) -std=c++17 $(WARNINGS) -O2 -fPIC -shared $< -pthread -o $@ || echo "Boost.Interprocess will not be measured"
 
 bench-pipe: build ## speed of the tool with the C client, beside parsing and printing alone
 	@benches/pipe.sh $(LIB)

@@ -3,7 +3,7 @@
 use crate::catalogue::Section;
 use crate::life::Scale;
 use villas_shm_measure::compare::{Outcome, PERCENTILES, Place};
-use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, percentile_axis, percentiles};
+use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, digits, rate, time};
 
 /// A group, measured. The yardstick's outcome comes first.
@@ -240,7 +240,8 @@ impl Results {
         x.marks = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0].map(|at| (at, at.to_string())).into();
         Plot {
             title: "Stream of 152-byte messages (samples of 8 values), by batch".into(),
-            subtitle: format!("million messages a second, higher is better; {machine}"),
+            subtitle: "million messages a second, higher is better".into(),
+            machine: machine.into(),
             x,
             y: logarithmic_axis("million messages a second", |at| at.to_string()),
             lines: throughput(&groups, |ns, _| 1e3 / ns),
@@ -258,7 +259,8 @@ impl Results {
         x.marks = names.map(|(at, name)| (at, name.into())).into();
         Plot {
             title: "Stream, one message at a time, by size".into(),
-            subtitle: format!("megabytes a second, higher is better; {machine}"),
+            subtitle: "megabytes a second, higher is better".into(),
+            machine: machine.into(),
             x,
             y: logarithmic_axis("MB/s", |at| at.to_string()),
             lines: throughput(&groups, |ns, size| size * 1e3 / ns),
@@ -276,9 +278,10 @@ fn latency(group: &Measured, title: &str, machine: &str) -> Plot {
     };
     Plot {
         title: title.into(),
-        subtitle: format!("lower is better; {machine}"),
+        subtitle: "lower is better".into(),
+        machine: machine.into(),
         x: percentile_axis(),
-        y: logarithmic_axis("time", time),
+        y: logarithmic_axis("time", |ns| mark(&time(ns))),
         lines: group.outcomes.iter().enumerate().map(line).collect(),
     }
 }

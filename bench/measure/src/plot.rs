@@ -5,12 +5,15 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 78.0;
-const TOP: f64 = 66.0;
+const TOP: f64 = 80.0;
 const BOTTOM: f64 = 58.0;
 /// Pixels from one name to the next.
 const NAME_STEP: f64 = 15.0;
 /// Apart also for those who see colours otherwise.
 const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#4aa3df", "#7b4fa3", "#6b4226"];
+
+/// Where there are more lines than colours.
+const DASHES: [&str; 3] = ["", " stroke-dasharray=\"3 2\"", " stroke-dasharray=\"9 2 2 2\""];
 
 /// What an axis says.
 #[derive(Clone, Debug)]
@@ -45,8 +48,10 @@ pub struct Line {
 pub struct Plot {
     /// What it shows.
     pub title: String,
-    /// How to read it, and where it was measured.
+    /// How to read it.
     pub subtitle: String,
+    /// Where it was measured.
+    pub machine: String,
     /// To the right.
     pub x: Axis,
     /// Upwards.
@@ -89,6 +94,12 @@ pub fn percentiles(times: &Times) -> Vec<(f64, f64)> {
 pub fn logarithmic_axis(label: &str, name: impl Fn(f64) -> String) -> Axis {
     let steps = (-3..13).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
     Axis { label: label.into(), marks: steps.map(|at| (at, name(at))).collect(), ends: None, is_logarithmic: true }
+}
+
+/// The mark of a round number: its digits without zeros behind the point.
+#[must_use]
+pub fn mark(text: &str) -> String {
+    text.replacen(".00 ", " ", 1).replacen(".0 ", " ", 1)
 }
 
 /// From figures to places, and on to pixels.
@@ -152,7 +163,7 @@ impl Plot {
         let lines: Vec<&Line> = self.lines.iter().filter(|line| !line.points.is_empty()).collect();
         let height = (lines.len() as f64 * NAME_STEP + TOP + BOTTOM + 20.0).max(500.0);
         let names = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
-        let right = WIDTH - (6.4 * names as f64 + 44.0);
+        let right = WIDTH - (6.8 * names as f64 + 44.0);
         let points = || lines.iter().flat_map(|line| line.points.iter());
         let x = Scale::new(&self.x, points().map(|point| point.0), LEFT, right);
         let y = Scale::new(&self.y, points().map(|point| point.1), height - BOTTOM, TOP);
@@ -161,9 +172,11 @@ impl Plot {
              font-family=\"DejaVu Sans, Verdana, sans-serif\" font-size=\"11\" fill=\"#222\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
              <text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{}</text>\n\
-             <text x=\"{LEFT}\" y=\"46\" fill=\"#555\">{}</text>\n",
+             <text x=\"{LEFT}\" y=\"46\" font-size=\"12\" fill=\"#444\">{}</text>\n\
+             <text x=\"{LEFT}\" y=\"62\" font-size=\"10\" fill=\"#777\">{}</text>\n",
             escaped(&self.title),
-            escaped(&self.subtitle)
+            escaped(&self.subtitle),
+            escaped(&self.machine)
         );
         self.frame(&mut out, &x, &y, right, height);
         self.draw(&mut out, &lines, &x, &y, right, height);
@@ -214,11 +227,14 @@ impl Plot {
         order.sort_by(|&a, &b| end(lines[a]).1.total_cmp(&end(lines[b]).1));
         let wanted: Vec<f64> = order.iter().map(|&at| end(lines[at]).1).collect();
         let places = spread_out(&wanted, TOP, height - BOTTOM);
-        let mut colours = COLOURS.iter().cycle();
-        let mut styles = Vec::new();
+        let (mut drawn, mut styles) = (0, Vec::new());
         for line in lines {
-            let (colour, dash) =
-                if line.is_yardstick { ("#777", " stroke-dasharray=\"5 4\"") } else { (*colours.next().expect("a cycle"), "") };
+            let (colour, dash) = if line.is_yardstick {
+                ("#777", " stroke-dasharray=\"6 4\"")
+            } else {
+                drawn += 1;
+                (COLOURS[(drawn - 1) % COLOURS.len()], DASHES[(drawn - 1) / COLOURS.len() % DASHES.len()])
+            };
             styles.push((colour, dash, if line.is_ours { 2.6 } else { 1.4 }));
         }
         for (line, (colour, dash, width)) in lines.iter().zip(&styles) {
@@ -278,7 +294,7 @@ mod tests {
         };
         let axis = || logarithmic_axis("µs", |at| at.to_string());
         let lines = vec![line("a & b", 3.0), line("c", 5.0)];
-        let plot = Plot { title: "a < b".into(), subtitle: String::new(), x: axis(), y: axis(), lines };
+        let plot = Plot { title: "a < b".into(), subtitle: String::new(), machine: String::new(), x: axis(), y: axis(), lines };
         let svg = plot.svg();
         assert!(svg.contains(">a &amp; b</text>") && svg.contains(">c</text>") && svg.contains("a &lt; b"), "{svg}");
         for circle in svg.split("<circle ").skip(1) {
@@ -286,6 +302,11 @@ mod tests {
             let (x, y) = (number("cx=\""), number("cy=\""));
             assert!((LEFT..=WIDTH).contains(&x) && (TOP..=500.0 - BOTTOM).contains(&y), "{x} {y}");
         }
+    }
+
+    #[test]
+    fn marks_are_round() {
+        assert_eq!([mark("1.00 ms"), mark("10.0 ms"), mark("100 ns")], ["1 ms", "10 ms", "100 ns"]);
     }
 
     #[test]

@@ -415,8 +415,11 @@ fn tidy_up_after(read: OwnedFd, prefix: &str) -> ! {
 }
 
 fn program(words: &Words, mut contenders: Vec<Box<dyn Contender>>, names: Vec<&'static str>, node: Pid, cpu: usize) -> ! {
-    // SAFETY: sets dispositions. A terminal's ^C is the node's business.
-    let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) };
+    // What a terminal or a supervisor sends to both is the node's business, with which this process ends.
+    for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        // SAFETY: no handler is set.
+        let _ = unsafe { signal(number, SigHandler::SigIgn) };
+    }
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
     let peer = stat_of(node).unwrap_or_else(|message| fail(&message));
     pin(cpu).unwrap_or_else(|message| fail(&message));

@@ -124,7 +124,7 @@ fn measure(args: &BenchArgs, cpus: [usize; 2]) -> Result<Vec<Row>, String> {
     for plan in &groups.groups {
         let channels: Vec<usize> = plan.channels.iter().map(|channel| channel.0).collect();
         let mut outcomes =
-            group(&mut rig, plan.yard, &channels, Plan { rounds, slice_ns: plan.turn() }, plan.timed()).into_iter();
+            group(&mut rig, plan.yard, &channels, Plan { rounds, slice_ns: part * plan.turn() }, plan.timed()).into_iter();
         // The yardstick beside itself is of no use to a user.
         let yardstick = outcomes.next().map_or(String::new(), |outcome| outcome.name);
         for (outcome, &(_, shape)) in outcomes.zip(&plan.channels) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use villas_shm_measure::compare::{PERCENTILES, Place, Spread};
 use villas_shm_measure::contender::Work;
-use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, percentile_axis, percentiles};
+use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, columns, digits, rate, time};
 
 use super::Row;
@@ -132,9 +132,10 @@ pub(super) fn plot(rows: &[Row], cpus: [usize; 2]) -> String {
     };
     let plot = Plot {
         title: "Samples through a channel".into(),
-        subtitle: format!("lower is better; villas-shm bench on processors {} and {}", cpus[0], cpus[1]),
+        subtitle: "lower is better".into(),
+        machine: format!("villas-shm bench on processors {} and {}", cpus[0], cpus[1]),
         x: percentile_axis(),
-        y: logarithmic_axis("time", time),
+        y: logarithmic_axis("time", |ns| mark(&time(ns))),
         lines: rows.iter().filter(|row| !row.is_stream()).map(line).collect(),
     };
     plot.svg()
