@@ -2,7 +2,8 @@
 //!
 //! usage: villas-shm-bench [--quick] [--cpus A,B] [--document FILE]
 //!
-//! Prints tables; with `--document`, writes them and the plots there. A lost, doubled or changed message ends the run with status 1.
+//! Prints tables; with `--document`, writes them and the plots there. A lost, doubled or changed message ends the run with
+//! status 1.
 
 mod capi;
 mod catalogue;

@@ -209,7 +209,7 @@ impl Results {
                     bytes(scale.region_bytes),
                 ]);
             }
-            let text = "For each channel, `queuelen` and `spare` 16; the memory of the process is what it has besides mappings of shared memory.";
+            let text = "For each channel, `queuelen` and `spare` 16; the memory of the process is without what is shared.";
             tables.push(Table { title: "Many channels".into(), text, rows });
         }
         tables

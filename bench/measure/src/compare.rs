@@ -141,8 +141,9 @@ impl Outcome {
     }
 }
 
-/// How many items a slice has: as many as take `slice_ns` when nothing disturbs. The fastest slice tells, as other work on the machine
-/// makes slices longer, never shorter; but where it makes them much longer, there are fewer, so that measuring comes to an end.
+/// How many items a slice has: as many as take `slice_ns` when nothing disturbs. The fastest slice tells, as other work on
+/// the machine makes slices longer, never shorter; but where it makes them much longer, there are fewer, so that measuring
+/// comes to an end.
 struct Length {
     slice_ns: f64,
     fastest: f64,
@@ -181,8 +182,8 @@ impl Length {
 
 /// Measures a group: one yardstick and contenders, in turns. The yardstick's own outcome comes first.
 ///
-/// With `timed`, each round has a slice besides in which each item is timed for itself; it does not enter the ratio, as reading the
-/// clock takes time. For contenders which do so anyway (asleep), the same slice serves for both.
+/// With `timed`, each round has a slice besides in which each item is timed for itself; it does not enter the ratio, as
+/// reading the clock takes time. For contenders which do so anyway (asleep), the same slice serves for both.
 pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed: Timed) -> Vec<Outcome> {
     let all: Vec<usize> = std::iter::once(yard).chain(contenders.iter().copied()).collect();
     let mut outcomes: Vec<Outcome> = Vec::new();

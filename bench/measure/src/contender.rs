@@ -106,7 +106,8 @@ pub unsafe fn sum(place: *const u64, words: usize) -> u64 {
 pub enum Work {
     /// One message there and back, again and again.
     Trip,
-    /// The same; each side acts only when it has seen the other one asleep, and the time that it waited for that is not counted.
+    /// The same; each side acts only when it has seen the other one asleep, and the time that it waited for that is not
+    /// counted.
     Asleep,
     /// One message there, to a receiver that sleeps: the time until it has it.
     Wake,

@@ -1,11 +1,12 @@
 //! How this project measures speed.
 //!
-//! The processors of a shared machine wander between near and far within a second, so no figure stands alone: a *yardstick* in
-//! bare code and the *contenders* run in turn, in slices of some ten milliseconds, by the same two processes, each pinned to a
-//! processor of its own. A slice of a contender counts where the yardstick before it and the one after it agree.
+//! The processors of a shared machine wander between near and far within a second, so no figure stands alone: a *yardstick*
+//! in bare code and the *contenders* run in turn, in slices of some ten milliseconds, by the same two processes, each pinned
+//! to a processor of its own. A slice of a contender counts where the yardstick before it and the one after it agree.
 //!
-//! [`rig`] has the two processes, [`contender`] what they do in a slice, [`yardsticks`] the bare code, [`channel`] the library's
-//! channel through its Rust interface, [`compare`] the turns and what follows from them, [`table`] and [`plot`] how it is shown.
+//! [`rig`] has the two processes, [`contender`] what they do in a slice, [`yardsticks`] the bare code, [`channel`] the
+//! library's channel through its Rust interface, [`compare`] the turns and what follows from them, [`table`] and [`plot`]
+//! how it is shown.
 
 pub mod channel;
 pub mod clock;

@@ -190,7 +190,8 @@ impl Plot {
             let at = x.at(*figure);
             let _ = writeln!(
                 out,
-                "<path d=\"M{at:.1} {TOP}V{bottom}\" stroke=\"#e4e4e4\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                "<path d=\"M{at:.1} {TOP}V{bottom}\" stroke=\"#e4e4e4\"/>\n\
+                 <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
                 bottom + 17.0,
                 escaped(name)
             );
@@ -202,7 +203,8 @@ impl Plot {
             let at = y.at(*figure);
             let _ = writeln!(
                 out,
-                "<path d=\"M{LEFT} {at:.1}H{right:.1}\" stroke=\"#e4e4e4\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                "<path d=\"M{LEFT} {at:.1}H{right:.1}\" stroke=\"#e4e4e4\"/>\n\
+                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 7.0,
                 at + 4.0,
                 escaped(name)
@@ -261,7 +263,8 @@ impl Plot {
             let weight = if width > 2.0 { " font-weight=\"bold\"" } else { "" };
             let _ = writeln!(
                 out,
-                "<path d=\"M{from_x:.1} {from_y:.1}L{:.1} {place:.1}\" stroke=\"{colour}\" stroke-width=\"0.7\" stroke-dasharray=\"1.5 2\" opacity=\"0.8\"/>\
+                "<path d=\"M{from_x:.1} {from_y:.1}L{:.1} {place:.1}\" stroke=\"{colour}\" stroke-width=\"0.7\" \
+                 stroke-dasharray=\"1.5 2\" opacity=\"0.8\"/>\
                  <text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\"{weight}>{}</text>",
                 right + 18.0,
                 right + 22.0,
@@ -278,7 +281,7 @@ mod tests {
 
     #[test]
     fn names_keep_their_distance_and_stay_inside() {
-        let places = spread_out(&[100.0, 101.0, 102.0, 399.0, 400.0], 60.0, 400.0);
+        let places = spread_out(&[61.0, 62.0, 63.0, 399.0, 400.0], 60.0, 400.0);
         assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= NAME_STEP - 1e-9), "{places:?}");
         assert!(places[0] >= 60.0 && places[4] <= 400.0, "{places:?}");
     }

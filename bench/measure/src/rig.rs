@@ -1,8 +1,8 @@
 //! Two processes, each pinned to a processor of its own, and the orders that the first gives to the second.
 //!
-//! The *node* is the process that calls [`Rig::start`]; the *program* is forked there. Both have all contenders, at first closed,
-//! and open them each for itself. Whatever waits here waits under an alarm, which also ends a call that never returns. A third
-//! process, asleep until the end of both, removes what a failed run has left in `/dev/shm`.
+//! The *node* is the process that calls [`Rig::start`]; the *program* is forked there. Both have all contenders, at first
+//! closed, and open them each for itself. Whatever waits here waits under an alarm, which also ends a call that never
+//! returns. A third process, asleep until the end of both, removes what a failed run has left in `/dev/shm`.
 
 use crate::clock::{cpu_ns, now_ns};
 use crate::contender::Contender;
@@ -67,8 +67,8 @@ impl Run<'_> {
         while self.words.finished.0.load(Ordering::Acquire) != self.order {}
     }
 
-    /// Returns when the other process sleeps, and has slept a little. The kernel is asked, so that nothing has to be known about how
-    /// long a contender spins. How long that took, in nanoseconds.
+    /// Returns when the other process sleeps, and has slept a little. The kernel is asked, so that nothing has to be known
+    /// about how long a contender spins. How long that took, in nanoseconds.
     pub fn await_peer_asleep(&self) -> u64 {
         let from = now_ns();
         let mut stat = [0; 256];
@@ -284,7 +284,8 @@ fn sweep(prefix: &str) {
 }
 
 impl Rig {
-    /// Forks the program, and pins both processes; the node to the first processor. Each contender has its number in the list.
+    /// Forks the program, and pins both processes; the node to the first processor. Each contender has its number in the
+    /// list.
     ///
     /// # Errors
     /// One of the processors is not there, or cannot be used; no memory, no process.

@@ -1,8 +1,8 @@
 //! What the two processes could do without a library.
 //!
-//! Positions go on from slice to slice, counted by each process: in a local variable within a slice, or the compiler would store
-//! them to memory in each turn. Payload is plain memory behind raw pointers; the index that is stored with release after it and loaded
-//! with acquire before it says whose it is.
+//! Positions go on from slice to slice, counted by each process: in a local variable within a slice, or the compiler would
+//! store them to memory in each turn. Payload is plain memory behind raw pointers; the index that is stored with release
+//! after it and loaded with acquire before it says whose it is.
 
 use crate::clock::{now_ns, ns_between, ns_per_tick, ticks};
 use crate::contender::{Contender, Transport, fill, sum};
@@ -157,8 +157,8 @@ impl<const W: usize> Contender for BareTrip<W> {
         let (words, private) = (&*self.words, self.private.as_mut_ptr());
         let (ping, pong) = (words.ping_payload.at().cast::<u64>(), words.pong_payload.at().cast::<u64>());
         let turn = |turn: u64| {
-            // SAFETY: there are as many words at each of the three; the node writes `ping` while it is its turn, and reads `pong` after
-            // the program's.
+            // SAFETY: there are as many words at each of the three; the node writes `ping` while it is its turn, and reads
+            // `pong` after the program's.
             unsafe {
                 std::ptr::copy_nonoverlapping(private, ping, length);
                 words.ping.0.store(turn + 1, Ordering::Release);
@@ -195,7 +195,8 @@ struct Bells {
 // SAFETY: atomics only.
 unsafe impl Zeroable for Bells {}
 
-/// A number and a futex in each direction: what the kernel can do. A transport, so that it sleeps and wakes as the contenders do.
+/// A number and a futex in each direction: what the kernel can do. A transport, so that it sleeps and wakes as the
+/// contenders do.
 pub struct Futex {
     bells: Shared<Bells>,
     side: Side,
@@ -279,8 +280,9 @@ const STREAM_WORDS: usize = 1024 * 184;
 // SAFETY: atomics, and a cell of integers.
 unsafe impl Zeroable for StreamWords {}
 
-/// Items of `W` words in a ring, in one direction; with 0, of as many as [`BareStream::of`] was told. The index is published once for
-/// each batch. With `COPY` each process copies between the ring and memory of its own; without, it fills and adds up in place.
+/// Items of `W` words in a ring, in one direction; with 0, of as many as [`BareStream::of`] was told. The index is published
+/// once for each batch. With `COPY` each process copies between the ring and memory of its own; without, it fills and adds
+/// up in place.
 pub struct BareStream<const W: usize, const COPY: bool> {
     words: Shared<StreamWords>,
     batch: usize,

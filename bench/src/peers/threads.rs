@@ -1,6 +1,7 @@
 //! Queues between two threads of one process: what would be possible without a second process, as a reference.
 //!
-//! The node's thread is pinned like its process, the other thread to the program's processor, where the program rests meanwhile.
+//! The node's thread is pinned like its process, the other thread to the program's processor, where the program rests
+//! meanwhile.
 
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;

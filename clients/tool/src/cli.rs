@@ -179,10 +179,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_delimiter = ',', default_values = ["polling", "pthread"])]
     pub(crate) mode: Vec<Mode>,
     /// Values of a sample.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,8,64", value_parser = clap::value_parser!(u32).range(1..=8192))]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,8,64", value_parser = up_to(8192))]
     pub(crate) values: Vec<u32>,
     /// Samples that a stream writes and reads in one call.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,16,64", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,16,64", value_parser = up_to(64))]
     pub(crate) batch: Vec<u32>,
     /// The processors of the two processes, counted from 0. Default: the first two that this process may use.
     #[arg(long, value_name = "A,B", value_parser = two_cpus)]
@@ -375,6 +375,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// A number that `is_right` accepts, or what is wanted.
 fn number(text: &str, is_right: impl Fn(f64) -> bool, wanted: &'static str) -> Result<f64, &'static str> {
     text.parse().ok().filter(|&number: &f64| number.is_finite() && is_right(number)).ok_or(wanted)
+}
+
+fn up_to(most: i64) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=most)
 }
 
 fn two_cpus(text: &str) -> Result<[usize; 2], &'static str> {
