@@ -32,7 +32,7 @@ build: $(LIB)/villas-shmem $(LIB)/package/villas-shmem $(LIB)/package/libvillas_
 # cargo knows what is out of date.
 .PHONY: library
 library: check-deps
-	$(CARGO) build --release --workspace
+	$(CARGO) build --release
 	@ln -sf libvillas_shm.so $(LIB)/libvillas_shm.so.0
 
 $(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
@@ -67,19 +67,19 @@ check-deps:
 demo: build ## the main job: a week of grid data through shared memory to the C client and back, compared
 	@tests/demo.sh $(LIB)
 
-test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash test-valgrind test-asan test-tsan model loom ## all tests
+test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash-sweep test-valgrind test-asan test-tsan model loom ## all tests
 	@echo "make test: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --release -p villas-shm
 
 test-tool: build ## tests of the command-line tool, of the demo and of the README
-	$(CARGO) test --release -p villas-shm-tool
+	$(CARGO) test --release -p villas-shm-tool -p villas-shm-measure
 	@tests/demo.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@tests/year.sh $(LIB)
 
-test-c: build $(LIB)/bench-channel $(LIB)/bench-ring ## the C and C++ tests, each in a process of its own
+test-c: build ## the C and C++ tests, each in a process of its own
 	@tests/install-missing.sh $(CXX)
 	@tests/symbols.sh $(LIB)
 	CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
@@ -183,19 +183,25 @@ crash-random: build
 	@KILLS=$(KILLS) KILLS_LOG=$(if $(SEED),$(TARGET)/kills-$(SEED).log) DEATHS=$(DEATHS) CHECK_VERBOSE=1 LIMIT=$(or $(TIME:%=$(TIME)0),86400) \
 	    CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh kills ring_death wire_death restarts detection
 
-bench: $(LIB)/bench-channel $(LIB)/bench-ring ## speed, as ratios to bare yardsticks in the same run
-	$(LIB)/bench-channel
-	$(LIB)/bench-ring
+bench: $(LIB)/libvillas-bench-boost.so library ## speed beside bare yardsticks and peers: five minutes; writes the tables and plots of docs/performance.md
+	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
+	$(LIB)/villas-shm-bench $(BENCH) --document docs/performance.md
 
-bench-quick: $(LIB)/bench-channel $(LIB)/bench-ring
-	$(LIB)/bench-channel --quick
-	$(LIB)/bench-ring --quick
+bench-quick: $(LIB)/libvillas-bench-boost.so library ## the same in a minute, with fewer rows; prints only
+	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
+	$(LIB)/villas-shm-bench $(BENCH) --quick
+
+# Options for villas-shm-bench, as in "make bench BENCH='--cpus 2,3'".
+BENCH =
+
+# Where Boost cannot be had, the benchmark says so and goes on.
+$(LIB)/libvillas-bench-boost.so: bench/boost/queue.cpp
+	@mkdir -p $(@D)
+	@tests/install-missing.sh $(CXX) boost/interprocess/ipc/message_queue.hpp && \
+	    $(CXX) -std=c++17 $(WARNINGS) -O2 -fPIC -shared $< -pthread -o $@ || echo "Boost.Interprocess will not be measured"
 
 bench-pipe: build ## speed of the tool with the C client, beside parsing and printing alone
 	@benches/pipe.sh $(LIB)
-
-$(LIB)/bench-%: benches/%.c $(wildcard benches/*.h) library
-	$(CC) -std=gnu11 -Wall -Wextra -Werror -O2 -pthread $< $(LINK) -o $@
 
 header: check-deps ## writes include/villas/shmem.h anew from src/capi
 	VILLAS_SHM_WRITE_HEADER=1 $(CARGO) build --release -p villas-shm

@@ -1,13 +1,15 @@
 #!/bin/sh
-# usage: install-missing.sh COMMAND ...
-# Makes sure that each command is there: installs its Debian package with apt where that is permitted, else says what to install.
+# usage: install-missing.sh COMMAND|HEADER ...
+# Makes sure that each command, and each header boost/….hpp, is there: installs its Debian package with apt where that is permitted, else says what to install.
 set -eu
 missing=
 for command in "$@"; do
   command -v "$command" >/dev/null 2>&1 && continue
+  [ -e "/usr/include/$command" ] && continue
   case $command in
     cc|gcc) package=gcc ;;
     c++|g++) package=g++ ;;
+    boost/*) package=libboost-dev ;;
     pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04
     cargo)
       # Distributions ship a Rust that is too old.

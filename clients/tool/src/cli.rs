@@ -63,6 +63,13 @@ pub(crate) enum Command {
     /// or messages were left in it.
     #[command(after_help = RM_STATUS)]
     Clean(CleanArgs),
+    /// Measure how fast channels are on this machine.
+    ///
+    /// Two processes, one on each of two processors, exchange samples through a channel of their own, beside the same in bare
+    /// memory without a library, in turns of some ten milliseconds. Ratios to that compare machines; times and rates are
+    /// this machine's, now. The machine should have nothing else to do.
+    #[command(after_help = BENCH_STATUS, after_long_help = BENCH_COLUMNS)]
+    Bench(BenchArgs),
     /// Read samples from standard input and print them: the format alone, as a yardstick for `pipe`.
     #[command(hide = true)]
     Convert(FormatArgs),
@@ -181,6 +188,62 @@ Exit status: 0, also after SIGINT, SIGTERM and SIGHUP; 1 for errors, as where th
 
 const RM_STATUS: &str = "\
 Exit status: 0; 1 if something could not be removed, or for errors.";
+
+const BENCH_STATUS: &str = "\
+Exit status: 0; 1 for errors, and when a sample was lost, doubled or changed.
+--help says what the columns and the JSON mean.";
+
+const BENCH_COLUMNS: &str = "\
+Rows:
+  round trip       one sample there and back, again and again
+  asleep           the same; each side acts only when the other one sleeps (pthread mode)
+  wake-up          one sample to a reader that sleeps, until the reader has it (pthread mode)
+  stream           samples in one direction, so many written and read in one call
+Columns:
+  ratio            to bare memory; of times (less is better), in streams of rates (more is better)
+  near, far        the same, apart, where the two processors were seen at two distances
+  counted          turns before and after which bare memory was as fast, within a quarter, of all turns; ratios are of these
+  p50 … max        of all round trips, each timed by itself, those of turns that do not count included
+  CPU              seconds of both processes for a million samples; memory: of the region
+--json prints one object: version (1), cpus, duration (seconds), rows. Each row has work, mode, values, batch, bytes (of a
+sample), yardstick, samples (all that were sent), turns, counted, ratio, near and far ({median, low, high, turns}; low and
+high: a tenth is beyond), ns (for one sample), cpu_ns, memory (bytes), percentiles ({p50 … max} in ns). null: nothing counted.
+
+Exit status: 0; 1 for errors, and when a sample was lost, doubled or changed.";
+
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// Who waits spins (polling), or spins a little and then sleeps (pthread).
+    #[arg(long, value_delimiter = ',', default_values = ["polling", "pthread"])]
+    pub(crate) mode: Vec<Mode>,
+    /// Values of a sample.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,8,64", value_parser = up_to(8192))]
+    pub(crate) values: Vec<u32>,
+    /// Samples that a stream writes and reads in one call.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,16,64", value_parser = up_to(64))]
+    pub(crate) batch: Vec<u32>,
+    /// The processors of the two processes, counted from 0. Default: the first two that this process may use.
+    #[arg(long, value_name = "A,B", value_parser = two_cpus)]
+    pub(crate) cpus: Option<[usize; 2]>,
+    /// Measure for about so long.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) duration: Duration,
+    /// Draw the percentiles of the round trips.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Print JSON; --help describes it.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How a channel waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// Who waits spins.
+    Polling,
+    /// Who waits spins a little, then sleeps.
+    Pthread,
+}
 
 #[derive(Args)]
 pub(crate) struct PipeArgs {
@@ -395,6 +458,19 @@ fn interval(text: &str) -> Result<Duration, String> {
 /// A number that `is_right` accepts, or what is wanted.
 fn number(text: &str, is_right: impl Fn(f64) -> bool, wanted: &'static str) -> Result<f64, &'static str> {
     text.parse().ok().filter(|&number: &f64| number.is_finite() && is_right(number)).ok_or(wanted)
+}
+
+fn up_to(most: i64) -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=most)
+}
+
+fn two_cpus(text: &str) -> Result<[usize; 2], &'static str> {
+    let pair = text.split_once(',').and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
+    match pair {
+        Some([a, b]) if a == b => Err("two different processors are wanted"),
+        Some(pair) => Ok(pair),
+        None => Err("two numbers are wanted, as in 0,1"),
+    }
 }
 
 fn finite(text: &str) -> Result<f64, &'static str> {

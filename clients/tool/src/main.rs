@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod compare;
 mod config;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Top(args) => outcome(inspect::top(&args)),
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
+        Command::Bench(args) => outcome(bench::run(&args)),
         Command::Convert(_) => outcome(convert::run()),
     }
 }

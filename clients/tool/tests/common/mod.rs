@@ -238,7 +238,7 @@ fn stat(process: u32) -> Option<(String, u32)> {
     Some((fields.next()?.into(), fields.next()?.parse().ok()?))
 }
 
-fn children(parent: u32) -> Vec<u32> {
+pub fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     processes.filter(|&process| stat(process).is_some_and(|(_, other)| other == parent)).collect()
 }

@@ -1,0 +1,167 @@
+//! The library's channel, through its Rust interface.
+
+use crate::SAMPLE_HEADER;
+use crate::contender::Transport;
+use crate::rig::{Side, fail};
+use crate::yardsticks::stream_capacity;
+use std::time::Duration;
+use villas_shm::{Channel, Config, Sample, flags};
+
+/// The flags of the samples that are measured.
+pub const FLAGS: i32 = flags::HAS_TS_ORIGIN | flags::HAS_SEQUENCE | flags::HAS_DATA;
+
+/// How a channel is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Values of a sample.
+    pub values: usize,
+    /// Who waits spins and never sleeps.
+    pub polling: bool,
+    /// For a stream: a queue as long as the bare stream's ring.
+    pub is_stream: bool,
+}
+
+impl Shape {
+    /// Samples that fit into each queue.
+    #[must_use]
+    pub fn queuelen(&self) -> usize {
+        if self.is_stream { stream_capacity(SAMPLE_HEADER / 8 + self.values) } else { 512.min(stream_capacity(self.values)) }
+    }
+
+    /// Samples that each side can have in hand.
+    #[must_use]
+    pub fn spare(&self) -> usize {
+        64.min(self.queuelen())
+    }
+
+    /// Bytes of a sample.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        SAMPLE_HEADER + 8 * self.values
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        if self.polling { "polling" } else { "pthread" }
+    }
+}
+
+/// A channel as one process sees it.
+pub struct RustChannel {
+    shape: Shape,
+    channel: Option<Channel>,
+    /// Emptied before each call returns.
+    samples: Vec<Sample>,
+}
+
+impl RustChannel {
+    /// A closed one.
+    #[must_use]
+    pub fn new(shape: Shape) -> RustChannel {
+        RustChannel { shape, channel: None, samples: Vec::with_capacity(64) }
+    }
+
+    #[inline(always)]
+    fn channel(&self) -> &Channel {
+        self.channel.as_ref().unwrap_or_else(|| fail("the channel is closed"))
+    }
+}
+
+#[cold]
+fn failed(call: &str, error: &villas_shm::Error) -> ! {
+    fail(&format!("{call}: {error}"))
+}
+
+impl Transport for RustChannel {
+    fn name(&self) -> String {
+        format!("villas-shm channel, {}, Rust", self.shape.mode())
+    }
+
+    fn words(&self) -> u64 {
+        self.shape.values as u64
+    }
+
+    fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
+        let limit = Some(Duration::from_secs(10));
+        let config = Config {
+            polling: self.shape.polling,
+            queuelen: self.shape.queuelen() as u32,
+            samplelen: self.shape.values as u32,
+            spare: self.shape.spare() as u32,
+            ..Config::default()
+        };
+        let opened = match side {
+            Side::Node => Channel::create(name, &config).and_then(|channel| channel.wait(limit).map(|()| channel)),
+            Side::Program => Channel::timed_open(name, limit),
+        };
+        self.channel = Some(opened.map_err(|error| format!("cannot open the channel {name}: {error}"))?);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.channel = None;
+    }
+
+    fn unlink(&mut self, name: &str) {
+        if let Err(error) = Channel::unlink(name) {
+            failed("unlink", &error);
+        }
+    }
+
+    #[inline(always)]
+    fn send(&mut self, first: u64, count: usize) {
+        let mut samples = std::mem::take(&mut self.samples);
+        let channel = self.channel();
+        let (mut number, end) = (first, first + count as u64);
+        while number < end {
+            if let Err(error) = channel.alloc_many(&mut samples, (end - number) as usize) {
+                failed("alloc", &error);
+            }
+            for sample in &mut samples {
+                sample.set_sequence(number);
+                sample.set_flags(FLAGS);
+                sample.set_origin(villas_shm::Timespec { sec: number as i64, nsec: 0 });
+                if sample.set_len(self.shape.values).is_err() {
+                    fail("the sample is too small");
+                }
+                for value in 0..self.shape.values {
+                    sample.set_bits(value, number);
+                }
+                number += 1;
+            }
+            while !samples.is_empty() {
+                if let Err(error) = channel.write(&mut samples) {
+                    failed("write", &error);
+                }
+            }
+        }
+        self.samples = samples;
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, first: u64, most: usize) -> (usize, u64) {
+        let mut samples = std::mem::take(&mut self.samples);
+        let channel = self.channel();
+        let mut sum = 0u64;
+        // 0: 100 ms without a sample; the rig's alarm ends this.
+        let taken = loop {
+            match channel.read(&mut samples, most) {
+                Ok(0) => {}
+                Ok(taken) => break taken,
+                Err(error) => failed("read", &error),
+            }
+        };
+        for (number, sample) in (first..).zip(&samples) {
+            if sample.sequence() != number || sample.len() != self.shape.values {
+                fail(&format!("sample {} with {} values came where {number} was due", sample.sequence(), sample.len()));
+            }
+            for value in 0..self.shape.values {
+                sum = sum.wrapping_add(sample.get_bits(value));
+            }
+        }
+        samples.clear();
+        self.samples = samples;
+        (taken, sum)
+    }
+}

@@ -1,0 +1,237 @@
+//! A yardstick and contenders in turns, and what follows from them.
+
+use crate::Times;
+use crate::no_times;
+use crate::rig::{Rig, Took};
+
+/// Two yardsticks agree within this part of the larger one.
+pub const TOLERANCE: f64 = 0.25;
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Slices of each contender.
+    pub rounds: usize,
+    /// Nanoseconds of a slice.
+    pub slice_ns: f64,
+}
+
+/// One slice of a contender.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    /// What it took.
+    pub took: Took,
+    /// The mean of the two yardsticks beside it, nanoseconds for each item.
+    pub yard_ns: f64,
+    /// Whether these agree.
+    pub counts: bool,
+}
+
+/// What was measured of one contender.
+pub struct Outcome {
+    /// Its number in the rig.
+    pub index: usize,
+    /// For people.
+    pub name: String,
+    /// All slices.
+    pub slices: Vec<Slice>,
+    /// Each item of the slices that were timed item by item, with the yardstick beside; none for streams.
+    timed: Vec<(f64, Times)>,
+    /// Items of all slices.
+    pub items: u64,
+    /// Bytes of shared memory.
+    pub memory: u64,
+    /// The smallest and the largest yardstick of the group.
+    range: (f64, f64),
+}
+
+/// Middle and spread of some figures.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    /// The median.
+    pub median: f64,
+    /// A tenth is below.
+    pub low: f64,
+    /// A tenth is above.
+    pub high: f64,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Spread {
+    /// None of no figures.
+    #[must_use]
+    pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Spread> {
+        let mut figures: Vec<f64> = figures.into_iter().collect();
+        figures.sort_by(f64::total_cmp);
+        let at = |part: f64| figures[(part * (figures.len() - 1) as f64).round() as usize];
+        (!figures.is_empty()).then(|| Spread { median: at(0.5), low: at(0.1), high: at(0.9), count: figures.len() })
+    }
+}
+
+/// Where the two processors were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The yardstick was below the geometric middle of the smallest and the largest.
+    Near,
+    /// It was not.
+    Far,
+}
+
+/// Percentiles that are shown, and the maximum after them.
+pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+
+impl Outcome {
+    /// How many slices count, of how many.
+    #[must_use]
+    pub fn counted(&self) -> (usize, usize) {
+        (self.slices.iter().filter(|slice| slice.counts).count(), self.slices.len())
+    }
+
+    /// The place of a yardstick; none where near and far do not differ.
+    fn place(&self, yard_ns: f64) -> Option<Place> {
+        let (low, high) = self.range;
+        (high > 2.0 * low).then_some(if yard_ns * yard_ns < low * high { Place::Near } else { Place::Far })
+    }
+
+    /// Of the slices that count, at `place` where one is given.
+    fn spread(&self, place: Option<Place>, figure: impl Fn(&Slice) -> f64) -> Option<Spread> {
+        let wanted = |slice: &&Slice| slice.counts && (place.is_none() || self.place(slice.yard_ns) == place);
+        Spread::of(self.slices.iter().filter(wanted).map(figure))
+    }
+
+    /// The contender's time for an item, divided by the yardstick's.
+    #[must_use]
+    pub fn ratio(&self, place: Option<Place>) -> Option<Spread> {
+        self.spread(place, |slice| slice.took.ns / slice.yard_ns)
+    }
+
+    /// The contender's rate of items, divided by the yardstick's.
+    #[must_use]
+    pub fn rate_ratio(&self, place: Option<Place>) -> Option<Spread> {
+        self.spread(place, |slice| slice.yard_ns / slice.took.ns)
+    }
+
+    /// Nanoseconds for each item.
+    #[must_use]
+    pub fn ns(&self, place: Option<Place>) -> Option<Spread> {
+        self.spread(place, |slice| slice.took.ns)
+    }
+
+    /// Nanoseconds on a processor for each item, of both processes: the same number is seconds for a milliard of items.
+    #[must_use]
+    pub fn cpu_ns(&self) -> Option<Spread> {
+        self.spread(None, |slice| slice.took.cpu_ns)
+    }
+
+    /// All items that were timed one by one, those of slices that do not count included: they are the tail. None of a stream.
+    #[must_use]
+    pub fn times(&self, place: Option<Place>) -> Option<Times> {
+        let mut all = no_times();
+        for (yard_ns, times) in &self.timed {
+            if place.is_none() || self.place(*yard_ns) == place {
+                all.add(times).expect("histograms with the same bounds");
+            }
+        }
+        (!all.is_empty()).then_some(all)
+    }
+
+    fn new(index: usize, name: String, memory: u64) -> Outcome {
+        Outcome { index, name, slices: Vec::new(), timed: Vec::new(), items: 0, memory, range: (1.0, 1.0) }
+    }
+}
+
+/// How many items a slice has: as many as take `slice_ns` when nothing disturbs. The fastest slice tells, as other work on
+/// the machine makes slices longer, never shorter; but where it makes them much longer, there are fewer, so that measuring
+/// comes to an end.
+struct Length {
+    slice_ns: f64,
+    fastest: f64,
+    last: f64,
+}
+
+/// How much longer than meant a slice may become by other work.
+const MOST_STRETCH: f64 = 8.0;
+
+impl Length {
+    /// From a few slices, each longer than the one before.
+    fn find(rig: &mut Rig, index: usize, slice_ns: f64) -> Length {
+        let mut length = Length { slice_ns, fastest: f64::MAX, last: 0.0 };
+        let mut count = 1;
+        loop {
+            let from = crate::clock::now_ns();
+            rig.run(index, count, None);
+            let ns = (crate::clock::now_ns() - from) as f64;
+            length.saw(ns / count as f64);
+            if length.fastest * count as f64 >= slice_ns / 4.0 || ns >= slice_ns {
+                return length;
+            }
+            count *= if ns < slice_ns / 64.0 { 8 } else { 2 };
+        }
+    }
+
+    fn saw(&mut self, ns: f64) {
+        self.last = ns;
+        self.fastest = self.fastest.min(ns);
+    }
+
+    fn count(&self) -> u64 {
+        1 + (self.slice_ns / self.fastest.max(self.last / MOST_STRETCH)) as u64
+    }
+}
+
+/// Measures a group: one yardstick and contenders, in turns. The yardstick's own outcome comes first.
+///
+/// With `timed`, each round has a slice besides in which each item is timed for itself; it does not enter the ratio, as
+/// reading the clock takes time. For contenders which do so anyway (asleep), the same slice serves for both.
+pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed: Timed) -> Vec<Outcome> {
+    let all: Vec<usize> = std::iter::once(yard).chain(contenders.iter().copied()).collect();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut lengths = Vec::new();
+    for &index in &all {
+        let memory = rig.open(index);
+        lengths.push(Length::find(rig, index, plan.slice_ns));
+        outcomes.push(Outcome::new(index, rig.contender(index).name(), memory));
+    }
+    // The yardstick has a length of its own for its turns between others.
+    let mut between = Length { ..lengths[0] };
+    let mut before = rig.run(yard, between.count(), None).ns;
+    let mut range = (before, before);
+    for _ in 0..plan.rounds {
+        for (outcome, length) in outcomes.iter_mut().zip(&mut lengths) {
+            for pass in 0..=usize::from(timed == Timed::Apart) {
+                let mut times = (timed == Timed::Same || pass == 1).then(no_times);
+                let count = length.count();
+                let took = rig.run(outcome.index, count, times.as_mut());
+                outcome.items += count;
+                length.saw(took.ns);
+                let after = rig.run(yard, between.count(), None).ns;
+                between.saw(after);
+                let yard_ns = f64::midpoint(before, after);
+                if pass == 0 {
+                    let counts = (after - before).abs() <= TOLERANCE * after.max(before);
+                    outcome.slices.push(Slice { took, yard_ns, counts });
+                }
+                outcome.timed.extend(times.map(|times| (yard_ns, times)));
+                range = (range.0.min(after), range.1.max(after));
+                before = after;
+            }
+        }
+    }
+    for outcome in &mut outcomes {
+        outcome.range = range;
+        rig.close(outcome.index);
+    }
+    outcomes
+}
+
+/// Whether items are timed one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// No.
+    Not,
+    /// In slices of their own.
+    Apart,
+    /// In the slices that enter the ratio.
+    Same,
+}

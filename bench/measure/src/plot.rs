@@ -1,0 +1,326 @@
+//! Plots as SVG: lines over logarithmic axes, each with its name at its end.
+
+use crate::Times;
+use std::fmt::Write;
+
+const WIDTH: f64 = 960.0;
+const LEFT: f64 = 78.0;
+const TOP: f64 = 80.0;
+const BOTTOM: f64 = 58.0;
+/// Pixels from one name to the next.
+const NAME_STEP: f64 = 15.0;
+/// Apart also for those who see colours otherwise.
+const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#4aa3df", "#7b4fa3", "#6b4226"];
+
+/// Where there are more lines than colours.
+const DASHES: [&str; 3] = ["", " stroke-dasharray=\"3 2\"", " stroke-dasharray=\"9 2 2 2\""];
+
+/// What an axis says.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// With its unit.
+    pub label: String,
+    /// Where it is marked, and how.
+    pub marks: Vec<(f64, String)>,
+    /// Its ends; none: from the points.
+    pub ends: Option<(f64, f64)>,
+    /// Places are logarithms of the figures, else the figures themselves.
+    pub is_logarithmic: bool,
+}
+
+/// What is drawn.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its name.
+    pub name: String,
+    /// In the order of x.
+    pub points: Vec<(f64, f64)>,
+    /// A yardstick: grey and dashed.
+    pub is_yardstick: bool,
+    /// One that matters more than the others: thick.
+    pub is_ours: bool,
+    /// Points only have a mark, too.
+    pub has_marks: bool,
+}
+
+/// A plot.
+#[derive(Clone, Debug)]
+pub struct Plot {
+    /// What it shows.
+    pub title: String,
+    /// How to read it.
+    pub subtitle: String,
+    /// Where it was measured.
+    pub machine: String,
+    /// To the right.
+    pub x: Axis,
+    /// Upwards.
+    pub y: Axis,
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// The percentiles of a latency, each place further to the right leaving a tenth of the rest.
+#[must_use]
+pub fn percentile_axis() -> Axis {
+    let marks = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99]
+        .map(|at| (place_of(at), if at == 0.0 { "fastest".into() } else { format!("{at} %") }));
+    Axis {
+        label: "part of the round trips that were at least as fast".into(),
+        marks: marks.into(),
+        ends: Some((0.0, 4.0)),
+        is_logarithmic: false,
+    }
+}
+
+fn place_of(percentile: f64) -> f64 {
+    -(1.0 - percentile / 100.0).log10()
+}
+
+/// A latency over the percentiles, up to where there are ten items beyond.
+#[must_use]
+pub fn percentiles(times: &Times) -> Vec<(f64, f64)> {
+    let last = (times.len() as f64 / 10.0).log10().clamp(0.0, 4.0);
+    let steps = (last / 0.04) as usize;
+    let at = |step: usize| {
+        let place = step as f64 * 0.04;
+        (place, times.value_at_quantile(1.0 - 10f64.powf(-place)) as f64)
+    };
+    (0..=steps).map(at).collect()
+}
+
+/// 1, 2, 5, 10 … between two figures, named by `name`.
+#[must_use]
+pub fn logarithmic_axis(label: &str, name: impl Fn(f64) -> String) -> Axis {
+    let steps = (-3..13).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
+    Axis { label: label.into(), marks: steps.map(|at| (at, name(at))).collect(), ends: None, is_logarithmic: true }
+}
+
+/// The mark of a round number: its digits without zeros behind the point.
+#[must_use]
+pub fn mark(text: &str) -> String {
+    text.replacen(".00 ", " ", 1).replacen(".0 ", " ", 1)
+}
+
+/// From figures to places, and on to pixels.
+struct Scale {
+    low: f64,
+    high: f64,
+    from: f64,
+    to: f64,
+    is_logarithmic: bool,
+}
+
+impl Scale {
+    fn new(axis: &Axis, figures: impl Iterator<Item = f64>, from: f64, to: f64) -> Scale {
+        let place = |figure: f64| if axis.is_logarithmic { figure.log10() } else { figure };
+        let (low, high) = axis.ends.map_or_else(
+            || {
+                let ends = figures.map(place).fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
+                let room = 0.06 * (ends.1 - ends.0) + 0.05;
+                (ends.0 - room, ends.1 + room)
+            },
+            |(low, high)| (place(low), place(high)),
+        );
+        Scale { low, high, from, to, is_logarithmic: axis.is_logarithmic }
+    }
+
+    fn at(&self, figure: f64) -> f64 {
+        let place = if self.is_logarithmic { figure.log10() } else { figure };
+        self.from + (place - self.low) / (self.high - self.low) * (self.to - self.from)
+    }
+
+    fn has(&self, figure: f64) -> bool {
+        let at = self.at(figure);
+        at >= self.from.min(self.to) - 0.5 && at <= self.from.max(self.to) + 0.5
+    }
+}
+
+/// Text that may stand between tags.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Where names stand that would stand at `wanted` (in ascending order), but not upon each other, nor outside.
+fn spread_out(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
+    let mut places = wanted.to_vec();
+    for at in 0..places.len() {
+        let least = if at == 0 { low } else { places[at - 1] + NAME_STEP };
+        places[at] = places[at].max(least);
+    }
+    let mut most = high;
+    for place in places.iter_mut().rev() {
+        *place = place.min(most);
+        most = *place - NAME_STEP;
+    }
+    places
+}
+
+impl Plot {
+    /// The picture. Lines without points are left out.
+    #[must_use]
+    pub fn svg(&self) -> String {
+        let lines: Vec<&Line> = self.lines.iter().filter(|line| !line.points.is_empty()).collect();
+        let height = (lines.len() as f64 * NAME_STEP + TOP + BOTTOM + 20.0).max(500.0);
+        let names = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
+        let right = WIDTH - (6.8 * names as f64 + 44.0);
+        let points = || lines.iter().flat_map(|line| line.points.iter());
+        let x = Scale::new(&self.x, points().map(|point| point.0), LEFT, right);
+        let y = Scale::new(&self.y, points().map(|point| point.1), height - BOTTOM, TOP);
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+             font-family=\"DejaVu Sans, Verdana, sans-serif\" font-size=\"11\" fill=\"#222\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+             <text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{}</text>\n\
+             <text x=\"{LEFT}\" y=\"46\" font-size=\"12\" fill=\"#444\">{}</text>\n\
+             <text x=\"{LEFT}\" y=\"62\" font-size=\"10\" fill=\"#777\">{}</text>\n",
+            escaped(&self.title),
+            escaped(&self.subtitle),
+            escaped(&self.machine)
+        );
+        self.frame(&mut out, &x, &y, right, height);
+        self.draw(&mut out, &lines, &x, &y, right, height);
+        out += "</svg>\n";
+        out
+    }
+
+    fn frame(&self, out: &mut String, x: &Scale, y: &Scale, right: f64, height: f64) {
+        let bottom = height - BOTTOM;
+        for (figure, name) in self.x.marks.iter().filter(|mark| x.has(mark.0)) {
+            let at = x.at(*figure);
+            let _ = writeln!(
+                out,
+                "<path d=\"M{at:.1} {TOP}V{bottom}\" stroke=\"#e4e4e4\"/>\n\
+                 <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                bottom + 17.0,
+                escaped(name)
+            );
+        }
+        // Where an axis spans little, each 1, 2, 5; where it spans much, powers of ten.
+        let is_wide = y.is_logarithmic && y.high - y.low > 3.5;
+        let shown = |figure: f64| y.has(figure) && !(is_wide && (figure.log10() - figure.log10().round()).abs() > 1e-9);
+        for (figure, name) in self.y.marks.iter().filter(|mark| shown(mark.0)) {
+            let at = y.at(*figure);
+            let _ = writeln!(
+                out,
+                "<path d=\"M{LEFT} {at:.1}H{right:.1}\" stroke=\"#e4e4e4\"/>\n\
+                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                LEFT - 7.0,
+                at + 4.0,
+                escaped(name)
+            );
+        }
+        let _ = writeln!(
+            out,
+            "<path d=\"M{LEFT} {TOP}V{bottom}H{right:.1}\" fill=\"none\" stroke=\"#888\"/>\n\
+             <text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" font-size=\"12\">{}</text>\n\
+             <text transform=\"translate(16 {:.1}) rotate(-90)\" text-anchor=\"middle\" font-size=\"12\">{}</text>",
+            f64::midpoint(LEFT, right),
+            height - 16.0,
+            escaped(&self.x.label),
+            f64::midpoint(TOP, bottom),
+            escaped(&self.y.label)
+        );
+    }
+
+    fn draw(&self, out: &mut String, lines: &[&Line], x: &Scale, y: &Scale, right: f64, height: f64) {
+        let end = |line: &Line| line.points.last().map_or((0.0, 0.0), |point| (x.at(point.0), y.at(point.1)));
+        let mut order: Vec<usize> = (0..lines.len()).collect();
+        order.sort_by(|&a, &b| end(lines[a]).1.total_cmp(&end(lines[b]).1));
+        let wanted: Vec<f64> = order.iter().map(|&at| end(lines[at]).1).collect();
+        let places = spread_out(&wanted, TOP, height - BOTTOM);
+        let (mut drawn, mut styles) = (0, Vec::new());
+        for line in lines {
+            let (colour, dash) = if line.is_yardstick {
+                ("#777", " stroke-dasharray=\"6 4\"")
+            } else {
+                drawn += 1;
+                (COLOURS[(drawn - 1) % COLOURS.len()], DASHES[(drawn - 1) / COLOURS.len() % DASHES.len()])
+            };
+            styles.push((colour, dash, if line.is_ours { 2.6 } else { 1.4 }));
+        }
+        for (line, (colour, dash, width)) in lines.iter().zip(&styles) {
+            let mut path = String::new();
+            for (number, point) in line.points.iter().enumerate() {
+                let _ = write!(path, "{}{:.1} {:.1}", if number == 0 { 'M' } else { 'L' }, x.at(point.0), y.at(point.1));
+                if line.has_marks {
+                    let _ = writeln!(
+                        out,
+                        "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.2\" fill=\"{colour}\"/>",
+                        x.at(point.0),
+                        y.at(point.1)
+                    );
+                }
+            }
+            let _ = writeln!(
+                out,
+                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}/>"
+            );
+        }
+        for (&at, place) in order.iter().zip(places) {
+            let (line, (colour, _, width)) = (lines[at], styles[at]);
+            let (from_x, from_y) = end(line);
+            let weight = if width > 2.0 { " font-weight=\"bold\"" } else { "" };
+            let _ = writeln!(
+                out,
+                "<path d=\"M{from_x:.1} {from_y:.1}L{:.1} {place:.1}\" stroke=\"{colour}\" stroke-width=\"0.7\" \
+                 stroke-dasharray=\"1.5 2\" opacity=\"0.8\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\"{weight}>{}</text>",
+                right + 18.0,
+                right + 22.0,
+                place + 4.0,
+                escaped(&line.name)
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_distance_and_stay_inside() {
+        let places = spread_out(&[61.0, 62.0, 63.0, 399.0, 400.0], 60.0, 400.0);
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= NAME_STEP - 1e-9), "{places:?}");
+        assert!(places[0] >= 60.0 && places[4] <= 400.0, "{places:?}");
+    }
+
+    #[test]
+    fn each_line_is_drawn_inside_the_frame_and_named() {
+        let line = |name: &str, y: f64| Line {
+            name: name.into(),
+            points: vec![(1.0, y), (64.0, 20.0 * y)],
+            is_yardstick: false,
+            is_ours: false,
+            has_marks: true,
+        };
+        let axis = || logarithmic_axis("µs", |at| at.to_string());
+        let lines = vec![line("a & b", 3.0), line("c", 5.0)];
+        let plot = Plot { title: "a < b".into(), subtitle: String::new(), machine: String::new(), x: axis(), y: axis(), lines };
+        let svg = plot.svg();
+        assert!(svg.contains(">a &amp; b</text>") && svg.contains(">c</text>") && svg.contains("a &lt; b"), "{svg}");
+        for circle in svg.split("<circle ").skip(1) {
+            let number = |key: &str| circle.split(key).nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap();
+            let (x, y) = (number("cx=\""), number("cy=\""));
+            assert!((LEFT..=WIDTH).contains(&x) && (TOP..=500.0 - BOTTOM).contains(&y), "{x} {y}");
+        }
+    }
+
+    #[test]
+    fn marks_are_round() {
+        assert_eq!([mark("1.00 ms"), mark("10.0 ms"), mark("100 ns")], ["1 ms", "10 ms", "100 ns"]);
+    }
+
+    #[test]
+    fn percentiles_end_where_the_figures_do() {
+        let mut times = crate::no_times();
+        for ns in 1..=1000 {
+            times.record(ns).unwrap();
+        }
+        let points = percentiles(&times);
+        let (place, ns) = points[points.len() - 1];
+        assert!((place - 2.0).abs() < 0.05 && (980.0..=1000.0).contains(&ns), "{place} {ns}");
+        assert!((points[0].1 - 1.0).abs() < 0.5);
+    }
+}

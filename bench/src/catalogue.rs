@@ -1,0 +1,299 @@
+//! What is measured: groups of contenders, each beside its yardstick.
+
+use crate::capi::{MPMC, MPSC, SPSC};
+use crate::channel::{Channel, Own, Wire};
+use crate::life::{Life, Step};
+use crate::many::FourAndFour;
+use crate::peers::boost::Boost;
+use crate::peers::kernel::{Kernel, Kind, longest_queued};
+use crate::peers::threads::{Crossbeam, Rtrb, Threads};
+use crate::ring::Rings;
+use villas_shm_measure::channel::{RustChannel, Shape};
+use villas_shm_measure::compare::Timed;
+use villas_shm_measure::contender::{Contender, Exchange, Transport, Work};
+use villas_shm_measure::yardsticks::{BareStream, BareTrip, Futex, LineTrip};
+
+/// A part of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Trip,
+    Asleep,
+    Wake,
+    WakeCost,
+    Stream,
+    FourAndFour,
+    Creation,
+    Opening,
+}
+
+/// One yardstick, and contenders that carry messages of the same size.
+pub(crate) struct Group {
+    pub(crate) section: Section,
+    /// Of a message.
+    pub(crate) bytes: usize,
+    /// Messages at a time.
+    pub(crate) batch: usize,
+    pub(crate) yard: usize,
+    pub(crate) contenders: Vec<usize>,
+}
+
+impl Group {
+    pub(crate) fn timed(&self) -> Timed {
+        match self.section {
+            Section::Trip => Timed::Apart,
+            Section::Asleep | Section::Wake | Section::WakeCost => Timed::Same,
+            _ => Timed::Not,
+        }
+    }
+
+    /// Nanoseconds of a slice: sleepers take long for each item.
+    pub(crate) fn slice_ns(&self) -> f64 {
+        if self.timed() == Timed::Same { 25e6 } else { 10e6 }
+    }
+}
+
+/// All contenders, and how they are compared.
+pub(crate) struct Catalogue {
+    pub(crate) contenders: Vec<Box<dyn Contender>>,
+    pub(crate) groups: Vec<Group>,
+    /// What could not be taken in, and why.
+    pub(crate) missing: Vec<String>,
+    is_quick: bool,
+    has_boost: bool,
+    cpus: [usize; 2],
+}
+
+impl Catalogue {
+    /// Before the fork.
+    pub(crate) fn new(is_quick: bool, cpus: [usize; 2]) -> Result<Catalogue, String> {
+        let mut missing = Vec::new();
+        let boost = crate::peers::boost::load();
+        if let Err(why) = &boost {
+            missing.push(format!("Boost.Interprocess: {why} (its headers were not installed when make built this)"));
+        }
+        if cfg!(not(feature = "iceoryx2")) {
+            missing.push("iceoryx2: built without it".into());
+        }
+        if longest_queued() == 0 {
+            missing.push("POSIX mq: this system has none".into());
+        }
+        let (contenders, groups) = (Vec::new(), Vec::new());
+        let mut catalogue = Catalogue { contenders, groups, missing, is_quick, has_boost: boost.is_ok(), cpus };
+        catalogue.trips()?;
+        catalogue.sleepers()?;
+        catalogue.streams()?;
+        catalogue.others();
+        Ok(catalogue)
+    }
+
+    fn add(&mut self, contender: Box<dyn Contender>) -> usize {
+        self.contenders.push(contender);
+        self.contenders.len() - 1
+    }
+
+    fn exchange<T: Transport + 'static>(&mut self, transport: T, work: Work) -> usize {
+        self.add(Exchange::boxed(transport, work))
+    }
+
+    fn group(&mut self, section: Section, bytes: usize, batch: usize, yard: Box<dyn Contender>) {
+        let yard = self.add(yard);
+        self.groups.push(Group { section, bytes, batch, yard, contenders: Vec::new() });
+    }
+
+    /// Adds a contender to the last group.
+    fn join<T: Transport + 'static>(&mut self, transport: T, work: Work) {
+        let index = self.exchange(transport, work);
+        self.join_as(index);
+    }
+
+    fn join_as(&mut self, index: usize) {
+        if let Some(group) = self.groups.last_mut() {
+            group.contenders.push(index);
+        }
+    }
+
+    /// Kernel objects and libraries of others, with messages of `W` words.
+    fn peers<const W: usize>(&mut self, work: Work, sleeps: bool) -> Result<(), String> {
+        let batch = if let Work::Stream { batch } = work { batch } else { 1 };
+        if batch == 1 {
+            #[cfg(feature = "iceoryx2")]
+            self.join(crate::peers::iceoryx::Iceoryx::<W>::new(sleeps), work);
+            if self.has_boost {
+                self.join(Boost::<W>::new(sleeps), work);
+            }
+            if 8 * W <= longest_queued() {
+                self.join(Kernel::<W>::new(Kind::MessageQueue, sleeps, 1)?, work);
+            }
+        }
+        self.join(Kernel::<W>::new(Kind::Pipe, sleeps, batch)?, work);
+        self.join(Kernel::<W>::new(Kind::Socket, sleeps, batch)?, work);
+        if !sleeps {
+            let cpu = self.cpus[1];
+            let index = self.add(Box::new(Threads::<Rtrb<W>, W>::new(work, cpu)));
+            self.join_as(index);
+            if batch == 1 {
+                let index = self.add(Box::new(Threads::<Crossbeam<W>, W>::new(work, cpu)));
+                self.join_as(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ours with samples of `V` values.
+    fn channels<const V: usize>(&mut self, work: Work, polling: bool) {
+        let is_stream = matches!(work, Work::Stream { .. });
+        self.join(Channel::<Own, V>::own(polling, is_stream), work);
+        self.join(RustChannel::new(Shape { values: V, polling, is_stream }), work);
+    }
+
+    fn trip<const W: usize, const V: usize>(&mut self) -> Result<(), String> {
+        let work = Work::Trip;
+        self.group(Section::Trip, 8 * W, 1, BareTrip::<W>::boxed());
+        if V == 1 {
+            let line = self.add(LineTrip::boxed());
+            self.join_as(line);
+        }
+        self.channels::<V>(work, true);
+        if V == 1 {
+            self.join(Channel::<Own, V>::echoing(true), work);
+        }
+        self.join(Channel::<Own, V>::own(false, false), work);
+        self.join(Channel::<Wire, V>::wire(true, false), work);
+        for policy in [SPSC, MPSC, MPMC] {
+            self.join(Rings::<W>::new(policy, false, 1), work);
+        }
+        self.join(Rings::<W>::new(SPSC, true, 1), work);
+        if V == 1 || V == 173 {
+            self.join(Rings::<W>::new(MPMC, true, 1), work);
+        }
+        self.peers::<W>(work, false)
+    }
+
+    fn trips(&mut self) -> Result<(), String> {
+        self.trip::<12, 1>()?;
+        if !self.is_quick {
+            self.trip::<19, 8>()?;
+            self.trip::<75, 64>()?;
+            self.trip::<184, 173>()?;
+        }
+        Ok(())
+    }
+
+    fn sleepers(&mut self) -> Result<(), String> {
+        let works = [(Section::Asleep, Work::Asleep), (Section::Wake, Work::Wake), (Section::WakeCost, Work::WakeCost)];
+        for (section, work) in works {
+            self.group(section, 96, 1, Exchange::boxed(Futex::new(), work));
+            self.channels::<1>(work, false);
+            if section == Section::Asleep && !self.is_quick {
+                self.join(Named::new(Channel::<Own, 8>::own(false, false), "8 values"), work);
+                self.join(Named::new(Channel::<Own, 64>::own(false, false), "64 values"), work);
+            }
+            self.join(Channel::<Wire, 1>::wire(false, false), work);
+            self.join(Rings::<12>::new(SPSC, false, 1), work);
+            self.join(Rings::<12>::new(MPMC, false, 1), work);
+            self.peers::<12>(work, true)?;
+        }
+        Ok(())
+    }
+
+    /// Of `W` words; `V` values.
+    fn stream<const W: usize, const V: usize, const COPY: bool>(&mut self, batch: usize) -> Result<(), String> {
+        let work = Work::Stream { batch };
+        self.group(Section::Stream, 8 * W, batch, BareStream::<W, COPY>::boxed(batch));
+        self.channels::<V>(work, true);
+        if batch == 1 || V == 8 {
+            self.join(Channel::<Own, V>::own(false, true), work);
+            self.join(Channel::<Wire, V>::wire(true, true), work);
+        }
+        self.join(Rings::<W>::new(SPSC, false, batch), work);
+        if W <= 184 {
+            self.join(Rings::<W>::new(MPSC, false, batch), work);
+            self.join(Rings::<W>::new(MPMC, false, batch), work);
+        }
+        if batch == 1 {
+            self.join(Rings::<W>::new(SPSC, true, 1), work);
+            self.join(Rings::<W>::new(MPMC, true, 1), work);
+        }
+        self.peers::<W>(work, false)?;
+        if batch == 1 {
+            // Who cannot go on sleeps: what most programs do.
+            self.join(Kernel::<W>::new(Kind::Pipe, true, 1)?, work);
+            self.join(Kernel::<W>::new(Kind::Socket, true, 1)?, work);
+        }
+        Ok(())
+    }
+
+    fn streams(&mut self) -> Result<(), String> {
+        let batches: &[usize] = if self.is_quick { &[1, 64] } else { &[1, 16, 64] };
+        for &batch in batches {
+            self.stream::<19, 8, false>(batch)?;
+        }
+        if self.is_quick {
+            return Ok(());
+        }
+        for &batch in batches {
+            self.stream::<12, 1, false>(batch)?;
+            self.stream::<75, 64, false>(batch)?;
+        }
+        self.stream::<184, 173, true>(1)?;
+        self.stream::<184, 173, true>(64)?;
+        self.stream::<8192, 8181, true>(1)
+    }
+
+    fn others(&mut self) {
+        self.group(Section::FourAndFour, 152, 1, FourAndFour::boxed(true));
+        let ours = self.add(FourAndFour::boxed(false));
+        self.join_as(ours);
+        for (section, bare, ours) in
+            [(Section::Creation, Step::BareCreate, Step::Create), (Section::Opening, Step::BareOpen, Step::Open)]
+        {
+            self.group(section, 0, 1, Life::boxed(bare));
+            let ours = self.add(Life::boxed(ours));
+            self.join_as(ours);
+        }
+    }
+}
+
+/// A transport with something more in its name.
+struct Named<T> {
+    transport: T,
+    more: &'static str,
+}
+
+impl<T> Named<T> {
+    fn new(transport: T, more: &'static str) -> Named<T> {
+        Named { transport, more }
+    }
+}
+
+impl<T: Transport> Transport for Named<T> {
+    fn name(&self) -> String {
+        format!("{}, {}", self.transport.name(), self.more)
+    }
+
+    fn words(&self) -> u64 {
+        self.transport.words()
+    }
+
+    fn open(&mut self, side: villas_shm_measure::rig::Side, name: &str) -> Result<(), String> {
+        self.transport.open(side, name)
+    }
+
+    fn close(&mut self) {
+        self.transport.close();
+    }
+
+    fn unlink(&mut self, name: &str) {
+        self.transport.unlink(name);
+    }
+
+    #[inline(always)]
+    fn send(&mut self, first: u64, count: usize) {
+        self.transport.send(first, count);
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, first: u64, most: usize) -> (usize, u64) {
+        self.transport.receive(first, most)
+    }
+}

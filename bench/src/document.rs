@@ -1,0 +1,58 @@
+//! `docs/performance.md`: what stands between the marks is written anew by each full run.
+
+use crate::report::Results;
+use std::fs;
+use std::path::Path;
+use villas_shm_measure::table::{markdown, replaced};
+
+const BEGIN: &str = "<!-- make bench writes from here … -->\n";
+const END: &str = "<!-- … to here -->\n";
+
+/// Where the plots are, seen from the document.
+const PLOTS: &str = "performance";
+
+const ALT: &[(&str, &str)] = &[
+    ("round-trip.svg", "Percentiles of the round trip of 96 bytes, each contender a line, logarithmic time"),
+    ("asleep.svg", "Percentiles of the round trip of 96 bytes when both sides sleep"),
+    ("wake-up.svg", "Percentiles of the time until a sleeping receiver has a message"),
+    ("stream-batch.svg", "Throughput of 152-byte messages by batch size"),
+    ("stream-size.svg", "Throughput by message size"),
+];
+
+/// Writes the tables and the plots.
+pub(crate) fn write(document: &Path, results: &Results, machine: &str, missing: &[String]) -> Result<(), String> {
+    let error = |error: std::io::Error| format!("{}: {error}", document.display());
+    let text = fs::read_to_string(document).map_err(error)?;
+    let replaced = replaced(&text, BEGIN, END, &section(results, machine, missing))
+        .ok_or_else(|| format!("{}: no marks", document.display()))?;
+    let directory = document.with_file_name(PLOTS);
+    fs::create_dir_all(&directory).map_err(error)?;
+    for (file, svg) in results.plots(machine) {
+        fs::write(directory.join(&file), svg).map_err(|error| format!("{file}: {error}"))?;
+    }
+    fs::write(document, replaced).map_err(error)
+}
+
+fn section(results: &Results, machine: &str, missing: &[String]) -> String {
+    let mut text = format!("Measured by `make bench` on {machine}.\n");
+    for why in missing {
+        text += &format!("Not measured: {why}.\n");
+    }
+    let tables = results.tables();
+    let (goals, others) = tables.split_at(1);
+    for table in goals {
+        text += &format!("\n### {}\n\n{}", table.title, markdown(&table.rows));
+    }
+    text += "\n### Plots\n";
+    for (file, alt) in ALT {
+        text += &format!("\n![{alt}]({PLOTS}/{file})\n");
+    }
+    for table in others {
+        text += &format!("\n### {}\n\n", table.title);
+        if !table.text.is_empty() {
+            text += &format!("{}\n\n", table.text);
+        }
+        text += &markdown(&table.rows);
+    }
+    text
+}

@@ -1,0 +1,7 @@
+//! What a user would take instead.
+
+pub(crate) mod boost;
+#[cfg(feature = "iceoryx2")]
+pub(crate) mod iceoryx;
+pub(crate) mod kernel;
+pub(crate) mod threads;

@@ -1,0 +1,169 @@
+//! `bench`: how fast channels are on the user's machine. All measuring is the `villas-shm-measure` crate's.
+
+mod print;
+
+use std::fs;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use villas_shm_measure::SAMPLE_HEADER;
+use villas_shm_measure::channel::{RustChannel, Shape};
+use villas_shm_measure::compare::{Outcome, Plan, Timed, group};
+use villas_shm_measure::contender::{Contender, Exchange, Work};
+use villas_shm_measure::rig::{Rig, allowed_cpus};
+use villas_shm_measure::yardsticks::{BareStream, BareTrip, Futex};
+
+use crate::cli::{BenchArgs, Mode};
+
+/// Nanoseconds of a turn, and of one in which both sides sleep for each sample.
+const TURN: f64 = 10e6;
+const TURN_ASLEEP: f64 = 25e6;
+/// Turns of each row at least; where the time is too short for them, they are shorter, down to a tenth.
+const LEAST: f64 = 3.0;
+const SHORTEST: f64 = 0.1;
+
+/// What a row is about, and what was measured.
+pub(crate) struct Row {
+    pub(crate) shape: Shape,
+    pub(crate) work: Work,
+    pub(crate) yardstick: String,
+    pub(crate) outcome: Outcome,
+}
+
+/// A yardstick and the channels that are measured beside it.
+struct Group {
+    work: Work,
+    yard: usize,
+    channels: Vec<(usize, Shape)>,
+}
+
+impl Group {
+    fn timed(&self) -> Timed {
+        match self.work {
+            Work::Trip => Timed::Apart,
+            Work::Stream { .. } => Timed::Not,
+            Work::Asleep | Work::Wake | Work::WakeCost => Timed::Same,
+        }
+    }
+
+    fn turn(&self) -> f64 {
+        if self.timed() == Timed::Same { TURN_ASLEEP } else { TURN }
+    }
+
+    /// Nanoseconds of a round: a turn of each channel and of the yardstick, each with another one of the yardstick.
+    fn round(&self) -> f64 {
+        let passes = if self.timed() == Timed::Apart { 2.0 } else { 1.0 };
+        (1 + self.channels.len()) as f64 * 2.0 * passes * self.turn()
+    }
+}
+
+#[derive(Default)]
+struct Groups {
+    contenders: Vec<Box<dyn Contender>>,
+    groups: Vec<Group>,
+}
+
+impl Groups {
+    fn add(&mut self, contender: Box<dyn Contender>) -> usize {
+        self.contenders.push(contender);
+        self.contenders.len() - 1
+    }
+
+    fn group(&mut self, work: Work, yard: Box<dyn Contender>, shapes: &[Shape]) {
+        let yard = self.add(yard);
+        let channels = shapes.iter().map(|&shape| (self.add(Exchange::boxed(RustChannel::new(shape), work)), shape)).collect();
+        self.groups.push(Group { work, yard, channels });
+    }
+
+    fn of(args: &BenchArgs) -> Groups {
+        let mut groups = Groups::default();
+        let sleeps = args.mode.contains(&Mode::Pthread);
+        for values in args.values.iter().map(|&values| values as usize) {
+            let words = SAMPLE_HEADER / 8 + values;
+            let shapes = |is_stream| {
+                let shape = move |mode: &Mode| Shape { values, polling: *mode == Mode::Polling, is_stream };
+                args.mode.iter().map(shape).collect::<Vec<_>>()
+            };
+            groups.group(Work::Trip, BareTrip::of(words), &shapes(false));
+            for batch in args.batch.iter().map(|&batch| batch as usize) {
+                groups.group(Work::Stream { batch }, BareStream::of(words, batch), &shapes(true));
+            }
+            if sleeps {
+                let shape = Shape { values, polling: false, is_stream: false };
+                for work in [Work::Asleep, Work::Wake] {
+                    groups.group(work, Exchange::boxed(Futex::new(), work), &[shape]);
+                }
+            }
+        }
+        groups
+    }
+
+    /// As many rounds as the time has room for, and the part of a turn that a turn has then.
+    fn rounds(&self, duration: Duration) -> (usize, f64) {
+        let round: f64 = self.groups.iter().map(Group::round).sum();
+        let fit = duration.as_nanos() as f64 / round;
+        (fit.max(LEAST) as usize, (fit / LEAST).clamp(SHORTEST, 1.0))
+    }
+}
+
+fn cpus(wanted: Option<[usize; 2]>) -> Result<[usize; 2], String> {
+    if let Some(cpus) = wanted {
+        return Ok(cpus);
+    }
+    match allowed_cpus()?[..] {
+        [first, second, ..] => Ok([first, second]),
+        _ => Err("two processors are needed, and this process may use one".into()),
+    }
+}
+
+fn measure(args: &BenchArgs, cpus: [usize; 2]) -> Result<Vec<Row>, String> {
+    let mut groups = Groups::of(args);
+    let (rounds, part) = groups.rounds(args.duration);
+    let mut rig = Rig::start(std::mem::take(&mut groups.contenders), cpus)?;
+    let mut rows = Vec::new();
+    for plan in &groups.groups {
+        let channels: Vec<usize> = plan.channels.iter().map(|channel| channel.0).collect();
+        let mut outcomes =
+            group(&mut rig, plan.yard, &channels, Plan { rounds, slice_ns: part * plan.turn() }, plan.timed()).into_iter();
+        // The yardstick beside itself is of no use to a user.
+        let yardstick = outcomes.next().map_or(String::new(), |outcome| outcome.name);
+        for (outcome, &(_, shape)) in outcomes.zip(&plan.channels) {
+            rows.push(Row { shape, work: plan.work, yardstick: yardstick.clone(), outcome });
+        }
+    }
+    rig.stop();
+    Ok(rows)
+}
+
+pub(crate) fn run(args: &BenchArgs) -> Result<bool, String> {
+    let mut args = BenchArgs {
+        mode: args.mode.clone(),
+        values: args.values.clone(),
+        batch: args.batch.clone(),
+        plot: args.plot.clone(),
+        ..*args
+    };
+    // A figure that is asked for twice is measured once.
+    args.values.sort_unstable();
+    args.values.dedup();
+    args.batch.sort_unstable();
+    args.batch.dedup();
+    args.mode.sort_by_key(|mode| *mode as u8);
+    args.mode.dedup();
+    let cpus = cpus(args.cpus)?;
+    // Before the measuring: nobody shall wait for a plot that cannot be written.
+    let plot = args.plot.as_ref().map(|path| {
+        fs::File::create(path).map(|file| (path, file)).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    });
+    let plot = plot.transpose()?;
+    let rows = measure(&args, cpus)?;
+    if let Some((path, mut file)) = plot {
+        let written = file.write_all(print::plot(&rows, cpus).as_bytes());
+        written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    let text = if args.json { print::json(&rows, cpus, args.duration) } else { print::table(&rows, cpus) };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
+        _ => Ok(true),
+    }
+}

@@ -1,0 +1,142 @@
+//! What was measured, for the terminal, as JSON, and as a plot; `bench --help` describes the first two.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use villas_shm_measure::compare::{PERCENTILES, Place, Spread};
+use villas_shm_measure::contender::Work;
+use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
+use villas_shm_measure::table::{bytes, columns, digits, rate, time};
+
+use super::Row;
+
+impl Row {
+    fn word(&self) -> &'static str {
+        match self.work {
+            Work::Trip => "round trip",
+            Work::Asleep => "asleep",
+            Work::Wake | Work::WakeCost => "wake-up",
+            Work::Stream { .. } => "stream",
+        }
+    }
+
+    fn batch(&self) -> usize {
+        if let Work::Stream { batch } = self.work { batch } else { 1 }
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self.work, Work::Stream { .. })
+    }
+
+    fn ratio(&self, place: Option<Place>) -> Option<Spread> {
+        if self.is_stream() { self.outcome.rate_ratio(place) } else { self.outcome.ratio(place) }
+    }
+
+    /// Where each side watches the other one fall asleep, that is what it is busy with.
+    fn cpu_ns(&self) -> Option<f64> {
+        let is_known = matches!(self.work, Work::Trip | Work::Stream { .. });
+        self.outcome.cpu_ns().filter(|_| is_known).map(|spread| spread.median)
+    }
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".into())
+}
+
+/// Tables: one for what is timed one by one, one for streams.
+pub(super) fn table(rows: &[Row], cpus: [usize; 2]) -> String {
+    let mut text = format!("on processors {} and {}; ratios are to bare memory\n", cpus[0], cpus[1]);
+    for is_stream in [false, true] {
+        let mut head: Vec<String> = ["", "mode", "values", "ratio", "near", "far", "counted"].map(String::from).into();
+        if is_stream {
+            head.extend(["batch", "rate"].map(String::from));
+        } else {
+            head.extend(PERCENTILES.map(|percentile| format!("p{percentile}")));
+            head.push("max".into());
+        }
+        head.extend(["CPU s/million", "memory"].map(String::from));
+        let lines = rows.iter().filter(|row| row.is_stream() == is_stream).map(line);
+        text.push('\n');
+        text += &columns(&std::iter::once(head).chain(lines).collect::<Vec<_>>());
+    }
+    text
+}
+
+fn line(row: &Row) -> Vec<String> {
+    let (counted, all) = row.outcome.counted();
+    let median = |place| or_dash(row.ratio(place).map(|spread| digits(spread.median)));
+    let mut cells = vec![
+        row.word().into(),
+        row.shape.mode().into(),
+        row.shape.values.to_string(),
+        median(None),
+        median(Some(Place::Near)),
+        median(Some(Place::Far)),
+        format!("{counted}/{all}"),
+    ];
+    if row.is_stream() {
+        cells.push(row.batch().to_string());
+        cells.push(or_dash(row.outcome.ns(None).map(|spread| rate(spread.median))));
+    } else {
+        let times = row.outcome.times(None);
+        let at = |percentile: f64| {
+            // Fewer than one item beyond: that would be the maximum under another name.
+            let times = times.as_ref().filter(|times| times.len() as f64 * (1.0 - percentile / 100.0) >= 1.0);
+            or_dash(times.map(|times| time(times.value_at_percentile(percentile) as f64)))
+        };
+        cells.extend(PERCENTILES.map(at));
+        cells.push(or_dash(times.as_ref().map(|times| time(times.max() as f64))));
+    }
+    cells.push(or_dash(row.cpu_ns().map(|ns| digits(ns / 1e3))));
+    cells.push(bytes(row.outcome.memory as f64));
+    cells
+}
+
+fn spread(spread: Option<Spread>) -> Value {
+    spread.map_or(Value::Null, |of| json!({ "median": of.median, "low": of.low, "high": of.high, "turns": of.count }))
+}
+
+pub(super) fn json(rows: &[Row], cpus: [usize; 2], duration: Duration) -> String {
+    let rows: Vec<Value> = rows.iter().map(row).collect();
+    format!("{:#}\n", json!({ "version": 1, "cpus": cpus, "duration": duration.as_secs_f64(), "rows": rows }))
+}
+
+fn row(row: &Row) -> Value {
+    let (counted, all) = row.outcome.counted();
+    let times = row.outcome.times(None).map(|times| {
+        let at = |percentile: f64| (format!("p{percentile}"), json!(times.value_at_percentile(percentile)));
+        let mut figures: Map<String, Value> = PERCENTILES.map(at).into_iter().collect();
+        figures.insert("max".into(), json!(times.max()));
+        figures
+    });
+    json!({
+        "work": row.word(), "mode": row.shape.mode(), "values": row.shape.values, "batch": row.batch(),
+        "bytes": row.shape.bytes(), "yardstick": row.yardstick, "samples": row.outcome.items, "turns": all,
+        "counted": counted, "ratio": spread(row.ratio(None)), "near": spread(row.ratio(Some(Place::Near))),
+        "far": spread(row.ratio(Some(Place::Far))), "ns": spread(row.outcome.ns(None)), "cpu_ns": row.cpu_ns(),
+        "memory": row.outcome.memory, "percentiles": times,
+    })
+}
+
+/// Percentiles of the round trips.
+pub(super) fn plot(rows: &[Row], cpus: [usize; 2]) -> String {
+    let line = |row: &Row| {
+        let values = if row.shape.values == 1 { "1 value".into() } else { format!("{} values", row.shape.values) };
+        Line {
+            name: format!("{}, {}, {values}", row.word(), row.shape.mode()),
+            points: row.outcome.times(None).map(|times| percentiles(&times)).unwrap_or_default(),
+            is_yardstick: false,
+            is_ours: row.work == Work::Trip,
+            has_marks: false,
+        }
+    };
+    let plot = Plot {
+        title: "Samples through a channel".into(),
+        subtitle: "lower is better".into(),
+        machine: format!("villas-shm bench on processors {} and {}", cpus[0], cpus[1]),
+        x: percentile_axis(),
+        y: logarithmic_axis("time", |ns| mark(&time(ns))),
+        lines: rows.iter().filter(|row| !row.is_stream()).map(line).collect(),
+    };
+    plot.svg()
+}
