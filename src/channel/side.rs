@@ -9,8 +9,8 @@ use crate::sys::gate::Idle;
 use crate::sys::table::Table;
 use crate::wait::ring;
 
-/// Looks at the next entry before a read that finds none begins to wait.
-const QUICK_LOOKS: u32 = 512;
+/// Looks at the next entry before a read that finds none begins to wait. Few for the fuzzer, which is to make many calls.
+const QUICK_LOOKS: u32 = if cfg!(feature = "fuzzing") { 8 } else { 512 };
 
 /// What one thread at a time works on.
 pub(crate) struct Half<W> {
