@@ -99,7 +99,7 @@ impl<W: Words + Clone> Half<W> {
 
     /// How many of this side's wait to be taken by the peer.
     pub(crate) fn queued_out(&self) -> u64 {
-        self.output.position().wrapping_sub(self.words.taken(self.side.other()).observe())
+        self.output.pending(&self.words)
     }
 
     /// What a waiting reader looks at.
