@@ -19,9 +19,8 @@ RUNPATH := $$ORIGIN/../lib:$$ORIGIN/../lib64:$$ORIGIN/../$$LIB
 export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
-FUZZ_SECONDS = 3600
 
-.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan fuzz model loom loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz fuzz fuzz-targets fuzz-corpus model loom loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -67,7 +66,7 @@ check-deps:
 demo: build ## the main job: a week of grid data through shared memory to the C client and back, compared
 	@tests/demo.sh $(LIB)
 
-test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash-sweep test-valgrind test-asan test-tsan model loom ## all tests
+test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash-sweep test-valgrind test-asan test-tsan test-fuzz model loom ## all tests
 	@echo "make test: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -130,6 +129,12 @@ test-valgrind: build ## the C tests under valgrind
 test-asan: check-deps ## the Rust tests under the address sanitizer
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=$(TARGET)/asan \
 	    $(CARGO) test -p villas-shm --lib --tests --target $$(rustc -vV | sed -n 's/^host: //p')
+	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SANITIZED)" ASAN_OPTIONS=detect_leaks=0 \
+	    $(CARGO) test --release --target-dir $(abspath $(TARGET))/fuzz-asan --target $$(rustc -vV | sed -n 's/^host: //p')
+
+# The targets' functions without the fuzzer, on the stable compiler.
+test-fuzz: check-deps ## what the fuzzers have found, once more
+	cd fuzz && $(CARGO) test --release --target-dir $(abspath $(TARGET))/fuzz-replay
 
 # As for the address sanitizer. The standard library is not instrumented, as its sources are no part of the toolchain: what of it is compiled into the
 # library (atomics, cells) is, and of the rest nothing that the library uses orders anything. GCC instruments the C tests; all share the run-time library of Rust.
@@ -144,16 +149,27 @@ test-tsan: check-deps ## the C tests of threads under the thread sanitizer, the 
 	    CC="$(CC)" CXX="$(CXX)" LIB="$(TARGET)/tsan/$(HOST)/release" BUILD="$(TARGET)/c-tests-tsan" tests/run-c.sh $(TSAN_TESTS)
 
 # Coverage needs flags of the compiler that are not stable yet, as for the address sanitizer; libFuzzer comes as a package.
-fuzz: FLAGS = -Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+FUZZ := $(or $(CARGO_TARGET_DIR),target)/fuzz
+SANITIZED = -Zsanitizer=address --cfg fuzzing --cfg asan
+COVERED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
-fuzz: check-deps ## coverage-guided, for FUZZ_SECONDS=3600: any bytes as a region in VILLASnode's layout, under the address sanitizer
-	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FLAGS)" $(CARGO) build --release --target-dir $(abspath $(TARGET))/fuzz \
-	    --target $$(rustc -vV | sed -n 's/^host: //p')
-	@mkdir -p fuzz/corpus/wire fuzz/artifacts
-	@cp tests/wire/images/*-q8-*.img fuzz/corpus/wire
-	ASAN_OPTIONS=detect_leaks=0 $(TARGET)/fuzz/$$(rustc -vV | sed -n 's/^host: //p')/release/wire \
-	    -max_len=4096 -timeout=10 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=fuzz/artifacts/ fuzz/corpus/wire
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+fuzz-targets: check-deps
+	@tests/install-missing.sh $(CXX)
+	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SANITIZED) $(COVERED)" $(CARGO) build --release --features libfuzzer \
+	    --target-dir $(abspath $(FUZZ)) --target $$(rustc -vV | sed -n 's/^host: //p')
+
+# RUNS, TIME, TARGET and INPUT are for the script, which says what they mean. TARGET is a name of this file's too, which these rules do not use:
+# only one that is given on the command line is passed on.
+fuzz fuzz-corpus: export TARGET := $(if $(filter command line,$(origin TARGET)),$(TARGET),)
+fuzz fuzz-corpus: export RUNS := $(RUNS)
+fuzz fuzz-corpus: export TIME := $(TIME)
+fuzz fuzz-corpus: export INPUT := $(INPUT)
+fuzz: fuzz-targets ## coverage-guided, under the address sanitizer: TARGET=NAME RUNS=10000000 TIME=SECONDS, goes on where it was; tests/fuzz.sh
+	@tests/fuzz.sh $(FUZZ)/$$(rustc -vV | sed -n 's/^host: //p')/release $(FUZZ)/corpus
+
+fuzz-corpus: fuzz-targets ## writes fuzz/corpus anew from what has been found
+	@MERGE=1 tests/fuzz.sh $(FUZZ)/$$(rustc -vV | sed -n 's/^host: //p')/release $(FUZZ)/corpus
 
 model: ## the block protocol, by exhaustion (python3)
 	@tests/install-missing.sh python3

@@ -1,6 +1,63 @@
-//! A door for the fuzzer (`fuzz/`), which is a crate of its own. Never in a release.
+//! A door for the fuzz targets (`fuzz/`), which are a crate of their own: what a program cannot see of the library and a fuzzer has to.
+//! Never in a release.
 
-/// Attaches to `bytes` as to a region in the wire layout, and does with it what can be done.
-pub fn wire(bytes: &[u8]) {
-    crate::channel::wire::exercise::exercise(bytes);
+use crate::channel::AnyHandle;
+use crate::inspect::{Entry, Processes};
+use crate::{Channel, Result, Sample};
+
+#[cfg(not(any(test, fuzzing, debug_assertions)))]
+compile_error!("the feature \"fuzzing\" is for test builds: its profile must have debug assertions");
+
+/// Attaches to `bytes` as to a region in the wire layout, and does with it what can be done. Whether they were taken for one.
+pub fn wire(bytes: &[u8]) -> bool {
+    crate::channel::wire::exercise::exercise(bytes).attached
+}
+
+/// Where the region of a channel of one region lies in this process: its address and its bytes.
+pub fn span(channel: &Channel) -> (usize, usize) {
+    match channel.handle() {
+        AnyHandle::Native(handle) => handle.spans()[0],
+        AnyHandle::Wire(handle) => handle.spans()[0],
+    }
+}
+
+/// What a C program knows the sample by.
+pub fn address(sample: &Sample) -> usize {
+    sample.address()
+}
+
+/// [`look`](crate::inspect::look) without the search through `/proc` for those who have the object mapped, which is nearly all that it
+/// costs and does not depend on what is in the object.
+///
+/// # Errors
+/// As `look`.
+pub fn look(name: &str, waiting: usize) -> Result<Entry> {
+    crate::inspect::look_among(name, waiting, Processes::none)
+}
+
+/// Memory that nothing may touch. Under the address sanitizer a step into it is reported; without it these do nothing.
+pub(crate) mod forbidden {
+    #[cfg(asan)]
+    unsafe extern "C" {
+        fn __asan_poison_memory_region(start: *const u8, length: usize);
+        fn __asan_unpoison_memory_region(start: *const u8, length: usize);
+    }
+
+    /// Forbids what lies between the end of a region and the end of its last page.
+    pub(crate) fn close(_start: *const u8, _length: usize) {
+        #[cfg(asan)]
+        // SAFETY: marks only the sanitizer's own shadow of the range.
+        unsafe {
+            __asan_poison_memory_region(_start, _length);
+        }
+    }
+
+    /// Allows it again, for whoever gets these addresses next.
+    pub(crate) fn open(_start: *const u8, _length: usize) {
+        #[cfg(asan)]
+        // SAFETY: as above.
+        unsafe {
+            __asan_unpoison_memory_region(_start, _length);
+        }
+    }
 }

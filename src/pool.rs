@@ -175,16 +175,19 @@ impl Pool {
                 return Some(first + at);
             }
         }
-        let fresh = self.used;
-        if fresh == self.home {
-            return None;
+        while self.used < self.home {
+            let fresh = first + self.used;
+            // The mark comes before the block can be sent: who repairs this side looks at no blocks beyond it.
+            self.used += 1;
+            words.used(self.side).publish(u64::from(self.used));
+            // A predecessor may have died just after it had raised the mark; a block that was never sent is free, and all zero. Unless the
+            // peer keeps to no rule and has sent it, though it was never given it: then it may be in hand here.
+            if self.is_free(words, fresh) {
+                self.cursor += 1;
+                return Some(fresh);
+            }
         }
-        // The mark comes before the block can be sent: who repairs this side looks at no blocks beyond it.
-        self.used += 1;
-        words.used(self.side).publish(u64::from(self.used));
-        self.cursor += 1;
-        // A predecessor may have died just after it had raised the mark; a block that was never sent is free, and all zero.
-        Some(first + fresh)
+        None
     }
 
     /// How many blocks of the own home are free. Looks at all.

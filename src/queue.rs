@@ -82,6 +82,11 @@ impl Producer {
         self.room > 0
     }
 
+    /// How many the peer has not taken, by its word. It can write anything there; what makes no sense is a full queue.
+    pub(crate) fn pending<W: Words>(&self, words: &W) -> u64 {
+        self.position.wrapping_sub(words.taken(self.side.other()).observe()).min(self.queuelen)
+    }
+
     /// Publishes `block`; there must be room.
     #[inline(always)]
     pub(crate) fn publish<W: Words>(&mut self, words: &W, block: u32) {

@@ -25,7 +25,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long an attempt to take over a place goes on while a rival is at it, who may yet give up.
-pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(50);
+/// The fuzzer has none: the rivals that it makes do not give up.
+pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(if cfg!(feature = "fuzzing") { 0 } else { 50 });
 
 /// How often the slot may have changed when its next incarnation has been locked: once for each rival that was faster. Who changes it
 /// without end does not keep to the rules, and must not keep others from looking at the clock.

@@ -309,6 +309,11 @@ impl Channel {
     pub fn config(&self) -> Config {
         each!(self.handle, handle => handle.config())
     }
+
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn handle(&self) -> AnyHandle {
+        self.handle
+    }
 }
 
 impl Drop for Channel {

@@ -38,10 +38,10 @@ use crate::sys::table::{Table, Zeroable};
 pub(crate) use life::{ALIVE, Hint, Link};
 pub(crate) use open::{open, total_size};
 
-/// Looks at the next cell before a read that finds none begins to wait.
-const QUICK_LOOKS: u32 = 512;
+/// Looks at the next cell before a read that finds none begins to wait. Few for the fuzzer, as below: it is to see many regions, not one for long.
+const QUICK_LOOKS: u32 = if cfg!(feature = "fuzzing") { 8 } else { 512 };
 /// Attempts at a queue at which others push or pull too, before it counts as full or empty: whoever is at it makes progress.
-const ATTEMPTS: u32 = 1000;
+const ATTEMPTS: u32 = if cfg!(feature = "fuzzing") { 50 } else { 1000 };
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]

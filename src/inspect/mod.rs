@@ -27,7 +27,7 @@ use crate::sys::object::{self, Name, Object};
 use crate::sys::process::Identity;
 use nix::fcntl::OFlag;
 pub use processes::Process;
-use processes::Processes;
+pub(crate) use processes::Processes;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Instant, UNIX_EPOCH};
@@ -239,12 +239,17 @@ pub fn list_if(is_wanted: impl Fn(&Id) -> bool) -> Result<Vec<Entry>> {
 /// # Errors
 /// `EINVAL` name; `ENOENT` no such object.
 pub fn look(name: &str, waiting: usize) -> Result<Entry> {
+    look_among(name, waiting, Processes::now)
+}
+
+/// The same, with a search of its caller's for those who have the object mapped.
+pub(crate) fn look_among(name: &str, waiting: usize, processes: impl FnOnce() -> Processes) -> Result<Entry> {
     let name = Name::new(name)?;
     let data = std::fs::symlink_metadata(object::directory().join(name.as_str())).map_err(|e| match e.raw_os_error() {
         Some(libc::ENOENT) => Error::new(libc::ENOENT, format!("there is no \"{name}\" in shared memory")),
         errno => Error::new(errno.unwrap_or(libc::EIO), format!("cannot look at \"{name}\": {e}")),
     })?;
-    Ok(posix(Id::Name(name.as_str().into()), true, &data, &Processes::now(), waiting))
+    Ok(posix(Id::Name(name.as_str().into()), true, &data, &processes(), waiting))
 }
 
 /// The System V segments with this key (0: the private ones), or with this number.

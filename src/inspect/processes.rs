@@ -18,7 +18,7 @@ pub struct Process {
 }
 
 /// All processes that have something mapped which is shared memory.
-pub(super) struct Processes {
+pub(crate) struct Processes {
     /// By device and inode.
     objects: HashMap<(u64, u64), Vec<u32>>,
     /// By number.
@@ -27,6 +27,12 @@ pub(super) struct Processes {
 }
 
 impl Processes {
+    /// As if nobody had anything mapped.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn none() -> Processes {
+        Processes { objects: HashMap::new(), segments: HashMap::new(), are_complete: true }
+    }
+
     pub(super) fn now() -> Processes {
         use std::os::unix::fs::MetadataExt;
         let directory = crate::sys::object::directory();

@@ -68,6 +68,8 @@ impl Mapping {
                 unmap(first, base.as_ptr() as usize);
                 unmap(end, first + room);
                 let mapping = Mapping { base: base.cast(), length };
+                #[cfg(feature = "fuzzing")]
+                mapping.with_rest_of_page(crate::fuzzing::forbidden::close);
                 // A mapping holds the open description, and with it the locks: a forked child must not inherit it, or
                 // its parent would seem to live on. SAFETY: the range is the mapping just made.
                 unsafe { mman::madvise(base, length, mman::MmapAdvise::MADV_DONTFORK) }.map_err(failed)?;
@@ -90,6 +92,8 @@ impl Mapping {
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let base = unsafe { mman::mmap(None, size, access, MapFlags::MAP_SHARED, object, 0) }.map_err(failed)?;
         let mapping = Mapping { base: base.cast(), length };
+        #[cfg(feature = "fuzzing")]
+        mapping.with_rest_of_page(crate::fuzzing::forbidden::close);
         // SAFETY: just mapped.
         unsafe { resident::lock_if_asked(mapping.base, length) }?;
         Ok(mapping)
@@ -109,6 +113,11 @@ impl Mapping {
         pages.filter(|page| page & PRESENT != 0).map(|page| page & ALONE == 0).reduce(|some, one| some || one)
     }
 
+    #[cfg(feature = "fuzzing")]
+    fn with_rest_of_page(&self, work: fn(*const u8, usize)) {
+        work(self.base().wrapping_add(self.length), self.length.next_multiple_of(page()) - self.length);
+    }
+
     pub(crate) fn base(&self) -> *const u8 {
         self.base.as_ptr()
     }
@@ -120,6 +129,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        #[cfg(feature = "fuzzing")]
+        self.with_rest_of_page(crate::fuzzing::forbidden::open);
         // SAFETY: the range is ours. Nothing in this process points into it any more: who drops a mapping says so.
         let _ = unsafe { mman::munmap(self.base.cast(), self.length) };
     }

@@ -40,7 +40,16 @@ impl<T: Zeroable> Table<T> {
                 MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
             )
         };
-        Ok(Table { start: start.map_err(|_| missing())?.cast(), length })
+        let table = Table { start: start.map_err(|_| missing())?.cast(), length };
+        #[cfg(feature = "fuzzing")]
+        table.with_rest_of_page(crate::fuzzing::forbidden::close);
+        Ok(table)
+    }
+
+    #[cfg(feature = "fuzzing")]
+    fn with_rest_of_page(&self, work: fn(*const u8, usize)) {
+        let bytes = self.length * size_of::<T>();
+        work(self.start.as_ptr().cast::<u8>().wrapping_add(bytes), bytes.next_multiple_of(4096) - bytes);
     }
 
     /// The same for what the hot path uses: kept in RAM if that is asked for.
@@ -71,6 +80,8 @@ impl<T: Zeroable> DerefMut for Table<T> {
 
 impl<T: Zeroable> Drop for Table<T> {
     fn drop(&mut self) {
+        #[cfg(feature = "fuzzing")]
+        self.with_rest_of_page(crate::fuzzing::forbidden::open);
         let bytes = (self.length * size_of::<T>()).max(1);
         // SAFETY: the mapping is ours and nothing borrows from it.
         let _ = unsafe { nix::sys::mman::munmap(self.start.cast(), bytes) };

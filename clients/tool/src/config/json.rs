@@ -24,30 +24,31 @@ const STRICT: ParseOptions = ParseOptions {
 
 /// Parses a whole file, which must be one object.
 pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Setting>, ConfigError> {
-    let tree = Tree { file: file.into(), text };
+    let tree = Tree { file: file.into(), line_feeds: memchr::memchr_iter(b'\n', text.as_bytes()).collect() };
     let result = parse_to_ast(text, &CollectOptions::default(), &STRICT)
-        .map_err(|error| ConfigError::at(&Place { file: file.into(), line: error.line_display() }, error.kind()))?;
+        .map_err(|error| ConfigError::at(&tree.place(error.range().start), error.kind()))?;
     match result.value {
         Some(ast::Value::Object(object)) => tree.settings(object),
         _ => Err(ConfigError::in_file(file, "the file is not a JSON object")),
     }
 }
 
-struct Tree<'a> {
+struct Tree {
     file: Rc<str>,
-    text: &'a str,
+    /// Where the lines end. Looked up, not counted anew: a file may list 65 536 signals.
+    line_feeds: Vec<usize>,
 }
 
-impl Tree<'_> {
-    fn place(&self, part: &impl Ranged) -> Place {
-        let before = &self.text.as_bytes()[..part.start()];
-        Place { file: Rc::clone(&self.file), line: 1 + memchr::memchr_iter(b'\n', before).count() }
+impl Tree {
+    /// The line in which byte `at` stands. Counted here also where the parser names one: to it a carriage return alone ends a line.
+    fn place(&self, at: usize) -> Place {
+        Place { file: Rc::clone(&self.file), line: 1 + self.line_feeds.partition_point(|&end| end < at) }
     }
 
     fn settings(&self, object: ast::Object<'_>) -> Result<Vec<Setting>, ConfigError> {
         let mut settings: Vec<Setting> = Vec::new();
         for property in object.properties {
-            let place = self.place(&property);
+            let place = self.place(property.start());
             let name = property.name.into_string();
             if let Some(first) = settings.iter().find(|setting| setting.name == name) {
                 let message = format!("\"{name}\" is set twice, first at {}", first.place);
@@ -59,7 +60,7 @@ impl Tree<'_> {
     }
 
     fn value(&self, value: ast::Value<'_>) -> Result<Value, ConfigError> {
-        let place = self.place(&value);
+        let place = self.place(value.start());
         let data = match value {
             ast::Value::Object(object) => Data::Group(self.settings(object)?),
             ast::Value::Array(array) => {

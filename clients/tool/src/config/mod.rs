@@ -17,9 +17,14 @@ use value::{Data, Setting};
 
 /// Reads the file at `path` and takes the node called `name` out of it.
 pub(crate) fn load(path: &Path, name: &str) -> Result<NodeConfig, ConfigError> {
+    let text = std::fs::read(path).map_err(|error| ConfigError::in_file(&path.display().to_string(), error))?;
+    load_text(path, &text, name)
+}
+
+/// The same from what stands in the file.
+pub(crate) fn load_text(path: &Path, text: &[u8], name: &str) -> Result<NodeConfig, ConfigError> {
     let file = path.display().to_string();
-    let text = std::fs::read(path).map_err(|error| ConfigError::in_file(&file, error))?;
-    let settings = parse(path, &file, &text)?;
+    let settings = parse(path, &file, text)?;
     let nodes = find(&settings, "nodes").ok_or_else(|| ConfigError::in_file(&file, "no \"nodes\" here"))?.group()?;
     let node = find(nodes, name).ok_or_else(|| {
         let message = format!("no node is called \"{name}\"; there are: {}", list_shmem_nodes(nodes));

@@ -1,7 +1,7 @@
 //! What a node's keys mean, in both syntaxes.
 
 use super::*;
-use crate::signals::{SignalType, Signals};
+use crate::signals::{MAX_SIGNALS, SignalType, Signals};
 
 fn read(file: &str, text: &str, node: &str) -> Result<NodeConfig, String> {
     let directory = tempfile::tempdir().unwrap();
@@ -53,6 +53,25 @@ fn json_says_the_same_as_libconfig() {
         in = { signals = ( { name = \"u\", unit = \"V\", type = \"integer\", init = 3 } ) }";
     assert_eq!(read("a.json", json, "n"), node(conf));
     assert_eq!(read("a.conf", json, "n"), node(conf), "JSON is known by its brace");
+}
+
+#[test]
+fn a_carriage_return_alone_ends_no_line_in_either_syntax() {
+    for (file, text) in [("a.json", "{ \"a\": 1,\r\r\n\r x }"), ("a.conf", "a = 1;\r\r\n\r x }")] {
+        let error = read(file, text, "n").unwrap_err();
+        assert!(error.starts_with(&format!("{file}:2: ")), "{error}");
+    }
+}
+
+#[test]
+fn as_many_signals_as_a_sample_has_room_for_are_read_from_json() {
+    let signal = "{ \"name\": \"u\", \"unit\": \"V\",\n \"type\": \"integer\" }";
+    let signals = vec![signal; MAX_SIGNALS].join(",\n");
+    let json = format!("{{ \"nodes\": {{ \"n\": {{ \"type\": \"shmem\", \"name\": \"r\", \"signals\": [ {signals} ] }} }} }}");
+    let begin = std::time::Instant::now();
+    assert_eq!(read("a.json", &json, "n").unwrap().samplelen, 65_536);
+    // Not a figure: a line that is counted from the top for each value takes a minute.
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
 }
 
 #[test]

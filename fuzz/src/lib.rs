@@ -1,0 +1,77 @@
+//! The fuzz targets: functions that take any bytes, and panic, or step outside memory, when the library or the tool is at fault.
+//!
+//! Regions are real objects in `/dev/shm`, opened by the library's own interface; only those of the wire layout lie in the heap. An
+//! input of a region begins with a choice of a region that the library made, and stores to it; or it is the region
+//! (`seeds`). An input of a live channel or ring is a script: calls, and stores by a hostile peer in between.
+//!
+//! `true`: the input came past the door, that is, was taken for a region, a sample or a configuration.
+
+mod input;
+mod live_channel;
+mod live_ring;
+mod look;
+mod object;
+mod open;
+mod seeds;
+mod side;
+mod text;
+
+// The parsers of the tool, which is a program: its sources are compiled into this crate, and call what else they need by these names.
+#[allow(dead_code, unused_imports)]
+#[path = "../../clients/tool/src/config/mod.rs"]
+mod config;
+#[allow(dead_code, unused_imports)]
+#[path = "../../clients/tool/src/human/mod.rs"]
+mod human;
+#[allow(dead_code)]
+#[path = "../../clients/tool/src/signals.rs"]
+mod signals;
+/// The tool's messages: made, and shown to nobody.
+mod log {
+    macro_rules! log {
+        ($level:ident, $($text:tt)+) => {
+            _ = std::hint::black_box(format!($($text)+))
+        };
+    }
+    pub(crate) use log;
+}
+
+pub use live_channel::live_channel;
+pub use live_ring::live_ring;
+pub use look::look;
+pub use open::{open_channel, open_event, open_ring, wire};
+pub use text::{json, libconfig, line};
+
+/// A target.
+pub type Target = fn(&[u8]) -> bool;
+
+/// All targets, by the names of their corpora.
+pub const TARGETS: [(&str, Target); 10] = [
+    ("open_channel", open_channel),
+    ("open_ring", open_ring),
+    ("open_event", open_event),
+    ("look", look),
+    ("wire", wire),
+    ("live_channel", live_channel),
+    ("live_ring", live_ring),
+    ("line", line),
+    ("libconfig", libconfig),
+    ("json", json),
+];
+
+/// Calls between two looks at the clock must not take longer, under whatever load.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Runs a call, which must end.
+fn ends<R>(what: &str, call: impl FnOnce() -> R) -> R {
+    let begin = std::time::Instant::now();
+    let result = call();
+    assert!(begin.elapsed() < PATIENCE, "{what} took {:?}", begin.elapsed());
+    result
+}
+
+/// A call may fail in these ways only.
+#[track_caller]
+fn allow<T>(result: villas_shm::Result<T>, errnos: &[i32]) -> Option<T> {
+    result.map_err(|e| assert!(errnos.contains(&e.errno()), "errno {}: {e}", e.errno())).ok()
+}

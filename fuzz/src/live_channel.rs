@@ -1,0 +1,63 @@
+//! A channel between two sides of this process, and somebody who stores anything anywhere in the region while they use it.
+
+use villas_shm::{Channel, Config};
+
+use crate::input::{Input, Poke};
+use crate::object::{Memory, Name};
+use crate::side::Side;
+use crate::{allow, ends, seeds};
+
+/// Steps of one run: so that none takes long.
+const STEPS: usize = 64;
+
+/// See the module's description.
+pub fn live_channel(bytes: &[u8]) -> bool {
+    let mut input = Input::new(bytes);
+    let config = Config {
+        polling: input.byte() & 1 == 1,
+        queuelen: 1 + input.below(7) as u32,
+        samplelen: 1 + input.below(5) as u32,
+        spare: 1 + input.below(7) as u32,
+        ..Config::default()
+    };
+    let places = seeds::places_of_channel(&config);
+    let name = Name::new("channel");
+    let mut node = Some(Side::new(Channel::create(&name.0, &config).expect("a name of our own")));
+    let mut program = Some(Side::new(Channel::open(&name.0).expect("there is a node")));
+    let mut memory = Memory::of(&name);
+    for _ in 0..STEPS {
+        if input.is_empty() {
+            break;
+        }
+        match input.below(16) {
+            0..=3 => call(&mut node, &mut input),
+            4..=7 => call(&mut program, &mut input),
+            8..=14 => {
+                if let Some(memory) = &memory {
+                    memory.poke(Poke::next(&mut input, memory.size(), &places, |at| memory.word(at)));
+                }
+            }
+            _ => {
+                reopen(&mut node, &mut program, &config, &name, input.byte());
+                memory = Memory::of(&name);
+            }
+        }
+    }
+    true
+}
+
+fn call(side: &mut Option<Side>, input: &mut Input) {
+    if let Some(side) = side {
+        side.call(input);
+    }
+}
+
+/// One side closes, or comes again: then it repairs what the last one has left, and what was stored there.
+fn reopen(node: &mut Option<Side>, program: &mut Option<Side>, config: &Config, name: &Name, which: u8) {
+    let (side, is_node) = if which & 1 == 0 { (node, true) } else { (program, false) };
+    let ways = [libc::EBUSY, libc::EPROTO, libc::EBADMSG, libc::ENOENT, libc::EAGAIN, libc::ESTALE];
+    if side.take().is_none() || which & 2 == 0 {
+        let opened = ends("an open", || if is_node { Channel::create(&name.0, config) } else { Channel::open(&name.0) });
+        *side = allow(opened, &ways).map(Side::new);
+    }
+}
