@@ -107,20 +107,25 @@ fn next_messages(region: &Snapshot<'_>, view: &View, most: usize) -> Result<Vec<
     let facts = *view.facts();
     let head = view.head().get();
     let most = most.min(facts.capacity as usize) as u32;
-    let slots = match facts.policy {
+    let mut slots: Vec<(u32, u64)> = match facts.policy {
         Policy::Spsc => {
             let slot = |at| ((head.wrapping_add(at) % u64::from(facts.capacity)) as u32, head.wrapping_add(at + 1));
             (0..u64::from(most)).map(slot).collect()
         }
         Policy::Mpsc | Policy::Mpmc => mpmc::next_slots(view, most)?,
     };
+    let is_shared = facts.policy != Policy::Spsc;
+    if is_shared {
+        // The last first: so one that is missed before one that is seen has been taken, or is not published; it has not come since.
+        slots.reverse();
+    }
     let at = |index: u32| facts.slots + u64::from(index) * u64::from(facts.stride);
     let mut found = Vec::new();
     for (index, full) in slots {
         region.load(at(index), facts.stride.into())?;
         if view.word(index).observe() == full {
             found.push((index, full, Waiting::Message(region.bytes(at(index), facts.element_size.into()))));
-        } else if facts.policy == Policy::Spsc {
+        } else if !is_shared {
             break;
         }
     }
@@ -129,15 +134,18 @@ fn next_messages(region: &Snapshot<'_>, view: &View, most: usize) -> Result<Vec<
     let read = view.head().get();
     let mut whole = Vec::new();
     for (index, full, message) in found {
-        let stands = if facts.policy == Policy::Spsc {
-            full > read
-        } else {
+        let stands = if is_shared {
             region.load(at(index), facts.stride.into())?;
             view.word(index).observe() == full
+        } else {
+            full > read
         };
         if stands {
             whole.push(message);
         }
+    }
+    if is_shared {
+        whole.reverse();
     }
     Ok(whole)
 }
