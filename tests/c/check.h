@@ -405,7 +405,7 @@ UNUSED static void check_send(struct shmem_shared *shm, uint64_t first, uint64_t
 {
   for (uint64_t number = first; number <= last; number++) {
     struct sample *smp = check_make(shm, number);
-    CHECK_EQ(shmem_shared_write(shm, &smp, 1), 1);
+    CHECK_EQ(shmem_shared_timedwrite(shm, &smp, 1, MS(10000)), 1);
   }
 }
 
