@@ -66,7 +66,7 @@ check-deps:
 demo: build ## the main job: a week of grid data through shared memory to the C client and back, compared
 	@tests/demo.sh $(LIB)
 
-test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash-sweep test-valgrind test-asan test-tsan test-fuzz model loom ## all tests
+test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash-sweep test-valgrind test-asan test-fuzz model loom ## all tests
 	@echo "make test: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
