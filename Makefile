@@ -228,6 +228,7 @@ format: ## formats Rust (C: clang-format, where installed)
 lint: ## formatting and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
 doc: ## the documentation of the Rust crate
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps -p villas-shm

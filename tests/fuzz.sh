@@ -13,26 +13,30 @@ targets=${TARGET:-open_channel open_ring open_event look wire live_channel live_
 runs=${RUNS:-10000000} time=${TIME:-0}
 # What an interruption can lose from the count.
 batch=500000
-# What is kept of a target, in bytes: the corpus is replayed in each test, and checked out by everybody.
-most=25000
+# What is kept of a target: the corpus is replayed in each test, and checked out by everybody.
+most_files=100 most_bytes=25000
 export VILLAS_SHM_FUZZ_NAME="villas-fuzz-$$"
 # Where a block was allocated, and stacks that are used after their end, cost a third of the speed; what is looked for is steps outside regions.
 export ASAN_OPTIONS=detect_leaks=0:malloc_context_size=1:detect_stack_use_after_return=0
 
 executions() { cat "$grown/$1.runs" 2>/dev/null || echo 0; }
 
-# What was found by its name; of the others the smallest that together reach all that any of them does.
+# What was found, and what was written by hand, by its name. Of the others those that together reach all that any of them does, and where these are too many, an even choice
+# of the short and the long ones.
 merge() {
-  local small file size sum=0
+  local small file size all step at=0 sum=0
   small=$(mktemp -d)
   "$bin/$1" -set_cover_merge=1 -max_len=4096 "$small" "$kept/$1" "$grown/$1" 2>"$grown/$1.log"
-  find "$kept/$1" -type f ! -name 'found-*' -delete
+  find "$kept/$1" -type f ! -name 'found-*' ! -name 'given-*' -delete
+  all=$(find "$small" -type f | wc -l)
+  step=$(((all + most_files - 1) / most_files))
   while read -r size file; do
+    at=$((at + 1))
+    [ $((at % step)) = 0 ] && [ $((sum + size)) -le "$most_bytes" ] || continue
     sum=$((sum + size))
-    [ "$sum" -le "$most" ] || break
     cp "$small/$file" "$kept/$1"
   done < <(find "$small" -type f -printf '%s %f\n' | sort -n)
-  echo "$1: $(find "$kept/$1" -type f | wc -l) of $(find "$small" -type f | wc -l) inputs kept, $(cat "$kept/$1"/* | wc -c) bytes"
+  echo "$1: $(find "$kept/$1" -type f | wc -l) of $all inputs kept, $(cat "$kept/$1"/* | wc -c) bytes"
   rm -rf "$small"
 }
 

@@ -57,7 +57,8 @@ impl Poke {
     pub(crate) fn next(input: &mut Input, size: usize, places: &[usize], there: impl Fn(usize) -> u64) -> Poke {
         let choice = input.byte();
         let width = [8, 4, 8, 1][usize::from(choice) % 4];
-        let at = if choice & 4 == 0 { places[input.short() % places.len()] } else { input.short() * 4 + usize::from(choice >> 6) };
+        let at =
+            if choice & 4 == 0 { places[input.short() % places.len()] } else { input.short() * 4 + usize::from(choice >> 6) };
         let at = at % (size - 7);
         let at = at - at % width;
         let before = there(at);

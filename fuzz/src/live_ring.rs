@@ -33,12 +33,8 @@ struct Shape {
 /// See the module's description.
 pub fn live_ring(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
-    let mut shape = Shape {
-        policy: POLICIES[input.below(3)],
-        element_size: 1 + input.below(41),
-        capacity: 1 + input.below(9),
-        naps: NAPS,
-    };
+    let mut shape =
+        Shape { policy: POLICIES[input.below(3)], element_size: 1 + input.below(41), capacity: 1 + input.below(9), naps: NAPS };
     let name = Name::new("ring");
     let mut ends: Vec<(Role, Option<Ring>)> = match shape.policy {
         Policy::Spsc => vec![Role::Producer, Role::Consumer],

@@ -116,7 +116,9 @@ pub fn open_event(bytes: &[u8]) -> bool {
             byte @ 0..=239 => usize::from(byte),
             byte => usize::MAX - usize::from(byte & 15),
         };
-        let fits = |length: usize, align: usize| offset.checked_add(length).is_some_and(|end| end <= region.len() && offset % align == 0);
+        let fits = |length: usize, align: usize| {
+            offset.checked_add(length).is_some_and(|end| end <= region.len() && offset % align == 0)
+        };
         match input.below(6) {
             0 => assert_eq!(segment.get::<u32>(offset).is_ok(), fits(4, 4)),
             1 => assert_eq!(segment.set(offset, input.word()).is_ok(), fits(8, 8) && !options.read_only),
@@ -157,4 +159,3 @@ pub fn wire(bytes: &[u8]) -> bool {
     let region = seeds::region(&mut input, seeds::wires());
     ends("a wire channel", || fuzzing::wire(&region))
 }
-

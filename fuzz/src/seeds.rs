@@ -70,8 +70,8 @@ pub(crate) fn places_of_ring(policy: Policy, element_size: usize, capacity: usiz
 /// See `src/layout/wire.rs`: state, mask, cells, tail and head of both queues, mode, condition and mutex, the pool; then cells and samples.
 fn places_of_wire(size: usize) -> Vec<usize> {
     let head = [
-        88, 160, 168, 240, 312, 384, 392, 400, 408, 416, 424, 432, 440, 448, 456, 464, 480, 488, 496, 504, 512, 520, 592, 600, 672, 744,
-        848, 856,
+        88, 160, 168, 240, 312, 384, 392, 400, 408, 416, 424, 432, 440, 448, 456, 464, 480, 488, 496, 504, 512, 520, 592, 600,
+        672, 744, 848, 856,
     ];
     head.into_iter().chain((848..size - 7).step_by(8)).collect()
 }

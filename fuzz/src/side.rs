@@ -46,7 +46,7 @@ impl Side {
         let pool = base + 0x1000 + 2 * entries;
         let length = (88 + 8 * self.samplelen).next_multiple_of(64);
         let at = fuzzing::address(sample);
-        assert!(at >= pool && (at - pool) % length == 0, "no sample begins at {at:#x}, the pool at {pool:#x}");
+        assert!(at >= pool && (at - pool).is_multiple_of(length), "no sample begins at {at:#x}, the pool at {pool:#x}");
         let block = (at - pool) / length;
         assert!(block < 2 * self.home_blocks as usize && at + length <= base + size, "block {block} is none");
         block

@@ -31,8 +31,8 @@ fn replay(target: &str) {
         }
     }
     assert!(failed.is_empty(), "{target}: {failed:?} fail: make fuzz TARGET={target} INPUT=fuzz/corpus/{target}/FILE");
-    // Some are there to be refused; if all were, they would show nothing.
-    assert!(files.len() >= 8 && came_in * 4 >= files.len(), "{target}: {came_in} of {} came past the door", files.len());
+    // Most are there to be refused, in one way or another; if all were, they would show little.
+    assert!(came_in >= 4, "{target}: {came_in} of {} came past the door", files.len());
     println!("{target}: {} inputs, {came_in} past the door", files.len());
 }
 
