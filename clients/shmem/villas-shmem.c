@@ -43,7 +43,10 @@ static void on_signal(int number)
 {
   int saved = errno;
 
-  stopped_by = number;
+  if (number != SIGALRM)
+    stopped_by = number;
+  /* Again in a second: a signal that comes just before a wait begins does not end that. */
+  alarm(1);
   /* Allowed in a signal handler; ends a read or a write that waits. */
   if (one)
     shmem_shared_interrupt(one);
@@ -136,6 +139,7 @@ int main(int argc, char *argv[])
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGALRM, &action, NULL);
 
   struct timespec timeout = {.tv_sec = (time_t)(seconds < 0 ? 0 : seconds)};
   if (seconds > 0)

@@ -114,7 +114,7 @@ static void idle(void *arg)
 /* Uses the objects with and against an attacker, for each plan. */
 static void fight_all(struct attacker form, void (*use)(struct fight *), void *more)
 {
-  const double time = check_valgrind() ? 1.5 : 0.25;
+  const double time = check_valgrind() ? 0.5 : 0.25;
   int descriptors = count_descriptors(), mappings = count_mappings();
   pid_t bystander = check_spawn(idle, NULL);
 

@@ -123,6 +123,8 @@ int main(int argc, char **argv)
     work(&(struct worker){map_journal(), strcmp(argv[1], "node") == 0 ? NODE : PROGRAM});
     check_exit(0);
   }
+  if (check_valgrind())
+    check_skip("the programs that it starts anew cannot be loaded under valgrind on each machine");
   RUN(a_hundred_restarts_lose_nothing_in_pthread_mode);
   RUN(a_hundred_restarts_lose_nothing_in_polling_mode);
   return 0;
