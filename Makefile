@@ -20,7 +20,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz fuzz fuzz-targets fuzz-corpus model loom loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -129,6 +129,8 @@ test-valgrind: build ## the C tests under valgrind
 test-asan: check-deps ## the Rust tests under the address sanitizer
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS=detect_leaks=0 CARGO_TARGET_DIR=$(TARGET)/asan \
 	    $(CARGO) test -p villas-shm --lib --tests --target $$(rustc -vV | sed -n 's/^host: //p')
+
+test-fuzz-asan: check-deps ## the same as test-fuzz under the address sanitizer; two minutes, of which most to build
 	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SANITIZED)" ASAN_OPTIONS=detect_leaks=0 \
 	    $(CARGO) test --release --target-dir $(abspath $(TARGET))/fuzz-asan --target $$(rustc -vV | sed -n 's/^host: //p')
 
