@@ -37,8 +37,7 @@ unsafe impl Zeroable for Private {}
 // SAFETY: integers.
 unsafe impl Zeroable for Orphan {}
 
-/// How far ahead of the cursor the blocks are fetched: their lines are with the peer, who has just read them. A round trip uses one or two blocks, which are
-/// here already.
+/// How far ahead of the cursor the blocks are fetched: their lines are with the peer, who has just read them.
 const AHEAD: u32 = 8;
 
 /// How many busy blocks an allocation looks at before it takes one that was never used: enough to pass by some that are held
@@ -142,6 +141,7 @@ impl Pool {
         let side = self.side;
         let at = if self.cursor < self.used { self.cursor } else { 0 };
         let block = self.first + at;
+        // This one too: a round trip uses one or two blocks, which were not ahead of anything, and the peer has stored into the header.
         words.expect(block);
         words.expect(block + AHEAD);
         let private = self.blocks.get_mut(block as usize)?;

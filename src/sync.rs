@@ -11,7 +11,7 @@
 //! hot, the other rare and about to make a system call anyhow. So the hot side has [`light_fence`], which only
 //! stops the compiler, and the rare side [`heavy_fence`], which has the kernel run a full barrier on every
 //! processor that runs a registered process (`membarrier(2)`, `sys::barrier`). Where the kernel has no such call both are
-//! full fences. Loom, which knows no `membarrier`, checks both as sequentially consistent fences: what it
+//! full fences, and gates are biased to nobody, so that [`light_fence_here`] need not ask. Loom, which knows no `membarrier`, checks both as sequentially consistent fences: what it
 //! cannot show is that a compiler fence with a `membarrier` at the other end equals that; this is what the call's
 //! manual promises. A store-load fence on the hot side instead halves the stream at batch 1 (`docs/performance.md`).
 
@@ -225,7 +225,7 @@ pub(crate) fn light_fence() {
 }
 
 /// The same towards whoever runs [`heavy_fence_here`], without a look whether the kernel knows the call: only where
-/// [`is_asymmetric`] was true.
+/// [`is_asymmetric`] was true, which it stays. A gate has an owner only then (`sys::gate`), and only owners come here.
 #[inline(always)]
 pub(crate) fn light_fence_here() {
     #[cfg(loom)]
