@@ -22,6 +22,16 @@ pub(crate) const SLICE: Duration = Duration::from_millis(50);
 /// The same where the kernel has no `membarrier` and a ring may be missed.
 const UNSURE_SLICE: Duration = Duration::from_millis(1);
 
+/// Looks before a call that finds nothing begins to wait, in its turn and without a clock: half a microsecond, within which a peer that is at work
+/// answers. Few for the fuzzer, which is to make many calls, and for the model.
+pub(crate) const QUICK_LOOKS: u32 = if cfg!(loom) {
+    1
+} else if cfg!(feature = "fuzzing") {
+    8
+} else {
+    512
+};
+
 /// A bell, and how to sleep on it and wake who does.
 pub(crate) trait Chime {
     /// The fence of who rings.

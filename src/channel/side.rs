@@ -7,16 +7,7 @@ use crate::pool::{Orphan, Pool};
 use crate::queue::{Consumer, Lookout, Producer, RoomLookout};
 use crate::sys::gate::Idle;
 use crate::sys::table::Table;
-use crate::wait::ring;
-
-/// Looks at the next entry before a read that finds none begins to wait. Few for the fuzzer, which is to make many calls, and for the model.
-const QUICK_LOOKS: u32 = if cfg!(loom) {
-    1
-} else if cfg!(feature = "fuzzing") {
-    8
-} else {
-    512
-};
+use crate::wait::{QUICK_LOOKS, ring};
 
 /// What one thread at a time works on.
 pub(crate) struct Half<W> {

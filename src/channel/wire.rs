@@ -36,11 +36,10 @@ use crate::layout::wire::{View, Which};
 use crate::sync::relax;
 use crate::sys::gate::Idle;
 use crate::sys::table::{Table, Zeroable};
+use crate::wait::QUICK_LOOKS;
 pub(crate) use life::{ALIVE, Hint, Link};
 pub(crate) use open::{open, total_size};
 
-/// Looks at the next cell before a read that finds none begins to wait. Few for the fuzzer, as below: it is to see many regions, not one for long.
-const QUICK_LOOKS: u32 = if cfg!(feature = "fuzzing") { 8 } else { 512 };
 /// Attempts at a queue at which others push or pull too, before it counts as full or empty: whoever is at it makes progress.
 const ATTEMPTS: u32 = if cfg!(feature = "fuzzing") { 50 } else { 1000 };
 

@@ -419,23 +419,15 @@ impl Handle {
         }
     }
 
-    /// Takes this thread's turn, if this process still has its place.
-    #[inline(always)]
-    fn begin(&self) -> Result<Pass<'_, Life, Core>> {
-        let mut pass = self.enter()?;
-        pass.parts().0.check_tenure()?;
-        Ok(pass)
-    }
-
-    /// Makes attempts when the first was in vain. The first is written out in each function, so that it is inlined: called, its result would
-    /// go through memory.
+    /// Makes attempts when [`Handle::attempt_at_once`] was in vain.
     #[inline(never)]
     fn attempt_patiently<T>(
         &self,
-        mut pass: Pass<'_, Life, Core>,
         limit: &Limit,
         mut try_once: impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
     ) -> Result<Outcome<T>> {
+        let mut pass = self.enter()?;
+        pass.parts().0.check_tenure()?;
         if matches!(limit, Limit::Now) {
             let (life, core) = pass.parts();
             return Ok(attempt_past_the_dead(life, core, false, &mut try_once)?.map_err(|_| libc::EAGAIN));
@@ -454,31 +446,42 @@ impl Handle {
         )
     }
 
+    /// Makes an attempt, by the short way: without a lock, in the turn of the thread that owns the gate. `waits`: when there is nothing yet, looks
+    /// for a short while whether something comes, as a peer that is at work answers within it. `None`: go the long way.
+    #[inline(always)]
+    fn attempt_at_once<T>(
+        &self,
+        waits: bool,
+        mut try_once: impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
+    ) -> Result<Option<T>> {
+        let Some(mut turn) = self.gate.enter_as_owner() else { return Ok(None) };
+        let (life, core) = turn.parts();
+        let mut looked = !waits;
+        while life.has_tenure() {
+            match try_once(life, core)? {
+                Ok(done) => return Ok(Some(done)),
+                Err(hint) if looked || !life.changes_soon(hint, bell_of(core)) => break,
+                Err(_) => looked = true,
+            }
+        }
+        Ok(None)
+    }
+
     /// Publishes a message, which `write` makes.
     #[inline(always)]
     pub(crate) fn push(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
-        let mut pass = self.begin()?;
-        let (life, core) = pass.parts();
-        match put_and_ring(life, core, &write)? {
-            Ok(done) => {
-                pass.finish();
-                Ok(Ok(done))
-            }
-            Err(_) => self.attempt_patiently(pass, limit, |life, core| put_and_ring(life, core, &write)),
+        match self.attempt_at_once(false, |life, core| put_and_ring(life, core, &write))? {
+            Some(done) => Ok(Ok(done)),
+            None => self.attempt_patiently(limit, |life, core| put_and_ring(life, core, &write)),
         }
     }
 
     /// Takes a message, which `read` looks at.
     #[inline(always)]
     pub(crate) fn pop(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
-        let mut pass = self.begin()?;
-        let (life, core) = pass.parts();
-        match get_and_ring(life, core, &read)? {
-            Ok(done) => {
-                pass.finish();
-                Ok(Ok(done))
-            }
-            Err(_) => self.attempt_patiently(pass, limit, |life, core| get_and_ring(life, core, &read)),
+        match self.attempt_at_once(!matches!(limit, Limit::Now), |life, core| get_and_ring(life, core, &read))? {
+            Some(done) => Ok(Ok(done)),
+            None => self.attempt_patiently(limit, |life, core| get_and_ring(life, core, &read)),
         }
     }
 
@@ -488,14 +491,9 @@ impl Handle {
         if most == 0 {
             return Ok(Ok(0));
         }
-        let mut pass = self.begin()?;
-        let (life, core) = pass.parts();
-        match put_many(life, core, most, &write)? {
-            Ok(done) => {
-                pass.finish();
-                Ok(Ok(done))
-            }
-            Err(_) => self.attempt_patiently(pass, &Limit::Now, |life, core| put_many(life, core, most, &write)),
+        match self.attempt_at_once(false, |life, core| put_many(life, core, most, &write))? {
+            Some(done) => Ok(Ok(done)),
+            None => self.attempt_patiently(&Limit::Now, |life, core| put_many(life, core, most, &write)),
         }
     }
 
@@ -505,42 +503,27 @@ impl Handle {
         if most == 0 {
             return Ok(Ok(0));
         }
-        let mut pass = self.begin()?;
-        let (life, core) = pass.parts();
-        match get_many(life, core, most, &read)? {
-            Ok(done) => {
-                pass.finish();
-                Ok(Ok(done))
-            }
-            Err(_) => self.attempt_patiently(pass, &Limit::Now, |life, core| get_many(life, core, most, &read)),
+        match self.attempt_at_once(false, |life, core| get_many(life, core, most, &read))? {
+            Some(done) => Ok(Ok(done)),
+            None => self.attempt_patiently(&Limit::Now, |life, core| get_many(life, core, most, &read)),
         }
     }
 
     /// Where the next message may be written, until it is committed or aborted.
     #[inline(always)]
     pub(crate) fn reserve(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
-        let mut pass = self.begin()?;
-        let (life, core) = pass.parts();
-        match reserve(life, core)? {
-            Ok(done) => {
-                pass.finish();
-                Ok(Ok(done))
-            }
-            Err(_) => self.attempt_patiently(pass, limit, reserve),
+        match self.attempt_at_once(false, reserve)? {
+            Some(done) => Ok(Ok(done)),
+            None => self.attempt_patiently(limit, reserve),
         }
     }
 
     /// Where the oldest message is, until it is released.
     #[inline(always)]
     pub(crate) fn peek(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
-        let mut pass = self.begin()?;
-        let (life, core) = pass.parts();
-        match peek(life, core)? {
-            Ok(done) => {
-                pass.finish();
-                Ok(Ok(done))
-            }
-            Err(_) => self.attempt_patiently(pass, limit, peek),
+        match self.attempt_at_once(!matches!(limit, Limit::Now), peek)? {
+            Some(done) => Ok(Ok(done)),
+            None => self.attempt_patiently(limit, peek),
         }
     }
 
@@ -615,9 +598,7 @@ impl Handle {
     fn give_back(&self, work: impl FnOnce(&Life, &mut Core) -> Result<()>) -> Result<()> {
         let Some(mut pass) = self.gate.enter(true) else { return Err(self.closed()) };
         let (life, core) = pass.parts();
-        work(life, core)?;
-        pass.finish();
-        Ok(())
+        work(life, core)
     }
 
     /// Messages that can be taken, and messages that fit; what this handle has reserved or peeked at is neither.

@@ -14,7 +14,7 @@ use crate::patience::Watched;
 use crate::region::{Claim, Layout};
 use crate::sync::Shared64;
 use crate::sys::gate::Common;
-use crate::wait;
+use crate::wait::{self, QUICK_LOOKS};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -142,8 +142,15 @@ impl Life {
 
     /// Whether this process still holds its place.
     #[inline(always)]
-    fn has_tenure(&self) -> bool {
+    pub(super) fn has_tenure(&self) -> bool {
         self.view().slot(self.place).incarnation.get() == self.incarnation
+    }
+
+    /// Looks for a short while whether an attempt is worth it.
+    #[inline(always)]
+    pub(super) fn changes_soon(&self, hint: Hint, bell: Bell) -> bool {
+        let hint = (hint, bell);
+        (0..QUICK_LOOKS).any(|_| self.is_worth_a_look(&hint))
     }
 
     /// `ESTALE` when another process has taken this place over.

@@ -344,19 +344,6 @@ impl<'g, S: Common, C: Idle> Pass<'g, S, C> {
         unsafe { self.gate.parts() }
     }
 
-    /// Leaves. The same as dropping it, but without a call on the way of the owner.
-    #[inline(always)]
-    pub(crate) fn finish(mut self) {
-        let lock = self.lock.take();
-        if lock.is_none() {
-            let gate = self.gate;
-            std::mem::forget(self);
-            gate.leave_as_owner();
-        } else {
-            self.lock = lock;
-        }
-    }
-
     /// Lets others have their turn; this thread stays inside.
     #[inline(always)]
     pub(crate) fn pause(mut self) -> Paused<'g, S, C> {
