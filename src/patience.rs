@@ -263,6 +263,10 @@ impl<W: Watched> Patience<W> {
                 probed = true;
             }
             if clock.deadline.is_some_and(|deadline| now >= deadline) {
+                // Awake anyhow: who reads again and again so is not woken once more for the probe soon after.
+                if !probed && life.since_probe() >= wait::SLICE / 2 {
+                    life.probe();
+                }
                 return Err(match self.limit {
                     Limit::For(_, errno) => errno,
                     _ => libc::ETIMEDOUT,
