@@ -188,7 +188,8 @@ crash: crash-sweep crash-random ## kills: before each store to shared memory, th
 
 crash-sweep: check-deps
 	@echo "== killed before each store (REPAIRS=all: each pair of a store and a store of its repair, not every fifth)"
-	CARGO_TARGET_DIR=$(TARGET)/crash $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash -- --nocapture
+	CARGO_TARGET_DIR=$(TARGET)/crash CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	    $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash --test event_crash -- --nocapture
 
 # The same SEED again goes on where the last run has ended.
 KILLS = 1000

@@ -1,13 +1,13 @@
-//! One participant of a ring in the crash sweep, which is killed before its n-th store to shared memory.
+//! One participant of a ring, or side B of an endpoint, in the crash sweep, which is killed before its n-th store to shared memory.
 //!
-//! usage: ring-child produce|consume|reserve|peek RING POLICY COUNT KILL_AT
+//! usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY COUNT KILL_AT
 //!
 //! It logs what happened, a line for each event, in one `write` each: `p NUMBER` is about to give the message, `w NUMBER` has given it,
 //! `a NUMBER` has aborted it, `r NUMBER` has received it (before it is released, where it is peeked at).
 
 use std::io::Write;
 use std::time::Duration;
-use villas_shm::{Error, Policy, Ring, Role};
+use villas_shm::{Endpoint, EndpointSide, Error, Policy, Ring, Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const CAPACITY: usize = 3;
@@ -24,7 +24,7 @@ type Message = [u64; 5];
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, name, policy, count, kill_at] = &arguments[..] else {
-        panic!("usage: ring-child produce|consume|reserve|peek RING POLICY COUNT KILL_AT");
+        panic!("usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY COUNT KILL_AT");
     };
     let count: u64 = count.parse().expect("a number");
     let policy = match policy.as_str() {
@@ -41,6 +41,8 @@ fn main() -> Result<(), Error> {
         "reserve" => reserve(&open(Role::Producer)?, count),
         "consume" => consume(&open(Role::Consumer)?, count),
         "peek" => peek(&open(Role::Consumer)?, count),
+        "answer" => answer(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?, count),
+        "leave" => leave(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?),
         other => panic!("no such role: {other}"),
     }
 }
@@ -125,4 +127,33 @@ fn peek(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
             return Ok(());
         }
     }
+}
+
+/// Sends back each message, until one of number `count` or more has come.
+fn answer(endpoint: &Endpoint<Message>, count: u64) -> Result<(), Error> {
+    loop {
+        let number = receive(endpoint.receive(Some(PATIENCE))?);
+        if number >= count {
+            return Ok(());
+        }
+        log('p', number);
+        endpoint.send(&[number; 5], Some(PATIENCE))?;
+        log('w', number);
+    }
+}
+
+/// Leaves as many messages as there is room for, to whoever comes later: one, and the others at once.
+fn leave(endpoint: &Endpoint<Message>) -> Result<(), Error> {
+    let batch: Vec<Message> = (1..CAPACITY as u64).map(|number| [number; 5]).collect();
+    log('p', 0);
+    endpoint.send(&[0; 5], Some(PATIENCE))?;
+    log('w', 0);
+    for message in &batch {
+        log('p', message[0]);
+    }
+    assert_eq!(endpoint.outgoing().push_many(&batch)?, batch.len(), "nobody else has sent anything");
+    for message in &batch {
+        log('w', message[0]);
+    }
+    Ok(())
 }
