@@ -11,7 +11,7 @@
 
 pub(crate) mod atomic;
 
-use crate::layout::{Bell, Side, Slept, Words};
+use crate::layout::{Bell, Block, Side, Slept, Words};
 use crate::sync::{Shared32, Shared64};
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
@@ -93,15 +93,41 @@ impl Mapped {
     }
 }
 
+/// A block of a region; its number is its address.
+pub(crate) struct Numbered {
+    region: Mapped,
+    number: u32,
+}
+
+impl Block for Numbered {
+    fn sent(&self, side: Side) -> &Shared64 {
+        &self.region.0.positions[self.number as usize][side as usize][0]
+    }
+    fn done(&self, side: Side) -> &Shared64 {
+        &self.region.0.positions[self.number as usize][side as usize][1]
+    }
+    fn expect(&self) {}
+    fn reset(&self) {
+        self.region.change(self.number, |contents| *contents = Contents::default());
+    }
+    fn is_sound(&self) -> bool {
+        self.region.with(self.number, |_| true)
+    }
+    fn mark(&self, flag: i32) {
+        self.region.change(self.number, |contents| contents.flags |= flag);
+    }
+}
+
 impl Words for Mapped {
+    type Block = Numbered;
+    fn block(&self, number: u32) -> Numbered {
+        Numbered { region: self.clone(), number }
+    }
+    fn block_at(&self, address: usize) -> Option<(u32, Numbered)> {
+        (address < self.0.positions.len()).then(|| (address as u32, self.block(address as u32)))
+    }
     fn entry(&self, from: Side, slot: u32) -> &Shared32 {
         &self.0.entries[from as usize][slot as usize]
-    }
-    fn sent(&self, side: Side, block: u32) -> &Shared64 {
-        &self.0.positions[block as usize][side as usize][0]
-    }
-    fn done(&self, side: Side, block: u32) -> &Shared64 {
-        &self.0.positions[block as usize][side as usize][1]
     }
     fn taken(&self, side: Side) -> &Shared64 {
         &self.0.taken[side as usize]
@@ -114,16 +140,6 @@ impl Words for Mapped {
     }
     fn bell(&self, side: Side, bell: Bell) -> &Shared32 {
         &self.0.bells[side as usize][bell as usize]
-    }
-    fn expect(&self, _block: u32) {}
-    fn reset(&self, block: u32) {
-        self.change(block, |contents| *contents = Contents::default());
-    }
-    fn is_sound(&self, block: u32) -> bool {
-        self.with(block, |_| true)
-    }
-    fn mark(&self, block: u32, flag: i32) {
-        self.change(block, |contents| contents.flags |= flag);
     }
     fn sleep(&self, side: Side, bell: Bell, seen: u32, _slice: Duration) -> Slept {
         let Ok(kernel) = self.0.futex.lock() else { unreachable!("nobody panics with the lock") };
@@ -166,7 +182,7 @@ mod ring;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::side::{Half, Sizes};
+    use crate::channel::side::{Half, Sizes, Written};
     use crate::layout::sample::flags::REDELIVERED;
     use crate::sys::gate::{Common, Gate, Idle};
     use crate::wait;
@@ -191,13 +207,17 @@ mod tests {
     impl Half<Mapped> {
         fn alloc_one(&mut self) -> Option<u32> {
             let mut got = None;
-            self.alloc(1, |_, _, block| got = Some(block));
+            self.alloc(1, |_, block, _| got = Some(block));
             got
         }
 
         /// `false`: no room.
-        fn write_one(&mut self, block: u32) -> bool {
-            self.write(&mut 0, |_, at| (at == 0).then_some(block)).unwrap()
+        fn try_send(&mut self, block: u32) -> bool {
+            match self.write(0, 1, |_| block as usize) {
+                (1, Written::All) => true,
+                (0, Written::Full) => false,
+                other => panic!("{other:?}"),
+            }
         }
     }
 
@@ -211,7 +231,7 @@ mod tests {
     }
 
     fn send(half: &mut Half<Mapped>, block: u32) {
-        while !half.write_one(block) {
+        while !half.try_send(block) {
             thread::yield_now();
         }
         half.ring_data();
@@ -219,7 +239,7 @@ mod tests {
 
     fn receive(half: &mut Half<Mapped>) -> u32 {
         let mut got = None;
-        while half.read(1, |_, _, block| got = Some(block)).unwrap() == 0 {
+        while half.read(1, |_, block, _| got = Some(block)).unwrap() == 0 {
             thread::yield_now();
         }
         got.unwrap()
@@ -241,7 +261,7 @@ mod tests {
                 for expected in 1..=3 {
                     let block = receive(&mut b);
                     assert_eq!(theirs.with(block, |c| c.value), expected);
-                    assert_eq!(b.put(block), Some(0));
+                    assert_eq!(b.put(block as usize), Some(0));
                 }
                 b
             });
@@ -266,7 +286,7 @@ mod tests {
                 for expected in 1..=2 {
                     let block = receive(&mut b);
                     assert_eq!(theirs.with(block, |c| c.value), expected);
-                    assert_eq!(b.put(block), Some(0));
+                    assert_eq!(b.put(block as usize), Some(0));
                 }
                 b
             });
@@ -300,10 +320,37 @@ mod tests {
             assert_eq!(a.alloc_one(), None);
             let back = receive(&mut a);
             assert_eq!((back, words.with(back, |c| c.value)), (block, 2));
-            assert_eq!(a.put(back), Some(0));
+            assert_eq!(a.put(back as usize), Some(0));
             let b = echo.join().unwrap();
             assert_all_free(&a, &b, &words, ONE_EACH);
             assert!(a.alloc_one().is_some());
+        });
+    }
+
+    /// What a reader finds ready while it waits is written without another look.
+    #[test]
+    fn a_block_that_was_prepared_is_in_nobody_elses_hands() {
+        explore(Some(3), || {
+            let words = region(TWO_EACH);
+            let mut a = half(&words, Side::A, TWO_EACH);
+            let mut b = half(&words, Side::B, TWO_EACH);
+            let theirs = words.clone();
+            let reader = thread::spawn(move || {
+                for value in 1..=3 {
+                    let block = receive(&mut b);
+                    assert_eq!(theirs.with(block, |c| c.value), value);
+                    assert_eq!(b.put(block as usize), Some(0));
+                }
+                b
+            });
+            for value in 1..=3 {
+                let block = alloc(&mut a);
+                words.change(block, |c| c.value = value);
+                send(&mut a, block);
+                assert!(!a.has_input_soon());
+            }
+            let b = reader.join().unwrap();
+            assert_all_free(&a, &b, &words, TWO_EACH);
         });
     }
 
@@ -315,16 +362,16 @@ mod tests {
             let mut b = half(&words, Side::B, ONE_EACH);
             let reader = thread::spawn(move || {
                 let block = receive(&mut b);
-                assert_eq!(b.put(block), Some(0));
+                assert_eq!(b.put(block as usize), Some(0));
                 b
             });
             let block = alloc(&mut a);
-            assert_eq!(a.get(block), 2);
+            assert_eq!(a.get(block as usize), 2);
             send(&mut a, block);
             assert_eq!(a.alloc_one(), None);
             let b = reader.join().unwrap();
             assert_eq!(a.alloc_one(), None);
-            assert_eq!(a.put(block), Some(0));
+            assert_eq!(a.put(block as usize), Some(0));
             assert_all_free(&a, &b, &words, ONE_EACH);
         });
     }
@@ -345,7 +392,7 @@ mod tests {
                             let block = receive(&mut b);
                             returned.push(theirs.with(block, |c| c.value));
                             if value == 1 {
-                                b.put(block);
+                                b.put(block as usize);
                             } else {
                                 send(&mut b, block);
                             }
@@ -359,16 +406,16 @@ mod tests {
                         let again = returned.contains(&contents.value);
                         assert!(!again || contents.flags & REDELIVERED != 0, "twice, unmarked");
                         returned.push(contents.value);
-                        assert_eq!(b.put(block), Some(0));
+                        assert_eq!(b.put(block as usize), Some(0));
                     }
                     // What the first had taken last may come again too.
                     let (mut last, mut echoes_again) = (None, 0);
-                    while b.read(1, |_, _, block| last = Some(block)).unwrap() > 0 {
+                    while b.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
                         let block = last.unwrap();
                         let contents = theirs.with(block, |c| *c);
                         assert!(contents.flags & REDELIVERED != 0);
                         echoes_again += usize::from(contents.value == 2);
-                        b.put(block);
+                        b.put(block as usize);
                     }
                     (b, returned, echoes_again)
                 });
@@ -381,8 +428,8 @@ mod tests {
                 returned.dedup();
                 assert!(returned.contains(&1) && returned.contains(&2), "lost: {returned:?}");
                 let (mut last, mut echoes) = (None, 0);
-                while a.read(1, |_, _, block| last = Some(block)).unwrap() > 0 {
-                    a.put(last.unwrap());
+                while a.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
+                    a.put(last.unwrap() as usize);
                     echoes += 1;
                 }
                 assert!(echoes + echoes_again <= 1, "sent on, and delivered again");
@@ -422,12 +469,12 @@ mod tests {
                 let mut seen = Vec::new();
                 let read = |b: &mut Half<Mapped>, seen: &mut Vec<u64>| {
                     let mut got = None;
-                    if b.read(1, |_, _, block| got = Some(block)).unwrap() == 0 {
+                    if b.read(1, |_, block, _| got = Some(block)).unwrap() == 0 {
                         return false;
                     }
                     let block = got.unwrap();
                     seen.push(words.with(block, |c| c.value));
-                    assert_eq!(b.put(block), Some(0));
+                    assert_eq!(b.put(block as usize), Some(0));
                     true
                 };
                 for _ in 0..2 {
@@ -458,12 +505,12 @@ mod tests {
                 let mut got = None;
                 loop {
                     let armed = wait::arm(&theirs.chime(Side::B, Side::B, Bell::Data));
-                    if b.read(1, |_, _, block| got = Some(block)).unwrap() > 0 {
+                    if b.read(1, |_, block, _| got = Some(block)).unwrap() > 0 {
                         break;
                     }
                     wait::sleep(&theirs.chime(Side::B, Side::B, Bell::Data), armed, wait::SLICE);
                 }
-                b.put(got.unwrap());
+                b.put(got.unwrap() as usize);
             });
             let block = alloc(&mut a);
             send(&mut a, block);
@@ -481,7 +528,7 @@ mod tests {
             send(&mut a, block);
             let reader = thread::spawn(move || {
                 let block = receive(&mut b);
-                b.put(block);
+                b.put(block as usize);
             });
             let block = loop {
                 let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
@@ -492,7 +539,7 @@ mod tests {
             };
             loop {
                 let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
-                if a.write_one(block) {
+                if a.try_send(block) {
                     break;
                 }
                 wait::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, wait::SLICE);
@@ -532,14 +579,20 @@ mod tests {
     }
 
     fn take_turn(gate: &Gate<(), Core>) {
-        let Some(mut pass) = gate.enter(false) else { return };
         let turn = |core: &mut Core| {
             // SAFETY: loom reports the access if another thread is at it.
             core.turns.with_mut(|turns| unsafe { *turns += 1 });
         };
-        turn(pass.parts().1);
-        let mut pass = pass.pause().resume();
-        turn(pass.parts().1);
+        // By the short way, as all calls try first.
+        match gate.enter_as_owner() {
+            Some(mut short) => turn(short.parts().1),
+            None => match gate.enter(false) {
+                Some(mut pass) => turn(pass.parts().1),
+                None => return,
+            },
+        }
+        let Some(pass) = gate.enter(false) else { return };
+        turn(pass.pause().resume().parts().1);
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! look free between them.
 
 use crate::error::{Error, Result};
-use crate::layout::{Side, Words};
+use crate::layout::{Block, Side, Words};
 use crate::sys::gate::Idle;
 use crate::sys::table::{Table, Zeroable};
 
@@ -48,7 +48,7 @@ const LOOKS: u32 = 16;
 const MOST_REFERENCES: u32 = u32::MAX >> 1;
 
 /// The number of no block.
-pub(crate) const NO_BLOCK: u32 = u32::MAX;
+const NO_BLOCK: u32 = u32::MAX;
 
 /// All blocks, as one side sees them.
 pub(crate) struct Pool {
@@ -57,6 +57,8 @@ pub(crate) struct Pool {
     home: u32,
     /// The first one of the own home.
     first: u32,
+    /// A free block that was found and fetched while there was time: it is handed out next. [`NO_BLOCK`]: none.
+    ready: u32,
     /// Where to look first: the block that was handed out longest ago. In range 0 ..= `used`.
     cursor: u32,
     /// How many of the own home blocks were ever handed out. In range 0 ..= `home`.
@@ -80,7 +82,7 @@ impl Pool {
     pub(crate) fn recover<W: Words>(words: &W, side: Side, home: u32) -> Result<Pool> {
         let used = words.used(side).get().min(u64::from(home)) as u32;
         let blocks = Table::resident(2 * home as usize, "the private state of the blocks")?;
-        Ok(Pool { side, home, first: side as u32 * home, cursor: 0, used, held: 0, blocks })
+        Ok(Pool { side, home, first: side as u32 * home, ready: NO_BLOCK, cursor: 0, used, held: 0, blocks })
     }
 
     /// Whose block it is.
@@ -104,7 +106,7 @@ impl Pool {
     pub(crate) fn unpublished<W: Words>(&self, words: &W, tail: u64) -> Result<Option<u32>> {
         let mut found = None;
         for block in self.ever_used(words) {
-            let sent = words.sent(self.side, block).get();
+            let sent = words.block(block).sent(self.side).get();
             if sent > tail {
                 if found.is_some() || sent != tail.wrapping_add(1) {
                     return Err(Error::corrupt("the blocks of the region contradict its queues"));
@@ -118,49 +120,93 @@ impl Pool {
     /// Blocks that the dead predecessor had taken and not put: sent by the peer, at a place that is taken, and not done with.
     pub(crate) fn orphans<'p, W: Words>(&'p self, words: &'p W, taken: u64) -> impl Iterator<Item = Orphan> + 'p {
         self.ever_used(words).filter_map(move |block| {
-            let sent = words.sent(self.side.other(), block).observe();
-            (sent <= taken && sent != words.done(self.side, block).get()).then_some(Orphan { block, _padding: 0, sent })
+            let found = words.block(block);
+            let sent = found.sent(self.side.other()).observe();
+            (sent <= taken && sent != found.done(self.side).get()).then_some(Orphan { block, _padding: 0, sent })
         })
     }
 
     /// Whether `block`, which nobody here holds, is free.
     #[inline(always)]
-    fn is_settled<W: Words>(side: Side, words: &W, block: u32) -> bool {
-        words.done(side.other(), block).observe() == words.sent(side, block).get() // P1, P2: first
-            && words.sent(side.other(), block).observe() == words.done(side, block).get() // P2: second
+    fn is_settled(side: Side, block: &impl Block) -> bool {
+        block.done(side.other()).observe() == block.sent(side).get() // P1, P2: first
+            && block.sent(side.other()).observe() == block.done(side).get() // P2: second
     }
 
-    fn is_free<W: Words>(&self, words: &W, block: u32) -> bool {
-        self.blocks[block as usize].references == 0 && Pool::is_settled(self.side, words, block)
+    fn is_free<W: Words>(&self, words: &W, number: u32) -> bool {
+        self.blocks[number as usize].references == 0 && Pool::is_settled(self.side, &words.block(number))
     }
 
     /// Hands out the block that was handed out longest ago, with one reference and an empty header. `None`: it is not free, and
     /// [`Pool::search`] must look for another.
     #[inline(always)]
-    pub(crate) fn next<W: Words>(&mut self, words: &W) -> Option<u32> {
-        let side = self.side;
-        let at = if self.cursor < self.used { self.cursor } else { 0 };
-        let block = self.first + at;
-        // This one too: a round trip uses one or two blocks, which were not ahead of anything, and the peer has stored into the header.
-        words.expect(block);
-        words.expect(block + AHEAD);
-        let private = self.blocks.get_mut(block as usize)?;
-        if private.references != 0 || self.used == 0 || !Pool::is_settled(side, words, block) {
+    pub(crate) fn next<W: Words>(&mut self, words: &W) -> Option<(u32, W::Block)> {
+        let (side, used) = (self.side, self.used);
+        let at = if self.cursor < used { self.cursor } else { 0 };
+        if at == used {
+            return None;
+        }
+        let number = self.first + at;
+        let block = words.block(number);
+        words.block(self.first + if at + AHEAD < used { at + AHEAD } else { 0 }).expect();
+        let private = self.blocks.get_mut(number as usize)?;
+        if private.references != 0 || !Pool::is_settled(side, &block) {
             return None;
         }
         self.cursor = at + 1;
-        private.hand_out(side, words, block);
+        private.hand_out(side, &block);
         self.held += 1;
-        Some(block)
+        Some((number, block))
+    }
+
+    /// Hands out the block that was prepared, if one was.
+    #[inline(always)]
+    pub(crate) fn prepared<W: Words>(&mut self, words: &W) -> Option<(u32, W::Block)> {
+        let number = self.ready;
+        // That of no block is beyond them all.
+        let private = self.blocks.get_mut(number as usize)?;
+        self.ready = NO_BLOCK;
+        if private.references != 0 {
+            return None;
+        }
+        let block = words.block(number);
+        private.hand_out(self.side, &block);
+        self.held += 1;
+        Some((number, block))
+    }
+
+    /// Finds the block that will be handed out next and fetches it: what is done while there is time need not be done when there is none. A free block
+    /// stays free until its home side hands it out, so it need not be looked at again, but for whether a peer that keeps to no rule has sent it
+    /// meanwhile. Who never allocates has none.
+    #[inline(always)]
+    pub(crate) fn prepare<W: Words>(&mut self, words: &W) {
+        if self.ready == NO_BLOCK && self.used != 0 {
+            self.find_ready(words);
+        }
+    }
+
+    #[inline(never)]
+    fn find_ready<W: Words>(&mut self, words: &W) {
+        let at = if self.cursor < self.used { self.cursor } else { 0 };
+        if self.is_free(words, self.first + at) {
+            self.ready = self.first + at;
+            self.cursor = at + 1;
+        } else if let Some(number) = self.find(words) {
+            self.ready = number;
+        }
+        if self.ready != NO_BLOCK {
+            words.block(self.ready).expect();
+        }
     }
 
     /// The same where the next one is busy: some further ones, one that was never used, at last all. `None` after each was seen busy.
     #[inline(never)]
-    pub(crate) fn search<W: Words>(&mut self, words: &W) -> Option<u32> {
-        let block = self.find(words)?;
-        self.blocks[block as usize].hand_out(self.side, words, block);
+    pub(crate) fn search<W: Words>(&mut self, words: &W) -> Option<(u32, W::Block)> {
+        let number = self.find(words)?;
+        let block = words.block(number);
+        self.blocks[number as usize].hand_out(self.side, &block);
         self.held += 1;
-        Some(block)
+        Some((number, block))
     }
 
     fn find<W: Words>(&mut self, words: &W) -> Option<u32> {
@@ -203,11 +249,12 @@ impl Pool {
     /// Takes `block` into this process, as sent by the peer at position `got - 1`; or says what is wrong with the region. It may
     /// be any number, and anything may lie there: the peer wrote both.
     #[inline(always)]
-    pub(crate) fn receive<W: Words>(&mut self, words: &W, block: u32, got: u64) -> std::result::Result<(), &'static str> {
-        let Some(private) = self.blocks.get_mut(block as usize) else {
+    pub(crate) fn receive<W: Words>(&mut self, words: &W, number: u32, got: u64) -> std::result::Result<W::Block, &'static str> {
+        let Some(private) = self.blocks.get_mut(number as usize) else {
             return Err("the queue names a block that does not exist: the region is corrupt");
         };
-        if !words.is_sound(block) {
+        let block = words.block(number);
+        if !block.is_sound() {
             return Err("a sample's length or capacity is not possible: the region is corrupt");
         }
         if private.references == MOST_REFERENCES {
@@ -216,65 +263,72 @@ impl Pool {
         self.held += u32::from(private.references == 0);
         private.references += 1;
         private.got = got;
-        Ok(())
+        Ok(block)
     }
 
-    /// `block` as it is in hand here. `None`: nobody in this process holds it.
+    /// The block `number` as it is in hand here. `None`: nobody in this process holds it.
     #[inline(always)]
-    pub(crate) fn hand(&mut self, block: u32) -> Option<Hand<'_>> {
-        let private = self.blocks.get_mut(block as usize)?;
+    pub(crate) fn hand<B: Block>(&mut self, number: u32, block: B) -> Option<Hand<'_, B>> {
+        let private = self.blocks.get_mut(number as usize)?;
         (private.references != 0).then_some(Hand { side: self.side, block, private, held: &mut self.held })
     }
 
-    /// Whether somebody in this process holds `block`.
-    pub(crate) fn is_held(&self, block: u32) -> bool {
-        self.blocks.get(block as usize).is_some_and(|private| private.references != 0)
+    /// Whether somebody in this process holds the block `number`.
+    pub(crate) fn is_held(&self, number: u32) -> bool {
+        self.blocks.get(number as usize).is_some_and(|private| private.references != 0)
     }
 
     /// Does what is left of the dead predecessor's `send` of `block`, which was marked for `position`. A sample that it
     /// had taken (up to `taken`) and sent on goes out and does not come again, unless the dead had kept a reference.
-    pub(crate) fn complete<W: Words>(&self, words: &W, block: u32, position: u64, taken: u64) {
-        let received = words.sent(self.side.other(), block).observe();
+    pub(crate) fn complete<W: Words>(&self, words: &W, number: u32, position: u64, taken: u64) {
+        let block = words.block(number);
+        let received = block.sent(self.side.other()).observe();
         if words.kept(self.side).get() != position.wrapping_add(1) && received <= taken {
-            words.done(self.side, block).publish(received);
+            block.done(self.side).publish(received);
         }
     }
 }
 
 /// A block that somebody in this process holds.
-pub(crate) struct Hand<'p> {
+pub(crate) struct Hand<'p, B> {
     side: Side,
-    block: u32,
+    block: B,
     private: &'p mut Private,
     held: &'p mut u32,
 }
 
-impl Hand<'_> {
+impl<B: Block> Hand<'_, B> {
+    /// Whether the block says something possible.
+    #[inline(always)]
+    pub(crate) fn is_sound(&self) -> bool {
+        self.block.is_sound()
+    }
+
     /// Whether the peer has been done with the block since this side sent it last.
     #[inline(always)]
-    pub(crate) fn is_back<W: Words>(&self, words: &W) -> bool {
-        words.done(self.side.other(), self.block).observe() == words.sent(self.side, self.block).get()
+    pub(crate) fn is_back(&self) -> bool {
+        self.block.done(self.side.other()).observe() == self.block.sent(self.side).get()
     }
 
     /// Marks the block as sent at `position` and gives up a reference to it. The entry must follow.
     #[inline(always)]
     pub(crate) fn send<W: Words>(self, words: &W, position: u64) {
-        if self.private.references > 1 && self.private.got != words.done(self.side, self.block).get() {
+        if self.private.references > 1 && self.private.got != self.block.done(self.side).get() {
             // For `complete`: what was received stays in hand though it is sent on.
             words.kept(self.side).publish(position.wrapping_add(1));
         }
-        words.sent(self.side, self.block).publish(position.wrapping_add(1)); // P2: first; Q1 carries it to the peer
-        self.put(words); // P2: second
+        self.block.sent(self.side).publish(position.wrapping_add(1)); // P2: first; Q1 carries it to the peer
+        self.put(); // P2: second
     }
 
     /// One reference less; how many are left.
     #[inline(always)]
-    pub(crate) fn put<W: Words>(self, words: &W) -> u32 {
+    pub(crate) fn put(self) -> u32 {
         let left = self.private.references - 1;
         self.private.references = left;
         if left == 0 {
             *self.held -= 1;
-            words.done(self.side, self.block).publish(self.private.got); // P1
+            self.block.done(self.side).publish(self.private.got); // P1
         }
         left
     }
@@ -299,10 +353,10 @@ impl Hand<'_> {
 impl Private {
     /// A free block of the own home, with one reference and an empty header.
     #[inline(always)]
-    fn hand_out<W: Words>(&mut self, side: Side, words: &W, block: u32) {
+    fn hand_out(&mut self, side: Side, block: &impl Block) {
         self.references = 1;
-        self.got = words.done(side, block).get();
-        words.reset(block);
+        self.got = block.done(side).get();
+        block.reset();
     }
 }
 

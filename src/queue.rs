@@ -87,13 +87,13 @@ impl Producer {
         self.position.wrapping_sub(words.taken(self.side.other()).observe()).min(self.queuelen)
     }
 
-    /// Publishes `block`; there must be room.
+    /// Publishes `block`; there must be room, as far as [`Producer::has_room`] or [`Producer::look_for_room`] knows.
     #[inline(always)]
     pub(crate) fn publish<W: Words>(&mut self, words: &W, block: u32) {
         let entry = block << 1 | self.ring.phase(self.position);
         words.entry(self.side, self.ring.slot(self.position)).publish(entry); // Q1
         self.position = self.position.wrapping_add(1);
-        self.room = self.room.saturating_sub(1);
+        self.room -= 1;
     }
 }
 

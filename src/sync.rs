@@ -170,23 +170,23 @@ pub(crate) unsafe fn store_bytes(from: *const u8, to: *mut u8, length: usize) {
     unsafe { core::ptr::copy_nonoverlapping(from.add(half), to.add(half), length - half) };
 }
 
-/// Fetches the cache line of `address`, which may be any, so that a store to it soon finds it here and in nobody else's cache.
+/// Fetches the cache line `OFFSET` bytes behind `address`, which may be any, so that a store to it soon finds it here and in nobody else's cache.
 ///
 /// Without this a line that the other side has read, or fetched by a load before it, costs its store a trip of its own.
 /// `prefetchw` is spelled out since compilers turn the intrinsic into a fetch for reading unless the target is known to have it;
 /// processors that have not pass over it.
 #[cfg(not(loom))]
 #[inline(always)]
-pub(crate) fn fetch_to_write(address: *const u8) {
+pub(crate) fn fetch_to_write<const OFFSET: usize>(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of any address has no effect but on the cache.
     unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        core::arch::asm!("prefetchw [{} + {}]", in(reg) address, const OFFSET, options(nostack, preserves_flags, readonly));
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: as above.
     unsafe {
-        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+        core::arch::asm!("prfm pstl1keep, [{}, {}]", in(reg) address, const OFFSET, options(nostack, preserves_flags, readonly));
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = address;
@@ -224,8 +224,8 @@ pub(crate) fn light_fence() {
     }
 }
 
-/// The same towards whoever runs [`heavy_fence_here`], without a look whether the kernel knows the call: only where
-/// [`is_asymmetric`] was true, which it stays. A gate has an owner only then (`sys::gate`), and only owners come here.
+/// The same without a look whether the kernel knows the call: only where [`is_asymmetric`] was true, which it stays. A gate has an owner
+/// only then (`sys::gate`), and only owners come here from there; a view of a region keeps what it was.
 #[inline(always)]
 pub(crate) fn light_fence_here() {
     #[cfg(loom)]

@@ -24,6 +24,11 @@ const UNSURE_SLICE: Duration = Duration::from_millis(1);
 
 /// A bell, and how to sleep on it and wake who does.
 pub(crate) trait Chime {
+    /// The fence of who rings.
+    #[inline(always)]
+    fn light_fence(&self) {
+        light_fence();
+    }
     /// The futex word.
     fn word(&self) -> &Shared32;
     /// Sleeps while the word is `seen`, at most for `slice`.
@@ -34,8 +39,8 @@ pub(crate) trait Chime {
 
 /// Wakes who sleeps on `bell`; a load when nobody does.
 #[inline(always)]
-pub(crate) fn ring(bell: &impl Chime) {
-    light_fence(); // W1
+pub(crate) fn ring(bell: impl Chime) {
+    bell.light_fence(); // W1
     let seen = bell.word().get();
     if seen & ASLEEP != 0 {
         wake(bell, seen);
@@ -48,7 +53,7 @@ const WAKE_TRIES: u32 = 16;
 
 #[cold]
 #[inline(never)]
-fn wake(bell: &impl Chime, mut seen: u32) {
+fn wake(bell: impl Chime, mut seen: u32) {
     for _ in 0..WAKE_TRIES {
         if seen & ASLEEP == 0 {
             return;

@@ -390,7 +390,7 @@ pub unsafe extern "C" fn shmem_shared_wait(shm: *mut shmem_shared, timeout: *con
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<0, Native>(|| handle(shm), smps, cnt, None) }
+    unsafe { read::<Native>(|| handle(shm), smps, cnt, None) }
 }
 
 /// The same as `shmem_shared_read`; does not wait.
@@ -402,7 +402,7 @@ pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_tryread(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<1, Native>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
+    unsafe { read::<Native>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
 }
 
 /// The same as `shmem_shared_read`; waits for so long.
@@ -422,7 +422,7 @@ pub unsafe extern "C" fn shmem_shared_timedread(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { read::<2, Native>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
+        Some(timeout) => unsafe { read::<Native>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
         None => -1,
     }
 }
@@ -444,7 +444,7 @@ pub unsafe extern "C" fn shmem_shared_timedread(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { write::<0, Native>(|| handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { write::<Native>(|| handle(shm), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `shmem_shared_write`; waits for room until all are taken.
@@ -464,7 +464,7 @@ pub unsafe extern "C" fn shmem_shared_timedwrite(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { write::<1, Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
+        Some(timeout) => unsafe { write::<Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
         None => -1,
     }
 }
@@ -487,7 +487,7 @@ pub unsafe extern "C" fn shmem_shared_timedalloc(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { alloc::<1, Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
+        Some(timeout) => unsafe { alloc::<Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
         None => -1,
     }
 }

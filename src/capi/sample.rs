@@ -71,10 +71,18 @@ pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, c
     // SAFETY: the caller's promise is passed on.
     unsafe {
         match known(pool.cast(), Handle::<Native>::at) {
-            Ok(handle) => alloc::<0, Native>(|| Ok(handle), smps, cnt, &Limit::Now),
-            Err(_) => alloc::<1, Wire>(|| known(pool.cast(), Handle::<Wire>::at), smps, cnt, &Limit::Now),
+            Ok(handle) => alloc::<Native>(move || Ok(handle), smps, cnt, &Limit::Now),
+            Err(_) => alloc_wire(pool, smps, cnt),
         }
     }
+}
+
+/// # Safety
+/// As for [`sample_alloc`].
+#[inline(never)]
+unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { alloc::<Wire>(|| known(pool.cast(), Handle::<Wire>::at), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `sample_alloc`.
@@ -98,10 +106,18 @@ pub unsafe extern "C" fn sample_alloc_many(pool: *mut pool, smps: *mut *mut samp
 /// None beyond C's own: any pointer may be given.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sample_put(smp: *mut sample) -> c_int {
+    match Handle::<Native>::find(smp as usize).and_then(|handle| handle.put_at_once(smp as usize)) {
+        Some(left) => left as c_int,
+        None => put_late(smp),
+    }
+}
+
+/// For what is not a sample of a channel of one region that all is well with.
+#[inline(never)]
+fn put_late(smp: *mut sample) -> c_int {
     convert(-1, || put(smp))
 }
 
-#[inline(always)]
 fn put(smp: *mut sample) -> Result<c_int> {
     Ok(AnyHandle::find(smp as usize)?.put(smp as usize)? as c_int)
 }

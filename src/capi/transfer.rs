@@ -1,12 +1,13 @@
 //! The bodies of the functions that move samples, for channels of either layout.
 //!
-//! Each is a copy for each `CALLER`, so that it is inlined there: shared, it would be called through memory.
+//! Each has a short way, which is copied into its callers and does nothing but what a call does that finds all as usual, and a long way, which
+//! finds out what is not. The short way so needs few registers and no memory beyond that of the channel.
 
 use super::sample::sample;
 use super::{check_array, convert, error};
 use crate::channel::ends::Ends;
-use crate::channel::handle::{Count, Handle};
-use crate::error::Result;
+use crate::channel::handle::{Count, Handle, READ_LIMIT};
+use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::patience::Limit;
 use libc::{c_int, c_uint};
@@ -35,11 +36,35 @@ unsafe fn into(smps: *mut *mut sample) -> impl FnMut(usize, Raw) {
 /// # Safety
 /// `smps` has room for `cnt` pointers.
 #[inline(always)]
-pub(super) unsafe fn read<const CALLER: u8, E: Ends>(
-    handle: impl FnOnce() -> Result<&'static Handle<E>>,
+pub(super) unsafe fn read<E: Ends>(
+    handle: impl Fn() -> Result<&'static Handle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: Option<&Limit>,
+) -> c_int {
+    let patient = !matches!(limit, Some(Limit::Now));
+    if let Ok(handle) = handle()
+        && is_some_array(smps, cnt)
+    {
+        // SAFETY: no more than `cnt` are given, and the array has room for so many.
+        match handle.read_at_once(cnt as usize, patient, unsafe { into(smps) }) {
+            Ok(0) => {}
+            Ok(count) => return count as c_int,
+            Err(e) => return failed(&e),
+        }
+    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { read_patiently(handle, smps, cnt, limit.unwrap_or(&READ_LIMIT)) }
+}
+
+/// # Safety
+/// As for [`read`].
+#[inline(never)]
+unsafe fn read_patiently<E: Ends>(
+    handle: impl Fn() -> Result<&'static Handle<E>>,
+    smps: *mut *mut sample,
+    cnt: c_uint,
+    limit: &Limit,
 ) -> c_int {
     convert(-1, || {
         let most = check_array(smps, cnt)?;
@@ -48,12 +73,7 @@ pub(super) unsafe fn read<const CALLER: u8, E: Ends>(
             return Ok(0);
         }
         // SAFETY: no more than `most` are given, and the array has room for so many.
-        let give = unsafe { into(smps) };
-        let done = match limit {
-            None => handle.plain_read(most, give),
-            Some(limit) => handle.read(most, limit, give),
-        };
-        Ok(counted(done?))
+        Ok(counted(handle.read_patiently(most, limit, unsafe { into(smps) })?))
     })
 }
 
@@ -62,21 +82,44 @@ pub(super) unsafe fn read<const CALLER: u8, E: Ends>(
 /// # Safety
 /// `smps` has `cnt` pointers.
 #[inline(always)]
-pub(super) unsafe fn write<const CALLER: u8, E: Ends>(
-    handle: impl FnOnce() -> Result<&'static Handle<E>>,
+pub(super) unsafe fn write<E: Ends>(
+    handle: impl Fn() -> Result<&'static Handle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: &Limit,
 ) -> c_int {
+    let mut sent = 0;
+    if let Ok(handle) = handle()
+        && is_some_array(smps, cnt)
+    {
+        // SAFETY: places are below the number of pointers.
+        sent = handle.write_at_once(cnt as usize, move |at| unsafe { smps.add(at).read() } as usize);
+        if sent == cnt as usize {
+            return cnt as c_int;
+        }
+    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { write_patiently(handle, smps, sent, cnt, limit) }
+}
+
+/// # Safety
+/// As for [`write`]; the first `sent` have been sent.
+#[inline(never)]
+unsafe fn write_patiently<E: Ends>(
+    handle: impl Fn() -> Result<&'static Handle<E>>,
+    smps: *mut *mut sample,
+    sent: usize,
+    cnt: c_uint,
+    limit: &Limit,
+) -> c_int {
     convert(-1, || {
-        let most = check_array(smps, cnt)?;
+        let count = check_array(smps, cnt)?;
         let handle = handle()?;
-        if most == 0 {
+        if count == 0 {
             return Ok(0);
         }
-        // SAFETY: `at` is below the number of pointers.
-        let done = handle.write(limit, |at| (at < most).then(|| unsafe { smps.add(at).read() } as usize))?;
-        Ok(counted(done))
+        // SAFETY: places are below the number of pointers.
+        Ok(counted(handle.write_patiently(sent, count, limit, |at| unsafe { smps.add(at).read() } as usize)?))
     })
 }
 
@@ -85,9 +128,33 @@ pub(super) unsafe fn write<const CALLER: u8, E: Ends>(
 /// # Safety
 /// `smps` has room for `cnt` pointers.
 #[inline(always)]
-pub(super) unsafe fn alloc<const CALLER: u8, E: Ends>(
-    handle: impl FnOnce() -> Result<&'static Handle<E>>,
+pub(super) unsafe fn alloc<E: Ends>(
+    handle: impl Fn() -> Result<&'static Handle<E>>,
     smps: *mut *mut sample,
+    cnt: c_uint,
+    limit: &Limit,
+) -> c_int {
+    let mut count = 0;
+    if let Ok(handle) = handle()
+        && is_some_array(smps, cnt)
+    {
+        // SAFETY: no more than `cnt` are given, and the array has room for so many.
+        count = handle.alloc_at_once(cnt as usize, unsafe { into(smps) });
+        if count == cnt as usize {
+            return cnt as c_int;
+        }
+    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { alloc_patiently(handle, smps, count, cnt, limit) }
+}
+
+/// # Safety
+/// As for [`alloc`]; the first `count` have been handed out.
+#[inline(never)]
+unsafe fn alloc_patiently<E: Ends>(
+    handle: impl Fn() -> Result<&'static Handle<E>>,
+    smps: *mut *mut sample,
+    count: usize,
     cnt: c_uint,
     limit: &Limit,
 ) -> c_int {
@@ -97,7 +164,19 @@ pub(super) unsafe fn alloc<const CALLER: u8, E: Ends>(
         if most == 0 {
             return Ok(0);
         }
-        // SAFETY: as above.
-        Ok(counted(handle.alloc(most, limit, unsafe { into(smps) })?))
+        // SAFETY: no more than `most` are given, and the array has room for so many.
+        Ok(counted(handle.alloc_patiently(count, most, limit, unsafe { into(smps) })?))
     })
+}
+
+/// Whether there is an array and it is not empty; what is wrong with it otherwise is found out on the long way.
+#[inline(always)]
+fn is_some_array(smps: *mut *mut sample, cnt: c_uint) -> bool {
+    cnt.wrapping_sub(1) < c_int::MAX as c_uint && !smps.is_null()
+}
+
+#[cold]
+fn failed(e: &Error) -> c_int {
+    error::remember(e);
+    -1
 }

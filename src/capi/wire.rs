@@ -139,7 +139,7 @@ pub unsafe extern "C" fn shmem_int_timedopen(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<3, Wire>(|| handle(shm), smps, cnt, None) }
+    unsafe { read::<Wire>(|| handle(shm), smps, cnt, None) }
 }
 
 /// The same as `shmem_int_read`; does not wait.
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sam
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_tryread(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<4, Wire>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
+    unsafe { read::<Wire>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
 }
 
 /// The same as `shmem_int_read`; waits for so long.
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn shmem_int_timedread(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { read::<5, Wire>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
+        Some(timeout) => unsafe { read::<Wire>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
         None => -1,
     }
 }
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn shmem_int_timedread(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_write(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { write::<2, Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { write::<Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `shmem_int_write`; waits for room until all are taken.
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn shmem_int_timedwrite(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { write::<3, Wire>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
+        Some(timeout) => unsafe { write::<Wire>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
         None => -1,
     }
 }
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn shmem_int_timedwrite(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<2, Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
 }
 
 /// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms.

@@ -73,12 +73,12 @@ pub(crate) trait Ends: Idle + Sized + Send + 'static {
     /// The same from a peer that is gone and will finish nothing that it has begun.
     fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize>;
     /// Looks for a short while whether a sample comes.
-    fn has_input_soon(&self) -> bool;
+    fn has_input_soon(&mut self) -> bool;
     /// For a wait for the next sample.
     fn entry_hint(&self) -> <Self::Life as Watched>::Hint;
-    /// Sends the samples whose addresses `next` gives by their place, from `sent` on, each giving up one reference, and counts
-    /// them. `true`: until it gave none; `false`: until there was no room.
-    fn write(&mut self, sent: &mut usize, next: impl FnMut(usize) -> Option<usize>) -> Result<bool>;
+    /// Sends the `count` samples whose addresses `address` gives by their place, from `sent` on, each giving up one reference. How many
+    /// are sent then. `Ok`: all, or as many as there was room for.
+    fn write(&mut self, sent: usize, count: usize, address: impl FnMut(usize) -> usize) -> (usize, Result<()>);
     /// Tells the peer's readers that something was written.
     fn ring_data(&mut self, life: &Self::Life);
     /// For a wait for room.

@@ -102,8 +102,8 @@ pub(crate) struct Count {
 /// What a wait on these ends looks at.
 type HintOf<E> = <<E as Ends>::Life as Watched>::Hint;
 
-/// How long `read` waits before it gives its caller a chance to look at a flag.
-const READ_LIMIT: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
+/// How long a plain `read` waits before it gives its caller a chance to look at a flag.
+pub(crate) const READ_LIMIT: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
 
 /// What is known of a channel at one moment. Samples and sleeps count since the region was made, whoever held the side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,32 +203,39 @@ impl<E: Ends> Handle<E> {
         )
     }
 
+    /// Receives up to `most` samples, by the short way: nothing but what a call does that finds all as usual. `patient`: looks for a short
+    /// while whether one comes. 0: go the long way, [`Handle::read_patiently`], which also finds out what is not as usual.
+    #[inline(always)]
+    pub(crate) fn read_at_once(&self, most: usize, patient: bool, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
+        let Some(mut turn) = self.gate.enter_as_owner() else { return Ok(0) };
+        let (life, half) = turn.parts();
+        let mut looked = !patient;
+        while life.has_tenure() {
+            let count = half.read(most, &mut give)?;
+            if count > 0 || looked || !half.has_input_soon() {
+                return Ok(count);
+            }
+            looked = true;
+        }
+        Ok(0)
+    }
+
     /// Receives up to `most` samples.
     #[inline(always)]
     pub(crate) fn read(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
-        let mut pass = self.enter()?;
-        let (life, half) = pass.parts();
-        life.check_tenure()?;
-        let mut count = half.read(most, &mut give)?;
-        if count == 0 && !matches!(limit, Limit::Now) && half.has_input_soon() {
-            count = half.read(most, &mut give)?;
+        match self.read_at_once(most, !matches!(limit, Limit::Now), &mut give)? {
+            0 => self.read_patiently(most, limit, give),
+            count => Ok(Count { count, why: 0 }),
         }
-        if count > 0 || most == 0 {
-            pass.finish();
-            return Ok(Count { count, why: 0 });
-        }
-        self.read_patiently(pass, most, limit, give)
     }
 
-    /// Nothing is there: waits for it, and finds out whether anything can come.
+    /// Nothing is there, so it seems: waits for it, and finds out whether anything can come.
     #[inline(never)]
-    fn read_patiently(
-        &self,
-        pass: Pass<'_, E::Life, E>,
-        most: usize,
-        limit: &Limit,
-        mut give: impl FnMut(usize, Raw),
-    ) -> Result<Count> {
+    pub(crate) fn read_patiently(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
+        let pass = self.enter()?;
+        if most == 0 {
+            return Ok(Count { count: 0, why: 0 });
+        }
         let patient = !matches!(limit, Limit::Now);
         let done = self.repeat(limit, pass, |life, half| {
             let count = half.read(most, &mut give)?;
@@ -260,89 +267,91 @@ impl<E: Ends> Handle<E> {
         }
     }
 
-    /// The same with the limit of a plain `read`.
+    /// Sends `count` samples, whose addresses `address` gives by their place, by the short way; how many. Fewer: go on by the long way,
+    /// [`Handle::write_patiently`].
     #[inline(always)]
-    pub(crate) fn plain_read(&self, most: usize, give: impl FnMut(usize, Raw)) -> Result<Count> {
-        self.read(most, &READ_LIMIT, give)
-    }
-
-    /// Sends samples, whose addresses `next` gives by their place, until it gives none or there is no room.
-    #[inline(always)]
-    pub(crate) fn write(&self, limit: &Limit, mut next: impl FnMut(usize) -> Option<usize>) -> Result<Count> {
-        let mut pass = self.enter()?;
-        let (life, half) = pass.parts();
-        life.check_tenure()?;
-        if life.peer() == Peer::Gone {
-            return Err(life.end());
+    pub(crate) fn write_at_once(&self, count: usize, address: impl FnMut(usize) -> usize) -> usize {
+        let Some(mut turn) = self.gate.enter_as_owner() else { return 0 };
+        let (life, half) = turn.parts();
+        if !life.has_tenure() || life.peer() == Peer::Gone {
+            return 0;
         }
-        let mut count = 0;
-        let outcome = half.write(&mut count, &mut next);
-        if count > 0 {
+        let (sent, _) = half.write(0, count, address);
+        if sent > 0 {
             half.ring_data(life);
         }
-        match outcome {
-            Ok(true) => {
-                pass.finish();
-                Ok(Count { count, why: 0 })
-            }
-            Ok(false) => self.write_patiently(pass, count, limit, next),
-            Err(e) if count == 0 => Err(e),
-            Err(e) => Ok(Count { count, why: e.errno() }),
-        }
+        sent
     }
 
-    /// There is no room: waits for it, and finds out whether the peer is still there. `count` have been taken.
+    /// Sends `count` samples, whose addresses `address` gives by their place, until there is no room.
+    #[inline(always)]
+    pub(crate) fn write(&self, count: usize, limit: &Limit, mut address: impl FnMut(usize) -> usize) -> Result<Count> {
+        let sent = self.write_at_once(count, &mut address);
+        if sent == count {
+            return Ok(Count { count, why: 0 });
+        }
+        self.write_patiently(sent, count, limit, address)
+    }
+
+    /// Something is not as usual: goes on from `sent`, waits for room, and finds out whether the peer is still there.
     #[inline(never)]
-    fn write_patiently(
+    pub(crate) fn write_patiently(
         &self,
-        pass: Pass<'_, E::Life, E>,
-        mut count: usize,
+        mut sent: usize,
+        count: usize,
         limit: &Limit,
-        mut next: impl FnMut(usize) -> Option<usize>,
+        mut address: impl FnMut(usize) -> usize,
     ) -> Result<Count> {
-        let done = self.repeat(limit, pass, |life, half| {
-            let before = count;
-            let outcome = loop {
-                if life.peer() == Peer::Gone {
-                    break Err(life.end());
+        let done = self.enter().and_then(|pass| {
+            self.repeat(limit, pass, |life, half| {
+                let before = sent;
+                let outcome = loop {
+                    if life.peer() == Peer::Gone {
+                        break Err(life.end());
+                    }
+                    let result;
+                    (sent, result) = half.write(sent, count, &mut address);
+                    match result {
+                        Err(e) => break Err(e),
+                        Ok(()) if sent == count => break Ok(Attempt::Done(())),
+                        Ok(()) => {}
+                    }
+                    life.pace().probe_now_and_then(life);
+                    if life.peer() != Peer::Gone {
+                        break Ok(Attempt::Wait(half.room_hint()));
+                    }
+                };
+                if sent != before {
+                    half.ring_data(life);
                 }
-                match half.write(&mut count, &mut next) {
-                    Ok(true) => break Ok(Attempt::Done(())),
-                    Ok(false) => {}
-                    Err(e) => break Err(e),
-                }
-                life.pace().probe_now_and_then(life);
-                if life.peer() != Peer::Gone {
-                    break Ok(Attempt::Wait(half.room_hint()));
-                }
-            };
-            if count != before {
-                half.ring_data(life);
-            }
-            outcome
+                outcome
+            })
         });
-        counted(count, done)
+        counted(sent, done)
+    }
+
+    /// Hands out up to `most` empty samples by the short way; how many. Fewer: go on by the long way, [`Handle::alloc_patiently`].
+    #[inline(always)]
+    pub(crate) fn alloc_at_once(&self, most: usize, give: impl FnMut(usize, Raw)) -> usize {
+        let Some(mut turn) = self.gate.enter_as_owner() else { return 0 };
+        let (life, half) = turn.parts();
+        if life.has_tenure() { half.alloc(most, give) } else { 0 }
     }
 
     /// Hands out up to `most` empty samples; waits until there are so many.
     #[inline(always)]
     pub(crate) fn alloc(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
-        let mut pass = self.enter()?;
-        let (life, half) = pass.parts();
-        life.check_tenure()?;
-        let count = half.alloc(most, &mut give);
-        if count < most {
-            return self.alloc_patiently(pass, count, most, limit, give);
+        let count = self.alloc_at_once(most, &mut give);
+        if count == most && most > 0 {
+            return Ok(Count { count, why: 0 });
         }
-        pass.finish();
-        Ok(Count { count, why: 0 })
+        self.alloc_patiently(count, most, limit, give)
     }
 
-    /// No block is free: waits for one. `count` have been handed out.
+    /// No block is free, or something is not as usual: waits for one. `count` have been handed out.
     #[inline(never)]
-    fn alloc_patiently(
+    pub(crate) fn alloc_patiently(
         &self,
-        pass: Pass<'_, E::Life, E>,
         mut count: usize,
         most: usize,
         limit: &Limit,
@@ -354,17 +363,18 @@ impl<E: Ends> Handle<E> {
             count += half.alloc(most - before, |at, sample| give(before + at, sample));
             count == most
         };
-        // Without patience the attempt that the caller has just made was all, unless the end has come.
-        let done = self.repeat(limit, pass, |life, half| {
-            if !patient && E::IS_POOL_SHORT {
-                life.pace().probe_now_and_then(life);
-            }
-            let is_gone = life.peer() == Peer::Gone && (patient || E::IS_POOL_SHORT);
-            // What the peer gave back before its end can be had: whether it is gone was looked at before this (S2).
-            if (patient || is_gone) && take(half) {
-                return Ok(Attempt::Done(()));
-            }
-            if is_gone { Err(life.end()) } else { Ok(Attempt::Wait(life.block_hint())) }
+        let done = self.enter().and_then(|pass| {
+            self.repeat(limit, pass, |life, half| {
+                // Whether it is gone is looked at first: what the peer gave back before its end can be had then (S2).
+                if !patient && E::IS_POOL_SHORT {
+                    life.pace().probe_now_and_then(life);
+                }
+                let is_gone = life.peer() == Peer::Gone && (patient || E::IS_POOL_SHORT);
+                if take(half) {
+                    return Ok(Attempt::Done(()));
+                }
+                if is_gone { Err(life.end()) } else { Ok(Attempt::Wait(life.block_hint())) }
+            })
         });
         counted(count, done)
     }
@@ -406,19 +416,50 @@ impl<E: Ends> Handle<E> {
         }
     }
 
+    /// One reference less to the sample at `address`, by the short way; how many are left. `None`: go the long way, [`Handle::put_late`].
+    #[inline(always)]
+    pub(crate) fn put_at_once(&self, address: usize) -> Option<u32> {
+        let mut turn = self.gate.enter_as_owner()?;
+        let (life, half) = turn.parts();
+        if life.has_tenure() { half.put(address) } else { None }
+    }
+
     /// One reference less to the sample at `address`; how many are left.
     #[inline(always)]
     pub(crate) fn put(&self, address: usize) -> Result<u32> {
+        match self.put_at_once(address) {
+            Some(left) => Ok(left),
+            None => self.put_late(address),
+        }
+    }
+
+    /// The same when something is not as usual; also after a close.
+    #[inline(never)]
+    pub(crate) fn put_late(&self, address: usize) -> Result<u32> {
         let mut pass = self.enter_late()?;
         let (life, half) = pass.parts();
         let left = if life.has_tenure() { half.put(address) } else { half.drop_reference(address) };
-        pass.finish();
         left.ok_or_else(|| not_live("put"))
     }
 
     /// One reference less to each of the samples whose addresses `next` gives by their place, up to the first that is
     /// not one of this channel; how many.
+    #[inline(always)]
     pub(crate) fn put_many(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
+        let mut count = 0;
+        if let Some(mut turn) = self.gate.enter_as_owner() {
+            let (life, half) = turn.parts();
+            if life.has_tenure() {
+                count = half.put_all(&mut next);
+                half.ring_room();
+            }
+        }
+        if count > 0 { count } else { self.put_many_late(next) }
+    }
+
+    /// The same when something is not as usual; also after a close.
+    #[inline(never)]
+    fn put_many_late(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let Ok(mut pass) = self.enter_late() else { return 0 };
         let (life, half) = pass.parts();
         let mut count = 0;
@@ -430,7 +471,6 @@ impl<E: Ends> Handle<E> {
                 count += 1;
             }
         }
-        pass.finish();
         count
     }
 
@@ -438,7 +478,6 @@ impl<E: Ends> Handle<E> {
     pub(crate) fn get(&self, address: usize) -> Result<u32> {
         let mut pass = self.enter_late()?;
         let references = pass.parts().1.get(address);
-        pass.finish();
         if references == 0 { Err(not_live("referenced")) } else { Ok(references) }
     }
 
@@ -446,7 +485,6 @@ impl<E: Ends> Handle<E> {
     pub(crate) fn live(&self, address: usize) -> Result<Raw> {
         let mut pass = self.enter_late()?;
         let sample = pass.parts().1.live(address);
-        pass.finish();
         sample.ok_or_else(|| not_live("used"))
     }
 

@@ -133,7 +133,7 @@ impl Life {
     /// Tells the peer that this side has come or gone.
     pub(crate) fn ring_peer(&self) {
         for bell in [Bell::Data, Bell::Room] {
-            wait::ring(&self.view().chime(self.side, self.side.other(), bell));
+            wait::ring(self.view().chime(self.side, self.side.other(), bell));
         }
     }
 
@@ -229,7 +229,7 @@ impl Lives for Life {
 
     fn ring_own(&self) {
         for bell in [Bell::Data, Bell::Room] {
-            wait::ring(&self.view().chime(self.side, self.side, bell));
+            wait::ring(self.view().chime(self.side, self.side, bell));
         }
     }
 

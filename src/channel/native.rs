@@ -19,14 +19,13 @@
 use super::ends::{Ends, Lives};
 use super::handle::{self, Handle, Register, Stats};
 use super::life::{Hint, Life, Region};
-use super::side::{Half, Sizes};
+use super::side::{Half, Sizes, Written};
 use super::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
 use crate::error::{Error, Result};
-use crate::layout::Side;
 use crate::layout::channel::{Facts, MAGIC, View};
 use crate::layout::sample::Raw;
+use crate::layout::{Side, Words};
 use crate::patience::Limit;
-use crate::pool::NO_BLOCK;
 use crate::region::{Origin, RIVAL_PATIENCE, without_size};
 use crate::sys::gate::{Common, Idle};
 use crate::sys::object::{Name, Object};
@@ -38,13 +37,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct Native(Half<View>);
 
 static REGISTER: Register<Native> = Register::new();
-
-impl Native {
-    #[inline(always)]
-    fn block(&self, address: usize) -> Option<u32> {
-        self.0.words().block_at(address)
-    }
-}
 
 impl Idle for Native {
     fn is_idle(&self) -> bool {
@@ -62,22 +54,23 @@ impl Ends for Native {
     }
     #[inline(always)]
     fn read(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
-        self.0.read(most, |view, at, block| give(at, view.raw(block)))
+        self.0.read(most, |at, _, block| give(at, block))
     }
     #[inline(always)]
     fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
         self.read(most, give)
     }
     #[inline(always)]
-    fn has_input_soon(&self) -> bool {
+    fn has_input_soon(&mut self) -> bool {
         self.0.has_input_soon()
     }
     fn entry_hint(&self) -> Hint {
         Hint::Entry(self.0.lookout())
     }
     #[inline(always)]
-    fn write(&mut self, sent: &mut usize, mut next: impl FnMut(usize) -> Option<usize>) -> Result<bool> {
-        self.0.write(sent, |view, at| Some(view.block_at(next(at)?).unwrap_or(NO_BLOCK)))
+    fn write(&mut self, sent: usize, count: usize, address: impl FnMut(usize) -> usize) -> (usize, Result<()>) {
+        let (sent, written) = self.0.write(sent, count, address);
+        (sent, if sent == count || written == Written::Full { Ok(()) } else { Err(written.error()) })
     }
     #[inline(always)]
     fn ring_data(&mut self, _: &Life) {
@@ -88,29 +81,29 @@ impl Ends for Native {
     }
     #[inline(always)]
     fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
-        self.0.alloc(most, |view, at, block| give(at, view.raw(block)))
+        self.0.alloc(most, |at, _, block| give(at, block))
     }
     #[inline(always)]
     fn put(&mut self, address: usize) -> Option<u32> {
-        self.0.put(self.block(address)?)
+        self.0.put(address)
     }
     #[inline(always)]
-    fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
-        self.0.put_all(|view, at| view.block_at(next(at)?))
+    fn put_all(&mut self, next: impl FnMut(usize) -> Option<usize>) -> usize {
+        self.0.put_all(next)
     }
     #[cold]
     fn drop_reference(&mut self, address: usize) -> Option<u32> {
-        self.0.drop_reference(self.block(address)?)
+        self.0.drop_reference(address)
     }
     fn ring_room(&self) {
         self.0.ring_room();
     }
     fn get(&mut self, address: usize) -> u32 {
-        self.block(address).map_or(0, |block| self.0.get(block))
+        self.0.get(address)
     }
     fn live(&self, address: usize) -> Option<Raw> {
-        let block = self.block(address)?;
-        self.0.pool().is_held(block).then(|| self.0.words().raw(block))
+        let (number, block) = self.0.words().block_at(address)?;
+        self.0.pool().is_held(number).then_some(block)
     }
     fn stats(&self, life: &Life) -> Stats {
         let view = life.view();
@@ -457,7 +450,7 @@ mod tests {
     fn write_one(node: &Handle<Native>) -> (usize, usize) {
         let mut address = 0;
         node.alloc(1, &Limit::Now, |_, raw| address = raw.address() as usize).expect("a block is free");
-        let count = node.write(&Limit::Now, |at| (at == 0).then_some(address)).expect("there is room").count;
+        let count = node.write(1, &Limit::Now, |_| address).expect("there is room").count;
         (address, count)
     }
 }

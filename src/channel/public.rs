@@ -1,7 +1,7 @@
 //! Channels, as Rust sees them.
 
 use super::any::{AnyHandle, each};
-use super::handle::{Count, Stats};
+use super::handle::{Count, READ_LIMIT, Stats};
 use super::native;
 use super::wire;
 use crate::error::{Error, Result};
@@ -235,7 +235,7 @@ impl Channel {
     /// `EPIPE` the peer closed or died, and everything it wrote has been read; `EBADMSG` corrupt; `ESTALE`.
     pub fn read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
         let give = |_, raw| samples.push(Sample::new(self.handle, raw));
-        Ok(each!(self.handle, handle => handle.plain_read(most, give))?.count)
+        Ok(each!(self.handle, handle => handle.read(most, &READ_LIMIT, give))?.count)
     }
 
     /// The same; does not wait.
@@ -280,8 +280,8 @@ impl Channel {
         if samples.is_empty() {
             return Ok(0);
         }
-        let next = |at: usize| samples.get(at).map(Sample::address);
-        let done: Result<Count> = each!(self.handle, handle => handle.write(&limit, next));
+        let address = |at: usize| samples[at].address();
+        let done: Result<Count> = each!(self.handle, handle => handle.write(samples.len(), &limit, address));
         let count = done?.count;
         for written in samples.drain(..count) {
             // The reference went with the write.

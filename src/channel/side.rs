@@ -2,15 +2,21 @@
 
 use crate::error::{Error, Result};
 use crate::layout::sample::flags;
-use crate::layout::{Bell, Side, Words};
+use crate::layout::{Bell, Block, Side, Words};
 use crate::pool::{Orphan, Pool};
 use crate::queue::{Consumer, Lookout, Producer, RoomLookout};
 use crate::sys::gate::Idle;
 use crate::sys::table::Table;
 use crate::wait::ring;
 
-/// Looks at the next entry before a read that finds none begins to wait. Few for the fuzzer, which is to make many calls.
-const QUICK_LOOKS: u32 = if cfg!(feature = "fuzzing") { 8 } else { 512 };
+/// Looks at the next entry before a read that finds none begins to wait. Few for the fuzzer, which is to make many calls, and for the model.
+const QUICK_LOOKS: u32 = if cfg!(loom) {
+    1
+} else if cfg!(feature = "fuzzing") {
+    8
+} else {
+    512
+};
 
 /// What one thread at a time works on.
 pub(crate) struct Half<W> {
@@ -23,6 +29,35 @@ pub(crate) struct Half<W> {
     again: Table<Orphan>,
     again_left: usize,
     redelivered: u64,
+}
+
+/// How far a write came, and why not further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// All are sent.
+    All,
+    /// There is no room for the next one.
+    Full,
+    /// The next one is not in this process's hands.
+    Foreign,
+    /// The next one says something impossible.
+    Unsound,
+    /// The next one has not come back since it was sent last.
+    Out,
+}
+
+impl Written {
+    /// Why the next one cannot be sent.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn error(self) -> Error {
+        match self {
+            Written::All | Written::Full => Error::new(libc::EAGAIN, "there is no room"),
+            Written::Foreign => Error::invalid("not a live sample of this channel: foreign, or written or put already"),
+            Written::Unsound => Error::invalid("the sample's length exceeds its capacity, or its capacity was changed"),
+            Written::Out => Error::invalid("the sample is still out: the peer has not put it since it was written last"),
+        }
+    }
 }
 
 /// The numbers that the repair and the parts need.
@@ -45,7 +80,7 @@ impl<W: Words + Clone> Half<W> {
         if let Some(block) = pool.unpublished(&words, output.position())? {
             pool.complete(&words, block, output.position(), input.position());
             output.publish(&words, block);
-            ring(&words.chime(side, side.other(), Bell::Data));
+            ring(words.chime(side, side.other(), Bell::Data));
         }
         words.kept(side).set(0);
         let mut orphans: Vec<Orphan> = pool.orphans(&words, input.position()).collect();
@@ -114,97 +149,150 @@ impl<W: Words + Clone> Half<W> {
 
     /// Hands out up to `most` empty samples, each given to `give`; how many. Fewer: no more are free.
     #[inline(always)]
-    pub(crate) fn alloc(&mut self, most: usize, mut give: impl FnMut(&W, usize, u32)) -> usize {
-        let words = self.words.clone();
-        for count in 0..most {
-            let Some(block) = self.pool.next(&words).or_else(|| self.pool.search(&self.words)) else { return count };
-            give(&words, count, block);
+    pub(crate) fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> usize {
+        let first = match self.pool.prepared(&self.words) {
+            None => self.pool.next(&self.words),
+            first => first,
+        };
+        let mut count = 0;
+        if let Some((number, block)) = first {
+            give(0, number, block);
+            count = 1;
         }
-        most
+        if count < most { self.alloc_more(count, most, give) } else { count }
     }
 
-    /// Sends the blocks that `next` gives by their place, from `sent` on, each giving up one reference, and counts them.
-    /// `true`: until it gave none; `false`: until there was no room.
-    #[inline(always)]
-    pub(crate) fn write(&mut self, sent: &mut usize, mut next: impl FnMut(&W, usize) -> Option<u32>) -> Result<bool> {
-        // A copy, for inlined code only, which has it in registers: what lies behind `self` is loaded again after each store to
-        // shared memory.
+    #[inline(never)]
+    fn alloc_more(&mut self, mut count: usize, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> usize {
+        // A copy, in registers: what lies behind `self` is loaded again after each store to shared memory.
         let words = self.words.clone();
-        let mut count = *sent;
-        let outcome = loop {
-            let Some(block) = next(&words, count) else { break Ok(true) };
-            let Some(hand) = self.pool.hand(block) else {
-                break Err("not a live sample of this channel: foreign, or written or put already");
-            };
-            if !words.is_sound(block) {
-                break Err("the sample's length exceeds its capacity, or its capacity was changed");
+        while count < most {
+            if let Some((number, block)) = self.pool.next(&words) {
+                give(count, number, block);
+            } else if let Some((number, block)) = self.pool.search(&self.words) {
+                give(count, number, block);
+            } else {
+                break;
             }
-            if !hand.is_back(&words) {
-                break Err("the sample is still out: the peer has not put it since it was written last");
-            }
-            if !self.output.has_room() && !self.output.look_for_room(&words) {
-                break Ok(false);
-            }
-            hand.send(&words, self.output.position());
-            self.output.publish(&words, block);
             count += 1;
-        };
-        *sent = count;
-        outcome.map_err(Error::invalid)
+        }
+        count
+    }
+
+    /// Sends the `count` samples whose addresses `address` gives by their place, from `sent` on, each giving up one reference. How many
+    /// are sent then, and why not all.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, sent: usize, count: usize, mut address: impl FnMut(usize) -> usize) -> (usize, Written) {
+        if count != 1 || sent != 0 {
+            return self.write_many(sent, count, address);
+        }
+        let written = Self::write_one(&self.words, &mut self.pool, &mut self.output, address(0));
+        (usize::from(written == Written::All), written)
+    }
+
+    #[inline(never)]
+    fn write_many(&mut self, mut sent: usize, count: usize, mut address: impl FnMut(usize) -> usize) -> (usize, Written) {
+        let words = self.words.clone();
+        while sent < count {
+            let written = Self::write_one(&words, &mut self.pool, &mut self.output, address(sent));
+            if written != Written::All {
+                return (sent, written);
+            }
+            sent += 1;
+        }
+        (sent, Written::All)
+    }
+
+    #[inline(always)]
+    fn write_one(words: &W, pool: &mut Pool, output: &mut Producer, address: usize) -> Written {
+        let Some((number, block)) = words.block_at(address) else { return Written::Foreign };
+        let Some(hand) = pool.hand(number, block) else { return Written::Foreign };
+        if !hand.is_sound() {
+            return Written::Unsound;
+        }
+        if !hand.is_back() {
+            return Written::Out;
+        }
+        if !output.has_room() && !output.look_for_room(words) {
+            return Written::Full;
+        }
+        hand.send(words, output.position());
+        output.publish(words, number);
+        Written::All
     }
 
     /// Tells the peer's readers that something was written.
     #[inline(always)]
     pub(crate) fn ring_data(&self) {
-        ring(&self.words.chime(self.side, self.side.other(), Bell::Data));
+        ring(self.words.chime(self.side, self.side.other(), Bell::Data));
     }
 
     /// Receives up to `most` samples, each given to `give`. An error only when there was none before it.
     #[inline(always)]
-    pub(crate) fn read(&mut self, most: usize, mut give: impl FnMut(&W, usize, u32)) -> Result<usize> {
-        let words = self.words.clone();
+    pub(crate) fn read(&mut self, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> Result<usize> {
         let mut count = 0;
         if self.again_left != 0 {
             count = self.read_again(most, &mut give)?;
         }
-        let mut position = self.input.position();
-        let mut failed = None;
-        while count < most {
-            let Some(block) = self.input.peek_at(&words, position) else { break };
-            let next = position.wrapping_add(1);
-            if let Err(why) = self.pool.receive(&words, block, next) {
-                failed = Some(why);
-                break;
+        if count < most
+            && let Some(number) = self.input.peek(&self.words)
+        {
+            match self.pool.receive(&self.words, number, self.input.position().wrapping_add(1)) {
+                Ok(block) => give(count, number, block),
+                Err(why) if count == 0 => return Err(Error::corrupt(why)),
+                Err(_) => return Ok(count),
             }
-            position = next;
-            give(&words, count, block);
+            count += 1;
+            let position = self.input.position().wrapping_add(1);
+            if count < most {
+                count = self.read_more(position, count, most, give);
+            } else {
+                self.input.take(&self.words, position);
+            }
+            ring(self.words.chime(self.side, self.side.other(), Bell::Room));
+        }
+        Ok(count)
+    }
+
+    /// Goes on from `position`.
+    #[inline(never)]
+    fn read_more(
+        &mut self,
+        mut position: u64,
+        mut count: usize,
+        most: usize,
+        mut give: impl FnMut(usize, u32, W::Block),
+    ) -> usize {
+        let words = self.words.clone();
+        while count < most
+            && let Some(number) = self.input.peek_at(&words, position)
+            && let Ok(block) = self.pool.receive(&words, number, position.wrapping_add(1))
+        {
+            give(count, number, block);
+            position = position.wrapping_add(1);
             count += 1;
         }
-        if position != self.input.position() {
-            self.input.take(&words, position);
-            ring(&self.words.chime(self.side, self.side.other(), Bell::Room));
-        }
-        match failed {
-            Some(why) if count == 0 => Err(Error::corrupt(why)),
-            _ => Ok(count),
-        }
+        self.input.take(&self.words, position);
+        count
     }
 
     /// First comes what the predecessor had in its hands.
     #[cold]
     #[inline(never)]
-    fn read_again(&mut self, most: usize, give: &mut impl FnMut(&W, usize, u32)) -> Result<usize> {
+    fn read_again(&mut self, most: usize, give: &mut impl FnMut(usize, u32, W::Block)) -> Result<usize> {
         let mut count = 0;
         while count < most && self.again_left != 0 {
-            let Orphan { block, sent, .. } = self.again[self.again_left - 1];
-            if let Err(why) = self.pool.receive(&self.words, block, sent) {
-                return if count == 0 { Err(Error::corrupt(why)) } else { Ok(count) };
-            }
+            let Orphan { block: number, sent, .. } = self.again[self.again_left - 1];
+            let block = match self.pool.receive(&self.words, number, sent) {
+                Ok(block) => block,
+                Err(why) if count == 0 => return Err(Error::corrupt(why)),
+                Err(_) => break,
+            };
             self.again_left -= 1;
             self.redelivered += 1;
             self.words.count_redelivered(self.side);
-            self.words.mark(block, flags::REDELIVERED);
-            give(&self.words, count, block);
+            block.mark(flags::REDELIVERED);
+            give(count, number, block);
             count += 1;
         }
         Ok(count)
@@ -213,24 +301,27 @@ impl<W: Words + Clone> Half<W> {
     /// Looks for a short while whether a sample comes: a peer that is at work answers within it, and to leave the turn
     /// and take it again would cost as much. Threads that wait for their turn wait for half a microsecond.
     #[inline(always)]
-    pub(crate) fn has_input_soon(&self) -> bool {
-        let words = self.words.clone();
-        (0..QUICK_LOOKS).any(|_| self.input.peek(&words).is_some())
+    pub(crate) fn has_input_soon(&mut self) -> bool {
+        self.pool.prepare(&self.words);
+        (0..QUICK_LOOKS).any(|_| self.input.peek(&self.words).is_some())
     }
 
-    /// One reference more; how many there are then. 0: nobody here holds `block`.
-    pub(crate) fn get(&mut self, block: u32) -> u32 {
-        self.pool.hand(block).map_or(0, |hand| hand.get())
+    /// One reference more; how many there are then. 0: nobody here holds a sample at `address`.
+    pub(crate) fn get(&mut self, address: usize) -> u32 {
+        let Some((number, block)) = self.words.block_at(address) else { return 0 };
+        self.pool.hand(number, block).map_or(0, |hand| hand.get())
     }
 
-    /// One reference less to each block that `next` gives by its place, until it gives none or one that nobody here holds; how
+    /// One reference less to each sample whose address `next` gives by its place, until it gives none or one that nobody here holds; how
     /// many. [`Half::ring_room`] must follow.
     #[inline(always)]
-    pub(crate) fn put_all(&mut self, mut next: impl FnMut(&W, usize) -> Option<u32>) -> usize {
+    pub(crate) fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let words = self.words.clone();
         let mut count = 0;
-        while let Some(hand) = next(&words, count).and_then(|block| self.pool.hand(block)) {
-            hand.put(&words);
+        while let Some((number, block)) = next(count).and_then(|address| words.block_at(address))
+            && let Some(hand) = self.pool.hand(number, block)
+        {
+            hand.put();
             count += 1;
         }
         count
@@ -238,27 +329,26 @@ impl<W: Words + Clone> Half<W> {
 
     /// Wakes who waits for a block, on either side.
     pub(crate) fn ring_room(&self) {
-        ring(&self.words.chime(self.side, self.side, Bell::Room));
-        ring(&self.words.chime(self.side, self.side.other(), Bell::Room));
+        ring(self.words.chime(self.side, self.side, Bell::Room));
+        ring(self.words.chime(self.side, self.side.other(), Bell::Room));
     }
 
-    /// One reference less; how many are left. `None`: nobody here holds `block`.
+    /// One reference less; how many are left. `None`: nobody here holds a sample at `address`.
     #[inline(always)]
-    pub(crate) fn put(&mut self, block: u32) -> Option<u32> {
-        let words = self.words.clone();
-        let left = self.pool.hand(block)?.put(&words);
+    pub(crate) fn put(&mut self, address: usize) -> Option<u32> {
+        let (number, block) = self.words.block_at(address)?;
+        let left = self.pool.hand(number, block)?.put();
         if left == 0 {
-            ring(&self.words.chime(self.side, self.pool.home(block), Bell::Room));
+            ring(self.words.chime(self.side, self.pool.home(number), Bell::Room));
         }
         Some(left)
     }
-}
 
-impl<W> Half<W> {
     /// The same for a process that no longer holds its side: stores nothing in the region.
     #[cold]
-    pub(crate) fn drop_reference(&mut self, block: u32) -> Option<u32> {
-        Some(self.pool.hand(block)?.drop_reference())
+    pub(crate) fn drop_reference(&mut self, address: usize) -> Option<u32> {
+        let (number, block) = self.words.block_at(address)?;
+        Some(self.pool.hand(number, block)?.drop_reference())
     }
 }
 

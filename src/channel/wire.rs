@@ -30,6 +30,7 @@ mod presence;
 use super::ends::Ends;
 use super::handle::{Register, Stats};
 use crate::error::{Error, Result};
+use crate::layout::Block;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{View, Which};
 use crate::sync::relax;
@@ -235,11 +236,11 @@ impl Wire {
 
     /// The region in which a sample begins at `address`, and its block.
     fn locate(&mut self, address: usize) -> Option<(&mut Region, u32)> {
-        if let Some(block) = self.own.view.blocks().at(address) {
+        if let Some((block, _)) = self.own.view.blocks().at(address) {
             return Some((&mut self.own, block));
         }
         let peer = self.peer.as_mut()?;
-        let block = peer.view.blocks().at(address)?;
+        let (block, _) = peer.view.blocks().at(address)?;
         Some((peer, block))
     }
 
@@ -336,7 +337,7 @@ impl Ends for Wire {
         self.take(most, true, give)
     }
 
-    fn has_input_soon(&self) -> bool {
+    fn has_input_soon(&mut self) -> bool {
         let position = self.input().view.queue(Which::Samples).head.get();
         let cell = self.input().view.cell(Which::Samples, position);
         (0..QUICK_LOOKS).any(|_| cell.sequence.observe() == position.wrapping_add(1))
@@ -346,14 +347,15 @@ impl Ends for Wire {
         Hint::Entry(self.input().view.queue(Which::Samples).head.get())
     }
 
-    fn write(&mut self, sent: &mut usize, mut next: impl FnMut(usize) -> Option<usize>) -> Result<bool> {
-        while let Some(address) = next(*sent) {
-            if !self.write_one(address)? {
-                return Ok(false);
+    fn write(&mut self, mut sent: usize, count: usize, mut address: impl FnMut(usize) -> usize) -> (usize, Result<()>) {
+        while sent < count {
+            match self.write_one(address(sent)) {
+                Ok(true) => sent += 1,
+                Ok(false) => break,
+                Err(e) => return (sent, Err(e)),
             }
-            *sent += 1;
         }
-        Ok(true)
+        (sent, Ok(()))
     }
 
     fn ring_data(&mut self, life: &Link) {
@@ -398,8 +400,8 @@ impl Ends for Wire {
 
     fn live(&self, address: usize) -> Option<Raw> {
         [Some(&self.own), self.peer.as_ref()].into_iter().flatten().find_map(|region| {
-            let block = region.view.blocks().at(address)?;
-            region.is_held(block).then(|| region.view.blocks().raw(block))
+            let (block, raw) = region.view.blocks().at(address)?;
+            region.is_held(block).then_some(raw)
         })
     }
 

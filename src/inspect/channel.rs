@@ -4,7 +4,7 @@ use super::snapshot::{Snapshot, sample};
 use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::channel::{ENTRIES, Facts, VERSION, View};
-use crate::layout::{Side, Words};
+use crate::layout::{Block, Side, Words};
 use crate::queue::Consumer;
 use crate::region::Layout;
 use crate::sys::object::Object;
@@ -84,7 +84,7 @@ fn queue(region: &Snapshot<'_>, view: &View, from: Side, waiting: usize) -> Resu
             return Err(Error::corrupt(format!("a queue names block {block} of {}", facts.blocks())));
         }
         region.load(facts.pool + u64::from(block) * u64::from(facts.block_size), facts.block_size.into())?;
-        found.push((position, sample(view.raw(block))));
+        found.push((position, sample(view.block(block))));
     }
     if waiting > 0 {
         // A block that was taken since may have been written anew.
@@ -109,7 +109,10 @@ fn count_free(region: &Snapshot<'_>, view: &View) -> Result<u64> {
         let first = side as u32 * facts.home_blocks;
         let blocks = first..first + used as u32;
         load_headers(region, &facts, blocks.clone())?;
-        let is_back = |from: Side, block| view.done(from.other(), block).get() == view.sent(from, block).get();
+        let is_back = |from: Side, number| {
+            let block = view.block(number);
+            block.done(from.other()).get() == block.sent(from).get()
+        };
         let busy = blocks.filter(|&block| !is_back(Side::A, block) || !is_back(Side::B, block)).count();
         free += u64::from(facts.home_blocks) - busy as u64;
     }

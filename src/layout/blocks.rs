@@ -44,14 +44,19 @@ impl Blocks {
 
     /// Which block begins at `address`, if one does.
     #[inline(always)]
-    pub(crate) fn at(&self, address: usize) -> Option<u32> {
-        let offset = address.wrapping_sub(self.first as usize) as u64;
-        if offset >= self.bytes {
+    pub(crate) fn at(&self, address: usize) -> Option<(u32, Raw)> {
+        let offset = address.wrapping_sub(self.first as usize);
+        if offset as u64 >= self.bytes || !offset.is_multiple_of(LINE) {
             return None;
         }
-        // Division by the lines of a block as a multiplication by its inverse: exact, since both are below 2^32.
-        let line = offset / LINE as u64;
-        let block = ((u128::from(line) * u128::from(self.inverse)) >> 64) as u64;
-        (offset == block * u64::from(self.block_size)).then_some(block as u32)
+        // Division by the lines `d` of a block as a multiplication by its inverse, which is (2^64 + e) / d, 0 <= e < d. With
+        // line = q d + r the product is 2^64 q + q e + r inverse: the upper half is q, as line and d are below 2^32, and the lower half
+        // is below the inverse exactly for r = 0, as q e is at most line, which is below 2^32, which the inverse is not.
+        let product = u128::from((offset / LINE) as u64) * u128::from(self.inverse);
+        if product as u64 >= self.inverse {
+            return None;
+        }
+        // SAFETY: a block begins there, as in `raw`.
+        Some(((product >> 64) as u32, unsafe { Raw::new(self.first.wrapping_add(offset), self.capacity) }))
     }
 }

@@ -25,7 +25,7 @@
 mod fields;
 
 use super::blocks::Blocks;
-use super::sample::{self, Header, Raw};
+use super::sample::{self, Raw};
 use super::slot::Slot;
 use super::{Bell, Side, Slept, Words};
 use crate::error::{Error, Result};
@@ -45,9 +45,6 @@ pub(crate) const MAX_SAMPLELEN: u32 = 1 << 16;
 
 /// A pool has fewer than 2^32 cache lines.
 const MAX_POOL: u64 = (1 << 32) * sample::LINE as u64;
-
-/// So many lines of a block are fetched ahead: a header and 13 values; the processor finds the rest of a long sample by itself.
-const EXPECTED: usize = 3;
 
 /// What never changes in a region.
 #[repr(C)]
@@ -233,6 +230,8 @@ pub(crate) struct View {
     base: *const u8,
     blocks: Blocks,
     facts: Facts,
+    /// [`sync::is_asymmetric`], which stays true once it is, in the reach of the hot path.
+    is_asymmetric: bool,
 }
 
 // SAFETY: a view only leads to atomics, which every thread may use.
@@ -246,7 +245,7 @@ impl View {
     pub(crate) unsafe fn new(base: *const u8, facts: Facts) -> View {
         // SAFETY: the pool lies within the mapping, 128-aligned; a block has room for `samplelen` values.
         let blocks = unsafe { Blocks::new(base.add(facts.pool as usize), facts.blocks(), facts.block_size, facts.samplelen) };
-        View { base, blocks, facts }
+        View { base, blocks, facts, is_asymmetric: sync::is_asymmetric() }
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -274,40 +273,32 @@ impl View {
     pub(crate) fn counters(&self, side: Side) -> &Counters {
         &self.head().words[side as usize].counters.0
     }
-
-    #[inline(always)]
-    fn block(&self, block: u32) -> &Header {
-        self.blocks.header(block)
-    }
-
-    /// `block` as a sample.
-    #[inline(always)]
-    pub(crate) fn raw(&self, block: u32) -> Raw {
-        self.blocks.raw(block)
-    }
-
-    /// Which block begins at `address`, if one does.
-    #[inline(always)]
-    pub(crate) fn block_at(&self, address: usize) -> Option<u32> {
-        self.blocks.at(address)
-    }
 }
 
 impl Words for View {
+    type Block = Raw;
+    #[inline(always)]
+    fn block(&self, number: u32) -> Raw {
+        self.blocks.raw(number)
+    }
+    #[inline(always)]
+    fn block_at(&self, address: usize) -> Option<(u32, Raw)> {
+        self.blocks.at(address)
+    }
+    #[inline(always)]
+    fn light_fence(&self) {
+        if self.is_asymmetric {
+            sync::light_fence_here();
+        } else {
+            sync::light_fence();
+        }
+    }
     #[inline(always)]
     fn entry(&self, from: Side, slot: u32) -> &Shared32 {
         debug_assert!(slot < self.facts.ring_len);
         let ring = self.facts.rings[from as usize] as usize;
         // SAFETY: `queue` masks slots to the ring's length; the ring lies within the mapping, 4-aligned.
         unsafe { &*self.base.add(ring + 4 * slot as usize).cast::<Shared32>() }
-    }
-    #[inline(always)]
-    fn sent(&self, side: Side, block: u32) -> &Shared64 {
-        &self.block(block).positions[side as usize][0]
-    }
-    #[inline(always)]
-    fn done(&self, side: Side, block: u32) -> &Shared64 {
-        &self.block(block).positions[side as usize][1]
     }
     #[inline(always)]
     fn taken(&self, side: Side) -> &Shared64 {
@@ -323,26 +314,8 @@ impl Words for View {
     fn bell(&self, side: Side, bell: Bell) -> &Shared32 {
         &self.head().words[side as usize].bells[bell as usize].0
     }
-    #[inline(always)]
-    fn expect(&self, block: u32) {
-        let start = self.blocks.address(block);
-        (0..EXPECTED).for_each(|line| sync::fetch_to_write(start.wrapping_add(line * sample::LINE)));
-    }
-    #[inline(always)]
-    fn reset(&self, block: u32) {
-        self.raw(block).reset();
-    }
-    #[inline(always)]
-    fn is_sound(&self, block: u32) -> bool {
-        let header = self.block(block);
-        header.length.get() <= self.facts.samplelen && header.capacity.get() == self.facts.samplelen
-    }
     fn count_redelivered(&self, side: Side) {
         self.counters(side).redelivered.count();
-    }
-    fn mark(&self, block: u32, flag: i32) {
-        let flags = &self.block(block).flags;
-        flags.set(flags.get() | flag as u32);
     }
     fn sleep(&self, side: Side, bell: Bell, seen: u32, slice: Duration) -> Slept {
         self.counters(side).waits.count();

@@ -17,7 +17,7 @@ pub(crate) mod slot;
 #[cfg(not(loom))]
 pub(crate) mod wire;
 
-use crate::sync::{Shared32, Shared64};
+use crate::sync::{self, Shared32, Shared64};
 use crate::wait::Chime;
 use std::time::Duration;
 
@@ -48,14 +48,32 @@ pub(crate) enum Bell {
     Room = 1,
 }
 
+/// The words of a block that both sides see. Each position has one writer, the side that is named in the call.
+pub(crate) trait Block {
+    /// 1 + the position at which `side` last sent the block; 0 never.
+    fn sent(&self, side: Side) -> &Shared64;
+    /// The other side's `sent` up to which `side` is done with the block.
+    fn done(&self, side: Side) -> &Shared64;
+    /// Says that the block will be written soon.
+    fn expect(&self);
+    /// Makes the header that of an empty sample.
+    fn reset(&self);
+    /// Whether the header names no more values than the block has.
+    fn is_sound(&self) -> bool;
+    /// Adds a flag to the sample.
+    fn mark(&self, flag: i32);
+}
+
 /// The words of a channel that both sides see. Each has one writer, the side that is named in the call (bells apart).
 pub(crate) trait Words {
+    /// A block, as this process reaches it.
+    type Block: Block;
+    /// The block of a number, which must be below the number of blocks.
+    fn block(&self, number: u32) -> Self::Block;
+    /// The block that begins at `address`, which may be any, and its number.
+    fn block_at(&self, address: usize) -> Option<(u32, Self::Block)>;
     /// The entry `slot` of the queue that `from` writes: block number `<< 1 |` phase.
     fn entry(&self, from: Side, slot: u32) -> &Shared32;
-    /// In `block`: 1 + the position at which `side` last sent it; 0 never.
-    fn sent(&self, side: Side, block: u32) -> &Shared64;
-    /// In `block`: the other side's `sent` up to which `side` is done with it.
-    fn done(&self, side: Side, block: u32) -> &Shared64;
     /// The position up to which `side` has taken the samples of the queue that it reads.
     fn taken(&self, side: Side) -> &Shared64;
     /// How many of its home blocks `side` has ever handed out.
@@ -64,16 +82,13 @@ pub(crate) trait Words {
     fn kept(&self, side: Side) -> &Shared64;
     /// The futex word on which threads of `side` sleep.
     fn bell(&self, side: Side, bell: Bell) -> &Shared32;
-    /// Says that `block` will be written soon. `block` may be any number.
-    fn expect(&self, block: u32);
-    /// Makes the header of `block` that of an empty sample.
-    fn reset(&self, block: u32);
-    /// Whether the header of `block` names no more values than the block has.
-    fn is_sound(&self, block: u32) -> bool;
+    /// As [`sync::light_fence`].
+    #[inline(always)]
+    fn light_fence(&self) {
+        sync::light_fence();
+    }
     /// Counts a sample that `side` is given again.
     fn count_redelivered(&self, _side: Side) {}
-    /// Adds a flag to the sample in `block`.
-    fn mark(&self, block: u32, flag: i32);
     /// Sleeps while `bell` has the value `seen`, at most for `slice`.
     fn sleep(&self, side: Side, bell: Bell, seen: u32, slice: Duration) -> Slept;
     /// Has `by` wake all who sleep on `side`'s `bell`.
@@ -97,6 +112,10 @@ pub(crate) struct SideBell<'w, W> {
 }
 
 impl<W: Words> Chime for SideBell<'_, W> {
+    #[inline(always)]
+    fn light_fence(&self) {
+        self.words.light_fence();
+    }
     #[inline(always)]
     fn word(&self) -> &Shared32 {
         self.words.bell(self.side, self.bell)

@@ -308,7 +308,7 @@ impl Words for View {
         let start = self.message(index).cast_const();
         for line in (0..self.facts.stride.min(EXPECTED) as usize).step_by(64) {
             let line = start.wrapping_add(line);
-            if to_write { sync::fetch_to_write(line) } else { sync::fetch_to_read(line) }
+            if to_write { sync::fetch_to_write::<0>(line) } else { sync::fetch_to_read(line) }
         }
     }
     fn count(&self, cause: Cause) {

@@ -13,7 +13,10 @@
 //!  32  done  by A  u64
 //! ```
 
+use super::{Block, Side};
 use crate::error::{Error, Result};
+#[cfg(not(loom))]
+use crate::sync;
 use crate::sync::{Shared32, Shared64};
 
 /// What a sample's `flags` say. Bits as VILLASnode has them; [`REDELIVERED`](flags::REDELIVERED) is this library's own.
@@ -124,20 +127,6 @@ impl Raw {
         unsafe { &*self.address().add(DATA + 8 * index as usize).cast::<Shared64>() }
     }
 
-    /// Makes the header that of an empty sample.
-    #[inline(always)]
-    pub(crate) fn reset(&self) {
-        let header = self.header();
-        header.sequence.set(0);
-        header.length.set(0);
-        header.capacity.set(self.capacity);
-        header.flags.set(0);
-        for part in [&header.origin, &header.received] {
-            part[0].set(0);
-            part[1].set(0);
-        }
-    }
-
     /// Copies all that a sample says from another block.
     pub(crate) fn copy_from(&self, other: &Raw) -> Result<()> {
         let (to, from) = (self.header(), other.header());
@@ -156,5 +145,54 @@ impl Raw {
             self.value(index).set(other.value(index).get());
         }
         Ok(())
+    }
+}
+
+/// Values that fit into two lines with their header.
+const VALUES_IN_TWO_LINES: u32 = ((2 * LINE - DATA) / 8) as u32;
+
+impl Block for Raw {
+    #[inline(always)]
+    fn sent(&self, side: Side) -> &Shared64 {
+        &self.header().positions[side as usize][0]
+    }
+    #[inline(always)]
+    fn done(&self, side: Side) -> &Shared64 {
+        &self.header().positions[side as usize][1]
+    }
+    /// Up to three lines: a header and 13 values; the processor finds the rest of a long sample by itself. No line of the next block, which the
+    /// peer may be at.
+    #[inline(always)]
+    fn expect(&self) {
+        #[cfg(not(loom))]
+        {
+            let start = self.address();
+            sync::fetch_to_write::<0>(start);
+            sync::fetch_to_write::<LINE>(start);
+            if self.capacity > VALUES_IN_TWO_LINES {
+                sync::fetch_to_write::<{ 2 * LINE }>(start);
+            }
+        }
+    }
+    #[inline(always)]
+    fn reset(&self) {
+        let header = self.header();
+        header.sequence.set(0);
+        header.length.set(0);
+        header.capacity.set(self.capacity);
+        header.flags.set(0);
+        for part in [&header.origin, &header.received] {
+            part[0].set(0);
+            part[1].set(0);
+        }
+    }
+    #[inline(always)]
+    fn is_sound(&self) -> bool {
+        let header = self.header();
+        header.length.get() <= self.capacity && header.capacity.get() == self.capacity
+    }
+    fn mark(&self, flag: i32) {
+        let flags = &self.header().flags;
+        flags.set(flags.get() | flag as u32);
     }
 }

@@ -393,7 +393,7 @@ impl View {
     #[inline(always)]
     pub(crate) fn block_of(&self, which: Which, data: u64) -> Option<u32> {
         let at = data.wrapping_add(if which == Which::Samples { QUEUE } else { POOL_QUEUE });
-        self.blocks.at((self.base as usize).wrapping_add(at as usize))
+        self.blocks.at((self.base as usize).wrapping_add(at as usize)).map(|(block, _)| block)
     }
 
     /// References to a block, of all processes.

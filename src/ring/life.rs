@@ -126,7 +126,7 @@ impl Life {
     /// Wakes who sleeps on `bell`.
     #[inline(always)]
     pub(crate) fn ring(&self, bell: Bell) {
-        wait::ring(&self.view().chime(bell));
+        wait::ring(self.view().chime(bell));
     }
 
     /// Ends the waits of this handle that have begun. Async-signal-safe.

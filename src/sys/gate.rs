@@ -115,18 +115,45 @@ impl<S: Common, C: Idle> Gate<S, C> {
         self.state.load(Relaxed) != OPEN
     }
 
+    /// Takes this thread's turn by the short way, without a lock, if the thread owns the gate.
+    #[inline(always)]
+    pub(crate) fn enter_as_owner(&self) -> Option<Turn<'_, S, C>> {
+        // Made only where this thread is inside: to drop one is to leave.
+        if self.come_as_owner() { Some(Turn { gate: self }) } else { None }
+    }
+
     /// Takes this thread's turn. `late`: also when the gate is closing. `None`: it is closed.
     #[inline(always)]
     pub(crate) fn enter(&self, late: bool) -> Option<Pass<'_, S, C>> {
-        if self.owner.load(Relaxed) == thread::id() {
-            self.busy.store(INSIDE, Relaxed);
-            light_fence_here(); // G1, G2
-            if self.owner.load(Relaxed) == thread::id() {
-                return Some(Pass { gate: self, lock: None });
-            }
+        if self.come_as_owner() { Some(Pass { gate: self, lock: None }) } else { self.enter_as_guest(late) }
+    }
+
+    /// Comes in as the owner. `false`: this thread is not, or no longer, and is not inside.
+    #[inline(always)]
+    fn come_as_owner(&self) -> bool {
+        let me = thread::id();
+        if self.owner.load(Relaxed) != me {
+            return false;
+        }
+        self.busy.store(INSIDE, Relaxed);
+        light_fence_here(); // G1, G2
+        let is_owner = self.owner.load(Relaxed) == me;
+        if !is_owner {
             self.leave_as_owner();
         }
-        self.enter_as_guest(late)
+        is_owner
+    }
+
+    /// # Safety
+    /// The contents are there, and it is this thread's turn for as long as they are used.
+    #[allow(clippy::mut_from_ref)]
+    #[inline(always)]
+    unsafe fn parts(&self) -> (&S, &mut C) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let common = (*self.common.get()).as_ref().unwrap_unchecked();
+            (common, (*self.core.get_mut()).as_mut().unwrap_unchecked())
+        }
     }
 
     #[inline(always)]
@@ -280,6 +307,27 @@ impl<S: Common, C: Idle> Drop for Visit<'_, S, C> {
     }
 }
 
+/// It is this thread's turn, as the owner's.
+pub(crate) struct Turn<'g, S: Common, C: Idle> {
+    gate: &'g Gate<S, C>,
+}
+
+impl<S: Common, C: Idle> Turn<'_, S, C> {
+    /// The common part, and the core, which is this thread's.
+    #[inline(always)]
+    pub(crate) fn parts(&mut self) -> (&S, &mut C) {
+        // SAFETY: as for `Pass::parts`.
+        unsafe { self.gate.parts() }
+    }
+}
+
+impl<S: Common, C: Idle> Drop for Turn<'_, S, C> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.gate.leave_as_owner();
+    }
+}
+
 /// It is this thread's turn.
 pub(crate) struct Pass<'g, S: Common, C: Idle> {
     gate: &'g Gate<S, C>,
@@ -293,10 +341,7 @@ impl<'g, S: Common, C: Idle> Pass<'g, S, C> {
     pub(crate) fn parts(&mut self) -> (&S, &mut C) {
         // SAFETY: this thread is inside, so the contents are there; it is its turn, so no other thread uses the core,
         // and `&mut self` keeps this thread from doing so twice.
-        unsafe {
-            let common = (*self.gate.common.get()).as_ref().unwrap_unchecked();
-            (common, (*self.gate.core.get_mut()).as_mut().unwrap_unchecked())
-        }
+        unsafe { self.gate.parts() }
     }
 
     /// Leaves. The same as dropping it, but without a call on the way of the owner.
