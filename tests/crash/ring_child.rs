@@ -6,7 +6,7 @@
 //! `a NUMBER` has aborted it, `r NUMBER` has received it (before it is released, where it is peeked at).
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use villas_shm::{Endpoint, EndpointSide, Error, Policy, Ring, Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ fn main() -> Result<(), Error> {
     }
     let open = |role| Ring::<Message>::open(name, policy, role, CAPACITY);
     match what.as_str() {
-        "produce" => produce(&open(Role::Producer)?, count),
+        "produce" => produce(&open(Role::Producer)?, policy, count),
         "reserve" => reserve(&open(Role::Producer)?, count),
         "consume" => consume(&open(Role::Consumer)?, count),
         "peek" => peek(&open(Role::Consumer)?, count),
@@ -47,8 +47,8 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Gives one message, then two at once, and so on.
-fn produce(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
+/// Gives one message, then two at once, and so on; a sole producer only when there is room for both.
+fn produce(ring: &Ring<Message>, policy: Policy, count: u64) -> Result<(), Error> {
     let mut number = 0;
     while number < count {
         if number % 3 == 0 {
@@ -61,6 +61,11 @@ fn produce(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
         let batch: Vec<Message> = (number..number + 2).map(|n| [n; 5]).collect();
         for message in &batch {
             log('p', message[0]);
+        }
+        let start = Instant::now();
+        while policy == Policy::Spsc && ring.available() < batch.len() {
+            assert!(start.elapsed() < PATIENCE, "the consumer takes nothing");
+            std::thread::yield_now();
         }
         let mut given = 0;
         while given < batch.len() {
