@@ -187,8 +187,9 @@ loom-mutants: check-deps ## weakens the library in some fifty places, one after 
 crash: crash-sweep crash-random ## kills: before each store to shared memory, then KILLS=1000 at random (TIME=seconds, SEED=, JOBS=2), and how soon they are noticed
 
 crash-sweep: check-deps
-	@echo "== killed before each store (REPAIRS=all: each pair of a store and a store of its repair, not every fifth)"
-	CARGO_TARGET_DIR=$(TARGET)/crash $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash -- --nocapture
+	@echo "== killed before each store (REPAIRS=all: each pair of a store and a store of its repair)"
+	CARGO_TARGET_DIR=$(TARGET)/crash CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	    $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash --test event_crash -- --nocapture
 
 # The same SEED again goes on where the last run has ended.
 KILLS = 1000
@@ -230,6 +231,7 @@ format: ## formats Rust (C: clang-format, where installed)
 lint: ## formatting and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p villas-shm --features crash-points --tests --bins -- -D warnings
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
 doc: ## the documentation of the Rust crate

@@ -90,10 +90,17 @@ impl Producer {
     /// Publishes `block`; there must be room, as far as [`Producer::has_room`] or [`Producer::look_for_room`] knows.
     #[inline(always)]
     pub(crate) fn publish<W: Words>(&mut self, words: &W, block: u32) {
+        debug_assert!(self.room > 0);
         let entry = block << 1 | self.ring.phase(self.position);
         words.entry(self.side, self.ring.slot(self.position)).publish(entry); // Q1
         self.position = self.position.wrapping_add(1);
         self.room -= 1;
+    }
+
+    /// The same in a repair, for a block that the dead had marked: it had seen the room, of which nothing is known here.
+    pub(crate) fn publish_marked<W: Words>(&mut self, words: &W, block: u32) {
+        self.room = 1;
+        self.publish(words, block);
     }
 }
 

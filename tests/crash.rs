@@ -1,8 +1,13 @@
 //! Real processes, killed by SIGKILL before each of their stores to shared memory, restarted, and their survivors:
 //! nothing is lost, nothing comes twice unmarked, no block is leaked, nothing out of order. Successors are killed before each
-//! store of their repair too; of these pairs of kills every fifth is tried, all with `REPAIRS=all` in the environment.
+//! store of their repair too: where the first was sending, before each store, and in the program until it has sent something itself;
+//! elsewhere before every fifth, all with `REPAIRS=all` in the environment.
 
-use std::collections::BTreeMap;
+#[path = "crash/accounts.rs"]
+mod accounts;
+
+use accounts::{Arrival, Log, Passage, check_returns, sent_after_all};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
@@ -41,15 +46,15 @@ fn spawn(role: &str, name: &Name, polling: bool, count: u64, generation: u64, ki
         .expect("crash-child starts")
 }
 
-/// What a child has logged: `(event, number, flags)`.
-fn log_of(child: &mut Child) -> Vec<(char, u64, i32)> {
+/// What a child has logged.
+fn log_of(child: &mut Child) -> Log {
     let mut text = String::new();
     child.stdout.take().expect("its output is a pipe").read_to_string(&mut text).expect("the log is text");
     let event = |line: &str| {
         let mut words = line.split(' ');
         let kind = words.next().and_then(|w| w.chars().next()).expect("an event");
         let number = words.next().and_then(|w| w.parse().ok()).expect("a number");
-        (kind, number, words.next().map_or(0, |w| w.parse().expect("flags")))
+        (kind, number, words.next().map_or(0, |w| w.parse().expect("flags, or a way")))
     };
     text.lines().map(event).collect()
 }
@@ -85,14 +90,24 @@ fn assert_nothing_leaked(node: &Channel, program: &Channel, context: &str) {
 struct Fate {
     /// So many processes were killed, one after the other.
     deaths: usize,
-    /// The last of these had attached.
-    had_attached: bool,
+    /// The first of them was sending a sample.
+    was_sending: bool,
+    /// The last of them was beyond what is to be swept: its repair, and where the first was sending, the program's first send.
+    was_beyond: bool,
 }
 
-type Log = Vec<(char, u64, i32)>;
+impl Fate {
+    fn of(logs: &[Log], first_sends: bool) -> Fate {
+        let deaths = logs.len() - 1;
+        let was_sending = deaths > 0 && logs[0].last().is_some_and(|event| event.0 == 's');
+        let end = if was_sending && first_sends { "wx" } else { "a" };
+        let was_beyond = deaths > 0 && logs[deaths - 1].iter().any(|event| end.contains(event.0));
+        Fate { deaths, was_sending, was_beyond }
+    }
+}
 
-fn has_attached(log: &Log) -> bool {
-    log.iter().any(|e| e.0 == 'a')
+fn numbers_of(kind: char, log: &Log) -> Vec<u64> {
+    log.iter().filter(|event| event.0 == kind).map(|event| event.1).collect()
 }
 
 /// The program is killed before store `kills[0]`, its successor before `kills[1]`, and so on; the last goes on.
@@ -104,7 +119,7 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
     let mut program = spawn("program", &name, polling, COUNT, 0, kills.first().copied());
     let mut logs: Vec<Log> = Vec::new();
     let (mut next, mut samples): (u64, Vec<Sample>) = (0, Vec::new());
-    let mut echoes: BTreeMap<u64, Vec<i32>> = BTreeMap::new();
+    let mut echoes: BTreeMap<u64, Vec<Arrival>> = BTreeMap::new();
     let mut stop_is_out = false;
     let start = Instant::now();
     loop {
@@ -118,10 +133,14 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
             stop_is_out = next >= COUNT && written == 1;
             next += written;
         }
-        down(node.try_read(&mut samples, 4));
+        if down(node.try_read(&mut samples, 4)) == 0 {
+            std::thread::yield_now();
+        }
         for sample in samples.drain(..) {
             assert_eq!((sample.len(), sample.get(0)), (2, sample.sequence() as f64), "torn");
-            echoes.entry(sample.sequence()).or_default().push(sample.flags());
+            // A copy says so in its second value.
+            let arrival = Arrival { copied_by: sample.get(1) as usize, is_marked: sample.flags() & REDELIVERED != 0 };
+            echoes.entry(sample.sequence()).or_default().push(arrival);
         }
         if program.try_wait().expect("it is our child").is_some() {
             logs.push(log_of(&mut program));
@@ -130,32 +149,26 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
             }
             assert!(logs.len() <= kills.len(), "the last one is not armed");
             stop_is_out = false;
-            program = spawn("program", &name, polling, COUNT, 0, kills.get(logs.len()).copied());
+            program = spawn("program", &name, polling, COUNT, logs.len() as u64, kills.get(logs.len()).copied());
         }
     }
-    let seen_by = |log: &Log| log.iter().filter(|e| e.0 == 'r').map(|e| e.1).collect::<Vec<_>>();
+    let program = Channel::open(&name.0).expect("the program's side is free");
+    let after_all = sent_after_all(&logs, program.stats().written);
+    assert!(after_all.iter().all(|count| (0..=1).contains(count)), "{context}: {after_all:?} sent after all: {logs:?}");
     for log in &logs {
-        assert!(seen_by(log).is_sorted(), "{context}: out of order: {logs:?}");
+        assert!(numbers_of('r', log).is_sorted(), "{context}: out of order: {logs:?}");
     }
     for number in 0..COUNT {
-        let of_number = |log: &Log| log.iter().filter(|e| e.0 == 'r' && e.1 == number).map(|e| e.2).collect::<Vec<_>>();
-        let sights: Vec<Vec<i32>> = logs.iter().map(of_number).filter(|s| !s.is_empty()).collect();
-        assert!(!sights.is_empty(), "{context}: {number} is lost: {logs:?}");
-        assert!(sights.iter().all(|s| s.len() == 1), "{context}: {number} came twice to one process: {logs:?}");
-        let marked = sights[1..].iter().all(|s| s[0] & REDELIVERED != 0);
-        assert!(marked, "{context}: {number} came again unmarked: {logs:?}");
+        let passages = Passage::all(&logs, number, &after_all, &context);
         let back = echoes.get(&number).map_or(&[][..], Vec::as_slice);
-        assert!(!back.is_empty(), "{context}: the echo of {number} is lost: {logs:?}");
-        assert!(back[1..].iter().all(|f| f & REDELIVERED != 0), "{context}: {number} came back twice: {back:?}");
+        check_returns(&passages, back, &format!("{context}, sample {number}: {logs:?}"));
     }
-    let program = Channel::open(&name.0).expect("the program's side is free");
     // A successor may have been killed with the sample that ends it in hand, or before it.
     while down(program.try_read(&mut samples, 4)) > 0 {
         assert!(samples.drain(..).all(|sample| sample.sequence() >= COUNT), "{context}: more than the end is left");
     }
     assert_nothing_leaked(&node, &program, &context);
-    let deaths = logs.len() - 1;
-    Fate { deaths, had_attached: deaths > 0 && has_attached(&logs[deaths - 1]) }
+    Fate::of(&logs, true)
 }
 
 /// The same with the node.
@@ -168,20 +181,24 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
     let mut program: Option<Channel> = None;
     let (mut samples, mut out): (Vec<Sample>, Vec<Sample>) = (Vec::new(), Vec::new());
     let mut seen: Vec<u64> = Vec::new();
+    let mut returned: BTreeSet<u64> = BTreeSet::new();
     let start = Instant::now();
     loop {
         assert!(start.elapsed() < DEADLINE, "{context}: it hangs; seen {seen:?}");
         match &program {
             None => program = Channel::timed_open(&name.0, Some(Duration::from_millis(20))).ok(),
             Some(channel) => {
-                down(channel.try_read(&mut samples, 4));
+                if down(channel.try_read(&mut samples, 4)) == 0 {
+                    std::thread::yield_now();
+                }
                 seen.extend(samples.iter().map(Sample::sequence));
                 for sample in &samples {
                     assert_eq!((sample.len(), sample.get(1)), (2, -(sample.sequence() as f64)), "torn");
                     assert_eq!(sample.flags() & REDELIVERED, 0, "nobody died on this side");
                 }
                 out.append(&mut samples);
-                down(channel.write(&mut out));
+                let numbers: Vec<u64> = out.iter().map(Sample::sequence).collect();
+                returned.extend(&numbers[..down(channel.write(&mut out))]);
             }
         }
         if node.try_wait().expect("it is our child").is_some() {
@@ -194,29 +211,35 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
             node = spawn("node", &name, polling, COUNT, generation as u64, kills.get(generation).copied());
         }
     }
-    // A node that died before a program came was replaced, with all that it had written; else every write arrived, in
-    // order, and the one that was cut off or not.
-    let last = logs.len() - 1;
-    assert!(seen.is_sorted(), "{context}: out of order: {seen:?}");
-    for (generation, log) in logs.iter().enumerate() {
-        let written = log.iter().filter(|e| e.0 == 'w').count();
-        let came: Vec<u64> = seen.iter().filter(|n| **n >> 32 == generation as u64).map(|n| n & u64::from(u32::MAX)).collect();
-        assert_eq!(came, (0..came.len() as u64).collect::<Vec<_>>(), "{context}: twice or with a gap");
-        if generation == last {
-            assert_eq!((written, came.len() as u64), (COUNT as usize, COUNT), "{context}");
-        }
-        let was_replaced = came.is_empty() && generation < last;
-        assert!(was_replaced || (written..=written + 1).contains(&came.len()), "{context}: {written} written, {came:?} came");
-    }
     drop(out);
     let program = program.expect("it was open");
     let config = config(polling);
     let node = Channel::create(&name.0, &config).expect("the node's side is free");
+    // A node that died before a program came was replaced, with all that it had written; else every write arrived, in
+    // order, and the one that was cut off if it was completed.
+    let last = logs.len() - 1;
+    let after_all = sent_after_all(&logs, node.stats().written);
+    assert!(seen.is_sorted(), "{context}: out of order: {seen:?}");
+    for (generation, log) in logs.iter().enumerate() {
+        let written = log.iter().filter(|e| e.0 == 'w').count() as i64;
+        let came: Vec<u64> = seen.iter().filter(|n| **n >> 32 == generation as u64).map(|n| n & u64::from(u32::MAX)).collect();
+        assert_eq!(came, (0..came.len() as u64).collect::<Vec<_>>(), "{context}: twice or with a gap");
+        let more = after_all[generation];
+        let was_replaced = came.is_empty() && generation < last && more <= 0;
+        let is_whole = came.len() as i64 == written + more && (0..=1).contains(&more);
+        assert!(was_replaced || is_whole, "{context}: {written} written and {more} after all, {came:?} came: {logs:?}");
+        assert!(generation < last || came.len() as u64 == COUNT, "{context}: {came:?} came of the last");
+    }
+    // What the program sent back, each node has once, until one has put it.
+    for number in returned {
+        Passage::all(&logs, number, &vec![0; logs.len()], &context);
+    }
+    assert!(logs.iter().all(|log| numbers_of('r', log).is_sorted()), "{context}: out of order: {logs:?}");
     while down(node.try_read(&mut samples, 4)) > 0 {
         samples.clear();
     }
     assert_nothing_leaked(&node, &program, &context);
-    Fate { deaths: last, had_attached: last > 0 && has_attached(&logs[last - 1]) }
+    Fate::of(&logs, false)
 }
 
 /// Both are killed, one of them before that store: the next node makes the region anew. `false`: neither came so far.
@@ -254,32 +277,38 @@ fn both_die(polling: bool, node_at: u64, program_at: u64) -> bool {
     }
     assert!(!was_killed(&mut next), "it is not armed");
     program.kill().expect("it is our child");
-    let seen: Vec<u64> = log_of(&mut program).iter().filter(|e| e.0 == 'r').map(|e| e.1).collect();
+    let seen = numbers_of('r', &log_of(&mut program));
     program.wait().expect("it is our child");
     assert_eq!(seen, (0..COUNT).map(|n| 1 << 32 | n).collect::<Vec<_>>(), "{context}: of the region that was there before?");
     !ended_well
 }
 
-/// Kills a process before each of its stores, and its successor before each store of its repair.
+/// Kills a process before each of its stores, and its successor before stores of its repair.
 fn repair_sweep(what: &str, dies: impl Fn(&[u64]) -> Fate) {
     let start = Instant::now();
-    let step = if std::env::var("REPAIRS").is_ok_and(|value| value == "all") { 1 } else { 5 };
-    let (mut pairs, mut longest) = (0, 0);
+    let all = std::env::var("REPAIRS").is_ok_and(|value| value == "all");
+    let (mut pairs, mut in_sends, mut longest) = (0, 0, 0);
     for first in 0.. {
-        let mut second = first % step;
+        let mut is_close = all;
+        let mut second = if all { 0 } else { first % 5 };
         loop {
             let fate = dies(&[first, second]);
             if fate.deaths == 0 {
                 assert!(longest > 5, "{what}: the successors did not repair: {longest} stores");
+                assert!(in_sends > 50, "{what}: only {in_sends} pairs of kills with the first in a send");
                 let seconds = start.elapsed().as_secs_f64();
-                println!("{what}: {pairs} pairs of kills, the second in the repair (up to {longest} stores), {seconds:.1} s");
+                println!("{what}: {pairs} pairs of kills, {in_sends} of them with the first in a send, {seconds:.1} s");
                 return;
             }
-            if fate.deaths == 1 || fate.had_attached {
+            if fate.was_sending && !is_close {
+                (is_close, second) = (true, 0);
+                continue;
+            }
+            if fate.deaths == 1 || fate.was_beyond {
                 break;
             }
-            (pairs, longest) = (pairs + 1, longest.max(second + 1));
-            second += step;
+            (pairs, in_sends, longest) = (pairs + 1, in_sends + u32::from(fate.was_sending), longest.max(second + 1));
+            second += if is_close { 1 } else { 5 };
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Participants of rings, killed by SIGKILL before each of their stores to shared memory, beside survivors: what was given arrives once,
+//! Participants of rings and endpoints, killed by SIGKILL before each of their stores to shared memory, beside survivors: what was given arrives once,
 //! or is counted; nobody is stuck; no slot is lost.
 
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use villas_shm::{Policy, Ring, Role};
+use villas_shm::{Endpoint, EndpointSide, Policy, Ring, Role};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const CAPACITY: usize = 3;
@@ -13,12 +13,13 @@ const COUNT: u64 = 9;
 
 type Message = [u64; 5];
 
-/// A ring's name that goes with the test.
+/// The name of a ring, or of an endpoint, that goes with the test.
 struct Name(String);
 
 impl Drop for Name {
     fn drop(&mut self) {
         let _ = Ring::unlink(&self.0);
+        let _ = Endpoint::unlink(&self.0);
     }
 }
 
@@ -90,6 +91,19 @@ fn assert_whole(producer: &Ring<Message>, consumer: &Ring<Message>, context: &st
     }
 }
 
+/// All that is left before a mark, which is pushed as soon as there is room.
+fn drain(producer: &Ring<Message>, consumer: &Ring<Message>, context: &str) -> Vec<u64> {
+    let (mut taken, mut is_marked, end) = (Vec::new(), false, Instant::now() + Duration::from_secs(2));
+    while taken.last() != Some(&u64::MAX) {
+        assert!(Instant::now() < end, "{context}: stuck after {taken:?}");
+        is_marked = is_marked || producer.try_push(&[u64::MAX; 5]).is_ok();
+        taken.extend(pop(consumer, Duration::from_millis(1)));
+    }
+    taken.pop();
+    assert!(consumer.try_pop().is_err(), "{context}: more behind the mark");
+    taken
+}
+
 /// A producer is killed before store `kill_at`, while this process consumes (and produces, where several may). `false`: it ended before.
 fn producer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     let name = Name(format!("villas-crash-{}-{what}-{}", std::process::id(), word(policy)));
@@ -109,14 +123,7 @@ fn producer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     }
     let log = Log::of(child);
     let producer = other.unwrap_or_else(|| open(&name, policy, Role::Producer));
-    // A mark behind all that is left; while the ring is full, what is before it is taken.
-    let (mut is_marked, end) = (false, Instant::now() + Duration::from_secs(2));
-    while taken.last() != Some(&u64::MAX) {
-        assert!(Instant::now() < end, "{context}: stuck after {taken:?}");
-        is_marked = is_marked || producer.try_push(&[u64::MAX; 5]).is_ok();
-        taken.extend(pop(&consumer, Duration::from_millis(1)));
-    }
-    taken.pop();
+    taken.extend(drain(&producer, &consumer, &context));
     let of_child: Vec<u64> = taken.iter().copied().filter(|n| *n < 100).collect();
     let own_taken: Vec<u64> = taken.iter().copied().filter(|n| *n >= 100).collect();
     assert_eq!(own_taken, (100..own).collect::<Vec<_>>(), "{context}");
@@ -128,9 +135,8 @@ fn producer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     let stats = consumer.stats();
     assert!(stats.skipped <= u64::from(log.was_killed) && stats.lost == 0, "{context}: {stats:?}");
     if policy == Policy::Spsc && what == "produce" && log.was_killed {
-        // A batch of two is published wholly or not at all; where there was room for one only, that one was a batch by itself.
-        let is_half = of_child.len() % 3 == 2;
-        assert!(!is_half || of_child.last().is_some_and(|last| given.contains(last)), "{context}: half a batch: {of_child:?}");
+        // A batch of two, for which there was room, is published wholly or not at all.
+        assert_ne!(of_child.len() % 3, 2, "{context}: half a batch: {of_child:?}");
     }
     assert_whole(&producer, &consumer, &context);
     log.was_killed
@@ -182,6 +188,69 @@ fn consumer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     log.was_killed
 }
 
+fn open_side(side: EndpointSide, name: &Name, policy: Policy, context: &str) -> Endpoint<Message> {
+    Endpoint::open(side, &name.0, policy, CAPACITY).unwrap_or_else(|e| panic!("{context}: {side:?}: {e}"))
+}
+
+/// What came is what was given, in order, each once, and perhaps what was being given.
+fn check_given(came: &[u64], logs: &[&Log], context: &str) {
+    let all = |kind| logs.iter().flat_map(|log| log.all(kind)).collect::<BTreeSet<u64>>();
+    let (begun, given) = (all('p'), all('w'));
+    assert!(came.windows(2).all(|w| w[0] < w[1]), "{context}: out of order or doubled: {came:?}");
+    let came: BTreeSet<u64> = came.iter().copied().collect();
+    assert!(given.is_subset(&came) && came.is_subset(&begun), "{context}: {begun:?} begun, {given:?} given, {came:?} came");
+}
+
+/// Side B answers side A, and is killed before store `kill_at`; another takes its place. `false`: it ended before.
+fn answerer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
+    let name = Name(format!("villas-crash-{}-{what}-{}", std::process::id(), word(policy)));
+    let context = format!("{what}, {policy:?}, store {kill_at}");
+    let a = open_side(EndpointSide::A, &name, policy, &context);
+    let (mut next, mut came, mut logs, start) = (0, Vec::new(), Vec::new(), Instant::now());
+    while logs.last().is_none_or(|log: &Log| log.was_killed) {
+        let mut child = spawn(what, &name, policy, logs.is_empty().then_some(kill_at));
+        // The message that ends it, once to each.
+        next = next.min(COUNT);
+        while child.try_wait().expect("it is our child").is_none() {
+            assert!(start.elapsed() < DEADLINE, "{context}: it hangs: {next} asked, {came:?} came");
+            if next <= COUNT && a.outgoing().try_push(&[next; 5]).is_ok() {
+                next += 1;
+            }
+            came.extend(pop(a.incoming(), Duration::from_micros(200)));
+        }
+        logs.push(Log::of(child));
+    }
+    let was_killed = logs.len() > 1;
+    let b = open_side(EndpointSide::B, &name, policy, &context);
+    came.extend(drain(b.outgoing(), a.incoming(), &context));
+    check_given(&came, &logs.iter().collect::<Vec<_>>(), &context);
+    let received: Vec<u64> = logs.iter().flat_map(|log| &log.events).filter(|e| e.0 == 'r' && e.1 < COUNT).map(|e| e.1).collect();
+    assert!(received.windows(2).all(|w| w[0] < w[1]), "{context}: asked twice or out of order: {received:?}");
+    let left = drain(a.outgoing(), b.incoming(), &context);
+    assert!(left.iter().all(|&number| number >= COUNT), "{context}: not answered: {left:?}");
+    // One in a pop that has not returned.
+    let (asked, answered) = (a.outgoing().stats(), a.incoming().stats());
+    assert!(COUNT - received.len() as u64 <= u64::from(was_killed), "{context}: lost: {received:?}, {asked:?}");
+    assert!(asked.lost <= u64::from(was_killed) && asked.skipped == 0, "{context}: {asked:?}");
+    assert!(answered.skipped <= u64::from(was_killed) && answered.lost == 0, "{context}: {answered:?}");
+    assert_whole(a.outgoing(), b.incoming(), &context);
+    assert_whole(b.outgoing(), a.incoming(), &context);
+    was_killed
+}
+
+/// Side B, alone, makes the endpoint, leaves messages and closes, and is killed before store `kill_at`. `false`: it ended before.
+fn leaver_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
+    let name = Name(format!("villas-crash-{}-{what}-{}", std::process::id(), word(policy)));
+    let context = format!("{what}, {policy:?}, store {kill_at}");
+    let log = Log::of(spawn(what, &name, policy, Some(kill_at)));
+    let (a, b) = (open_side(EndpointSide::A, &name, policy, &context), open_side(EndpointSide::B, &name, policy, &context));
+    check_given(&drain(b.outgoing(), a.incoming(), &context), &[&log], &context);
+    assert_eq!(drain(a.outgoing(), b.incoming(), &context), [], "{context}: nobody has sent that");
+    assert_whole(a.outgoing(), b.incoming(), &context);
+    assert_whole(b.outgoing(), a.incoming(), &context);
+    log.was_killed
+}
+
 fn sweep(what: &str, policy: Policy, least: u64, dies: impl Fn(&str, Policy, u64) -> bool) {
     let start = Instant::now();
     let stores = (0..).find(|&kill_at| !dies(what, policy, kill_at)).expect("it ends");
@@ -214,5 +283,19 @@ fn a_consumer_that_is_killed_at_any_store_stops_nobody() {
 fn a_consumer_that_is_killed_at_any_store_of_peek_and_release_stops_nobody() {
     for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
         sweep("peek", policy, 12, consumer_dies);
+    }
+}
+
+#[test]
+fn a_side_of_an_endpoint_that_is_killed_at_any_store_stops_neither_direction() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        sweep("answer", policy, 60, answerer_dies);
+    }
+}
+
+#[test]
+fn a_side_that_is_killed_while_it_makes_or_closes_an_endpoint_stops_nobody() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        sweep("leave", policy, 25, leaver_dies);
     }
 }

@@ -1,5 +1,7 @@
 /* Producers and consumers killed by SIGKILL at random moments under load, 300 times for each policy, and begun anew: every message is
- * delivered once or counted with the consumer that died with it, no survivor is stuck for 2 s, no slot is lost. */
+ * delivered once or counted with the consumer that died with it, no survivor is stuck for 2 s, no slot is lost. In every third round one is
+ * stopped (SIGSTOP) when it or another is killed, now and then with a slot in its hands and for longer than others have patience: who is
+ * stopped is alive, so what it has claimed stays its own, and its place too. */
 #include "check.h"
 
 enum { KILLS = 300, SLOTS = 3, CAPACITY = 7, NUMBERS = 1 << 25 };
@@ -14,6 +16,7 @@ struct accounts {
   _Atomic uint64_t open_push[SLOTS]; /* 1 + the number of the push that is going on; 0 none */
   _Atomic uint64_t received;
   _Atomic int stop;
+  _Atomic int halt[2][SLOTS]; /* it is to stop, with a slot in its hands */
   _Atomic uint8_t unsure[SLOTS][NUMBERS]; /* its producer died in the push */
   _Atomic uint8_t seen[SLOTS][NUMBERS];   /* how often it was received */
 };
@@ -21,6 +24,13 @@ struct accounts {
 static struct accounts *accounts;
 static const char *name;
 static int policy;
+
+/* With a slot in hand. */
+static void halt_if_told(int role, int slot)
+{
+  if (atomic_exchange(&accounts->halt[role][slot], 0))
+    CHECK_EQ(raise(SIGSTOP), 0);
+}
 
 static void produce(void *arg)
 {
@@ -38,6 +48,7 @@ static void produce(void *arg)
       struct message *place = shmem_ring_timed_reserve(ring, MS(10000));
       CHECK(place);
       *place = m;
+      halt_if_told(0, slot);
       if (number % 9 == 0) {
         CHECK_EQ(shmem_ring_abort(ring, place), 0);
         atomic_store(&accounts->unsure[slot][number], 2); /* never to be seen */
@@ -65,13 +76,14 @@ static void consume(void *arg)
 {
   struct shmem_ring *ring;
   const struct message *m;
+  const int slot = (int)(intptr_t)arg;
 
-  (void)arg;
   CHECK_HANDLE(ring = shmem_ring_open(name, policy, SHMEM_CONSUMER, sizeof(struct message), CAPACITY));
   while (!atomic_load(&accounts->stop)) {
     m = shmem_ring_timed_peek(ring, MS(100));
     if (m) {
       receive(m);
+      halt_if_told(1, slot);
       CHECK_EQ(shmem_ring_release(ring, m), 0);
     } else {
       CHECK_EQ(errno, ETIMEDOUT);
@@ -115,12 +127,31 @@ static void drain(struct shmem_ring_counters *stats)
   CHECK_EQ(shmem_ring_close(consumer), 0);
 }
 
+/* Stops a process, wherever it is; or (is_long) with a slot in its hands, for longer than those who wait for that go without asking
+ * whether its owner lives. */
+static void stop(pid_t pid, int role, int slot, bool is_long, bool is_sole)
+{
+  int status;
+
+  if (is_long)
+    atomic_store(&accounts->halt[role][slot], 1);
+  else
+    CHECK_EQ(kill(pid, SIGSTOP), 0);
+  WAIT_UNTIL(waitpid(pid, &status, WUNTRACED | WNOHANG) == pid, 10);
+  CHECK(WIFSTOPPED(status)); /* and not ended, as it would be whose place another has taken */
+  const double end = check_clock() + (is_long ? 0.13 : (double)check_chance(1000) / 1e6);
+  while (check_clock() < end)
+    check_pause();
+  if (is_sole)
+    CHECK_REFUSED(shmem_ring_open(name, policy, role ? SHMEM_CONSUMER : SHMEM_PRODUCER, sizeof(struct message), CAPACITY), EBUSY);
+}
+
 static void kill_at_random(int the_policy)
 {
   pid_t pids[2][SLOTS];
   int count[2] = {the_policy == SHMEM_SPSC ? 1 : SLOTS, the_policy == SHMEM_MPMC ? SLOTS : 1};
   void (*const bodies[2])(void *) = {produce, consume};
-  uint64_t kills[2] = {0, 0}, missing = 0, twice = 0, given = 0;
+  uint64_t kills[2] = {0, 0}, missing = 0, twice = 0, given = 0, stops = 0;
   struct shmem_ring_counters stats;
   const int most = (int)check_scaled(KILLS);
   double begin = check_clock(), longest = 0;
@@ -136,8 +167,17 @@ static void kill_at_random(int the_policy)
     int role = (int)check_chance(2), slot = (int)check_chance((uint64_t)count[role]);
     for (double end = check_clock() + (double)check_chance(2000) / 1e6; check_clock() < end;)
       ;
+    pid_t stopped = 0;
+    if (i % 3 == 0) {
+      int which = (int)check_chance(2), at = (int)check_chance((uint64_t)count[which]);
+      stopped = pids[which][at];
+      stop(stopped, which, at, i % 24 == 0, count[which] == 1);
+      stops++;
+    }
     check_kill(pids[role][slot]);
     kills[role]++;
+    if (stopped && stopped != pids[role][slot])
+      CHECK_EQ(kill(stopped, SIGCONT), 0);
     if (role == 0) {
       uint64_t open_push = atomic_exchange(&accounts->open_push[slot], 0);
       if (open_push)
@@ -172,9 +212,9 @@ static void kill_at_random(int the_policy)
       given++;
     }
   if (getenv("CHECK_VERBOSE"))
-    printf("policy %d: %d kills, %llu messages, %llu died with consumers, %llu counted; %llu places counted as dead producers'; "
-           "%llu twice; longest stop %.1f ms; %.1f s\n",
-           policy, most, (unsigned long long)given, (unsigned long long)missing, (unsigned long long)stats.lost,
+    printf("policy %d: %d kills, %llu stops, %llu messages, %llu died with consumers, %llu counted; %llu places counted as dead producers'; "
+           "%llu twice; longest standstill %.1f ms; %.1f s\n",
+           policy, most, (unsigned long long)stops, (unsigned long long)given, (unsigned long long)missing, (unsigned long long)stats.lost,
            (unsigned long long)stats.skipped, (unsigned long long)twice, 1e3 * longest, check_clock() - begin);
   /* What a consumer had recorded and not released is counted too. */
   CHECK(missing <= stats.lost && stats.lost <= kills[1]);

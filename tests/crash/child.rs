@@ -2,14 +2,27 @@
 //!
 //! usage: crash-child program|node REGION MODE COUNT GENERATION KILL_AT
 //!
-//! It logs what happened to it, a line for each event, in one `write` each: `r NUMBER FLAGS` a sample was returned by a
-//! read; `w NUMBER` a write has returned; `a 0` the channel is open.
+//! It logs what happened to it, a line for each event, in one `write` each:
+//!
+//! | line | |
+//! |---|---|
+//! | `a NUMBER` | the channel is open, and so many samples have been sent from this side, since the region was made |
+//! | `r NUMBER FLAGS` | a sample was returned by a read |
+//! | `s NUMBER WAY` | it is about to be sent, by the program in this way: 0 as it is, 1 as a copy, 2 as it is with a reference kept |
+//! | `x NUMBER` | it was refused, as it is still out |
+//! | `w NUMBER` | the write has returned |
+//! | `e NUMBER` | its last reference here is about to be given back |
+//! | `p NUMBER` | nothing of it is in hand here any more |
 
 use std::io::Write;
 use std::time::Duration;
-use villas_shm::{Channel, Config, Error, Sample};
+use villas_shm::{Channel, Config, Error, Sample, flags::REDELIVERED};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
+
+const AS_IT_IS: u64 = 0;
+const COPY: u64 = 1;
+const KEPT: u64 = 2;
 
 fn log(line: &str) {
     // One system call, unbuffered: what was logged has happened, also after a SIGKILL.
@@ -28,17 +41,17 @@ fn main() -> Result<(), Error> {
         villas_shm::crash::arm(number(kill_at));
     }
     match role.as_str() {
-        "program" => program(region, count),
+        "program" => program(region, count, generation),
         "node" => node(region, mode == "polling", count, generation),
         other => panic!("no such role: {other}"),
     }
 }
 
-/// Sends back what it reads, in turn as it is, as a copy, and as it is with a reference kept for a while; ends with a
-/// sample whose number is `count` or more, or, if there cannot be one, with the node.
-fn program(region: &str, count: u64) -> Result<(), Error> {
+/// Sends back what it reads, in one of three ways; ends with a sample whose number is `count` or more, or, if there cannot be one,
+/// with the node.
+fn program(region: &str, count: u64, generation: u64) -> Result<(), Error> {
     let channel = Channel::timed_open(region, PATIENCE)?;
-    log("a 0\n");
+    log(&format!("a {}\n", channel.stats().written));
     let mut samples = Vec::new();
     loop {
         match channel.read(&mut samples, 3) {
@@ -51,7 +64,7 @@ fn program(region: &str, count: u64) -> Result<(), Error> {
                 return Ok(());
             }
             log(&format!("r {number} {}\n", sample.flags()));
-            match echo(&channel, sample, number) {
+            match send_back(&channel, sample, number, generation) {
                 Err(e) if count == u64::MAX && e.errno() == libc::EPIPE => return Ok(()),
                 other => other?,
             }
@@ -59,24 +72,47 @@ fn program(region: &str, count: u64) -> Result<(), Error> {
     }
 }
 
-fn echo(channel: &Channel, sample: Sample, number: u64) -> Result<(), Error> {
-    let mut out = match number % 3 {
-        0 => vec![sample],
-        1 => vec![copy(channel, &sample)?],
-        _ => {
-            let kept = sample.clone();
-            let mut out = vec![sample];
-            let sent = channel.timed_write(&mut out, PATIENCE);
-            match sent {
-                Ok(1) => return Ok(()),
-                // The predecessor had kept a reference when it sent the sample on: that one is still out.
-                Err(e) if e.errno() == libc::EINVAL => vec![copy(channel, &kept)?],
-                other => panic!("write: {other:?}"),
-            }
+/// A successor sends the same sample in another way than the one before it.
+fn send_back(channel: &Channel, mut sample: Sample, number: u64, generation: u64) -> Result<(), Error> {
+    // It came again to this side, which says nothing of how often it comes to the other.
+    if sample.flags() & REDELIVERED != 0 {
+        sample.set_flags(sample.flags() & !REDELIVERED);
+    }
+    let way = (number + generation) % 3;
+    if way == COPY {
+        return send_copy(channel, sample, number, generation);
+    }
+    let kept = (way == KEPT).then(|| sample.clone());
+    let mut out = vec![sample];
+    log(&format!("s {number} {way}\n"));
+    match channel.timed_write(&mut out, PATIENCE) {
+        Ok(sent) => {
+            assert_eq!(sent, 1, "the node does not read");
+            log(&format!("w {number}\n"));
+            drop(kept);
+            log(&format!("p {number}\n"));
+            Ok(())
         }
-    };
-    let sent = channel.timed_write(&mut out, PATIENCE)?;
-    assert_eq!(sent, 1, "the node does not read");
+        // A predecessor had kept a reference when it sent the sample on: that one is still out.
+        Err(e) if e.errno() == libc::EINVAL => {
+            log(&format!("x {number}\n"));
+            drop(kept);
+            send_copy(channel, out.pop().expect("it was not sent"), number, generation)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// A copy says which process made it.
+fn send_copy(channel: &Channel, sample: Sample, number: u64, generation: u64) -> Result<(), Error> {
+    let mut copy = copy(channel, &sample)?;
+    copy.set(1, 1.0 + generation as f64);
+    let mut out = vec![copy];
+    log(&format!("s {number} {COPY}\n"));
+    assert_eq!(channel.timed_write(&mut out, PATIENCE)?, 1, "the node does not read");
+    log(&format!("w {number}\n"));
+    drop(sample);
+    log(&format!("p {number}\n"));
     Ok(())
 }
 
@@ -92,7 +128,7 @@ fn copy(channel: &Channel, sample: &Sample) -> Result<Sample, Error> {
 fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), Error> {
     let config = Config { polling, queuelen: 3, spare: 2, samplelen: 2, ..Config::default() };
     let channel = Channel::create(region, &config)?;
-    log("a 0\n");
+    log(&format!("a {}\n", channel.stats().written));
     channel.wait(PATIENCE)?;
     let (mut written, mut back, mut samples) = (0, 0, Vec::new());
     while back < count {
@@ -103,6 +139,7 @@ fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), 
             sample.set_sequence(number);
             sample.write_values(&[number as f64, -(number as f64)])?;
             let mut out = vec![sample];
+            log(&format!("s {number} {AS_IT_IS}\n"));
             if channel.write(&mut out)? == 1 {
                 log(&format!("w {number}\n"));
                 written += 1;
@@ -111,9 +148,13 @@ fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), 
         }
         channel.read(&mut samples, 2)?;
         for sample in samples.drain(..) {
-            log(&format!("r {} {}\n", sample.sequence(), sample.flags()));
-            assert_eq!(sample.get(0), sample.sequence() as f64, "torn");
-            back += u64::from(sample.sequence() >> 32 == generation);
+            let number = sample.sequence();
+            log(&format!("r {number} {}\n", sample.flags()));
+            assert_eq!(sample.get(0), number as f64, "torn");
+            log(&format!("e {number}\n"));
+            drop(sample);
+            log(&format!("p {number}\n"));
+            back += u64::from(number >> 32 == generation);
         }
     }
     Ok(())

@@ -1,13 +1,13 @@
-//! One participant of a ring in the crash sweep, which is killed before its n-th store to shared memory.
+//! One participant of a ring, or side B of an endpoint, in the crash sweep, which is killed before its n-th store to shared memory.
 //!
-//! usage: ring-child produce|consume|reserve|peek RING POLICY COUNT KILL_AT
+//! usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY COUNT KILL_AT
 //!
 //! It logs what happened, a line for each event, in one `write` each: `p NUMBER` is about to give the message, `w NUMBER` has given it,
 //! `a NUMBER` has aborted it, `r NUMBER` has received it (before it is released, where it is peeked at).
 
 use std::io::Write;
-use std::time::Duration;
-use villas_shm::{Error, Policy, Ring, Role};
+use std::time::{Duration, Instant};
+use villas_shm::{Endpoint, EndpointSide, Error, Policy, Ring, Role};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const CAPACITY: usize = 3;
@@ -24,7 +24,7 @@ type Message = [u64; 5];
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [what, name, policy, count, kill_at] = &arguments[..] else {
-        panic!("usage: ring-child produce|consume|reserve|peek RING POLICY COUNT KILL_AT");
+        panic!("usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY COUNT KILL_AT");
     };
     let count: u64 = count.parse().expect("a number");
     let policy = match policy.as_str() {
@@ -37,16 +37,18 @@ fn main() -> Result<(), Error> {
     }
     let open = |role| Ring::<Message>::open(name, policy, role, CAPACITY);
     match what.as_str() {
-        "produce" => produce(&open(Role::Producer)?, count),
+        "produce" => produce(&open(Role::Producer)?, policy, count),
         "reserve" => reserve(&open(Role::Producer)?, count),
         "consume" => consume(&open(Role::Consumer)?, count),
         "peek" => peek(&open(Role::Consumer)?, count),
+        "answer" => answer(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?, count),
+        "leave" => leave(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?),
         other => panic!("no such role: {other}"),
     }
 }
 
-/// Gives one message, then two at once, and so on.
-fn produce(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
+/// Gives one message, then two at once, and so on; a sole producer only when there is room for both.
+fn produce(ring: &Ring<Message>, policy: Policy, count: u64) -> Result<(), Error> {
     let mut number = 0;
     while number < count {
         if number % 3 == 0 {
@@ -59,6 +61,11 @@ fn produce(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
         let batch: Vec<Message> = (number..number + 2).map(|n| [n; 5]).collect();
         for message in &batch {
             log('p', message[0]);
+        }
+        let start = Instant::now();
+        while policy == Policy::Spsc && ring.available() < batch.len() {
+            assert!(start.elapsed() < PATIENCE, "the consumer takes nothing");
+            std::thread::yield_now();
         }
         let mut given = 0;
         while given < batch.len() {
@@ -125,4 +132,33 @@ fn peek(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
             return Ok(());
         }
     }
+}
+
+/// Sends back each message, until one of number `count` or more has come.
+fn answer(endpoint: &Endpoint<Message>, count: u64) -> Result<(), Error> {
+    loop {
+        let number = receive(endpoint.receive(Some(PATIENCE))?);
+        if number >= count {
+            return Ok(());
+        }
+        log('p', number);
+        endpoint.send(&[number; 5], Some(PATIENCE))?;
+        log('w', number);
+    }
+}
+
+/// Leaves as many messages as there is room for, to whoever comes later: one, and the others at once.
+fn leave(endpoint: &Endpoint<Message>) -> Result<(), Error> {
+    let batch: Vec<Message> = (1..CAPACITY as u64).map(|number| [number; 5]).collect();
+    log('p', 0);
+    endpoint.send(&[0; 5], Some(PATIENCE))?;
+    log('w', 0);
+    for message in &batch {
+        log('p', message[0]);
+    }
+    assert_eq!(endpoint.outgoing().push_many(&batch)?, batch.len(), "nobody else has sent anything");
+    for message in &batch {
+        log('w', message[0]);
+    }
+    Ok(())
 }

@@ -1,0 +1,134 @@
+//! Processes that signal events and wait for them, killed by SIGKILL before each of their stores: a signal is there as a whole or not at
+//! all, nobody sleeps on for the death of another, and nothing is left that a successor would have to mend.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use villas_shm::{Segment, SegmentOptions};
+
+/// So long may one wait that a signal has ended already: a slice of a sleep, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(5);
+/// No wait that is slept through ends before it is told of.
+const LONG: Duration = Duration::from_secs(60);
+const COUNT: u64 = 6;
+
+struct Name(String);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = Segment::unlink(&self.0);
+    }
+}
+
+/// The survivor: waits for signals, and answers each.
+struct Survivor {
+    segment: Segment,
+    /// The other process is dead: it is not waited for.
+    is_alone: AtomicBool,
+    /// The number of the last signal.
+    last: AtomicU64,
+}
+
+impl Survivor {
+    /// How many signals it has seen in the end.
+    fn answer(&self) -> u64 {
+        let event = |at| self.segment.event(at).expect("it is in the segment");
+        let (asked, answered, mut seen) = (event(0), event(8), 0);
+        while seen < self.last.load(SeqCst) {
+            let fresh = asked.timed_wait(&mut seen, Some(LONG));
+            let (value, there) = (self.segment.get::<u64>(16).expect("it is in the segment"), asked.count());
+            assert!(value >= seen && there >= seen, "{seen} seen, {there} there, {value} told of");
+            for number in seen - fresh + 1..=seen {
+                // Every second answer finds a sleeper.
+                while number % 2 == 1 && self.word(8) & 1 == 0 && !self.is_alone.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+                answered.signal();
+            }
+        }
+        seen
+    }
+
+    /// Twice the signals, and bit 0 for sleepers.
+    fn word(&self, at: usize) -> u64 {
+        self.segment.get(at).expect("it is in the segment")
+    }
+
+    fn count(&self, at: usize) -> u64 {
+        self.word(at) >> 1
+    }
+}
+
+fn spawn(name: &Name, kill_at: Option<u64>) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_event-child"))
+        .args([&name.0, &COUNT.to_string(), &kill_at.map_or("never".into(), |n| n.to_string())])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("event-child starts")
+}
+
+/// Lets a child run to its end. How many signals it had begun, and had given, and whether it was killed.
+fn end_of(mut child: Child) -> (u64, u64, bool) {
+    use std::os::unix::process::ExitStatusExt;
+    let mut log = String::new();
+    child.stdout.take().expect("its output is a pipe").read_to_string(&mut log).expect("the log is text");
+    let status = child.wait().expect("it is our child");
+    assert!(status.success() || status.signal() == Some(libc::SIGKILL), "the child failed: {status}");
+    let count = |kind| log.lines().filter(|line| line.starts_with(kind)).count() as u64;
+    (count('s'), count('w'), !status.success())
+}
+
+fn await_that(context: &str, what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < SOON, "{context}: not within {SOON:?}: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A process is killed before store `kill_at`, and another takes its place. `false`: it ended before.
+fn process_dies(kill_at: u64) -> bool {
+    let name = Name(format!("villas-crash-{}-event", std::process::id()));
+    let context = format!("store {kill_at}");
+    let options = SegmentOptions { size: 4096, create: true, exclusive: true, ..SegmentOptions::default() };
+    let segment = Segment::open(&name.0, &options).expect("the name is free");
+    let survivor = Arc::new(Survivor { segment, is_alone: AtomicBool::new(false), last: AtomicU64::new(u64::MAX) });
+    let (end, ended) = mpsc::channel();
+    let theirs = survivor.clone();
+    // Not joined: one that sleeps on must not keep this test from saying so.
+    std::thread::spawn(move || {
+        let _ = end.send(theirs.answer());
+    });
+
+    let (begun, given, was_killed) = end_of(spawn(&name, Some(kill_at)));
+    survivor.is_alone.store(true, SeqCst);
+    let count = survivor.count(0);
+    assert!((given..=begun).contains(&count) && begun <= given + 1, "{context}: {begun} begun, {given} given, {count} there");
+    await_that(&context, "all that was signalled is answered", || survivor.count(8) == count);
+    if was_killed {
+        survivor.is_alone.store(false, SeqCst);
+        assert_eq!(end_of(spawn(&name, None)), (COUNT, COUNT, false), "{context}: the successor");
+        assert_eq!((survivor.count(0), survivor.count(8)), (count + COUNT, count + COUNT), "{context}: with the successor");
+    }
+    // The survivor hears this process too. Whoever died asleep costs the next signal a system call, and no more.
+    let (last, event) = (survivor.count(0) + 1, survivor.segment.event(0).expect("it is in the segment"));
+    survivor.is_alone.store(true, SeqCst);
+    survivor.last.store(last, SeqCst);
+    survivor.segment.set(16, last).expect("it is in the segment");
+    event.signal();
+    assert_eq!(ended.recv_timeout(SOON), Ok(last), "{context}: the survivor");
+    event.signal();
+    assert_eq!((survivor.word(0), survivor.word(8)), ((last + 1) << 1, last << 1), "{context}: somebody sleeps, it says");
+    was_killed
+}
+
+#[test]
+fn a_process_that_is_killed_at_any_store_to_an_event_leaves_nobody_asleep() {
+    let start = Instant::now();
+    let stores = (0..).find(|&kill_at| !process_dies(kill_at)).expect("it ends");
+    // A signal each, and for every second one the wake-up of a sleeper, and a sleep.
+    assert!(stores >= 2 * COUNT, "only {stores} stores: the process did not do its work");
+    println!("signal and wait: killed before each of its {stores} stores, {:.1} s", start.elapsed().as_secs_f64());
+}
