@@ -24,7 +24,7 @@ pub fn live_channel(bytes: &[u8]) -> bool {
     let name = Name::new("channel");
     let mut node = Some(Side::new(Channel::create(&name.0, &config).expect("a name of our own")));
     let mut program = Some(Side::new(Channel::open(&name.0).expect("there is a node")));
-    let mut memory = Memory::of(&name);
+    let mut memory = Memory::of(&name, None);
     for _ in 0..STEPS {
         if input.is_empty() {
             break;
@@ -39,7 +39,7 @@ pub fn live_channel(bytes: &[u8]) -> bool {
             }
             _ => {
                 reopen(&mut node, &mut program, &config, &name, input.byte());
-                memory = Memory::of(&name);
+                memory = Memory::of(&name, memory);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::{allow, ends, seeds};
 
 const STEPS: usize = 64;
 /// Long enough to be asleep at its end, and behind a claim that stays to ask for its owner.
-const NAP: Duration = Duration::from_micros(70);
+const NAP: Duration = Duration::from_micros(20);
 const NAPS: u32 = 3;
 const POLICIES: [Policy; 3] = [Policy::Spsc, Policy::Mpsc, Policy::Mpmc];
 /// What a call of an open ring may say when the ring is corrupt, or another seems to have taken the place.
@@ -46,9 +46,10 @@ pub fn live_ring(bytes: &[u8]) -> bool {
     .collect();
     let places = seeds::places_of_ring(shape.policy, shape.element_size, shape.capacity);
     let mut steps = 0;
+    let mut last = None;
     // Between two times at which ends close and come again, slots may be held.
     while steps < STEPS && !input.is_empty() {
-        let memory = Memory::of(&name).expect("nobody removes it");
+        let memory = Memory::of(&name, last).expect("nobody removes it");
         let to_reopen = {
             let mut slots = Vec::new();
             loop {
@@ -66,6 +67,7 @@ pub fn live_ring(bytes: &[u8]) -> bool {
                 }
             }
         };
+        last = Some(memory);
         if let Some(end) = to_reopen {
             let (role, ring) = &mut ends[end];
             let was_open = ring.take().is_some();

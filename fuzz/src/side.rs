@@ -11,7 +11,7 @@ use crate::{allow, ends};
 /// The kinds of calls.
 pub(crate) const CALLS: usize = 16;
 /// Long enough to be asleep at its end.
-const NAP: Duration = Duration::from_micros(70);
+const NAP: Duration = Duration::from_micros(20);
 /// Calls of one run that may take a nap.
 const NAPS: u32 = 3;
 const MOST_HELD: usize = 64;
