@@ -6,6 +6,8 @@
 //!
 //! `true`: the input came past the door, that is, was taken for a region, a sample or a configuration.
 
+#[cfg(all(feature = "libfuzzer", target_arch = "x86_64"))]
+mod compares;
 mod input;
 mod live_channel;
 mod live_ring;
