@@ -49,8 +49,10 @@ run() {
   # Scripts make a bounded number of calls, and lines do not depend on each other; regions are described, or given.
   case $1 in live_* | line) longest=600 ;; esac
   # No input may take longer than a minute, on a machine that has other work too. The limit of all memory (-rss_limit_mb) would be held by a second
-  # thread, for which each change of a mapping disturbs another processor. To weigh the inputs by how rare their features are (-entropic) takes a fifth of the time.
-  if ! "$bin/$1" -runs="$2" -max_total_time="$3" -max_len="$longest" -timeout=60 -rss_limit_mb=0 -malloc_limit_mb="$most_memory" -entropic=0 -print_final_stats=1 \
+  # thread, for which each change of a mapping disturbs another processor. To weigh inputs by how rare their features are
+  # (-entropic), and to look for shorter ones with the same features (-reduce_inputs), would be a quarter of the time.
+  if ! "$bin/$1" -runs="$2" -max_total_time="$3" -max_len="$longest" -timeout=60 -rss_limit_mb=0 -malloc_limit_mb="$most_memory" -entropic=0 -reduce_inputs=0 \
+    -print_final_stats=1 \
     -artifact_prefix="$artifacts/$1-" "$grown/$1" "$kept/$1" 2>"$grown/$1.log"; then
     tail -n 40 "$grown/$1.log" >&2
     echo "fuzz: $1 failed; the input is in $artifacts" >&2
