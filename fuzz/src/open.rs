@@ -32,7 +32,7 @@ fn channel_on(stage: &Stage, how: u8, input: &mut Input) -> bool {
         _ => Channel::open(name),
     });
     let Some(channel) = allow(opened, &ways) else { return false };
-    let mut side = Side::new(channel);
+    let mut side = Side::new(channel, how & 24 == 0);
     for _ in 0..CALLS {
         if input.is_empty() {
             break;
