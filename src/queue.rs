@@ -95,6 +95,12 @@ impl Producer {
         self.position = self.position.wrapping_add(1);
         self.room -= 1;
     }
+
+    /// The same for a block that a dead predecessor had marked: it had seen room for it, whatever the peer says by now.
+    pub(crate) fn publish_marked<W: Words>(&mut self, words: &W, block: u32) {
+        self.room = 1;
+        self.publish(words, block);
+    }
 }
 
 impl Producer {

@@ -70,7 +70,7 @@ impl<W: Words + Clone> Half<W> {
         // Roll forward: a block that was marked goes out after all.
         if let Some(block) = pool.unpublished(&words, output.position())? {
             pool.complete(&words, block, output.position(), input.position());
-            output.publish(&words, block);
+            output.publish_marked(&words, block);
             ring(words.chime(side, side.other(), Bell::Data));
         }
         words.kept(side).set(0);
