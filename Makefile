@@ -155,7 +155,9 @@ FUZZ := $(or $(CARGO_TARGET_DIR),target)/fuzz
 SANITIZED = -Zsanitizer=address --cfg fuzzing --cfg asan
 COVERED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 \
+    $(if $(filter x86_64-%,$(HOST)),$(foreach of,cmp1 cmp2 cmp4 cmp8,-Clink-arg=-Wl,--wrap=__sanitizer_cov_trace_$(of) \
+        -Clink-arg=-Wl,--wrap=__sanitizer_cov_trace_const_$(of)))
 fuzz-targets: check-deps
 	@tests/install-missing.sh $(CXX)
 	cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(SANITIZED) $(COVERED)" $(CARGO) build --release --features libfuzzer \

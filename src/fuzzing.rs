@@ -61,3 +61,28 @@ pub(crate) mod forbidden {
         }
     }
 }
+
+/// Private memory from the heap, where the sanitizer sees the first byte on either side, and where it costs no system calls.
+pub(crate) mod heap {
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::num::NonZeroUsize;
+    use std::ptr::NonNull;
+
+    /// More is refused: the sanitizer ends a process that asks for more than there is.
+    const MOST: usize = 1 << 26;
+    const PAGE: usize = 4096;
+
+    /// Page-aligned.
+    pub(crate) fn zeroed(bytes: NonZeroUsize) -> Result<NonNull<u8>, ()> {
+        let layout = Layout::from_size_align(bytes.get(), PAGE).ok().filter(|layout| layout.size() <= MOST).ok_or(())?;
+        // SAFETY: the size is not zero.
+        NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(())
+    }
+
+    /// # Safety
+    /// `start` comes from [`zeroed`] with as many bytes, and is not used any more.
+    pub(crate) unsafe fn free(start: NonNull<u8>, bytes: usize) {
+        // SAFETY: this was the layout, as the caller promises.
+        unsafe { dealloc(start.as_ptr(), Layout::from_size_align_unchecked(bytes, PAGE)) };
+    }
+}

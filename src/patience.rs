@@ -108,7 +108,8 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
 /// Looks between two of the clock.
 const LOOKS: u32 = 64;
 /// How long to spin before sleeping: about what a sleep and a wake-up cost.
-const SPIN: Duration = Duration::from_micros(50);
+/// The fuzzer's peers are the same thread, so that spinning is in vain.
+const SPIN: Duration = Duration::from_micros(if cfg!(feature = "fuzzing") { 5 } else { 50 });
 
 /// What the waits of one side have in common.
 pub(crate) struct Pace {

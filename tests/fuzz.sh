@@ -16,8 +16,11 @@ batch=500000
 # What is kept of a target: the corpus is replayed in each test, and checked out by everybody.
 most_files=100 most_bytes=25000
 export VILLAS_SHM_FUZZ_NAME="villas-fuzz-$$"
-# Where a block was allocated, and stacks that are used after their end, cost a third of the speed; what is looked for is steps outside regions.
-export ASAN_OPTIONS=detect_leaks=0:malloc_context_size=1:detect_stack_use_after_return=0
+# Where a block was allocated, and stacks that are used after their end, cost a third of the speed; what is looked for is steps outside regions. What
+# was freed is kept from being used again for as long as some tens of inputs take: if it were longer, all memory would always be fresh from the kernel.
+export ASAN_OPTIONS=detect_leaks=0:malloc_context_size=0:detect_stack_use_after_return=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=64
+# Megabytes that an input may ask for at once, and that a batch may use at most.
+most_memory=3000
 
 executions() { cat "$grown/$1.runs" 2>/dev/null || echo 0; }
 
@@ -42,11 +45,14 @@ merge() {
 
 # One batch of $2 executions, of at most $3 seconds if that is not 0.
 run() {
-  local longest=4096 made
-  # Scripts make a bounded number of calls; regions are described, or given.
-  case $1 in live_*) longest=600 ;; esac
-  # No input may take longer than a minute, on a machine that has other work too.
-  if ! "$bin/$1" -runs="$2" -max_total_time="$3" -max_len="$longest" -timeout=60 -rss_limit_mb=3000 -print_final_stats=1 \
+  local longest=4096 made peak
+  # Scripts make a bounded number of calls, and lines do not depend on each other; regions are described, or given.
+  case $1 in live_* | line) longest=600 ;; esac
+  # No input may take longer than a minute, on a machine that has other work too. The limit of all memory (-rss_limit_mb) would be held by a second
+  # thread, for which each change of a mapping disturbs another processor. To weigh inputs by how rare their features are
+  # (-entropic), and to look for shorter ones with the same features (-reduce_inputs), would be a quarter of the time.
+  if ! "$bin/$1" -runs="$2" -max_total_time="$3" -max_len="$longest" -timeout=60 -rss_limit_mb=0 -malloc_limit_mb="$most_memory" -entropic=0 -reduce_inputs=0 \
+    -print_final_stats=1 \
     -artifact_prefix="$artifacts/$1-" "$grown/$1" "$kept/$1" 2>"$grown/$1.log"; then
     tail -n 40 "$grown/$1.log" >&2
     echo "fuzz: $1 failed; the input is in $artifacts" >&2
@@ -56,6 +62,11 @@ run() {
   echo $(($(executions "$1") + made)) >"$grown/$1.runs"
   echo "$1: $(executions "$1") executions, $(find "$grown/$1" -type f | wc -l) inputs," \
     "$(sed -n 's/^stat::average_exec_per_sec: *//p' "$grown/$1.log")/s"
+  peak=$(sed -n 's/^stat::peak_rss_mb: *//p' "$grown/$1.log")
+  if [ "$peak" -gt "$most_memory" ]; then
+    echo "fuzz: $1 used $peak MB" >&2
+    exit 1
+  fi
 }
 
 main() {

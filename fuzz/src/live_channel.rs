@@ -13,8 +13,10 @@ const STEPS: usize = 64;
 /// See the module's description.
 pub fn live_channel(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
+    let how = input.byte();
+    let side = |channel| Side::new(channel, how & 6 == 0);
     let config = Config {
-        polling: input.byte() & 1 == 1,
+        polling: how & 1 == 1,
         queuelen: 1 + input.below(7) as u32,
         samplelen: 1 + input.below(5) as u32,
         spare: 1 + input.below(7) as u32,
@@ -22,9 +24,9 @@ pub fn live_channel(bytes: &[u8]) -> bool {
     };
     let places = seeds::places_of_channel(&config);
     let name = Name::new("channel");
-    let mut node = Some(Side::new(Channel::create(&name.0, &config).expect("a name of our own")));
-    let mut program = Some(Side::new(Channel::open(&name.0).expect("there is a node")));
-    let mut memory = Memory::of(&name);
+    let mut node = Some(side(Channel::create(&name.0, &config).expect("a name of our own")));
+    let mut program = Some(side(Channel::open(&name.0).expect("there is a node")));
+    let mut memory = Memory::of(&name, None);
     for _ in 0..STEPS {
         if input.is_empty() {
             break;
@@ -38,8 +40,12 @@ pub fn live_channel(bytes: &[u8]) -> bool {
                 }
             }
             _ => {
-                reopen(&mut node, &mut program, &config, &name, input.byte());
-                memory = Memory::of(&name);
+                let which = input.byte();
+                let (place, is_node) = if which & 1 == 0 { (&mut node, true) } else { (&mut program, false) };
+                if place.take().is_none() || which & 2 == 0 {
+                    *place = open(&name, is_node.then_some(&config)).map(side);
+                }
+                memory = Memory::of(&name, memory);
             }
         }
     }
@@ -52,12 +58,12 @@ fn call(side: &mut Option<Side>, input: &mut Input) {
     }
 }
 
-/// One side closes, or comes again: then it repairs what the last one has left, and what was stored there.
-fn reopen(node: &mut Option<Side>, program: &mut Option<Side>, config: &Config, name: &Name, which: u8) {
-    let (side, is_node) = if which & 1 == 0 { (node, true) } else { (program, false) };
+/// A side comes again, the node with its parameters: then it repairs what the last one has left, and what was stored there.
+fn open(name: &Name, node: Option<&Config>) -> Option<Channel> {
     let ways = [libc::EBUSY, libc::EPROTO, libc::EBADMSG, libc::ENOENT, libc::EAGAIN, libc::ESTALE];
-    if side.take().is_none() || which & 2 == 0 {
-        let opened = ends("an open", || if is_node { Channel::create(&name.0, config) } else { Channel::open(&name.0) });
-        *side = allow(opened, &ways).map(Side::new);
-    }
+    let opened = ends("an open", || match node {
+        Some(config) => Channel::create(&name.0, config),
+        None => Channel::open(&name.0),
+    });
+    allow(opened, &ways)
 }

@@ -4,7 +4,7 @@ use villas_shm::fuzzing;
 use villas_shm::inspect::{Kind, State};
 
 use crate::input::Input;
-use crate::object::Name;
+use crate::object::Stage;
 use crate::{ends, seeds};
 
 /// See the module's description.
@@ -12,10 +12,12 @@ pub fn look(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
     let waiting = input.below(10);
     let region = seeds::region(&mut input, seeds::all());
-    let name = Name::new("look");
-    name.fill(&region);
-    let entry = ends("a look", || fuzzing::look(&name.0, waiting)).expect("it can be opened");
-    assert_eq!((entry.size, name.bytes() == region), (region.len() as u64, true), "a look changed the object");
+    let entry = Stage::with(&region, |stage| {
+        let entry = ends("a look", || fuzzing::look(&stage.name.0, waiting)).expect("it can be opened");
+        assert!(stage.is(&region), "a look changed the object");
+        entry
+    });
+    assert_eq!(entry.size, region.len() as u64);
     assert!(entry.queues.iter().all(|queue| queue.depth <= queue.capacity && queue.waiting.len() <= waiting), "{entry:?}");
     assert!(entry.queues.iter().all(|queue| queue.written.wrapping_sub(queue.read) == queue.depth), "{entry:?}");
     assert!(entry.blocks.is_none_or(|(free, all)| free <= all), "{entry:?}");

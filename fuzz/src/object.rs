@@ -1,22 +1,42 @@
 //! Shared memory objects as somebody sees them who does not use the library: any bytes in them, any store to them.
 
+use std::cell::{Cell, OnceCell};
+use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::input::Poke;
 
 /// A name of this process's own. `VILLAS_SHM_FUZZ_NAME` is the beginning of all, for who cleans up after a crash.
-pub(crate) fn name(what: &str) -> String {
-    let prefix = std::env::var("VILLAS_SHM_FUZZ_NAME").unwrap_or_else(|_| "villas-fuzz".into());
-    // Tests of one process run in threads.
-    format!("{prefix}-{what}-{}-{:?}", std::process::id(), std::thread::current().id()).replace(['(', ')'], "")
+fn name(what: &str) -> String {
+    thread_local! {
+        // Tests of one process run in threads.
+        static OWN: OnceCell<String> = const { OnceCell::new() };
+    }
+    OWN.with(|own| {
+        let own = own.get_or_init(|| {
+            let prefix = std::env::var("VILLAS_SHM_FUZZ_NAME").unwrap_or_else(|_| "villas-fuzz".into());
+            format!("{prefix}-{}-{:?}", std::process::id(), std::thread::current().id()).replace(['(', ')'], "")
+        });
+        format!("{own}-{what}")
+    })
 }
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from("/dev/shm").join(name)
+}
+
+/// Which object has this name: its device and its number.
+fn target(name: &str) -> Option<(u64, u64)> {
+    let path = CString::new(format!("/dev/shm/{name}")).ok()?;
+    // SAFETY: integers, for which zero is valid.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a path that ends, and room for what is told.
+    let told = unsafe { libc::lstat(path.as_ptr(), &mut status) };
+    (told == 0).then_some((status.st_dev, status.st_ino))
 }
 
 /// A name that goes when this does, whatever it leads to then.
@@ -25,26 +45,6 @@ pub(crate) struct Name(pub(crate) String);
 impl Name {
     pub(crate) fn new(what: &str) -> Name {
         Name(name(what))
-    }
-
-    /// Gives the name to an object with these bytes.
-    pub(crate) fn fill(&self, bytes: &[u8]) {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path(&self.0));
-        file.and_then(|file| file.write_all_at(bytes, 0)).expect("there is room in /dev/shm");
-    }
-
-    /// Locks a byte of the object, far beyond its end, as the holder of a place does.
-    pub(crate) fn lock(&self, byte: u64) -> File {
-        let file = OpenOptions::new().read(true).write(true).open(path(&self.0)).expect("it is there");
-        // SAFETY: integers, for which zero is valid.
-        let mut range: libc::flock = unsafe { std::mem::zeroed() };
-        range.l_type = libc::F_WRLCK as libc::c_short;
-        range.l_start = byte as libc::off_t;
-        range.l_len = 1;
-        // SAFETY: the descriptor is open, the argument is what the command takes.
-        let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &range) };
-        assert_eq!(locked, 0, "nobody else has the object open");
-        file
     }
 
     /// What is in the object now.
@@ -59,25 +59,119 @@ impl Drop for Name {
     }
 }
 
+/// An object with bytes in it that somebody has left. It is the same object for one input after the other: to make one, and to give its
+/// memory back, costs more than most inputs do.
+pub(crate) struct Stage {
+    memory: Memory,
+    file: File,
+    // Last: until then nobody else has the name.
+    pub(crate) name: Name,
+}
+
+impl Stage {
+    /// Calls `work` with an object of these bytes.
+    pub(crate) fn with<R>(bytes: &[u8], work: impl FnOnce(&Stage) -> R) -> R {
+        thread_local! {
+            static KEPT: Cell<Option<Stage>> = const { Cell::new(None) };
+        }
+        let mut stage = KEPT.take().filter(|stage| stage.memory.room >= bytes.len()).unwrap_or_else(|| Stage::new(bytes.len()));
+        stage.fill(bytes);
+        let result = work(&stage);
+        // Whoever replaces a region takes its name away.
+        if stage.file.metadata().is_ok_and(|data| data.nlink() == 1) {
+            KEPT.set(Some(stage));
+        }
+        result
+    }
+
+    fn new(least: usize) -> Stage {
+        let name = Name::new("stage");
+        let path = path(&name.0);
+        let _ = std::fs::remove_file(&path);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).expect("a name of our own");
+        let memory = Memory::new(&file, 0, least.max(1).next_multiple_of(1 << 18)).expect("there are addresses");
+        Stage { memory, file, name }
+    }
+
+    fn fill(&mut self, bytes: &[u8]) {
+        if self.memory.size != bytes.len() {
+            self.file.set_len(bytes.len() as u64).expect("it is open");
+            self.memory.size = bytes.len();
+        }
+        // By a call, which allocates what is missing, or fails.
+        self.file.write_all_at(bytes, 0).expect("there is room in /dev/shm");
+    }
+
+    /// Locks a byte of the object, far beyond its end, as the holder of a place does; until the lock is dropped.
+    pub(crate) fn lock(&self, byte: u64) -> Lock<'_> {
+        assert!(self.set_lock(libc::F_WRLCK, byte), "nobody else has the object open");
+        Lock { stage: self, byte }
+    }
+
+    fn set_lock(&self, kind: libc::c_int, byte: u64) -> bool {
+        // SAFETY: integers, for which zero is valid.
+        let mut range: libc::flock = unsafe { std::mem::zeroed() };
+        range.l_type = kind as libc::c_short;
+        range.l_start = byte as libc::off_t;
+        range.l_len = 1;
+        // SAFETY: the descriptor is open, the argument is what the command takes.
+        unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &range) == 0 }
+    }
+
+    /// What is in the object now, for stores to it.
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        (self.memory.size >= 8).then_some(&self.memory)
+    }
+
+    /// Whether the object has these bytes and no others.
+    pub(crate) fn is(&self, bytes: &[u8]) -> bool {
+        let size = self.file.metadata().map_or(0, |data| data.len() as usize);
+        // SAFETY: within the object, and nobody stores to it during the comparison.
+        size == bytes.len() && unsafe { std::slice::from_raw_parts(self.memory.base, size) } == bytes
+    }
+}
+
+/// A locked byte.
+pub(crate) struct Lock<'s> {
+    stage: &'s Stage,
+    byte: u64,
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        self.stage.set_lock(libc::F_UNLCK, self.byte);
+    }
+}
+
 /// All of an object, mapped by itself.
 pub(crate) struct Memory {
     base: *mut u8,
+    /// Of the object.
     size: usize,
+    /// Of the mapping, which may go beyond the object's end.
+    room: usize,
+    identity: (u64, u64),
 }
 
 impl Memory {
-    /// `None`: nothing has the name, or it is too small for a [`Poke`].
-    pub(crate) fn of(name: &Name) -> Option<Memory> {
+    /// The object of this name; `last` if it is the same one. `None`: nothing has the name, or it is too small for a [`Poke`].
+    pub(crate) fn of(name: &Name, last: Option<Memory>) -> Option<Memory> {
+        let identity = target(&name.0)?;
+        if last.as_ref().is_some_and(|last| last.identity == identity) {
+            return last;
+        }
         let file: File = OpenOptions::new().read(true).write(true).open(path(&name.0)).ok()?;
         let size = file.metadata().ok()?.len() as usize;
-        if size < 8 {
-            return None;
-        }
+        if size < 8 { None } else { Memory::new(&file, size, size) }
+    }
+
+    fn new(file: &File, size: usize, room: usize) -> Option<Memory> {
+        let data = file.metadata().ok()?;
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), size, access, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), room, access, libc::MAP_SHARED, file.as_raw_fd(), 0) };
         assert_ne!(base, libc::MAP_FAILED);
-        Some(Memory { base: base.cast(), size })
+        Some(Memory { base: base.cast(), size, room, identity: (data.dev(), data.ino()) })
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -111,7 +205,7 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's, and nothing points into it.
-        unsafe { libc::munmap(self.base.cast(), self.size) };
+        unsafe { libc::munmap(self.base.cast(), self.room) };
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use villas_shm::{Channel, Config, Policy, Ring, Role, Segment, SegmentOptions, fuzzing};
 
 use crate::input::{Input, Poke};
-use crate::object::{Memory, Name};
+use crate::object::Stage;
 use crate::seeds;
 use crate::side::Side;
 use crate::{allow, ends};
@@ -18,23 +18,26 @@ pub fn open_channel(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
     let how = input.byte();
     let region = seeds::region(&mut input, seeds::channels());
-    let name = Name::new("open");
-    name.fill(&region);
+    Stage::with(&region, |stage| channel_on(stage, how, &mut input))
+}
+
+fn channel_on(stage: &Stage, how: u8, input: &mut Input) -> bool {
+    let name = &stage.name.0;
     // A node that lives, as far as its lock tells.
-    let node = (how & 4 != 0).then(|| name.lock(1 << 60 | 1));
+    let node = (how & 4 != 0).then(|| stage.lock(1 << 60 | 1));
     let ways = [libc::EAGAIN, libc::EBADMSG, libc::EBUSY, libc::ENOENT, libc::EPROTO, libc::ENOSPC];
     let opened = ends("an open", || match how & 3 {
-        0 => Channel::create(&name.0, &seeds::channel()),
-        1 => Channel::create(&name.0, &Config { queuelen: 2, ..seeds::channel() }),
-        _ => Channel::open(&name.0),
+        0 => Channel::create(name, &seeds::channel()),
+        1 => Channel::create(name, &Config { queuelen: 2, ..seeds::channel() }),
+        _ => Channel::open(name),
     });
     let Some(channel) = allow(opened, &ways) else { return false };
-    let mut side = Side::new(channel);
+    let mut side = Side::new(channel, how & 24 == 0);
     for _ in 0..CALLS {
         if input.is_empty() {
             break;
         }
-        side.call(&mut input);
+        side.call(input);
     }
     drop((side, node));
     true
@@ -45,8 +48,6 @@ pub fn open_ring(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
     let how = input.byte();
     let region = seeds::region(&mut input, seeds::rings());
-    let name = Name::new("open");
-    name.fill(&region);
     // Mostly as what it says it is, so that it gets past the door.
     let said = if region.len() >= 0x20 { region[12] } else { 0 };
     let (policy, element_size, capacity) = match (how >> 1 & 7, said) {
@@ -58,10 +59,12 @@ pub fn open_ring(bytes: &[u8]) -> bool {
     };
     let role = if how & 1 == 0 { Role::Producer } else { Role::Consumer };
     let ways = [libc::EAGAIN, libc::EBADMSG, libc::EBUSY, libc::EPROTO, libc::EINVAL];
-    let opened = ends("an open", || Ring::open_bytes(&name.0, policy, role, element_size, capacity));
-    let Some(ring) = allow(opened, &ways) else { return false };
-    ends("the calls", || use_ring(&ring, role, &mut input));
-    true
+    Stage::with(&region, |stage| {
+        let opened = ends("an open", || Ring::open_bytes(&stage.name.0, policy, role, element_size, capacity));
+        let Some(ring) = allow(opened, &ways) else { return false };
+        ends("the calls", || use_ring(&ring, role, &mut input));
+        true
+    })
 }
 
 fn number(region: &[u8], at: usize) -> usize {
@@ -100,12 +103,13 @@ pub fn open_event(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
     let options = SegmentOptions { size: input.below(3) * 40, read_only: input.byte() == 0, ..SegmentOptions::default() };
     let region: Vec<u8> = (0..input.byte()).map(|at| at ^ 0x5a).collect();
-    let name = Name::new("segment");
-    name.fill(&region);
-    let opened = ends("an open", || Segment::open(&name.0, &options));
+    Stage::with(&region, |stage| segment_on(stage, &region, &options, &mut input))
+}
+
+fn segment_on(stage: &Stage, region: &[u8], options: &SegmentOptions, input: &mut Input) -> bool {
+    let opened = ends("an open", || Segment::open(&stage.name.0, options));
     let Some(segment) = allow(opened, &[libc::EPROTO, libc::EBADMSG, libc::EAGAIN]) else { return false };
     assert_eq!(segment.size(), region.len());
-    let memory = Memory::of(&name);
     let mut seen = [0; 4];
     let mut naps = 2;
     for _ in 0..4 * CALLS {
@@ -131,8 +135,8 @@ pub fn open_event(bytes: &[u8]) -> bool {
                 assert_eq!(segment.write(offset, &from).is_ok(), fits(from.len(), 1) && !options.read_only);
             }
             4 => {
-                if let Some(memory) = &memory {
-                    memory.poke(Poke::next(&mut input, memory.size(), &[0, 8, 16, 24], |at| memory.word(at)));
+                if let Some(memory) = stage.memory() {
+                    memory.poke(Poke::next(input, memory.size(), &[0, 8, 16, 24], |at| memory.word(at)));
                 }
             }
             _ => {
@@ -145,7 +149,7 @@ pub fn open_event(bytes: &[u8]) -> bool {
                 ends("a try", || event.try_wait(seen));
                 if naps > 0 && input.byte() == 1 {
                     naps -= 1;
-                    ends("a wait", || event.timed_wait(seen, Some(Duration::from_micros(70))));
+                    ends("a wait", || event.timed_wait(seen, Some(Duration::from_micros(20))));
                 }
             }
         }

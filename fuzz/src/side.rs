@@ -1,6 +1,5 @@
 //! One side of an open channel, used by a script, with what must hold whatever the peer writes.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use villas_shm::{Channel, Sample, Timespec, fuzzing};
@@ -11,8 +10,8 @@ use crate::{allow, ends};
 /// The kinds of calls.
 pub(crate) const CALLS: usize = 16;
 /// Long enough to be asleep at its end.
-const NAP: Duration = Duration::from_micros(70);
-/// Calls of one run that may take a nap.
+const NAP: Duration = Duration::from_micros(20);
+/// Calls of one run that may take a nap, where the input asks for naps at all: on a busy machine each of them takes longer than all the rest.
 const NAPS: u32 = 3;
 const MOST_HELD: usize = 64;
 
@@ -22,38 +21,64 @@ pub(crate) struct Side {
     queuelen: u64,
     samplelen: usize,
     home_blocks: u64,
+    /// Where the pool begins, and where the region ends.
+    pool: usize,
+    end: usize,
     naps: u32,
 }
 
+/// Numbers of blocks.
+struct Blocks(Vec<u64>);
+
+impl Blocks {
+    /// Whether it was not there.
+    fn insert(&mut self, block: usize) -> bool {
+        let (word, bit) = (&mut self.0[block / 64], 1 << (block % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    fn len(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+}
+
 impl Side {
-    pub(crate) fn new(channel: Channel) -> Side {
+    pub(crate) fn new(channel: Channel, has_naps: bool) -> Side {
         let config = channel.config();
         let home_blocks = u64::from(config.queuelen + config.spare);
+        let (base, size) = fuzzing::span(&channel);
+        let entries = (config.queuelen.next_power_of_two() as usize * 4).next_multiple_of(128);
         Side {
             channel,
             held: Vec::new(),
             queuelen: config.queuelen.into(),
             samplelen: config.samplelen as usize,
             home_blocks,
-            naps: NAPS,
+            pool: base + 0x1000 + 2 * entries,
+            end: base + size,
+            naps: if has_naps { NAPS } else { 0 },
         }
     }
 
     /// The number of a sample's block, by the map of the region in `docs`; it must have one.
     fn block(&self, sample: &Sample) -> usize {
-        let (base, size) = fuzzing::span(&self.channel);
-        let entries = (self.queuelen.next_power_of_two() as usize * 4).next_multiple_of(128);
-        let pool = base + 0x1000 + 2 * entries;
+        let pool = self.pool;
         let length = (88 + 8 * self.samplelen).next_multiple_of(64);
         let at = fuzzing::address(sample);
         assert!(at >= pool && (at - pool).is_multiple_of(length), "no sample begins at {at:#x}, the pool at {pool:#x}");
         let block = (at - pool) / length;
-        assert!(block < 2 * self.home_blocks as usize && at + length <= base + size, "block {block} is none");
+        assert!(block < 2 * self.home_blocks as usize && at + length <= self.end, "block {block} is none");
         block
     }
 
-    fn blocks_held(&self) -> BTreeSet<usize> {
-        self.held.iter().map(|sample| self.block(sample)).collect()
+    fn blocks_held(&self) -> Blocks {
+        let mut blocks = Blocks(vec![0; (2 * self.home_blocks as usize).div_ceil(64)]);
+        for sample in &self.held {
+            blocks.insert(self.block(sample));
+        }
+        blocks
     }
 
     /// Looks at samples that were handed out, of which this process must not have held the blocks if they are `fresh`.
@@ -196,7 +221,7 @@ impl Side {
         let stats = self.channel.stats();
         let (_, size) = fuzzing::span(&self.channel);
         assert_eq!((stats.blocks, stats.region_size), (2 * self.home_blocks, size as u64));
-        assert_eq!(stats.held, self.blocks_held().len() as u64);
+        assert_eq!(stats.held, self.blocks_held().len());
         assert!(stats.blocks_free <= self.home_blocks, "{stats:?}");
         assert!(stats.queued_in <= self.queuelen.next_power_of_two() + stats.blocks, "{stats:?}");
         assert!(stats.queued_out <= self.queuelen.next_power_of_two(), "{stats:?}");

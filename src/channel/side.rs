@@ -141,6 +141,9 @@ impl<W: Words + Clone> Half<W> {
     /// Hands out up to `most` empty samples, each given to `give`; how many. Fewer: no more are free.
     #[inline(always)]
     pub(crate) fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> usize {
+        if most == 0 {
+            return 0;
+        }
         let first = match self.pool.prepared(&self.words) {
             None => self.pool.next(&self.words),
             first => first,

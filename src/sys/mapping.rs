@@ -12,7 +12,8 @@ use std::ptr::NonNull;
 
 /// Regions begin at multiples of this address step, so that a table of addresses needs one entry for each step
 /// (`registry`).
-pub(crate) const STEP: usize = 1 << 21;
+/// The fuzzer's are small: the sanitizer marks all that is reserved, in memory that is one eighth as long.
+pub(crate) const STEP: usize = if cfg!(feature = "fuzzing") { 1 << 12 } else { 1 << 21 };
 
 /// Pages that are asked who has mapped them: those that a region's head is in, whatever its layout.
 const LOOKED_AT: usize = 16;
@@ -34,7 +35,7 @@ impl Mapping {
         let failed = |e: Errno| Error::system(e, format_args!("cannot map {length} bytes"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
         // Reserve more than needed, then put the object over an aligned part of it and give back the rest.
-        let room = length.next_multiple_of(STEP) + STEP;
+        let room = length.next_multiple_of(STEP) + if cfg!(feature = "fuzzing") { 0 } else { STEP };
         let reserve = NonZeroUsize::new(room).ok_or_else(|| failed(Errno::ENOMEM))?;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
         let start =

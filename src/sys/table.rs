@@ -28,10 +28,14 @@ unsafe impl<T: Zeroable + Send> Send for Table<T> {}
 impl<T: Zeroable> Table<T> {
     /// `ENOMEM`: there is no memory for `what`.
     pub(crate) fn new(length: usize, what: &str) -> Result<Self> {
+        #[cfg(not(feature = "fuzzing"))]
         use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
         let missing = || Error::new(libc::ENOMEM, format!("no memory for {what}"));
         let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| NonZeroUsize::new(bytes.max(1))).ok_or_else(missing)?;
+        #[cfg(feature = "fuzzing")]
+        let start = crate::fuzzing::heap::zeroed(bytes);
         // SAFETY: a fresh private mapping at an address of the kernel's choice.
+        #[cfg(not(feature = "fuzzing"))]
         let start = unsafe {
             mmap_anonymous(
                 None,
@@ -40,16 +44,7 @@ impl<T: Zeroable> Table<T> {
                 MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
             )
         };
-        let table = Table { start: start.map_err(|_| missing())?.cast(), length };
-        #[cfg(feature = "fuzzing")]
-        table.with_rest_of_page(crate::fuzzing::forbidden::close);
-        Ok(table)
-    }
-
-    #[cfg(feature = "fuzzing")]
-    fn with_rest_of_page(&self, work: fn(*const u8, usize)) {
-        let bytes = self.length * size_of::<T>();
-        work(self.start.as_ptr().cast::<u8>().wrapping_add(bytes), bytes.next_multiple_of(4096) - bytes);
+        Ok(Table { start: start.map_err(|_| missing())?.cast(), length })
     }
 
     /// The same for what the hot path uses: kept in RAM if that is asked for.
@@ -80,10 +75,14 @@ impl<T: Zeroable> DerefMut for Table<T> {
 
 impl<T: Zeroable> Drop for Table<T> {
     fn drop(&mut self) {
-        #[cfg(feature = "fuzzing")]
-        self.with_rest_of_page(crate::fuzzing::forbidden::open);
         let bytes = (self.length * size_of::<T>()).max(1);
+        #[cfg(feature = "fuzzing")]
+        // SAFETY: the memory is ours and nothing borrows from it.
+        unsafe {
+            crate::fuzzing::heap::free(self.start.cast(), bytes);
+        }
         // SAFETY: the mapping is ours and nothing borrows from it.
+        #[cfg(not(feature = "fuzzing"))]
         let _ = unsafe { nix::sys::mman::munmap(self.start.cast(), bytes) };
     }
 }

@@ -121,7 +121,10 @@ fn use_the_bell(view: &View) {
     if let Some(waiter) = bell::Waiter::new(view, Duration::ZERO) {
         let position = view.queue(Which::Samples).head.get();
         view.cell(Which::Samples, position).sequence.observe();
-        waiter.sleep(Duration::ZERO);
+        // It takes longer than all the rest: the fuzzer does it in some regions only.
+        if cfg!(test) || view.queue(Which::Samples).tail.get() & 7 == 7 {
+            waiter.sleep(Duration::ZERO);
+        }
     }
     bell::shake(view);
 }
