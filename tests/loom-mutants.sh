@@ -16,15 +16,16 @@ mutants() {
   cat <<'TABLE'
 Q1-load      seen   echoed|cross       src/queue.rs     /observe(); \/\/ Q1/s/observe/get/
 Q1-store     seen   echoed|cross       src/queue.rs     /publish(entry); \/\/ Q1/s/publish/set/
-Q2-store     argued model::tests       src/queue.rs     /publish(self.position); \/\/ Q2/s/publish/set/
+Q2-store     argued model::tests       src/queue.rs     /publish(position); \/\/ Q2/s/publish/set/
 Q2-load      argued model::tests       src/queue.rs     /taken(self.side.other()).observe(); \/\/ Q2/s/observe/get/
 phase        seen   cross              src/queue.rs     /entry & 1 == self.phase/s/entry & 1 == self.phase(position)/entry != 0/
 room         seen   full_queue         src/queue.rs     s/self.queuelen.saturating_sub(self.position.wrapping_sub(taken))/(self.queuelen + 1).saturating_sub(self.position.wrapping_sub(taken))/
 P1-load      seen   cross|echoed|model::tests src/pool.rs      /P1, P2: first/s/observe/get/
-P1-store     seen   cross|echoed|model::tests src/pool.rs      /publish(private.got); \/\/ P1/s/publish/set/
-P2-loads     seen   echoed             src/pool.rs      /P1, P2: first/{N;s/^\( *&& \)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
+P1-store     seen   cross|echoed|model::tests src/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
+P2-loads     seen   echoed             src/pool.rs      /P1, P2: first/{N;s/^\( *\)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
 P2-stores    seen   echoed             src/pool.rs      /P2: first; Q1/{h;d};/P2: second$/G
-references   seen   reference          src/pool.rs      s/self.blocks\[block as usize\].references == 0$/true/
+references   seen   reference          src/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/
+prepared     seen   prepared           src/pool.rs      s/if self.is_free(words, self.first + at) {/if true {/
 high-water   seen   killed             src/pool.rs      /words.used(self.side).publish/d
 complete     seen   reader_that_is_killed             src/channel/side.rs  /pool.complete(/d
 roll-forward seen   killed             src/channel/side.rs  /pool.complete(/,/ring(/{/output.publish/d}
@@ -32,10 +33,11 @@ mark         seen   killed             src/channel/side.rs  /flags::REDELIVERED)
 W1-ringer    seen   sleep              src/wait.rs      /light_fence(); \/\/ W1/d
 W1-sleeper   seen   sleep              src/wait.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/wait.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
-G1-owner     seen   gate|_put_         src/sys/gate.rs  /light_fence(); \/\/ G1, G2/d
+G1-owner     seen   gate|_put_         src/sys/gate.rs  /light_fence_here(); \/\/ G1, G2/d
+short-way    seen   gate|_put_         src/sys/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
 G1-stranger  seen   gate|_put_         src/sys/gate.rs  /heavy_fence_here(); \/\/ G1/d
-G1-resume    seen   gate|_put_         src/sys/gate.rs  /light_fence(); \/\/ G1$/d
-G2-leave     seen   gate|_put_         src/sys/gate.rs  /light_fence(); \/\/ G2/d
+G1-resume    seen   gate|_put_         src/sys/gate.rs  /light_fence_here(); \/\/ G1$/d
+G2-leave     seen   gate|_put_         src/sys/gate.rs  /light_fence_here(); \/\/ G2/d
 G2-clear     seen   gate|_put_         src/sys/gate.rs  /heavy_fence_here(); \/\/ G2/d
 G2-again     seen   gate|_put_         src/sys/gate.rs  s/if !self.is_deserted() {/if true {/
 G3-leave     seen   gate|_put_         src/sys/gate.rs  /OUTSIDE, Release); \/\/ G3/s/Release/Relaxed/

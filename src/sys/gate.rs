@@ -6,6 +6,7 @@
 //!
 //! The first thread that comes owns the gate, where fences can be asymmetric (`sync`): it marks itself inside with a plain store. When a
 //! second thread comes, it takes the bias away for good, and all use the lock from then on. The lock lives in this process and dies with it.
+//! Calls try [`Gate::enter_as_owner`] first, where nothing has to be kept of how the thread came, and [`Gate::enter`] when that is in vain.
 //!
 //! | edge | hot side | rare side |
 //! |---|---|---|
