@@ -69,7 +69,7 @@ TABLE
 }
 
 rm -rf "$BUILD/tree" && mkdir "$BUILD/tree" || exit 1
-cp -R Cargo.toml Cargo.lock build.rs cbindgen.toml README.md include src clients tests "$BUILD/tree" || exit 1
+cp -R Cargo.toml Cargo.lock build.rs cbindgen.toml README.md bench include src clients tests "$BUILD/tree" || exit 1
 export RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR="$BUILD/target" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 wanted=" $* "
 wrong=0 done=0
