@@ -591,7 +591,8 @@ mod tests {
                 None => return,
             },
         }
-        let Some(pass) = gate.enter(false) else { return };
+        let Some(mut pass) = gate.enter(false) else { return };
+        turn(pass.parts().1);
         turn(pass.pause().resume().parts().1);
     }
 
@@ -609,7 +610,7 @@ mod tests {
             other.join().unwrap();
             let mut pass = gate.enter(false).unwrap();
             // SAFETY: the other thread has ended.
-            pass.parts().1.turns.with(|turns| assert_eq!(unsafe { *turns }, 6));
+            pass.parts().1.turns.with(|turns| assert_eq!(unsafe { *turns }, 9));
         });
     }
 

@@ -23,8 +23,8 @@ room         seen   full_queue         src/queue.rs     s/self.queuelen.saturati
 P1-load      seen   cross|echoed|model::tests src/pool.rs      /P1, P2: first/s/observe/get/
 P1-store     seen   cross|echoed|model::tests src/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
 P2-loads     seen   echoed             src/pool.rs      /P1, P2: first/{N;s/^\( *\)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
-P2-stores    seen   echoed             src/pool.rs      /P2: first; Q1/{h;d};/P2: second$/G
-references   seen   reference          src/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/
+P2-stores    seen   echoed             src/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
+references   seen   reference          src/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 || !Pool/if !Pool/
 prepared     seen   prepared           src/pool.rs      s/if self.is_free(words, self.first + at) {/if true {/
 high-water   seen   killed             src/pool.rs      /words.used(self.side).publish/d
 complete     seen   reader_that_is_killed             src/channel/side.rs  /pool.complete(/d
