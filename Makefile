@@ -204,11 +204,11 @@ crash-random: build
 	@KILLS=$(KILLS) KILLS_LOG=$(if $(SEED),$(TARGET)/kills-$(SEED).log) DEATHS=$(DEATHS) CHECK_VERBOSE=1 LIMIT=$(or $(TIME:%=$(TIME)0),86400) \
 	    CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh kills ring_death wire_death restarts detection
 
-bench: $(LIB)/libvillas-bench-boost.so library ## speed beside bare yardsticks and peers: five minutes; writes the tables and plots of docs/performance.md
+bench: $(LIB)/libvillas-bench-boost.so library ## speed beside bare yardsticks and peers: eight minutes; writes the tables and plots of docs/performance.md
 	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
 	$(LIB)/villas-shm-bench $(BENCH) --document docs/performance.md
 
-bench-quick: $(LIB)/libvillas-bench-boost.so library ## the same in a minute, with fewer rows; prints only
+bench-quick: $(LIB)/libvillas-bench-boost.so library ## the same in two minutes, with fewer rows; prints only
 	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
 	$(LIB)/villas-shm-bench $(BENCH) --quick
 

@@ -98,6 +98,21 @@ fn a_block_that_is_held_for_ever_does_not_stop_the_others() {
 }
 
 #[test]
+fn where_no_sample_is_asked_for_none_is_handed_out_received_or_sent() {
+    let (_name, node, program) = pair(&Config { queuelen: 4, spare: 1, ..Config::default() });
+    let mut none = Vec::new();
+    assert_eq!(node.alloc_many(&mut none, 0).unwrap(), 0);
+    assert_eq!(node.timed_alloc(&mut none, 0, None).unwrap(), 0);
+    assert_eq!(node.write(&mut none).unwrap(), 0);
+    node.write(&mut vec![numbered(&node, 1)]).unwrap();
+    assert_eq!(program.try_read(&mut none, 0).unwrap(), 0);
+    assert_eq!(program.read(&mut none, 0).unwrap(), 0);
+    assert!(none.is_empty());
+    assert_eq!((node.stats().held, program.stats().held), (0, 0));
+    assert_eq!(program.read(&mut none, 2).unwrap(), 1, "what was there still is");
+}
+
+#[test]
 fn a_sample_may_be_echoed_kept_and_copied() {
     let (_name, node, program) = pair(&Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() });
     let kept = numbered(&node, 1);
