@@ -178,6 +178,8 @@ impl Pool {
     /// Finds the block that will be handed out next and fetches it: what is done while there is time need not be done when there is none. A free block
     /// stays free until its home side hands it out, so it need not be looked at again, but for whether a peer that keeps to no rule has sent it
     /// meanwhile. Who never allocates has none.
+    ///
+    /// The acquiring loads of P1 and P2 are those made here; whichever thread hands the block out has its turn later, and turns are ordered (`sys::gate`, G3).
     #[inline(always)]
     pub(crate) fn prepare<W: Words>(&mut self, words: &W) {
         if self.ready == NO_BLOCK && self.used != 0 {
