@@ -5,7 +5,7 @@
 struct scene {
   const char *mine, *theirs;
   bool closes;
-  _Atomic bool open;
+  _Atomic bool open, writer_open;
 };
 
 static const struct shmem_conf CONF = {.queuelen = 4, .samplelen = 1};
@@ -18,6 +18,8 @@ static void reader(void *arg)
   CHECK_EQ(shmem_int_timedopen(scene->theirs, scene->mine, &shm, &CONF, MS(10000)), 0);
   scene->open = true;
   if (scene->closes) {
+    /* It can be open, and gone again, before the writer has looked for it: the writer then waits for the next. */
+    WAIT_UNTIL(scene->writer_open, 10);
     CHECK_EQ(shmem_int_close(&shm), 0);
     return;
   }
@@ -39,9 +41,10 @@ static void reader_ends(bool closes)
   struct scene *scene = check_shared(sizeof *scene);
   struct shmem_int shm;
 
-  *scene = (struct scene){check_name("a"), check_name("b"), closes, false};
+  *scene = (struct scene){check_name("a"), check_name("b"), closes, false, false};
   pid_t pid = check_spawn(reader, scene);
   CHECK_EQ(shmem_int_timedopen(scene->mine, scene->theirs, &shm, &CONF, MS(10000)), 0);
+  scene->writer_open = true;
   WAIT_UNTIL(scene->open, 10);
   if (closes) {
     CHECK_CHILD_ENDS_WELL(pid, 10);
