@@ -1,6 +1,8 @@
 //! Group "endpoints".
 
-use super::ring::{limit, none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring};
+use super::ring::{
+    limit, none_is_zero, or_default, outcome, pop, pop_many, pop_otherwise, push, push_many, push_otherwise, shmem_ring,
+};
 use super::{convert, guard, guard_signal_safe, text};
 use crate::error::{Error, Result};
 use crate::patience::Limit;
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn shmem_endpoint_incoming(endpoint: *mut shmem_endpoint) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_send(endpoint: *mut shmem_endpoint, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { push(pair(endpoint)?.outgoing()?, element, &Limit::Forever) })
+    unsafe { push(|| pair(endpoint)?.outgoing(), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_endpoint_send`; does not wait.
@@ -114,7 +116,7 @@ pub unsafe extern "C" fn shmem_endpoint_send(endpoint: *mut shmem_endpoint, elem
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_try_send(endpoint: *mut shmem_endpoint, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { push(pair(endpoint)?.outgoing()?, element, &Limit::Now) })
+    unsafe { push(|| pair(endpoint)?.outgoing(), element, &Limit::Now) }
 }
 
 /// The same as `shmem_endpoint_send`; waits for so long.
@@ -131,7 +133,7 @@ pub unsafe extern "C" fn shmem_endpoint_timed_send(
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { push(pair(endpoint)?.outgoing()?, element, &limit(timeout)?) })
+    unsafe { push_otherwise(|| pair(endpoint)?.outgoing(), element, || limit(timeout)) }
 }
 
 /// Sends as many messages as fit; does not wait.
@@ -160,7 +162,7 @@ pub unsafe extern "C" fn shmem_endpoint_send_many(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_receive(endpoint: *mut shmem_endpoint, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { pop(pair(endpoint)?.incoming()?, element, &Limit::Forever) })
+    unsafe { pop(|| pair(endpoint)?.incoming(), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_endpoint_receive`; does not wait.
@@ -172,7 +174,7 @@ pub unsafe extern "C" fn shmem_endpoint_receive(endpoint: *mut shmem_endpoint, e
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_try_receive(endpoint: *mut shmem_endpoint, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { pop(pair(endpoint)?.incoming()?, element, &Limit::Now) })
+    unsafe { pop(|| pair(endpoint)?.incoming(), element, &Limit::Now) }
 }
 
 /// The same as `shmem_endpoint_receive`; waits for so long.
@@ -189,7 +191,7 @@ pub unsafe extern "C" fn shmem_endpoint_timed_receive(
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { pop(pair(endpoint)?.incoming()?, element, &limit(timeout)?) })
+    unsafe { pop_otherwise(|| pair(endpoint)?.incoming(), element, || limit(timeout)) }
 }
 
 /// Receives as many messages as there are; does not wait.

@@ -98,28 +98,83 @@ pub(super) fn outcome<T>(failure: T, body: impl FnOnce() -> Result<Outcome<T>>) 
     }
 }
 
+/// Publishes a message. The shortest way first, which so needs few registers and no memory beyond that of the ring.
+///
 /// # Safety
 /// `element` has as many bytes as an element of the ring.
 #[inline(always)]
-pub(super) unsafe fn push(handle: &Handle, element: *const c_void, limit: &Limit) -> Result<Outcome<c_int>> {
-    if element.is_null() {
-        return Err(Error::invalid("the element is a null pointer"));
+pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static Handle>, element: *const c_void, limit: &Limit) -> c_int {
+    if let Ok(handle) = handle()
+        && !element.is_null()
+        // SAFETY: as the caller promises; the slot is this thread's.
+        && handle.push_at_once(|to, length| unsafe { store_bytes(element.cast(), to, length) })
+    {
+        return 0;
     }
-    // SAFETY: as the caller promises; the slot is this thread's.
-    let done = handle.push(limit, |to, length| unsafe { store_bytes(element.cast(), to, length) })?;
-    Ok(done.map(|()| 0))
+    // SAFETY: the caller's promise is passed on.
+    unsafe { push_otherwise(handle, element, || Ok(*limit)) }
 }
 
+/// The same when the shortest way was in vain, or there is something to check before.
+///
+/// # Safety
+/// As for [`push`].
+#[inline(never)]
+pub(super) unsafe fn push_otherwise(
+    handle: impl Fn() -> Result<&'static Handle>,
+    element: *const c_void,
+    limit: impl FnOnce() -> Result<Limit>,
+) -> c_int {
+    outcome(-1, || {
+        let handle = handle()?;
+        if element.is_null() {
+            return Err(Error::invalid("the element is a null pointer"));
+        }
+        // SAFETY: as the caller promises; the slot is this thread's.
+        let done = handle.push_otherwise(&limit()?, |to, length| unsafe { store_bytes(element.cast(), to, length) })?;
+        Ok(done.map(|()| 0))
+    })
+}
+
+/// Takes a message, as [`push`] publishes one.
+///
 /// # Safety
 /// `element` has room for an element of the ring.
 #[inline(always)]
-pub(super) unsafe fn pop(handle: &Handle, element: *mut c_void, limit: &Limit) -> Result<Outcome<c_int>> {
-    if element.is_null() {
-        return Err(Error::invalid("the element is a null pointer"));
+pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static Handle>, element: *mut c_void, limit: &Limit) -> c_int {
+    if let Ok(handle) = handle()
+        && !element.is_null()
+        && handle.pop_at_once(!matches!(limit, Limit::Now), |from, length| {
+            // SAFETY: as the caller promises; the slot is this thread's.
+            unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
+        })
+    {
+        return 0;
     }
-    // SAFETY: as the caller promises; the slot is this thread's.
-    let done = handle.pop(limit, |from, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) })?;
-    Ok(done.map(|()| 0))
+    // SAFETY: the caller's promise is passed on.
+    unsafe { pop_otherwise(handle, element, || Ok(*limit)) }
+}
+
+/// The same when the shortest way was in vain, or there is something to check before.
+///
+/// # Safety
+/// As for [`pop`].
+#[inline(never)]
+pub(super) unsafe fn pop_otherwise(
+    handle: impl Fn() -> Result<&'static Handle>,
+    element: *mut c_void,
+    limit: impl FnOnce() -> Result<Limit>,
+) -> c_int {
+    outcome(-1, || {
+        let handle = handle()?;
+        if element.is_null() {
+            return Err(Error::invalid("the element is a null pointer"));
+        }
+        // SAFETY: as the caller promises; the slot is this thread's.
+        let done = handle
+            .pop_otherwise(&limit()?, |from, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) })?;
+        Ok(done.map(|()| 0))
+    })
 }
 
 fn check_many<T>(elements: *const T, count: c_uint) -> Result<usize> {
@@ -221,7 +276,7 @@ pub unsafe extern "C" fn shmem_ring_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_push(ring: *mut shmem_ring, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { push(handle(ring)?, element, &Limit::Forever) })
+    unsafe { push(|| handle(ring), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_ring_push`; does not wait.
@@ -233,7 +288,7 @@ pub unsafe extern "C" fn shmem_ring_push(ring: *mut shmem_ring, element: *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_try_push(ring: *mut shmem_ring, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { push(handle(ring)?, element, &Limit::Now) })
+    unsafe { push(|| handle(ring), element, &Limit::Now) }
 }
 
 /// The same as `shmem_ring_push`; waits for so long.
@@ -246,7 +301,7 @@ pub unsafe extern "C" fn shmem_ring_try_push(ring: *mut shmem_ring, element: *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *const c_void, timeout: *const timespec) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { push(handle(ring)?, element, &limit(timeout)?) })
+    unsafe { push_otherwise(|| handle(ring), element, || limit(timeout)) }
 }
 
 /// Publishes as many messages as fit; does not wait. Of an SPSC ring all at once; else one by one, and other producers' may come in between.
@@ -284,7 +339,7 @@ pub(super) fn none_is_zero(count: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_pop(ring: *mut shmem_ring, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { pop(handle(ring)?, element, &Limit::Forever) })
+    unsafe { pop(|| handle(ring), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_ring_pop`; does not wait.
@@ -296,7 +351,7 @@ pub unsafe extern "C" fn shmem_ring_pop(ring: *mut shmem_ring, element: *mut c_v
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_try_pop(ring: *mut shmem_ring, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { pop(handle(ring)?, element, &Limit::Now) })
+    unsafe { pop(|| handle(ring), element, &Limit::Now) }
 }
 
 /// The same as `shmem_ring_pop`; waits for so long.
@@ -309,7 +364,7 @@ pub unsafe extern "C" fn shmem_ring_try_pop(ring: *mut shmem_ring, element: *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_pop(ring: *mut shmem_ring, element: *mut c_void, timeout: *const timespec) -> c_int {
     // SAFETY: as the caller promises.
-    outcome(-1, || unsafe { pop(handle(ring)?, element, &limit(timeout)?) })
+    unsafe { pop_otherwise(|| handle(ring), element, || limit(timeout)) }
 }
 
 /// Takes as many messages as there are; does not wait.

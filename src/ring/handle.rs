@@ -13,6 +13,7 @@ use crate::sys::gate::{Gate, Idle, Pass};
 use crate::sys::slab::Slab;
 use crate::sys::table::Table;
 use crate::sys::{barrier, fork};
+use crate::wait::QUICK_LOOKS;
 use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -159,6 +160,22 @@ fn bell_of(core: &Core) -> Bell {
     }
 }
 
+/// Publishes one message of the one producer, for which there is room.
+#[inline(always)]
+fn put_next(view: &View, ring: &mut spsc::Producer, write: impl FnOnce(*mut u8, usize)) {
+    ring.fetch_ahead(view, 0);
+    write(view.message(ring.index(0)), view.length());
+    ring.publish(view, 1);
+}
+
+/// Takes one message of the one consumer, which is there.
+#[inline(always)]
+fn get_next(view: &View, ring: &mut spsc::Consumer, read: impl FnOnce(*const u8, usize)) {
+    ring.fetch_ahead(view, 0, false);
+    read(view.message(ring.index(0)), view.length());
+    ring.release(view, 1);
+}
+
 /// Publishes one message, which `write` makes, given its place and its length. Rings no bell.
 #[inline(always)]
 fn put(life: &Life, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
@@ -168,9 +185,7 @@ fn put(life: &Life, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Resu
             if ring.room(view, 1)? == 0 {
                 return Ok(Err(Hint::Head(ring.head())));
             }
-            ring.fetch_ahead(view, 0);
-            write(view.message(ring.index(0)), view.length());
-            ring.publish(view, 1);
+            put_next(view, ring, write);
         }
         Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, life.place)? {
             Ok(ticket) => {
@@ -194,9 +209,7 @@ fn get(life: &Life, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Res
             if !ring.is_there(view, 0) {
                 return Ok(Err(ring.hint()));
             }
-            ring.fetch_ahead(view, 0, false);
-            read(view.message(ring.index(0)), view.length());
-            ring.release(view, 1);
+            get_next(view, ring, read);
         }
         Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, life.place)? {
             Ok(ticket) => {
@@ -419,6 +432,36 @@ impl Handle {
         }
     }
 
+    /// Publishes a message by the shortest way, that of the one producer who finds room. `false`: nothing was done; go on by another.
+    #[inline(always)]
+    pub(crate) fn push_at_once(&self, write: impl FnOnce(*mut u8, usize)) -> bool {
+        let Some(mut turn) = self.gate.enter_as_owner() else { return false };
+        let (life, core) = turn.parts();
+        let Core::Producer(ring, false) = core else { return false };
+        let is_possible = life.has_tenure() && matches!(ring.room(life.view(), 1), Ok(1..));
+        if is_possible {
+            put_next(life.view(), ring, write);
+            life.ring(Bell::Data);
+        }
+        is_possible
+    }
+
+    /// Takes a message by the shortest way, that of the one consumer; `waits`: looks for a short while whether one comes, as a peer that is at work
+    /// answers within it. `false`: nothing was done; go on by another.
+    #[inline(always)]
+    pub(crate) fn pop_at_once(&self, waits: bool, read: impl FnOnce(*const u8, usize)) -> bool {
+        let Some(mut turn) = self.gate.enter_as_owner() else { return false };
+        let (life, core) = turn.parts();
+        let Core::Consumer(ring, false) = core else { return false };
+        let looks = if waits { QUICK_LOOKS } else { 1 };
+        let is_possible = (0..looks).any(|_| ring.is_there(life.view(), 0)) && life.has_tenure();
+        if is_possible {
+            get_next(life.view(), ring, read);
+            life.ring(Bell::Room);
+        }
+        is_possible
+    }
+
     /// Makes attempts when [`Handle::attempt_at_once`] was in vain.
     #[inline(never)]
     fn attempt_patiently<T>(
@@ -470,6 +513,12 @@ impl Handle {
     /// Publishes a message, which `write` makes.
     #[inline(always)]
     pub(crate) fn push(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
+        if self.push_at_once(&write) { Ok(Ok(())) } else { self.push_otherwise(limit, write) }
+    }
+
+    /// The same when [`Handle::push_at_once`] was in vain.
+    #[inline(always)]
+    pub(crate) fn push_otherwise(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
         match self.attempt_at_once(false, |life, core| put_and_ring(life, core, &write))? {
             Some(done) => Ok(Ok(done)),
             None => self.attempt_patiently(limit, |life, core| put_and_ring(life, core, &write)),
@@ -479,6 +528,12 @@ impl Handle {
     /// Takes a message, which `read` looks at.
     #[inline(always)]
     pub(crate) fn pop(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
+        if self.pop_at_once(!matches!(limit, Limit::Now), &read) { Ok(Ok(())) } else { self.pop_otherwise(limit, read) }
+    }
+
+    /// The same when [`Handle::pop_at_once`] was in vain.
+    #[inline(always)]
+    pub(crate) fn pop_otherwise(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
         match self.attempt_at_once(!matches!(limit, Limit::Now), |life, core| get_and_ring(life, core, &read))? {
             Some(done) => Ok(Ok(done)),
             None => self.attempt_patiently(limit, |life, core| get_and_ring(life, core, &read)),
