@@ -5,6 +5,7 @@ use super::handle::{Count, READ_LIMIT, Stats};
 use super::native;
 use super::wire;
 use crate::error::{Error, Result};
+use crate::layout::sample::Raw;
 use crate::patience::Limit;
 use crate::sample::Sample;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -50,6 +51,16 @@ impl Config {
         }
         Ok(mode)
     }
+}
+
+/// As [`Vec::push`], which would make the sample elsewhere and copy it in wider pieces than it was just written in: the processor waits for that.
+#[inline(always)]
+fn append(samples: &mut Vec<Sample>, holder: AnyHandle, raw: Raw) {
+    samples.reserve(1);
+    let length = samples.len();
+    samples.spare_capacity_mut()[0].write(Sample::new(holder, raw));
+    // SAFETY: there was room for one more, which is written now.
+    unsafe { samples.set_len(length + 1) };
 }
 
 /// One end of a channel, open in this process. Any thread may use it; dropping it closes it.
@@ -202,9 +213,10 @@ impl Channel {
     /// # Errors
     /// `EAGAIN` all are in use; `EPIPE` and, in VILLASnode's layout, the peer, which has them, is known to be gone.
     pub fn alloc(&self) -> Result<Sample> {
-        let mut one = Vec::with_capacity(1);
-        self.alloc_many(&mut one, 1)?;
-        one.pop().ok_or_else(|| crate::Error::new(libc::EAGAIN, "all blocks of this side are in use"))
+        let mut one = None;
+        let give = |_, raw| one = Some(Sample::new(self.handle, raw));
+        each!(self.handle, handle => handle.alloc(1, &Limit::Now, give))?;
+        one.ok_or_else(|| crate::Error::new(libc::EAGAIN, "all blocks of this side are in use"))
     }
 
     /// Appends up to `most` empty samples to `samples`; how many.
@@ -224,7 +236,7 @@ impl Channel {
     }
 
     fn alloc_within(&self, samples: &mut Vec<Sample>, most: usize, limit: Limit) -> Result<usize> {
-        let give = |_, raw| samples.push(Sample::new(self.handle, raw));
+        let give = |_, raw| append(samples, self.handle, raw);
         Ok(each!(self.handle, handle => handle.alloc(most, &limit, give))?.count)
     }
 
@@ -234,7 +246,7 @@ impl Channel {
     /// # Errors
     /// `EPIPE` the peer closed or died, and everything it wrote has been read; `EBADMSG` corrupt; `ESTALE`.
     pub fn read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
-        let give = |_, raw| samples.push(Sample::new(self.handle, raw));
+        let give = |_, raw| append(samples, self.handle, raw);
         Ok(each!(self.handle, handle => handle.read(most, &READ_LIMIT, give))?.count)
     }
 
@@ -255,7 +267,7 @@ impl Channel {
     }
 
     fn read_within(&self, samples: &mut Vec<Sample>, most: usize, limit: Limit) -> Result<usize> {
-        let give = |_, raw| samples.push(Sample::new(self.handle, raw));
+        let give = |_, raw| append(samples, self.handle, raw);
         Ok(each!(self.handle, handle => handle.read(most, &limit, give))?.count)
     }
 
