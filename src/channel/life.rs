@@ -69,12 +69,12 @@ impl Layout for View {
 }
 
 impl Region {
-    /// The last node, if it has closed or is dead. `None`: there is one.
-    pub(crate) fn gone_node(&self) -> Option<u64> {
+    /// The last node, if it has closed or is dead. `None`: there is one. Not `thorough`: one whose pid is another process's by now may seem alive.
+    pub(crate) fn gone_node(&self, thorough: bool) -> Option<u64> {
         let slot = self.view.slot(Side::A);
         let incarnation = slot.incarnation.observe(); // S1
         let is_there =
-            incarnation != 0 && slot.closed.observe() != incarnation && self.is_incarnation_alive(Side::A, incarnation, true);
+            incarnation != 0 && slot.closed.observe() != incarnation && self.is_incarnation_alive(Side::A, incarnation, thorough);
         (!is_there).then_some(incarnation)
     }
 
@@ -128,6 +128,14 @@ impl Life {
     pub(crate) fn note_dead_peer(&self, incarnation: u64) {
         self.seen.store(incarnation, Relaxed);
         self.gone.store(incarnation, Relaxed);
+    }
+
+    /// Counts a peer that was just looked at thoroughly as one that was seen alive.
+    pub(crate) fn note_live_peer(&self, incarnation: u64) {
+        let now = self.pace.note_probe();
+        self.seen.store(incarnation, Relaxed);
+        self.looked.store(incarnation, Relaxed);
+        self.examined.store(now, Relaxed);
     }
 
     /// Tells the peer that this side has come or gone.

@@ -165,7 +165,7 @@ pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Nati
                 // The slot is filled before the name exists; from then on a program finds a live node.
                 region.announce(Side::A, incarnation);
                 if region.object.link(&name)? {
-                    return attached(region, Side::A, incarnation, 0, false);
+                    return attached(region, Side::A, incarnation, 0, None);
                 }
                 fresh = Some((region, incarnation));
             }
@@ -180,7 +180,7 @@ pub(crate) fn create_fd(config: &Config) -> Result<(&'static Handle<Native>, Own
     handle::prepare();
     let (region, descriptor) = Region::sealed(facts, mode, config.group)?;
     let incarnation = region.claim(Side::A)?;
-    Ok((attached(region, Side::A, incarnation, 0, false)?, descriptor))
+    Ok((attached(region, Side::A, incarnation, 0, None)?, descriptor))
 }
 
 /// Takes over the node side of the region behind a descriptor, which must be held by nobody. The descriptor stays the caller's.
@@ -194,7 +194,7 @@ pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<
     }
     let incarnation = region.claim(Side::A)?;
     let program = region.last_of(Side::B);
-    attached(region, Side::A, incarnation, program, false)
+    attached(region, Side::A, incarnation, program, None)
 }
 
 fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Region> {
@@ -247,7 +247,7 @@ fn take_over(
             remove_unreadable(name, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
-        Err(_) if found == wanted => attached(region, Side::A, incarnation, program, false).map(Some),
+        Err(_) if found == wanted => attached(region, Side::A, incarnation, program, None).map(Some),
         Err(_) => Err(in_use(&name, found, wanted)),
     }
 }
@@ -330,17 +330,16 @@ pub(crate) fn open_fd(fd: RawFd) -> Result<&'static Handle<Native>> {
 /// As [`attach`].
 fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
     let origin = region.origin;
-    let sizes = sizes(region.view.facts());
-    let is_worth_it = |region: &Region| -> Result<bool> {
-        Ok(region.gone_node().is_none() || Half::has_leftovers(&region.view, Side::B, sizes)?)
-    };
+    let view = region.view;
+    let sizes = sizes(view.facts());
+    let is_worth_it = |gone: Option<u64>| -> Result<bool> { Ok(gone.is_none() || Half::has_leftovers(&view, Side::B, sizes)?) };
     let nothing = || {
         Error::new(
             libc::ENOENT,
             format!("{origin} is what a node that is gone has left, and nothing is left to read in it: start the node"),
         )
     };
-    if !is_worth_it(&region)? {
+    if !is_worth_it(region.gone_node(false))? {
         return if origin.leads_to(&region.object) { Err(nothing()) } else { Ok(None) };
     }
     let incarnation = match region.claim(Side::B) {
@@ -352,23 +351,25 @@ fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
     if !origin.leads_to(&region.object) {
         return Ok(None);
     }
-    if !is_worth_it(&region)? {
+    let found = region.last_of(Side::A);
+    let gone = region.gone_node(true);
+    if !is_worth_it(gone)? {
         return Err(nothing());
     }
-    let found = region.last_of(Side::A);
-    let gone = region.gone_node();
-    attached(region, Side::B, incarnation, gone.unwrap_or(found), gone.is_some()).map(Some)
+    attached(region, Side::B, incarnation, gone.unwrap_or(found), Some(gone.is_none())).map(Some)
 }
 
-/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `peer` was the last of the other side before, and
-/// perhaps dead when it was looked at.
-fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_peer_dead: bool) -> Result<&'static Handle<Native>> {
+/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `peer` was the last of the other side before; alive or dead, if
+/// that was just looked at.
+fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<&'static Handle<Native>> {
     let view = region.view;
     let life = region.occupy(side, incarnation, peer);
-    if is_peer_dead {
-        life.note_dead_peer(peer);
-    } else {
-        life.probe_peer();
+    match is_alive {
+        Some(true) => life.note_live_peer(peer),
+        Some(false) => life.note_dead_peer(peer),
+        None => {
+            life.probe_peer();
+        }
     }
     let half = match Half::recover(view, side, sizes(view.facts())) {
         Ok(half) => half,
@@ -433,11 +434,11 @@ mod tests {
 
         let object = Object::open(&Name::new(&name).expect("a name")).expect("the region is there");
         let region = Region::existing(object, Origin::Named(Name::new(&name).expect("a name"))).expect("a region");
-        let gone = region.gone_node();
+        let gone = region.gone_node(true);
         assert_eq!(gone, Some(1));
         let incarnation = region.claim(Side::B).expect("the program has closed");
         let next = create(&name, &config).expect("the program's side is claimed, so the region stays");
-        let program = attached(region, Side::B, incarnation, 1, true).expect("it is whole");
+        let program = attached(region, Side::B, incarnation, 1, Some(false)).expect("it is whole");
         assert!(program.is_peer_alive().expect("open"), "the node that has come is alive");
         let read = || program.read(2, &Limit::Now, |_, _| ()).map(|count| (count.count, count.why)).expect("no end");
         assert_eq!(read(), (1, 0), "what the first node has left");
