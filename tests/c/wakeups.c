@@ -182,7 +182,7 @@ static void act_open(struct pair *pair, struct sample *held)
 }
 
 /* A sleeper looks by itself, every 40 ms or so; who is woken does not need that. Most must be quick, not counting the time in
- * which both could run and had no processor: on a machine that stands still now and then not all are. */
+ * which they could run and had no processor: on a machine that stands still now and then not all are. */
 static void who_sleeps_is_woken(void)
 {
   static const struct sleep sleeps[] = {
@@ -213,11 +213,11 @@ static void who_sleeps_is_woken(void)
         call.smp = held = check_make(pair.node, 3);
       }
       pthread_t thread = start_call(&call);
-      const double before = run_delay((pid_t)syscall(SYS_gettid)) + run_delay(call.tid), begin = check_clock();
+      const double delay = run_delay(call.tid);
       kind->act(&pair, held);
-      const double here = run_delay((pid_t)syscall(SYS_gettid));
+      const double acted = check_clock();
       end_call(&call, thread);
-      quick += call.ended - begin - (here + call.delay - before) < 0.01;
+      quick += call.ended - acted - (call.delay - delay) < 0.01;
       CHECK_EQ(call.result, kind->result);
       if (kind->act != act_close)
         CHECK_EQ(shmem_shared_close(pair.program, pair.base), 0);
