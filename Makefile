@@ -147,7 +147,7 @@ TSAN_TESTS = threads wakeups waiting full_and_empty forks death life_2017 refere
 test-tsan: check-deps ## the C tests of threads under the thread sanitizer, the library instrumented too; TSAN_TESTS="NAME..." for others (closing takes three minutes)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" CARGO_TARGET_DIR=$(TARGET)/tsan \
 	    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO) build --release -p villas-shm --lib --target $(HOST)
-	TSAN_RUNTIME=$$(rustc --print sysroot)/lib/rustlib/$(HOST)/lib/librustc-stable_rt.tsan.a RING_STRESS=20000 LIMIT=240 \
+	TSAN_RUNTIME=$$(rustc --print sysroot)/lib/rustlib/$(HOST)/lib/librustc-stable_rt.tsan.a RING_STRESS=20000 \
 	    CC="$(CC)" CXX="$(CXX)" LIB="$(TARGET)/tsan/$(HOST)/release" BUILD="$(TARGET)/c-tests-tsan" tests/run-c.sh $(TSAN_TESTS)
 
 # Coverage needs flags of the compiler that are not stable yet, as for the address sanitizer; libFuzzer comes as a package.

@@ -5,8 +5,11 @@
 
 #[path = "crash/accounts.rs"]
 mod accounts;
+#[path = "crash/deadline.rs"]
+mod deadline;
 
 use accounts::{Arrival, Log, Passage, check_returns, sent_after_all};
+use deadline::Deadline;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use villas_shm::{Channel, Config, Sample, flags::REDELIVERED};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A region's name that goes with the test.
 struct Name(String);
@@ -121,9 +124,9 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
     let (mut next, mut samples): (u64, Vec<Sample>) = (0, Vec::new());
     let mut echoes: BTreeMap<u64, Vec<Arrival>> = BTreeMap::new();
     let mut stop_is_out = false;
-    let start = Instant::now();
+    let mut deadline = Deadline::within(PATIENCE);
     loop {
-        assert!(start.elapsed() < DEADLINE, "{context}: it hangs; {next} written, back {echoes:?}");
+        assert!(!deadline.is_over(), "{context}: it hangs; {next} written, back {echoes:?}");
         // The last sample, which ends the program, is sent when all others are back, and once more to its successor.
         let may_write = next < COUNT || (echoes.len() as u64 == COUNT && !stop_is_out);
         if may_write && let Ok(mut sample) = node.alloc() {
@@ -182,9 +185,9 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
     let (mut samples, mut out): (Vec<Sample>, Vec<Sample>) = (Vec::new(), Vec::new());
     let mut seen: Vec<u64> = Vec::new();
     let mut returned: BTreeSet<u64> = BTreeSet::new();
-    let start = Instant::now();
+    let mut deadline = Deadline::within(PATIENCE);
     loop {
-        assert!(start.elapsed() < DEADLINE, "{context}: it hangs; seen {seen:?}");
+        assert!(!deadline.is_over(), "{context}: it hangs; seen {seen:?}");
         match &program {
             None => program = Channel::timed_open(&name.0, Some(Duration::from_millis(20))).ok(),
             Some(channel) => {
@@ -250,9 +253,9 @@ fn both_die(polling: bool, node_at: u64, program_at: u64) -> bool {
     let name = Name::new(&format!("both-{polling}"));
     let mut pair =
         [spawn("node", &name, polling, COUNT, 0, Some(node_at)), spawn("program", &name, polling, ENDLESS, 0, Some(program_at))];
-    let start = Instant::now();
-    let is_over = |pair: &mut [Child; 2]| {
-        assert!(start.elapsed() < DEADLINE, "{context}: it hangs");
+    let mut deadline = Deadline::within(PATIENCE);
+    let mut is_over = |pair: &mut [Child; 2]| {
+        assert!(!deadline.is_over(), "{context}: it hangs");
         std::thread::sleep(Duration::from_micros(200));
         pair.iter_mut().any(|child| child.try_wait().expect("it is our child").is_some())
     };
@@ -267,12 +270,12 @@ fn both_die(polling: bool, node_at: u64, program_at: u64) -> bool {
     let before = region();
     let mut next = spawn("node", &name, polling, COUNT, 1, None);
     while region().is_none() || region() == before {
-        assert!(start.elapsed() < DEADLINE, "{context}: the region is not replaced");
+        assert!(!deadline.is_over(), "{context}: the region is not replaced");
         std::thread::sleep(Duration::from_micros(200));
     }
     let mut program = spawn("program", &name, polling, ENDLESS, 0, None);
     while next.try_wait().expect("it is our child").is_none() {
-        assert!(start.elapsed() < DEADLINE, "{context}: the successors hang");
+        assert!(!deadline.is_over(), "{context}: the successors hang");
         std::thread::sleep(Duration::from_micros(200));
     }
     assert!(!was_killed(&mut next), "it is not armed");

@@ -1,6 +1,10 @@
 //! Processes that signal events and wait for them, killed by SIGKILL before each of their stores: a signal is there as a whole or not at
 //! all, nobody sleeps on for the death of another, and nothing is left that a successor would have to mend.
 
+#[path = "crash/deadline.rs"]
+mod deadline;
+
+use deadline::Deadline;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -80,10 +84,10 @@ fn end_of(mut child: Child) -> (u64, u64, bool) {
     (count('s'), count('w'), !status.success())
 }
 
-fn await_that(context: &str, what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
+fn await_that(context: &str, what: &str, mut condition: impl FnMut() -> bool) {
+    let mut deadline = Deadline::within(SOON);
     while !condition() {
-        assert!(start.elapsed() < SOON, "{context}: not within {SOON:?}: {what}");
+        assert!(!deadline.is_over(), "{context}: not within {SOON:?}: {what}");
         std::thread::yield_now();
     }
 }
@@ -118,7 +122,12 @@ fn process_dies(kill_at: u64) -> bool {
     survivor.last.store(last, SeqCst);
     survivor.segment.set(16, last).expect("it is in the segment");
     event.signal();
-    assert_eq!(ended.recv_timeout(SOON), Ok(last), "{context}: the survivor");
+    let mut seen = None;
+    await_that(&context, "the survivor ends", || {
+        seen = ended.try_recv().ok();
+        seen.is_some()
+    });
+    assert_eq!(seen, Some(last), "{context}: the survivor");
     event.signal();
     assert_eq!((survivor.word(0), survivor.word(8)), ((last + 1) << 1, last << 1), "{context}: somebody sleeps, it says");
     was_killed

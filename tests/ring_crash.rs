@@ -1,13 +1,17 @@
 //! Participants of rings and endpoints, killed by SIGKILL before each of their stores to shared memory, beside survivors: what was given arrives once,
 //! or is counted; nobody is stuck; no slot is lost.
 
+#[path = "crash/deadline.rs"]
+mod deadline;
+
+use deadline::Deadline;
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use villas_shm::{Endpoint, EndpointSide, Policy, Ring, Role};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 const CAPACITY: usize = 3;
 const COUNT: u64 = 9;
 
@@ -93,9 +97,9 @@ fn assert_whole(producer: &Ring<Message>, consumer: &Ring<Message>, context: &st
 
 /// All that is left before a mark, which is pushed as soon as there is room.
 fn drain(producer: &Ring<Message>, consumer: &Ring<Message>, context: &str) -> Vec<u64> {
-    let (mut taken, mut is_marked, end) = (Vec::new(), false, Instant::now() + Duration::from_secs(2));
+    let (mut taken, mut is_marked, mut deadline) = (Vec::new(), false, Deadline::within(Duration::from_secs(2)));
     while taken.last() != Some(&u64::MAX) {
-        assert!(Instant::now() < end, "{context}: stuck after {taken:?}");
+        assert!(!deadline.is_over(), "{context}: stuck after {taken:?}");
         is_marked = is_marked || producer.try_push(&[u64::MAX; 5]).is_ok();
         taken.extend(pop(consumer, Duration::from_millis(1)));
     }
@@ -111,9 +115,9 @@ fn producer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     let consumer = open(&name, policy, Role::Consumer);
     let other = (policy != Policy::Spsc).then(|| open(&name, policy, Role::Producer));
     let mut child = spawn(what, &name, policy, Some(kill_at));
-    let (mut taken, mut own, start) = (Vec::new(), 100, Instant::now());
+    let (mut taken, mut own, mut deadline) = (Vec::new(), 100, Deadline::within(PATIENCE));
     while child.try_wait().expect("it is our child").is_none() {
-        assert!(start.elapsed() < DEADLINE, "{context}: it hangs: {taken:?}");
+        assert!(!deadline.is_over(), "{context}: it hangs: {taken:?}");
         if let Some(other) = &other
             && other.try_push(&[own; 5]).is_ok()
         {
@@ -148,9 +152,9 @@ fn consumer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     let context = format!("{what}, {policy:?}, store {kill_at}");
     let producer = open(&name, policy, Role::Producer);
     let mut child = spawn(what, &name, policy, Some(kill_at));
-    let (mut next, start) = (0, Instant::now());
+    let (mut next, mut deadline) = (0, Deadline::within(PATIENCE));
     while child.try_wait().expect("it is our child").is_none() {
-        assert!(start.elapsed() < DEADLINE, "{context}: it hangs");
+        assert!(!deadline.is_over(), "{context}: it hangs");
         if next <= COUNT && producer.timed_push(&[next; 5], Duration::from_millis(1)).is_ok() {
             next += 1;
         }
@@ -165,7 +169,7 @@ fn consumer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
         match pop(&consumer, Duration::from_millis(if next <= COUNT { 1 } else { 100 })) {
             Some(number) => taken.push(number),
             None if next > COUNT => break,
-            None => assert!(start.elapsed() < DEADLINE, "{context}: stuck at {next}"),
+            None => assert!(!deadline.is_over(), "{context}: stuck at {next}"),
         }
     }
     assert!(taken.windows(2).all(|w| w[0] < w[1]), "{context}: out of order or doubled: {taken:?}");
@@ -206,13 +210,13 @@ fn answerer_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     let name = Name(format!("villas-crash-{}-{what}-{}", std::process::id(), word(policy)));
     let context = format!("{what}, {policy:?}, store {kill_at}");
     let a = open_side(EndpointSide::A, &name, policy, &context);
-    let (mut next, mut came, mut logs, start) = (0, Vec::new(), Vec::new(), Instant::now());
+    let (mut next, mut came, mut logs, mut deadline) = (0, Vec::new(), Vec::new(), Deadline::within(PATIENCE));
     while logs.last().is_none_or(|log: &Log| log.was_killed) {
         let mut child = spawn(what, &name, policy, logs.is_empty().then_some(kill_at));
         // The message that ends it, once to each.
         next = next.min(COUNT);
         while child.try_wait().expect("it is our child").is_none() {
-            assert!(start.elapsed() < DEADLINE, "{context}: it hangs: {next} asked, {came:?} came");
+            assert!(!deadline.is_over(), "{context}: it hangs: {next} asked, {came:?} came");
             if next <= COUNT && a.outgoing().try_push(&[next; 5]).is_ok() {
                 next += 1;
             }

@@ -10,14 +10,14 @@
 #   TSAN_RUNTIME=FILE    the thread sanitizer's run-time library with which libvillas_shm in LIB was instrumented: all tests are, too
 #   VALGRIND=1       run each under valgrind, with fewer repetitions
 #   CHECK_VERBOSE=1  each test says what it checks, and how long that took
-#   LIMIT=60         seconds for each
+#   LIMIT=600        seconds for each: of what hangs, most ends by itself, as each thing that is checked has a limit of its own
 #   CHECK_SEED=N     other pseudo-random choices
 cd "$(dirname "$0")/.." || exit 1
 
 : "${INCLUDE:=include}" "${LIB:=target/release}" "${BUILD:=target/c-tests}"
 : "${CC:=cc}" "${CXX:=c++}"
 warnings='-Wall -Wextra -Wpedantic -Werror -pthread -g'
-limit=${LIMIT:-60}
+limit=${LIMIT:-600}
 under=
 if [ -n "${TSAN_RUNTIME:-}" ]; then
   # Many tests fork with threads.
@@ -30,7 +30,7 @@ else
 fi
 export TSAN_OPTIONS
 if [ "${VALGRIND:-0}" != 0 ]; then
-  limit=300
+  limit=1800
   # Fair: without it one thread that spins can keep the others from valgrind's lock for minutes.
   under='valgrind --fair-sched=try --error-exitcode=9 --trace-children=yes --vgdb=no -q'
   command -v valgrind >/dev/null || { echo 'run-c.sh: valgrind is not installed' >&2; exit 1; }

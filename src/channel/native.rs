@@ -342,7 +342,14 @@ fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
     if !is_worth_it(region.gone_node(false))? {
         return if origin.leads_to(&region.object) { Err(nothing()) } else { Ok(None) };
     }
-    let incarnation = match region.claim(Side::B) {
+    // Who has claimed the side and does not enter it has stood still for a while, perhaps with the machine: one that waits goes on.
+    let contended = || {
+        Error::new(
+            libc::EAGAIN,
+            format!("a process is about to take the program side of {origin}, or a node to replace the region: try again"),
+        )
+    };
+    let incarnation = match region.claim_or(Side::B, contended) {
         Ok(incarnation) => incarnation,
         // A node that replaces the region holds this side for a moment; then the name leads elsewhere.
         Err(_) if !origin.leads_to(&region.object) => return Ok(None),

@@ -32,6 +32,7 @@ enum { CHECK_SKIP = 77, CHECK_NAMES = 512, CHECK_NAME_SIZE = 64 };
 
 static pid_t check_owner;            /* the process that began the test */
 static const char *check_test = "?"; /* the sentence that is being checked */
+static unsigned int check_limit;     /* seconds that one of its sentences may take: against hanging */
 static char check_names[CHECK_NAMES][CHECK_NAME_SIZE];
 static int check_name_count;
 static void (*check_cleanup_more)(void); /* async-signal-safe; what a test's own objects need */
@@ -120,7 +121,8 @@ static void check_begin(void)
   setvbuf(stdout, NULL, _IOLBF, 0);
   signal(SIGALRM, check_on_alarm);
   signal(SIGPIPE, SIG_IGN);
-  alarm(check_slow() ? 290 : 55);
+  check_limit = check_slow() ? 290 : 55;
+  alarm(check_limit);
   atexit(check_cleanup);
 }
 
@@ -136,6 +138,7 @@ UNUSED static void check_run(const char *name, void (*test)(void))
   double begin = check_clock();
 
   check_test = name;
+  alarm(check_limit);
   test();
   if (getenv("CHECK_VERBOSE"))
     fprintf(stderr, "  %-60s %7.3f s\n", name, check_clock() - begin);
@@ -230,6 +233,47 @@ static void check_pause(void)
 {
   nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 }
+
+struct check_watch {
+  const char *file, *what;
+  int line;
+  double seconds;
+  _Atomic bool is_over;
+};
+
+static void *check_watch_run(void *arg)
+{
+  struct check_watch *watch = arg;
+  struct check_deadline deadline = check_within(watch->seconds);
+
+  for (; !watch->is_over; check_pause())
+    if (check_is_over(&deadline))
+      check_fail(watch->file, watch->line, "not within %g s: %s", watch->seconds, watch->what);
+  return NULL;
+}
+
+/* No handler runs in the thread that watches: it would end nobody's wait. */
+UNUSED static pthread_t check_watch_begin(struct check_watch *watch)
+{
+  sigset_t all, before;
+  pthread_t thread;
+
+  sigfillset(&all);
+  CHECK_EQ(pthread_sigmask(SIG_SETMASK, &all, &before), 0);
+  CHECK_EQ(pthread_create(&thread, NULL, check_watch_run, watch), 0);
+  CHECK_EQ(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+  return thread;
+}
+
+/* A statement that may block, and must not for longer than this; the time counts as that of WAIT_UNTIL. */
+#define IN_TIME(limit, statement)                                                                 \
+  do {                                                                                            \
+    struct check_watch check_watch = {__FILE__, #statement, __LINE__, limit, false};              \
+    pthread_t check_watcher = check_watch_begin(&check_watch);                                    \
+    statement;                                                                                    \
+    check_watch.is_over = true;                                                                   \
+    CHECK_EQ(pthread_join(check_watcher, NULL), 0);                                               \
+  } while (0)
 
 #define MS(n) (&(struct timespec){.tv_sec = (n) / 1000, .tv_nsec = (n) % 1000 * 1000000L})
 

@@ -358,7 +358,7 @@ int main(void)
   deaths = value && *value ? atoi(value) : (int)check_scaled(6);
   CHECK(deaths > 0 && deaths <= 1000);
   if (value)
-    alarm(3000); /* one that hangs is found by the deadlines of its parts */
+    check_limit = 3000; /* one that hangs is found by the deadlines of its parts */
   scene = check_shared(sizeof *scene);
   scene->name = check_name("detection");
   RUN(a_death_is_noticed);

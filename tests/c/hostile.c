@@ -8,7 +8,7 @@
 enum { SAMPLELEN = 8, PAGE = 4096 };
 
 struct attack {
-  const char *name;
+  const char *name, *copy;
   _Atomic uint64_t step;    /* how far it came */
   _Atomic uint64_t refused; /* EBADMSG */
   _Atomic bool attached, scribbled;
@@ -74,7 +74,6 @@ static void use_what_is_scribbled(void *arg)
   struct shmem_shared *shm;
   void *base;
 
-  alarm(check_valgrind() ? 100 : 20);
   CHECK_HANDLE(shm = shmem_shared_open(attack->name, &base));
   check_receive(shm, 1, 2);
   attack->attached = true;
@@ -137,10 +136,7 @@ static void open_each(void *arg)
   struct attack *attack = arg;
   size_t size;
   unsigned char *whole = map_file(attack->name, &size);
-  char name[80];
-
-  alarm(check_valgrind() ? 250 : 40);
-  snprintf(name, sizeof name, "%s-copy", attack->name);
+  const char *name = attack->copy;
   unsigned char *copy = malloc(size);
   CHECK(copy);
   for (size_t at = 0; at < 4096; at += 4) {
@@ -185,6 +181,7 @@ static void a_header_that_was_tampered_with_kills_nobody(void)
   struct shmem_shared *node;
 
   attack->name = check_name("tampered");
+  attack->copy = check_name("copy");
   CHECK_HANDLE(node = shmem_shared_create(attack->name, &conf));
   check_send(node, 1, 5);
   pid_t pid = check_spawn(open_each, attack);

@@ -20,6 +20,14 @@ static void stay_there(struct scene *s)
   stay();
 }
 
+/* It has ended, and is a zombie. */
+static void await_zombie(pid_t pid)
+{
+  siginfo_t info = {0};
+
+  WAIT_UNTIL(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == pid, 20);
+}
+
 static void reap(pid_t pid)
 {
   CHECK_EQ(waitpid(pid, NULL, 0), pid);
@@ -61,6 +69,7 @@ static void who_exits_without_a_close_is_dead(void)
   FOR_EACH_KIND(kind)
   {
     pid_t pid = begin(scene, &mine, kind, leave_by_exit);
+    await_zombie(pid);
     check_dead(&mine, 2);
     CHECK_CHILD_ENDS_WELL(pid, 10);
     end_scene(&mine);
@@ -79,7 +88,8 @@ static void who_aborts_is_dead(void)
   FOR_EACH_KIND(kind)
   {
     pid_t pid = begin(scene, &mine, kind, leave_by_abort);
-    check_dead(&mine, 20);
+    await_zombie(pid);
+    check_dead(&mine, 2);
     int status = check_wait(pid, 10);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     end_scene(&mine);
@@ -122,7 +132,7 @@ static void who_becomes_another_program_is_dead(void)
     pid_t pid = begin(scene, &mine, kind, become_another_program);
     check_dead(&mine, 10);
     CHECK(check_running(pid));
-    CHECK(!has_open(pid, mine.name));
+    WAIT_UNTIL(!has_open(pid, mine.name), 10); /* the first to be closed tells of the death */
     check_kill(pid);
     end_scene(&mine);
   }

@@ -155,6 +155,7 @@ struct cancelled {
   struct end mine;                 /* the end that waits */
   const char *name;
   struct shmem_event event;
+  struct shmem_shared *opened;
   struct sample *smp;
   uint64_t number;
   _Atomic pid_t tid;
@@ -179,7 +180,8 @@ static int pop_ring(struct cancelled *c)
 
 static int open_channel(struct cancelled *c)
 {
-  return shmem_shared_timedopen(c->name, NULL, MS(700)) ? 0 : -1;
+  c->opened = shmem_shared_timedopen(c->name, NULL, NULL);
+  return c->opened ? 1 : -1;
 }
 
 static int wait_for_event(struct cancelled *c)
@@ -282,10 +284,16 @@ static void a_thread_that_is_cancelled_in_a_pop_ends_behind_it(void)
 static void a_thread_that_is_cancelled_in_an_open_ends_behind_it(void)
 {
   struct cancelled c = {.call = open_channel, .name = check_name("cancel")};
+  struct pair pair = {.name = c.name};
   pthread_t thread;
 
   cancel(&c, &thread);
-  check_cancelled(&c, thread, -1, ETIMEDOUT);
+  CHECK(!c.returned);
+  CHECK_HANDLE(pair.node = shmem_shared_create(c.name, NULL));
+  check_cancelled(&c, thread, 1, 0);
+  CHECK_HANDLE(pair.program = c.opened);
+  check_works(&pair);
+  check_close_pair(&pair);
 }
 
 static void a_thread_that_is_cancelled_in_a_wait_for_an_event_ends_behind_it(void)

@@ -5,6 +5,8 @@
 
 #include "check.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include <sys/wait.h>
@@ -42,12 +44,16 @@ struct Name : std::string {
   }
 };
 
-/* Waits, with a deadline, until something holds. */
+/* Waits, with a deadline, until something holds. Of each step between two looks no more than five milliseconds count, however long the machine
+ * or this process has stood still. */
 template <typename Condition> void until(Condition condition)
 {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (!condition()) {
-    CHECK(std::chrono::steady_clock::now() < deadline);
+  std::chrono::nanoseconds left = 20s;
+  for (auto last = std::chrono::steady_clock::now(); !condition();) {
+    const auto now = std::chrono::steady_clock::now();
+    left -= std::min<std::chrono::nanoseconds>(now - last, 5ms);
+    last = now;
+    CHECK(left > 0s);
     std::this_thread::yield();
   }
 }

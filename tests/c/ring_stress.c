@@ -211,7 +211,7 @@ int main(void)
 {
   check_begin();
   if (getenv("RING_STRESS"))
-    alarm(3600);
+    check_limit = 3600;
   RUN(messages_between_threads_are_whole_and_come_once_and_in_order);
   RUN(messages_between_processes_are_whole_and_come_once_and_in_order);
   return 0;

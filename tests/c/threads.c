@@ -258,7 +258,7 @@ static void no_sample_lies_there_while_readers_wait(void)
         WAIT_UNTIL(is_waiting(&waiters[i], polling, 0.001), 10);
       for (int i = 0; i < WAITERS; i++) {
         struct sample *smp = check_make(pair.node, round);
-        CHECK_EQ(shmem_shared_timedwrite(pair.node, &smp, 1, MS(2000)), 1);
+        IN_TIME(2, CHECK_EQ(shmem_shared_timedwrite(pair.node, &smp, 1, NULL), 1));
       }
       WAIT_UNTIL(queue_up.received == WAITERS, 2);
       for (int i = 0; i < WAITERS; i++)

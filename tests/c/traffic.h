@@ -411,7 +411,9 @@ static void work(void *arg)
     self.out->doubtful[number] = (unsigned char)(self.generation % 255 + 1);
   self.out->written = self.out->tried;
 
-  self.shm = attach(journal, self.side);
+  /* A node that stands still while it looks whether the region is anybody's is in a program's way. */
+  while (!(self.shm = attach(journal, self.side)) && errno == EAGAIN)
+    check_pause();
   if (!self.shm && errno == ENOENT && self.side == PROGRAM && journal->may_miss) {
     journal->nothing[self.side] = self.generation;
     return;

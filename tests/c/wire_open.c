@@ -293,6 +293,16 @@ static void on_usr1(int number)
   (void)number;
 }
 
+static void keep_signalling(void *arg)
+{
+  const pid_t *parent = arg;
+
+  for (;;) {
+    check_pause();
+    kill(*parent, SIGUSR1);
+  }
+}
+
 static void a_signal_handler_during_open_leaves_nothing_behind(void)
 {
   const struct sigaction action = {.sa_handler = on_usr1};
@@ -301,15 +311,8 @@ static void a_signal_handler_during_open_leaves_nothing_behind(void)
     const char *one = wire_name("eintr"), *other = wire_name("eintr");
     struct shmem_conf conf = small();
     struct shmem_int shm;
-    pid_t self = getpid(), pid = fork();
+    pid_t self = getpid(), pid = check_spawn(keep_signalling, &self);
 
-    CHECK(pid >= 0);
-    if (pid == 0) {
-      for (;;) {
-        check_pause();
-        kill(self, SIGUSR1);
-      }
-    }
     CHECK_GIVES(shmem_int_open(one, other, &shm, &conf), -1, EINTR);
     check_kill(pid);
     CHECK(wire_nothing_left(one) && wire_nothing_left(other));

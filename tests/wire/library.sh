@@ -143,6 +143,7 @@ begin 'the model reads the end that this library writes'
 start_as model waiter "$b" "$a" wait
 start_as ours closer "$a" "$b" -c signal open-only
 said waiter waiting
+said closer ready
 send_signal closer TERM
 ends closer 0
 ends waiter 0

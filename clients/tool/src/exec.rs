@@ -111,7 +111,6 @@ fn beside_this_tool(name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     fn words(text: &str) -> Vec<String> {
         text.splitn(3, ' ').map(String::from).collect()
@@ -130,9 +129,7 @@ mod tests {
     fn a_program_is_stopped_by_sigterm() {
         use std::os::unix::process::ExitStatusExt;
         let program = Program::start(&words("sleep 100"), || ()).unwrap();
-        let start = Instant::now();
         assert_eq!(program.stop().unwrap().signal(), Some(Signal::SIGTERM as i32));
-        assert!(start.elapsed() < GRACE);
     }
 
     #[test]

@@ -226,7 +226,7 @@ fn clean_removes_what_is_stale_and_nothing_else() {
     let wire = Node::new("");
     fs::write(&wire.config, "nodes = { n = { type = \"shmem\"; in = { name = \"a\" }; out = { name = \"b\" } } }").unwrap();
     let mut running = wire.start(&[]);
-    until("it waits", || Path::new("/dev/shm/sem.b").exists() && Path::new("/dev/shm/b").exists());
+    until("it waits", || ["b", "sem.b", "sem.a"].iter().all(|name| Path::new("/dev/shm").join(name).exists()));
     let wire_pid = running.child.id();
     let idle = Ring::<u64>::open("idle", Policy::Spsc, Role::Producer, 4).unwrap();
     idle.push(&1).unwrap();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PATIENCE, Signal, TOOL, kill, samples, sequence, tool, until, writes_to_stdout};
+use common::{PATIENCE, Signal, TOOL, kill, samples, sequence, soon, state, tool, until, writes_to_stdout};
 use std::f64::consts::PI;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
@@ -18,6 +18,12 @@ fn signal(arguments: &[&str]) -> String {
 fn values(text: &str) -> Vec<Vec<f64>> {
     let line = |line: &str| line.split('\t').skip(1).map(|value| value.parse().unwrap()).collect();
     samples(text).into_iter().map(line).collect()
+}
+
+/// It ended well; all that it may have said is that the machine stood still, or was too busy, for a while.
+#[track_caller]
+fn assert_well((code, messages): (i32, String), what: &[&str]) {
+    assert!(code == 0 && messages.lines().all(|line| line.contains("missed ")), "{what:?}: {code}, {messages}");
 }
 
 /// The timestamps, in nanoseconds.
@@ -37,8 +43,13 @@ fn start(arguments: &[&str]) -> Child {
 }
 
 #[track_caller]
-fn ended(mut child: Child) -> (i32, String) {
-    until("the tool ends", || child.try_wait().unwrap().is_some());
+fn ended(child: Child) -> (i32, String) {
+    ended_within(PATIENCE, child)
+}
+
+#[track_caller]
+fn ended_within(limit: Duration, mut child: Child) -> (i32, String) {
+    soon(limit, "the tool ends", || child.try_wait().unwrap().is_some());
     let mut messages = String::new();
     child.stderr.take().unwrap().read_to_string(&mut messages).unwrap();
     let status = child.wait().unwrap();
@@ -119,9 +130,8 @@ fn each_signal_can_be_asked_for_by_name() {
 #[test]
 fn without_waiting_the_times_are_spaced_by_the_rate_all_the_same() {
     let before = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let start = Instant::now();
+    // 2000 s of signal, and a tool that has to end within 30.
     let text = signal(&["sine", "-n", "-r", "0.5", "-l", "1000"]);
-    assert!(start.elapsed() < Duration::from_secs(10), "2000 s of signal");
     let times = times(&text);
     assert!((before..before + PATIENCE.as_nanos() as u64).contains(&times[0]));
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 2_000_000_000));
@@ -136,32 +146,42 @@ fn a_paced_signal_takes_its_time() {
     let lines: Vec<String> = lines.collect();
     assert!(start_time.elapsed() >= Duration::from_millis(500), "ten periods");
     assert_eq!(lines.len(), 12);
-    let times = times(&lines.join("\n"));
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 50_000_000));
-    assert_eq!(ended(child).0, 0);
+    let text = lines.join("\n");
+    let (numbers, times) = (sequence(&text), times(&text));
+    // One after the other, unless the machine stood still for a while.
+    assert!(numbers.is_sorted_by(|one, next| one < next) && numbers[10] >= 10, "{numbers:?}");
+    let is_due = |(number, time): (&u64, &u64)| time - times[0] == (number - numbers[0]) * 50_000_000;
+    assert!(numbers.iter().zip(&times).all(is_due), "{text}");
+    assert_well(ended(child), &[]);
 }
 
 #[test]
 fn steps_that_are_missed_are_told_and_the_others_stay_on_their_times() {
-    let mut child = start(&["counter", "-r", "100", "-l", "60"]);
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut text: Vec<String> = lines.by_ref().take(10).collect();
-    kill(child.id(), Signal::SIGSTOP);
-    let stopped = Instant::now();
-    until("half a second has passed", || stopped.elapsed() > Duration::from_millis(500));
-    kill(child.id(), Signal::SIGCONT);
-    text.extend(lines);
-    let (code, messages) = ended(child);
-    assert_eq!(code, 0);
-    let text = text.join("\n");
-    let (numbers, times) = (sequence(&text), times(&text));
-    assert_eq!(numbers.len(), 60, "as many as were asked for");
-    let missed = numbers[59] - 59;
+    let stop_in_the_middle = || {
+        let mut child = start(&["counter", "-r", "100", "-l", "60"]);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut text: Vec<String> = lines.by_ref().take(10).collect();
+        kill(child.id(), Signal::SIGSTOP);
+        until("it is stopped, or has ended", || ["T", "Z"].contains(&state(child.id()).unwrap().as_str()));
+        let stopped = Instant::now();
+        until("half a second has passed", || stopped.elapsed() > Duration::from_millis(500));
+        kill(child.id(), Signal::SIGCONT);
+        text.extend(lines);
+        let (code, messages) = ended(child);
+        assert_eq!(code, 0);
+        let text = text.join("\n");
+        let (numbers, times) = (sequence(&text), times(&text));
+        assert_eq!(numbers.len(), 60, "as many as were asked for");
+        let missed = numbers[59] - 59;
+        // None: this test was held up, and it was stopped after the last step.
+        (missed > 0).then_some((missed, numbers, times, messages))
+    };
+    let (missed, numbers, times, messages) = (0..10).find_map(|_| stop_in_the_middle()).expect("some are missed");
     assert!(missed >= 30, "{numbers:?}");
     assert!(messages.contains(&format!("missed {missed} steps in all")), "{messages}");
     assert!(messages.contains("from number "), "{messages}");
     for (&number, &time) in numbers.iter().zip(&times) {
-        assert_eq!(time - times[0], number * 10_000_000, "no drift");
+        assert_eq!(time - times[0], (number - numbers[0]) * 10_000_000, "no drift");
     }
 }
 
@@ -174,11 +194,13 @@ fn signals_end_it_cleanly() {
             let mut text = String::new();
             reader.read_line(&mut text).unwrap();
             reader.read_line(&mut text).unwrap();
-            let asked = Instant::now();
             kill(child.id(), number);
-            reader.read_to_string(&mut text).unwrap();
-            assert_eq!(ended(child), (0, String::new()), "{options:?}");
-            assert!(asked.elapsed() < Duration::from_secs(1));
+            let rest = std::thread::spawn(move || {
+                reader.read_to_string(&mut text).unwrap();
+                text
+            });
+            assert_well(ended_within(Duration::from_secs(1), child), options);
+            let text = rest.join().unwrap();
             assert!(text.ends_with('\n'), "no half line");
         }
     }
@@ -190,7 +212,8 @@ fn it_ends_though_nobody_reads_any_more() {
         let mut child = start(options);
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(ended(child), (0, String::new()), "a closed pipe is an end, not an error");
+        // A closed pipe is an end, not an error.
+        assert_well(ended(child), options);
     }
     // One that reads nothing and closes nothing.
     let mut child = start(&["sine", "-n"]);

@@ -4,7 +4,7 @@ mod common;
 #[path = "common/terminal.rs"]
 mod terminal;
 
-use common::{Node, Signal, TOOL, lines, tool, until};
+use common::{Node, Signal, TOOL, hang_up_by_default, lines, tool, until};
 use pty_process::blocking::Command;
 use std::fs;
 use std::io::Write;
@@ -152,6 +152,7 @@ fn what_comes_is_shown_and_what_goes_vanishes() {
 
 #[test]
 fn every_end_gives_the_terminal_back() {
+    hang_up_by_default();
     let name = name("ends");
     let key = |keys: &'static str| move |top: &Terminal| top.press(keys);
     let signal = |signal| move |top: &Terminal| top.signal(signal);
@@ -167,7 +168,8 @@ fn every_end_gives_the_terminal_back() {
     for (what, end) in ends {
         let mut top = Terminal::new(80, 24, &["top", &name]);
         top.until_shown("0 objects");
-        assert!(top.is_taken() && top.is_raw(), "{what}");
+        // The cursor goes after the first screen has come.
+        until("the terminal is taken", || top.is_taken() && top.is_raw());
         end(&top);
         let status = top.end();
         assert_eq!(status.code(), Some(0), "{what}: {status}");
@@ -254,16 +256,17 @@ fn keys_scroll_sort_and_filter() {
     marked(0, 0, 12);
     // By size, the largest first; the mark stays with its object.
     top.press("ssss");
+    let is_at = |at: usize, what: &str| top.until(&format!("{what} is in line {at}"), |screen| screen[at].contains(what));
     top.until_shown("  by size  ");
+    is_at(14, "-00-");
     marked(0, 0, 12);
-    assert!(top.screen()[14].contains("-00-"), "{}", top.text());
     top.press("\x1b[H");
     marked(49, 37, 49);
-    assert!(top.screen()[2].contains("-49-"), "{}", top.text());
+    is_at(2, "-49-");
     top.press("r");
     top.until_shown("  by size reversed  ");
+    is_at(14, "-49-");
     marked(49, 37, 49);
-    assert!(top.screen()[14].contains("-49-"), "{}", top.text());
     top.press("q");
     assert!(top.end().success());
 }

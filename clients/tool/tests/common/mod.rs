@@ -37,13 +37,39 @@ pub fn week() -> String {
     fs::read_to_string(repository("examples/grid-week.dat")).unwrap()
 }
 
+/// A deadline in time in which something could happen: of each step between two looks, which takes some two milliseconds, no more than
+/// twenty count, however long the machine or this process has stood still.
+pub struct Deadline {
+    left: Duration,
+    last: Instant,
+}
+
+impl Deadline {
+    pub fn within(left: Duration) -> Self {
+        Self { left, last: Instant::now() }
+    }
+
+    /// To be asked at each look; waits for the next.
+    pub fn is_over(&mut self) -> bool {
+        thread::sleep(Duration::from_millis(2));
+        let step = std::mem::replace(&mut self.last, Instant::now()).elapsed();
+        self.left = self.left.saturating_sub(step.min(Duration::from_millis(20)));
+        self.left.is_zero()
+    }
+}
+
 /// Waits for a condition.
 #[track_caller]
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    soon(PATIENCE, what, condition);
+}
+
+/// The same within a shorter time.
+#[track_caller]
+pub fn soon(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let mut deadline = Deadline::within(limit);
     while !condition() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        thread::sleep(Duration::from_millis(2));
+        assert!(!deadline.is_over(), "not within {limit:?}: {what}");
     }
 }
 
@@ -73,9 +99,13 @@ impl Node {
         Self::new(&format!("{keys}\nexec = [ \"{client}\", \"-w\", \"10\", \"REGION\", \"{vectorize}\" ]"))
     }
 
-    /// `villas-shm pipe` for this node, with options before its arguments.
+    /// `villas-shm pipe` for this node, with options before its arguments. It ends when all has come back; a client that is slow to
+    /// begin, or stands still with the machine, is waited for longer than by default.
     pub fn pipe(&self, options: &[&str]) -> Command {
         let mut command = tool(&["pipe"]);
+        if !["--linger", "-r", "-s"].iter().any(|option| options.contains(option)) {
+            command.args(["--linger", "20"]);
+        }
         command.args(options).arg(&self.config).arg("n");
         command
     }
@@ -198,14 +228,27 @@ impl Running {
     }
 
     /// The same with standard input left open.
-    pub fn wait(mut self) -> (ExitStatus, String, String) {
+    pub fn wait(self) -> (ExitStatus, String, String) {
+        self.wait_for(PATIENCE)
+    }
+
+    /// The same, for so long at most.
+    #[track_caller]
+    pub fn wait_for(mut self, limit: Duration) -> (ExitStatus, String, String) {
         let mut status = None;
-        until("the tool ends", || {
+        soon(limit, "the tool ends", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
         (status.unwrap(), self.stdout.all(), self.stderr.all())
     }
+}
+
+/// The tests may have been started by `nohup`, which the tool would inherit.
+pub fn hang_up_by_default() {
+    use nix::sys::signal::{SigHandler, signal};
+    // SAFETY: no handler is installed.
+    unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.unwrap();
 }
 
 pub fn kill(process: u32, signal: Signal) {
@@ -228,6 +271,11 @@ pub fn writes_to_stdout(process: u32) -> Option<bool> {
     }
     // The number of the call, and its first argument; the tool writes to a duplicate of its output.
     Some(calls.iter().any(|call| call.starts_with("1 ")))
+}
+
+/// A letter, as in `/proc`.
+pub fn state(process: u32) -> Option<String> {
+    stat(process).map(|(state, _)| state)
 }
 
 /// State and parent of a process.

@@ -12,7 +12,7 @@ use pty_process::Size;
 use pty_process::blocking::{Command, Pts, Pty, open};
 use vt100::Parser;
 
-use super::common::{PATIENCE, Signal, TOOL, kill, until};
+use super::common::{Deadline, PATIENCE, Signal, TOOL, kill, until};
 
 pub struct Terminal {
     pty: Arc<Pty>,
@@ -78,10 +78,9 @@ impl Terminal {
     /// Waits until the screen is as wanted.
     #[track_caller]
     pub fn until(&self, what: &str, is_so: impl Fn(&[String]) -> bool) {
-        let start = std::time::Instant::now();
+        let mut deadline = Deadline::within(PATIENCE);
         while !is_so(&self.screen()) {
-            assert!(start.elapsed() < PATIENCE, "in vain: {what}; the screen is\n{}", self.text());
-            thread::sleep(std::time::Duration::from_millis(2));
+            assert!(!deadline.is_over(), "in vain: {what}; the screen is\n{}", self.text());
         }
     }
 

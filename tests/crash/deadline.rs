@@ -1,0 +1,24 @@
+//! A deadline in time in which something could happen: of each step between two looks no more than five milliseconds count, however long the
+//! machine or this process has stood still.
+
+use std::time::{Duration, Instant};
+
+const LONGEST_STEP: Duration = Duration::from_millis(5);
+
+pub(crate) struct Deadline {
+    left: Duration,
+    last: Instant,
+}
+
+impl Deadline {
+    pub(crate) fn within(left: Duration) -> Deadline {
+        Deadline { left, last: Instant::now() }
+    }
+
+    /// To be asked at each look.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let step = std::mem::replace(&mut self.last, Instant::now()).elapsed();
+        self.left = self.left.saturating_sub(step.min(LONGEST_STEP));
+        self.left.is_zero()
+    }
+}
