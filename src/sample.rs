@@ -177,11 +177,11 @@ impl Sample {
 
     /// Copies the values out, as many as there are and fit; how many.
     pub fn read_values(&self, values: &mut [f64]) -> usize {
-        let count = self.len().min(values.len());
-        for (at, value) in values[..count].iter_mut().enumerate() {
-            *value = self.get(at);
+        let words = self.raw.words(self.raw.len());
+        for (value, word) in values.iter_mut().zip(words) {
+            *value = f64::from_bits(word.get());
         }
-        count
+        words.len().min(values.len())
     }
 
     /// Copies values in, and sets the length to their number.
@@ -190,8 +190,8 @@ impl Sample {
     /// `EINVAL` they do not fit; nothing is changed.
     pub fn write_values(&mut self, values: &[f64]) -> Result<()> {
         self.set_len(values.len())?;
-        for (at, &value) in values.iter().enumerate() {
-            self.set(at, value);
+        for (word, value) in self.raw.words(self.raw.capacity()).iter().zip(values) {
+            word.set(value.to_bits());
         }
         Ok(())
     }

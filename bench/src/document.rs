@@ -15,8 +15,8 @@ const ALT: &[(&str, &str)] = &[
     ("round-trip.svg", "Percentiles of the round trip of 96 bytes, each contender a line, logarithmic time"),
     ("asleep.svg", "Percentiles of the round trip of 96 bytes when both sides sleep"),
     ("wake-up.svg", "Percentiles of the time until a sleeping receiver has a message"),
-    ("stream-batch.svg", "Throughput of 152-byte messages by batch size"),
-    ("stream-size.svg", "Throughput by message size"),
+    ("stream-batch.svg", "Throughput of 152-byte messages by batch size, in proportion to a bare stream"),
+    ("stream-size.svg", "Throughput by message size, in proportion to a bare stream"),
 ];
 
 /// Writes the tables and the plots.

@@ -240,11 +240,11 @@ impl Results {
         x.marks = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0].map(|at| (at, at.to_string())).into();
         Plot {
             title: "Stream of 152-byte messages (samples of 8 values), by batch".into(),
-            subtitle: "million messages a second, higher is better".into(),
+            subtitle: "rate in proportion to a bare ring's, higher is better".into(),
             machine: machine.into(),
             x,
-            y: logarithmic_axis("million messages a second", |at| at.to_string()),
-            lines: throughput(&groups, |ns, _| 1e3 / ns),
+            y: logarithmic_axis("× bare stream", |at| at.to_string()),
+            lines: throughput(&groups),
         }
     }
 
@@ -259,11 +259,11 @@ impl Results {
         x.marks = names.map(|(at, name)| (at, name.into())).into();
         Plot {
             title: "Stream, one message at a time, by size".into(),
-            subtitle: "megabytes a second, higher is better".into(),
+            subtitle: "rate in proportion to a bare ring's, higher is better".into(),
             machine: machine.into(),
             x,
-            y: logarithmic_axis("MB/s", |at| at.to_string()),
-            lines: throughput(&groups, |ns, size| size * 1e3 / ns),
+            y: logarithmic_axis("× bare stream", |at| at.to_string()),
+            lines: throughput(&groups),
         }
     }
 }
@@ -286,12 +286,13 @@ fn latency(group: &Measured, title: &str, machine: &str) -> Plot {
     }
 }
 
-/// One line for each contender of these groups, in the order of the first; `figure` of nanoseconds and x.
-fn throughput(groups: &[(f64, &Measured)], figure: impl Fn(f64, f64) -> f64) -> Vec<Line> {
+/// One line for each contender of these groups, in the order of the first: its ratio to the yardstick. The rates themselves are in the tables; a line
+/// of them would show how the machine wandered from one group to the next.
+fn throughput(groups: &[(f64, &Measured)]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for &(x, group) in groups {
         for (number, outcome) in group.outcomes.iter().enumerate() {
-            let Some(ns) = outcome.ns(None) else { continue };
+            let Some(ratio) = group.ratio(outcome, None) else { continue };
             // The yardstick's name has size and batch in it; its line does not.
             let name = if number == 0 { "bare stream" } else { &outcome.name };
             let at = lines.iter().position(|line| line.name == name).unwrap_or_else(|| {
@@ -304,7 +305,7 @@ fn throughput(groups: &[(f64, &Measured)], figure: impl Fn(f64, f64) -> f64) -> 
                 });
                 lines.len() - 1
             });
-            lines[at].points.push((x, figure(ns.median, x)));
+            lines[at].points.push((x, ratio.median));
         }
     }
     lines

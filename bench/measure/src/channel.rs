@@ -53,19 +53,21 @@ pub struct RustChannel {
     channel: Option<Channel>,
     /// Emptied before each call returns.
     samples: Vec<Sample>,
+    /// What the program computes, or works on.
+    values: Vec<f64>,
 }
 
 impl RustChannel {
     /// A closed one.
     #[must_use]
     pub fn new(shape: Shape) -> RustChannel {
-        RustChannel { shape, channel: None, samples: Vec::with_capacity(64) }
+        RustChannel { shape, channel: None, samples: Vec::with_capacity(64), values: vec![0.0; shape.values] }
     }
+}
 
-    #[inline(always)]
-    fn channel(&self) -> &Channel {
-        self.channel.as_ref().unwrap_or_else(|| fail("the channel is closed"))
-    }
+#[inline(always)]
+fn opened(channel: &Option<Channel>) -> &Channel {
+    channel.as_ref().unwrap_or_else(|| fail("the channel is closed"))
 }
 
 #[cold]
@@ -111,57 +113,52 @@ impl Transport for RustChannel {
 
     #[inline(always)]
     fn send(&mut self, first: u64, count: usize) {
-        let mut samples = std::mem::take(&mut self.samples);
-        let channel = self.channel();
+        let RustChannel { channel, samples, values, .. } = self;
+        let channel = opened(channel);
         let (mut number, end) = (first, first + count as u64);
         while number < end {
-            if let Err(error) = channel.alloc_many(&mut samples, (end - number) as usize) {
+            if let Err(error) = channel.alloc_many(samples, (end - number) as usize) {
                 failed("alloc", &error);
             }
-            for sample in &mut samples {
+            for sample in samples.iter_mut() {
                 sample.set_sequence(number);
                 sample.set_flags(FLAGS);
                 sample.set_origin(villas_shm::Timespec { sec: number as i64, nsec: 0 });
-                if sample.set_len(self.shape.values).is_err() {
+                values.fill(f64::from_bits(number));
+                if sample.write_values(values).is_err() {
                     fail("the sample is too small");
-                }
-                for value in 0..self.shape.values {
-                    sample.set_bits(value, number);
                 }
                 number += 1;
             }
             while !samples.is_empty() {
-                if let Err(error) = channel.write(&mut samples) {
+                if let Err(error) = channel.write(samples) {
                     failed("write", &error);
                 }
             }
         }
-        self.samples = samples;
     }
 
     #[inline(always)]
     fn receive(&mut self, first: u64, most: usize) -> (usize, u64) {
-        let mut samples = std::mem::take(&mut self.samples);
-        let channel = self.channel();
+        let RustChannel { shape, channel, samples, values } = self;
+        let channel = opened(channel);
         let mut sum = 0u64;
         // 0: 100 ms without a sample; the rig's alarm ends this.
         let taken = loop {
-            match channel.read(&mut samples, most) {
+            match channel.read(samples, most) {
                 Ok(0) => {}
                 Ok(taken) => break taken,
                 Err(error) => failed("read", &error),
             }
         };
-        for (number, sample) in (first..).zip(&samples) {
-            if sample.sequence() != number || sample.len() != self.shape.values {
+        for (number, sample) in (first..).zip(samples.iter()) {
+            if sample.sequence() != number || sample.len() != shape.values {
                 fail(&format!("sample {} with {} values came where {number} was due", sample.sequence(), sample.len()));
             }
-            for value in 0..self.shape.values {
-                sum = sum.wrapping_add(sample.get_bits(value));
-            }
+            sample.read_values(values);
+            sum = values.iter().fold(sum, |sum, value| sum.wrapping_add(value.to_bits()));
         }
         samples.clear();
-        self.samples = samples;
         (taken, sum)
     }
 }
