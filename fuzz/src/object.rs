@@ -1,7 +1,7 @@
 //! Shared memory objects as somebody sees them who does not use the library: any bytes in them, any store to them.
 
 use std::cell::{Cell, OnceCell};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -29,9 +29,8 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from("/dev/shm").join(name)
 }
 
-/// Which object has this name: its device and its number.
-fn target(name: &str) -> Option<(u64, u64)> {
-    let path = CString::new(format!("/dev/shm/{name}")).ok()?;
+/// Which object has this path: its device and its number.
+fn target(path: &CStr) -> Option<(u64, u64)> {
     // SAFETY: integers, for which zero is valid.
     let mut status: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: a path that ends, and room for what is told.
@@ -40,11 +39,13 @@ fn target(name: &str) -> Option<(u64, u64)> {
 }
 
 /// A name that goes when this does, whatever it leads to then.
-pub(crate) struct Name(pub(crate) String);
+pub(crate) struct Name(pub(crate) String, CString);
 
 impl Name {
     pub(crate) fn new(what: &str) -> Name {
-        Name(name(what))
+        let name = name(what);
+        let path = CString::new(format!("/dev/shm/{name}")).expect("no zeros");
+        Name(name, path)
     }
 
     /// What is in the object now.
@@ -156,7 +157,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// The object of this name; `last` if it is the same one. `None`: nothing has the name, or it is too small for a [`Poke`].
     pub(crate) fn of(name: &Name, last: Option<Memory>) -> Option<Memory> {
-        let identity = target(&name.0)?;
+        let identity = target(&name.1)?;
         if last.as_ref().is_some_and(|last| last.identity == identity) {
             return last;
         }
