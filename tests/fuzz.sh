@@ -75,8 +75,8 @@ run() {
 
 main() {
   local target left now begin
-  # What a crash leaves.
-  trap 'rm -f /dev/shm/"$VILLAS_SHM_FUZZ_NAME"-*' EXIT
+  # What a crash leaves. After this script is killed the next fuzzer does it.
+  trap 'rm -f /dev/shm/"$VILLAS_SHM_FUZZ_NAME"-* /dev/shm/sem."$VILLAS_SHM_FUZZ_NAME"-*' EXIT
   trap 'exit 130' INT TERM
   mkdir -p "$artifacts"
   for target in $targets; do

@@ -6,19 +6,37 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::input::Poke;
 
+/// What the names begin with, and then a process's number, its own or that of who cleans up after it.
+const PREFIX: &str = "villas-fuzz";
+
+/// Removes what has been left by processes that were killed.
+fn sweep() {
+    let entries = std::fs::read_dir("/dev/shm").into_iter().flatten();
+    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        let bare = name.strip_prefix("sem.").unwrap_or(&name);
+        let owner = bare.strip_prefix(PREFIX).and_then(|rest| rest.split('-').nth(1)?.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !PathBuf::from(format!("/proc/{owner}")).exists()) {
+            let _ = std::fs::remove_file(path(&name));
+        }
+    }
+}
+
 /// A name of this process's own. `VILLAS_SHM_FUZZ_NAME` is the beginning of all, for who cleans up after a crash.
 fn name(what: &str) -> String {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(sweep);
     thread_local! {
         // Tests of one process run in threads.
         static OWN: OnceCell<String> = const { OnceCell::new() };
     }
     OWN.with(|own| {
         let own = own.get_or_init(|| {
-            let prefix = std::env::var("VILLAS_SHM_FUZZ_NAME").unwrap_or_else(|_| "villas-fuzz".into());
+            let prefix = std::env::var("VILLAS_SHM_FUZZ_NAME").unwrap_or_else(|_| PREFIX.into());
             format!("{prefix}-{}-{:?}", std::process::id(), std::thread::current().id()).replace(['(', ')'], "")
         });
         format!("{own}-{what}")
