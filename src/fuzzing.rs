@@ -72,9 +72,14 @@ pub(crate) mod heap {
     const MOST: usize = 1 << 26;
     const PAGE: usize = 4096;
 
-    /// Page-aligned.
+    fn layout(bytes: usize) -> Option<Layout> {
+        // The head of a region lies at a multiple of 128. For less than a page at a page's begin the sanitizer would take two.
+        Layout::from_size_align(bytes, if bytes < PAGE { 128 } else { PAGE }).ok()
+    }
+
+    /// Page-aligned where it is a page or more, at a multiple of 128 where it is less.
     pub(crate) fn zeroed(bytes: NonZeroUsize) -> Result<NonNull<u8>, ()> {
-        let layout = Layout::from_size_align(bytes.get(), PAGE).ok().filter(|layout| layout.size() <= MOST).ok_or(())?;
+        let layout = layout(bytes.get()).filter(|layout| layout.size() <= MOST).ok_or(())?;
         // SAFETY: the size is not zero.
         NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(())
     }
@@ -82,7 +87,8 @@ pub(crate) mod heap {
     /// # Safety
     /// `start` comes from [`zeroed`] with as many bytes, and is not used any more.
     pub(crate) unsafe fn free(start: NonNull<u8>, bytes: usize) {
+        let Some(layout) = layout(bytes) else { return };
         // SAFETY: this was the layout, as the caller promises.
-        unsafe { dealloc(start.as_ptr(), Layout::from_size_align_unchecked(bytes, PAGE)) };
+        unsafe { dealloc(start.as_ptr(), layout) };
     }
 }

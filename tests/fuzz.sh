@@ -13,6 +13,8 @@ targets=${TARGET:-open_channel open_ring open_event look wire live_channel live_
 runs=${RUNS:-10000000} time=${TIME:-0}
 # What an interruption can lose from the count.
 batch=500000
+# The objects of the fuzzers are a model of the kernel's (fuzz/src/shm.rs); those of every tenth batch are the kernel's own.
+tenth=$((10 * batch))
 # What is kept of a target: the corpus is replayed in each test, and checked out by everybody.
 most_files=100 most_bytes=25000
 export VILLAS_SHM_FUZZ_NAME="villas-fuzz-$$"
@@ -45,14 +47,16 @@ merge() {
 
 # One batch of $2 executions, of at most $3 seconds if that is not 0.
 run() {
-  local longest=4096 made peak
+  local longest=4096 made peak kernel=
   # Scripts make a bounded number of calls, and lines do not depend on each other; regions are described, or given.
   case $1 in live_* | line) longest=600 ;; esac
+  [ $(($(executions "$1") % tenth)) -lt $((tenth - batch)) ] || kernel=1
   # No input may take longer than a minute, on a machine that has other work too. The limit of all memory (-rss_limit_mb) would be held by a second
   # thread, for which each change of a mapping disturbs another processor. To weigh inputs by how rare their features are
-  # (-entropic), and to look for shorter ones with the same features (-reduce_inputs), would be a quarter of the time.
-  if ! "$bin/$1" -runs="$2" -max_total_time="$3" -max_len="$longest" -timeout=60 -rss_limit_mb=0 -malloc_limit_mb="$most_memory" -entropic=0 -reduce_inputs=0 \
-    -print_final_stats=1 \
+  # (-entropic), and to look for shorter ones with the same features (-reduce_inputs), would be a quarter of the time. Who looks for leaks
+  # runs an input twice that leaves memory allocated (-detect_leaks), and the sanitizer would not tell of any here.
+  if ! ${kernel:+env VILLAS_SHM_FUZZ_KERNEL=1} "$bin/$1" -runs="$2" -max_total_time="$3" -max_len="$longest" \
+    -timeout=60 -rss_limit_mb=0 -malloc_limit_mb="$most_memory" -entropic=0 -reduce_inputs=0 -detect_leaks=0 -print_final_stats=1 \
     -artifact_prefix="$artifacts/$1-" "$grown/$1" "$kept/$1" 2>"$grown/$1.log"; then
     tail -n 40 "$grown/$1.log" >&2
     echo "fuzz: $1 failed; the input is in $artifacts" >&2
@@ -71,8 +75,8 @@ run() {
 
 main() {
   local target left now begin
-  # What a crash leaves.
-  trap 'rm -f /dev/shm/"$VILLAS_SHM_FUZZ_NAME"-*' EXIT
+  # What a crash leaves. After this script is killed the next fuzzer does it.
+  trap 'rm -f /dev/shm/"$VILLAS_SHM_FUZZ_NAME"-* /dev/shm/sem."$VILLAS_SHM_FUZZ_NAME"-*' EXIT
   trap 'exit 130' INT TERM
   mkdir -p "$artifacts"
   for target in $targets; do

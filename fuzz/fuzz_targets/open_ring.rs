@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(init: villas_shm_fuzz::begin(), |bytes: &[u8]| {
-    villas_shm_fuzz::open_ring(bytes);
+    villas_shm_fuzz::feed(villas_shm_fuzz::open_ring, bytes);
 });

@@ -15,6 +15,8 @@ mod look;
 mod object;
 mod open;
 mod seeds;
+#[cfg(all(feature = "libfuzzer", target_arch = "x86_64"))]
+mod shm;
 mod side;
 mod text;
 
@@ -65,6 +67,17 @@ pub const TARGETS: [(&str, Target); 10] = [
 pub fn begin() {
     // SAFETY: takes plain integers.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) };
+    // The seeds are made with the kernel's objects: those of the wire layout ask it who else has them mapped.
+    seeds::all();
+    #[cfg(all(feature = "libfuzzer", target_arch = "x86_64"))]
+    shm::begin();
+}
+
+/// One input of a fuzzer.
+pub fn feed(target: Target, bytes: &[u8]) {
+    #[cfg(all(feature = "libfuzzer", target_arch = "x86_64"))]
+    compares::next();
+    target(bytes);
 }
 
 /// Calls between two looks at the clock must not take longer, under whatever load.

@@ -1,24 +1,42 @@
 //! Shared memory objects as somebody sees them who does not use the library: any bytes in them, any store to them.
 
 use std::cell::{Cell, OnceCell};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::input::Poke;
 
+/// What the names begin with, and then a process's number, its own or that of who cleans up after it.
+const PREFIX: &str = "villas-fuzz";
+
+/// Removes what has been left by processes that were killed.
+fn sweep() {
+    let entries = std::fs::read_dir("/dev/shm").into_iter().flatten();
+    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        let bare = name.strip_prefix("sem.").unwrap_or(&name);
+        let owner = bare.strip_prefix(PREFIX).and_then(|rest| rest.split('-').nth(1)?.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !PathBuf::from(format!("/proc/{owner}")).exists()) {
+            let _ = std::fs::remove_file(path(&name));
+        }
+    }
+}
+
 /// A name of this process's own. `VILLAS_SHM_FUZZ_NAME` is the beginning of all, for who cleans up after a crash.
 fn name(what: &str) -> String {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(sweep);
     thread_local! {
         // Tests of one process run in threads.
         static OWN: OnceCell<String> = const { OnceCell::new() };
     }
     OWN.with(|own| {
         let own = own.get_or_init(|| {
-            let prefix = std::env::var("VILLAS_SHM_FUZZ_NAME").unwrap_or_else(|_| "villas-fuzz".into());
+            let prefix = std::env::var("VILLAS_SHM_FUZZ_NAME").unwrap_or_else(|_| PREFIX.into());
             format!("{prefix}-{}-{:?}", std::process::id(), std::thread::current().id()).replace(['(', ')'], "")
         });
         format!("{own}-{what}")
@@ -29,9 +47,8 @@ fn path(name: &str) -> PathBuf {
     PathBuf::from("/dev/shm").join(name)
 }
 
-/// Which object has this name: its device and its number.
-fn target(name: &str) -> Option<(u64, u64)> {
-    let path = CString::new(format!("/dev/shm/{name}")).ok()?;
+/// Which object has this path: its device and its number.
+fn target(path: &CStr) -> Option<(u64, u64)> {
     // SAFETY: integers, for which zero is valid.
     let mut status: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: a path that ends, and room for what is told.
@@ -40,11 +57,13 @@ fn target(name: &str) -> Option<(u64, u64)> {
 }
 
 /// A name that goes when this does, whatever it leads to then.
-pub(crate) struct Name(pub(crate) String);
+pub(crate) struct Name(pub(crate) String, CString);
 
 impl Name {
     pub(crate) fn new(what: &str) -> Name {
-        Name(name(what))
+        let name = name(what);
+        let path = CString::new(format!("/dev/shm/{name}")).expect("no zeros");
+        Name(name, path)
     }
 
     /// What is in the object now.
@@ -156,7 +175,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// The object of this name; `last` if it is the same one. `None`: nothing has the name, or it is too small for a [`Poke`].
     pub(crate) fn of(name: &Name, last: Option<Memory>) -> Option<Memory> {
-        let identity = target(&name.0)?;
+        let identity = target(&name.1)?;
         if last.as_ref().is_some_and(|last| last.identity == identity) {
             return last;
         }

@@ -1,16 +1,22 @@
 //! Regions that the library or VILLASnode made, for inputs to begin with, and where in them the words are that say something.
 
-use std::sync::OnceLock;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::thread::LocalKey;
 
 use villas_shm::{Channel, Config, Policy, Ring, Role};
 
 use crate::input::{Input, Poke};
 use crate::object::{self, Name};
 
+/// Offsets in a region.
+pub(crate) type Places = Arc<[usize]>;
+
 /// A region, and the offsets at which a change is worth most.
 pub(crate) struct Seed {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) places: Vec<usize>,
+    pub(crate) places: Places,
 }
 
 /// The first byte of an input that is a region itself.
@@ -39,8 +45,20 @@ pub(crate) fn region(input: &mut Input, seeds: &[Seed]) -> Vec<u8> {
     bytes
 }
 
+/// What was made for an input is there for those that come after it.
+type Kept<K> = LocalKey<RefCell<HashMap<K, Places>>>;
+
+fn kept<K: std::hash::Hash + Eq>(kept: &'static Kept<K>, key: K, make: impl FnOnce() -> Places) -> Places {
+    kept.with_borrow_mut(|kept| kept.entry(key).or_insert_with(make).clone())
+}
+
 /// Facts, places and the words of both sides; entries; the headers of the blocks.
-pub(crate) fn places_of_channel(config: &Config) -> Vec<usize> {
+pub(crate) fn places_of_channel(config: &Config) -> Places {
+    thread_local!(static KEPT: RefCell<HashMap<[u32; 3], Places>> = RefCell::default());
+    kept(&KEPT, [config.queuelen, config.samplelen, config.spare], || make_places_of_channel(config))
+}
+
+fn make_places_of_channel(config: &Config) -> Places {
     let entries = (config.queuelen.next_power_of_two() as usize * 4).next_multiple_of(128);
     let pool = 0x1000 + 2 * entries;
     let block = (88 + 8 * config.samplelen as usize).next_multiple_of(64);
@@ -55,7 +73,12 @@ pub(crate) fn places_of_channel(config: &Config) -> Vec<usize> {
 }
 
 /// Facts, indices, bells; the first places; the words behind the messages.
-pub(crate) fn places_of_ring(policy: Policy, element_size: usize, capacity: usize) -> Vec<usize> {
+pub(crate) fn places_of_ring(policy: Policy, element_size: usize, capacity: usize) -> Places {
+    thread_local!(static KEPT: RefCell<HashMap<[usize; 3], Places>> = RefCell::default());
+    kept(&KEPT, [policy as usize, element_size, capacity], || make_places_of_ring(policy, element_size, capacity))
+}
+
+fn make_places_of_ring(policy: Policy, element_size: usize, capacity: usize) -> Places {
     let head = (0..0x30).step_by(4).chain([0x100, 0x180, 0x100, 0x180, 0x100, 0x180, 0x200, 0x280, 0x300, 0x308, 0x310, 0x318]);
     let all = if policy == Policy::Spsc { 2 } else { 258 };
     let places = (0..all.min(5)).flat_map(|place| (0..0x40).step_by(8).map(move |at| 0x400 + place * 0x40 + at));
@@ -68,7 +91,7 @@ pub(crate) fn places_of_ring(policy: Policy, element_size: usize, capacity: usiz
 }
 
 /// See `src/layout/wire.rs`: state, mask, cells, tail and head of both queues, mode, condition and mutex, the pool; then cells and samples.
-fn places_of_wire(size: usize) -> Vec<usize> {
+fn places_of_wire(size: usize) -> Places {
     let head = [
         88, 160, 168, 240, 312, 384, 392, 400, 408, 416, 424, 432, 440, 448, 456, 464, 480, 488, 496, 504, 512, 520, 592, 600,
         672, 744, 848, 856,

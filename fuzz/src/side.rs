@@ -27,8 +27,8 @@ pub(crate) struct Side {
     naps: u32,
 }
 
-/// Numbers of blocks.
-struct Blocks(Vec<u64>);
+/// Numbers of blocks; no input makes a region with more.
+struct Blocks([u64; 16]);
 
 impl Blocks {
     /// Whether it was not there.
@@ -74,7 +74,7 @@ impl Side {
     }
 
     fn blocks_held(&self) -> Blocks {
-        let mut blocks = Blocks(vec![0; (2 * self.home_blocks as usize).div_ceil(64)]);
+        let mut blocks = Blocks([0; 16]);
         for sample in &self.held {
             blocks.insert(self.block(sample));
         }

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 
 /// Regions begin at multiples of this address step, so that a table of addresses needs one entry for each step
 /// (`registry`).
-/// The fuzzer's are small: the sanitizer marks all that is reserved, in memory that is one eighth as long.
+/// The fuzzer's are pages, so that nothing need be reserved: the sanitizer marks all that is, in memory that is one eighth as long.
 pub(crate) const STEP: usize = if cfg!(feature = "fuzzing") { 1 << 12 } else { 1 << 21 };
 
 /// Pages that are asked who has mapped them: those that a region's head is in, whatever its layout.
@@ -32,10 +32,14 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps the first `length` bytes of `object` for reading and writing, at a multiple of [`STEP`].
     pub(crate) fn new(object: impl AsFd, length: usize) -> Result<Mapping> {
+        // The fuzzer has no children, so that they need not be kept from it either.
+        if cfg!(feature = "fuzzing") {
+            return Mapping::plain(object, length, true);
+        }
         let failed = |e: Errno| Error::system(e, format_args!("cannot map {length} bytes"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
         // Reserve more than needed, then put the object over an aligned part of it and give back the rest.
-        let room = length.next_multiple_of(STEP) + if cfg!(feature = "fuzzing") { 0 } else { STEP };
+        let room = length.next_multiple_of(STEP) + STEP;
         let reserve = NonZeroUsize::new(room).ok_or_else(|| failed(Errno::ENOMEM))?;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
         let start =
@@ -69,8 +73,6 @@ impl Mapping {
                 unmap(first, base.as_ptr() as usize);
                 unmap(end, first + room);
                 let mapping = Mapping { base: base.cast(), length };
-                #[cfg(feature = "fuzzing")]
-                mapping.with_rest_of_page(crate::fuzzing::forbidden::close);
                 // A mapping holds the open description, and with it the locks: a forked child must not inherit it, or
                 // its parent would seem to live on. SAFETY: the range is the mapping just made.
                 unsafe { mman::madvise(base, length, mman::MmapAdvise::MADV_DONTFORK) }.map_err(failed)?;
