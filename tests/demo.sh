@@ -21,7 +21,7 @@ nodes = {
 }
 END
   start=$(date +%s%N)
-  "$bin/villas-shm" pipe "$out/$mode.conf" demo <"$data" >"$out/$mode.dat" 2>"$out/$mode.log" || {
+  "$bin/villas-shm" pipe --linger 20 "$out/$mode.conf" demo <"$data" >"$out/$mode.dat" 2>"$out/$mode.log" || {
     cat "$out/$mode.log" >&2
     echo "demo: the pipe failed in $mode mode" >&2
     exit 1

@@ -19,7 +19,7 @@ for mode in pthread polling; do
 nodes = { year = { type = "shmem", name = "$name", samplelen = 8, mode = "$mode", vectorize = $vectorize,
                    exec = [ "$bin/villas-shmem", "-w", "5", "$name", "$vectorize" ] } }
 END
-    "$bin/villas-shm" pipe "$out/conf" year <"$out/year.dat" >"$out/back.dat" 2>"$out/log" || {
+    "$bin/villas-shm" pipe --linger 20 "$out/conf" year <"$out/year.dat" >"$out/back.dat" 2>"$out/log" || {
       cat "$out/log" >&2
       exit 1
     }
