@@ -31,8 +31,13 @@ mkdir "$out/bin"
 cat >"$out/bin/timeout" <<'END'
 #!/bin/sh
 shift 3
-"$@" <&0 &
-until villas-shm show feeder 2>&1 | grep -q '3 of 512 wait'; do :; done
+exec 3<&0 # which is not the standard input of what begins in the background
+"$@" <&3 &
+tries=1000
+until villas-shm show feeder 2>&1 | grep -q '3 of 512 wait'; do
+  tries=$((tries - 1))
+  [ "$tries" -gt 0 ] || exit 1
+done
 kill -KILL $!
 wait $! 2>/dev/null
 kill -KILL $$
