@@ -180,8 +180,7 @@ model: ## the block protocol, by exhaustion (python3)
 	python3 tests/model/blocks.py 2 2 01 600
 
 loom: check-deps ## the concurrent parts of the library, every interleaving within the bounds of docs/reliability.md
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-	    $(CARGO) test --release --lib -p villas-shm
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --profile loom --lib -p villas-shm
 
 loom-mutants: check-deps ## weakens the library in some fifty places, one after the other: a model must fail for each; half an hour
 	CARGO="$(CARGO)" BUILD="$(TARGET)/loom-mutants" tests/loom-mutants.sh

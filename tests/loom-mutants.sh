@@ -70,12 +70,12 @@ TABLE
 
 rm -rf "$BUILD/tree" && mkdir "$BUILD/tree" || exit 1
 cp -R Cargo.toml Cargo.lock build.rs cbindgen.toml README.md bench include src clients tests "$BUILD/tree" || exit 1
-export RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR="$BUILD/target" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+export RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR="$BUILD/target"
 wanted=" $* "
 wrong=0 done=0
 # Prints where the test program is.
 build() {
-  (cd "$BUILD/tree" && "$CARGO" test --release --lib -p villas-shm --no-run >"$BUILD/log" 2>&1) || return 1
+  (cd "$BUILD/tree" && "$CARGO" test --profile loom --lib -p villas-shm --no-run >"$BUILD/log" 2>&1) || return 1
   program=$(sed -n 's/^ *Executable unittests src\/lib.rs (\(.*\))$/\1/p' "$BUILD/log")
 }
 # Runs the models that match, until one fails, whose name is in $by then.
