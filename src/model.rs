@@ -659,6 +659,23 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_first_while_another_closes_does_not_own_the_gate() {
+        explore(at_most(3, 4), || {
+            let (gate, dropped) = gate(0);
+            let shared = gate.clone();
+            let closer = thread::spawn(move || {
+                ID.with(|id| id.set(17));
+                assert!(shared.visit().expect("it is open").close());
+            });
+            drop(gate.enter(false));
+            closer.join().unwrap();
+            assert_eq!(dropped.load(SeqCst), 1);
+            // The short way does not ask whether the gate is closed.
+            assert!(gate.enter_as_owner().is_none());
+        });
+    }
+
+    #[test]
     fn a_late_put_waits_for_the_owner_who_is_still_inside_when_another_closes() {
         explore(at_most(3, 4), || {
             let (gate, dropped) = gate(1);
