@@ -20,7 +20,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -183,8 +183,10 @@ model: ## the block protocol, by exhaustion (python3)
 	python3 tests/model/blocks.py 2 2 01 600
 
 loom: check-deps ## the concurrent parts of the library, every interleaving within the bounds of docs/reliability.md
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-	    $(CARGO) test --release --lib -p villas-shm
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --profile loom --lib -p villas-shm
+
+loom-long: export VILLAS_SHM_LOOM = long
+loom-long: loom ## the same within the wider bounds there
 
 loom-mutants: check-deps ## weakens the library in some fifty places, one after the other: a model must fail for each; half an hour
 	CARGO="$(CARGO)" BUILD="$(TARGET)/loom-mutants" tests/loom-mutants.sh

@@ -2,8 +2,9 @@
 //!
 //! `make loom` runs the tests below. They call the functions that the library runs: [`Half`] with its queues and pool,
 //! the gate, arming, sleeping and ringing. Loom tries every interleaving of the threads (where a bound is given, with that
-//! many forced switches; `docs/reliability.md` lists them), and every value that a load may see under the C11 memory model (sequentially consistent accesses as acquire-release, fences in full). The
-//! contents of a block are a cell that loom watches: two uses that are not ordered are reported.
+//! many forced switches; `make loom-long` has wider bounds, `docs/reliability.md` lists both), and every value that a load may see
+//! under the C11 memory model (sequentially consistent accesses as acquire-release, fences in full). The contents of a block are a
+//! cell that loom watches: two uses that are not ordered are reported.
 //!
 //! What it cannot show: that a compiler fence with a `membarrier` at the other end is as good as two full fences
 //! (`sync`); and long runs, since the states grow with each step. The numbers of samples, blocks and entries here are
@@ -163,6 +164,31 @@ fn explore(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) 
     builder.check(test);
 }
 
+/// The bound of a model that is searched further by `make loom-long`.
+#[cfg(test)]
+fn at_most(short: usize, long: usize) -> Option<usize> {
+    let is_long = std::env::var_os("VILLAS_SHM_LOOM").is_some_and(|form| form == "long");
+    Some(if is_long { long } else { short })
+}
+
+/// Explores with a thread that is killed before its first store, then before its second, and so on until it ends by itself.
+#[cfg(test)]
+fn explore_kills(preemptions: Option<usize>, test: impl Fn(u32) + Sync + Send + Copy + 'static) {
+    for fuel in 0.. {
+        KILLED.set(false);
+        explore(preemptions, move || test(fuel));
+        if !KILLED.get() {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+std::thread_local! {
+    /// Whether a thread of this model was killed; loom runs them all in the thread of the test.
+    static KILLED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs `work` until it ends, or until the thread is killed before its store number `fuel`.
 #[cfg(test)]
 fn until_killed(fuel: u32, work: impl FnOnce()) -> bool {
@@ -171,7 +197,10 @@ fn until_killed(fuel: u32, work: impl FnOnce()) -> bool {
     FUEL.with(|f| f.set(u32::MAX));
     match ended {
         Ok(()) => false,
-        Err(why) if why.is::<Killed>() => true,
+        Err(why) if why.is::<Killed>() => {
+            KILLED.set(true);
+            true
+        }
         Err(why) => std::panic::resume_unwind(why),
     }
 }
@@ -252,7 +281,7 @@ mod tests {
 
     #[test]
     fn samples_cross_whole_and_in_order_through_a_queue_of_one() {
-        explore(Some(4), || {
+        explore(at_most(3, 4), || {
             let words = region(ONE_EACH);
             let mut a = half(&words, Side::A, ONE_EACH);
             let mut b = half(&words, Side::B, ONE_EACH);
@@ -277,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_takes_no_more_though_blocks_are_left() {
-        explore(Some(4), || {
+        explore(at_most(3, 4), || {
             let words = region(SPARE);
             let mut a = half(&words, Side::A, SPARE);
             let mut b = half(&words, Side::B, SPARE);
@@ -330,7 +359,7 @@ mod tests {
     /// What a reader finds ready while it waits is written without another look.
     #[test]
     fn a_block_that_was_prepared_is_in_nobody_elses_hands() {
-        explore(Some(3), || {
+        explore(at_most(3, 4), || {
             let words = region(TWO_EACH);
             let mut a = half(&words, Side::A, TWO_EACH);
             let mut b = half(&words, Side::B, TWO_EACH);
@@ -379,119 +408,115 @@ mod tests {
     /// Side B, which reads, echoes or puts, is killed at each of its stores; its successor goes on beside a side A that writes.
     #[test]
     fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
-        for fuel in 0..12 {
-            explore(Some(3), move || {
-                let words = region(TWO_EACH);
-                let mut a = half(&words, Side::A, TWO_EACH);
-                let theirs = words.clone();
-                let program = thread::spawn(move || {
-                    let mut returned = Vec::new();
-                    let killed = until_killed(fuel, || {
-                        let mut b = half(&theirs, Side::B, TWO_EACH);
-                        for value in 1..=2 {
-                            let block = receive(&mut b);
-                            returned.push(theirs.with(block, |c| c.value));
-                            if value == 1 {
-                                b.put(block as usize);
-                            } else {
-                                send(&mut b, block);
-                            }
-                        }
-                    });
+        explore_kills(at_most(2, 3), |fuel| {
+            let words = region(TWO_EACH);
+            let mut a = half(&words, Side::A, TWO_EACH);
+            let theirs = words.clone();
+            let program = thread::spawn(move || {
+                let mut returned = Vec::new();
+                let killed = until_killed(fuel, || {
                     let mut b = half(&theirs, Side::B, TWO_EACH);
-                    // What was read and not put comes again, marked; what was not read comes unmarked.
-                    while killed && returned.iter().max() != Some(&2) {
+                    for value in 1..=2 {
                         let block = receive(&mut b);
-                        let contents = theirs.with(block, |c| *c);
-                        let again = returned.contains(&contents.value);
-                        assert!(!again || contents.flags & REDELIVERED != 0, "twice, unmarked");
-                        returned.push(contents.value);
-                        assert_eq!(b.put(block as usize), Some(0));
+                        returned.push(theirs.with(block, |c| c.value));
+                        if value == 1 {
+                            b.put(block as usize);
+                        } else {
+                            send(&mut b, block);
+                        }
                     }
-                    // What the first had taken last may come again too.
-                    let (mut last, mut echoes_again) = (None, 0);
-                    while b.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
-                        let block = last.unwrap();
-                        let contents = theirs.with(block, |c| *c);
-                        assert!(contents.flags & REDELIVERED != 0);
-                        echoes_again += usize::from(contents.value == 2);
-                        b.put(block as usize);
-                    }
-                    (b, returned, echoes_again)
                 });
-                for value in 1..=2 {
-                    let block = alloc(&mut a);
-                    words.change(block, |c| c.value = value);
-                    send(&mut a, block);
+                let mut b = half(&theirs, Side::B, TWO_EACH);
+                // What was read and not put comes again, marked; what was not read comes unmarked.
+                while killed && returned.iter().max() != Some(&2) {
+                    let block = receive(&mut b);
+                    let contents = theirs.with(block, |c| *c);
+                    let again = returned.contains(&contents.value);
+                    assert!(!again || contents.flags & REDELIVERED != 0, "twice, unmarked");
+                    returned.push(contents.value);
+                    assert_eq!(b.put(block as usize), Some(0));
                 }
-                let (b, mut returned, echoes_again) = program.join().unwrap();
-                returned.dedup();
-                assert!(returned.contains(&1) && returned.contains(&2), "lost: {returned:?}");
-                let (mut last, mut echoes) = (None, 0);
-                while a.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
-                    a.put(last.unwrap() as usize);
-                    echoes += 1;
+                // What the first had taken last may come again too.
+                let (mut last, mut echoes_again) = (None, 0);
+                while b.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
+                    let block = last.unwrap();
+                    let contents = theirs.with(block, |c| *c);
+                    assert!(contents.flags & REDELIVERED != 0);
+                    echoes_again += usize::from(contents.value == 2);
+                    b.put(block as usize);
                 }
-                assert!(echoes + echoes_again <= 1, "sent on, and delivered again");
-                assert_all_free(&a, &b, &words, TWO_EACH);
+                (b, returned, echoes_again)
             });
-        }
+            for value in 1..=2 {
+                let block = alloc(&mut a);
+                words.change(block, |c| c.value = value);
+                send(&mut a, block);
+            }
+            let (b, mut returned, echoes_again) = program.join().unwrap();
+            returned.dedup();
+            assert!(returned.contains(&1) && returned.contains(&2), "lost: {returned:?}");
+            let (mut last, mut echoes) = (None, 0);
+            while a.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
+                a.put(last.unwrap() as usize);
+                echoes += 1;
+            }
+            assert!(echoes + echoes_again <= 1, "sent on, and delivered again");
+            assert_all_free(&a, &b, &words, TWO_EACH);
+        });
     }
 
     /// Side A, which writes, is killed at each of its stores; its successor goes on beside a side B that reads.
     #[test]
     fn a_writer_that_is_killed_at_any_store_loses_no_written_sample_and_leaks_nothing() {
-        for fuel in 0..10 {
-            explore(Some(3), move || {
-                let words = region(AMPLE);
-                let mut b = half(&words, Side::B, AMPLE);
-                let theirs = words.clone();
-                let node = thread::spawn(move || {
-                    let mut written = 0;
-                    let killed = until_killed(fuel, || {
-                        let mut a = half(&theirs, Side::A, AMPLE);
-                        for value in 1..=2 {
-                            let block = alloc(&mut a);
-                            theirs.change(block, |c| c.value = value);
-                            send(&mut a, block);
-                            written = value;
-                        }
-                    });
+        explore_kills(at_most(3, 4), |fuel| {
+            let words = region(AMPLE);
+            let mut b = half(&words, Side::B, AMPLE);
+            let theirs = words.clone();
+            let node = thread::spawn(move || {
+                let mut written = 0;
+                let killed = until_killed(fuel, || {
                     let mut a = half(&theirs, Side::A, AMPLE);
-                    // The one that was cut off may have gone out or not: the next one tells the reader which.
-                    if killed {
+                    for value in 1..=2 {
                         let block = alloc(&mut a);
-                        theirs.change(block, |c| c.value = 9);
+                        theirs.change(block, |c| c.value = value);
                         send(&mut a, block);
+                        written = value;
                     }
-                    (a, written, killed)
                 });
-                let mut seen = Vec::new();
-                let read = |b: &mut Half<Mapped>, seen: &mut Vec<u64>| {
-                    let mut got = None;
-                    if b.read(1, |_, block, _| got = Some(block)).unwrap() == 0 {
-                        return false;
-                    }
-                    let block = got.unwrap();
-                    seen.push(words.with(block, |c| c.value));
-                    assert_eq!(b.put(block as usize), Some(0));
-                    true
-                };
-                for _ in 0..2 {
-                    if !read(&mut b, &mut seen) {
-                        thread::yield_now();
-                    }
+                let mut a = half(&theirs, Side::A, AMPLE);
+                // The one that was cut off may have gone out or not: the next one tells the reader which.
+                if killed {
+                    let block = alloc(&mut a);
+                    theirs.change(block, |c| c.value = 9);
+                    send(&mut a, block);
                 }
-                let (a, written, killed) = node.join().unwrap();
-                while read(&mut b, &mut seen) {}
-                let last = if killed { seen.pop() } else { None };
-                assert_eq!(last, killed.then_some(9));
-                let values: Vec<u64> = (1..=seen.len() as u64).collect();
-                assert_eq!(seen, values, "out of order, torn or doubled");
-                assert!(seen.len() as u64 >= written && seen.len() as u64 <= written + 1, "{seen:?} of {written} written");
-                assert_all_free(&a, &b, &words, AMPLE);
+                (a, written, killed)
             });
-        }
+            let mut seen = Vec::new();
+            let read = |b: &mut Half<Mapped>, seen: &mut Vec<u64>| {
+                let mut got = None;
+                if b.read(1, |_, block, _| got = Some(block)).unwrap() == 0 {
+                    return false;
+                }
+                let block = got.unwrap();
+                seen.push(words.with(block, |c| c.value));
+                assert_eq!(b.put(block as usize), Some(0));
+                true
+            };
+            for _ in 0..2 {
+                if !read(&mut b, &mut seen) {
+                    thread::yield_now();
+                }
+            }
+            let (a, written, killed) = node.join().unwrap();
+            while read(&mut b, &mut seen) {}
+            let last = if killed { seen.pop() } else { None };
+            assert_eq!(last, killed.then_some(9));
+            let values: Vec<u64> = (1..=seen.len() as u64).collect();
+            assert_eq!(seen, values, "out of order, torn or doubled");
+            assert!(seen.len() as u64 >= written && seen.len() as u64 <= written + 1, "{seen:?} of {written} written");
+            assert_all_free(&a, &b, &words, AMPLE);
+        });
     }
 
     #[test]
@@ -520,7 +545,7 @@ mod tests {
 
     #[test]
     fn a_writer_that_sleeps_for_room_or_for_a_block_is_woken() {
-        explore(Some(4), || {
+        explore(at_most(4, 5), || {
             let words = region(ONE_EACH);
             let mut a = half(&words, Side::A, ONE_EACH);
             let mut b = half(&words, Side::B, ONE_EACH);
@@ -598,7 +623,7 @@ mod tests {
 
     #[test]
     fn threads_take_turns_whoever_owns_the_gate() {
-        explore(Some(4), || {
+        explore(at_most(3, 4), || {
             let (gate, _) = gate(0);
             take_turn(&gate); // The first thread owns it from here on.
             let shared = gate.clone();
@@ -616,7 +641,7 @@ mod tests {
 
     #[test]
     fn a_closed_gate_is_cleared_once_after_the_last_has_left() {
-        explore(Some(4), || {
+        explore(at_most(3, 4), || {
             let (gate, dropped) = gate(0);
             take_turn(&gate);
             let shared = gate.clone();
@@ -634,8 +659,25 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_first_while_another_closes_does_not_own_the_gate() {
+        explore(at_most(3, 4), || {
+            let (gate, dropped) = gate(0);
+            let shared = gate.clone();
+            let closer = thread::spawn(move || {
+                ID.with(|id| id.set(17));
+                assert!(shared.visit().expect("it is open").close());
+            });
+            drop(gate.enter(false));
+            closer.join().unwrap();
+            assert_eq!(dropped.load(SeqCst), 1);
+            // The short way does not ask whether the gate is closed.
+            assert!(gate.enter_as_owner().is_none());
+        });
+    }
+
+    #[test]
     fn a_late_put_waits_for_the_owner_who_is_still_inside_when_another_closes() {
-        explore(Some(3), || {
+        explore(at_most(3, 4), || {
             let (gate, dropped) = gate(1);
             take_turn(&gate);
             let shared = gate.clone();
@@ -658,7 +700,7 @@ mod tests {
 
     #[test]
     fn the_last_put_after_a_close_clears_the_gate() {
-        explore(Some(4), || {
+        explore(at_most(3, 4), || {
             let (gate, dropped) = gate(1);
             take_turn(&gate);
             let shared = gate.clone();

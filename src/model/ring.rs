@@ -3,7 +3,7 @@
 //! The contents of a slot are a cell that loom watches, so a message that is seen before it is written, or overwritten before it is read,
 //! is reported even if the values happen to be right.
 
-use super::{explore, until_killed};
+use super::{at_most, explore, explore_kills, until_killed};
 use crate::ring::mpmc::{self, Attempt, Obstacle, Ticket};
 use crate::ring::{Cause, Words, spsc};
 use crate::sync::Shared64;
@@ -126,18 +126,16 @@ impl Ring {
         self.0.lost.load(SeqCst)
     }
 
-    /// All slots can be filled and emptied again.
+    /// All slots can be filled and emptied again. Once shows it: they are then as they were, one lap on.
     fn assert_whole(&self, me: u32) {
         let fill = mpmc::fill(self).unwrap();
         assert_eq!((fill.between, fill.has_room, fill.has_message), (0, true, false));
-        for round in 0..2 {
-            for value in 0..u64::from(self.capacity()) {
-                assert!(self.push(me, round + value), "less room than the capacity");
-            }
-            assert!(!self.push(me, 0), "more room than the capacity");
-            for value in 0..u64::from(self.capacity()) {
-                assert_eq!(self.pop(me), Some(round + value));
-            }
+        for value in 0..u64::from(self.capacity()) {
+            assert!(self.push(me, value), "less room than the capacity");
+        }
+        assert!(!self.push(me, 0), "more room than the capacity");
+        for value in 0..u64::from(self.capacity()) {
+            assert_eq!(self.pop(me), Some(value));
         }
     }
 }
@@ -169,7 +167,7 @@ fn spsc_pop(ring: &Ring, consumer: &mut spsc::Consumer, most: u32) -> Vec<u64> {
 #[test]
 fn spsc_messages_cross_whole_and_in_order_whatever_the_capacity() {
     for capacity in [1, 2] {
-        explore(Some(3), move || {
+        explore(at_most(3, 4), move || {
             let ring = Ring::new(capacity, 2);
             let mut producer = spsc::Producer::recover(&ring, true).unwrap();
             let theirs = ring.clone();
@@ -196,7 +194,7 @@ fn spsc_messages_cross_whole_and_in_order_whatever_the_capacity() {
 
 #[test]
 fn an_spsc_batch_is_seen_wholly_or_not_at_all() {
-    explore(Some(3), || {
+    explore(at_most(3, 4), || {
         let ring = Ring::new(3, 2);
         let mut producer = spsc::Producer::recover(&ring, true).unwrap();
         let theirs = ring.clone();
@@ -222,84 +220,80 @@ fn an_spsc_batch_is_seen_wholly_or_not_at_all() {
 /// The producer is killed before each of its stores; its successor goes on beside a consumer.
 #[test]
 fn what_a_dead_spsc_producer_has_published_is_delivered_and_nothing_else() {
-    for fuel in 0..8 {
-        explore(Some(2), move || {
-            let ring = Ring::new(2, 2);
-            let theirs = ring.clone();
-            let writer = thread::spawn(move || {
-                let mut published = 0;
-                let killed = until_killed(fuel, || {
-                    let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
-                    spsc_push(&theirs, &mut producer, &[1]);
-                    published = 1;
-                    spsc_push(&theirs, &mut producer, &[2, 3]);
-                    published = 3;
-                });
+    explore_kills(at_most(2, 3), |fuel| {
+        let ring = Ring::new(2, 2);
+        let theirs = ring.clone();
+        let writer = thread::spawn(move || {
+            let mut published = 0;
+            let killed = until_killed(fuel, || {
                 let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
-                spsc_push(&theirs, &mut producer, &[9]);
-                (killed, published)
+                spsc_push(&theirs, &mut producer, &[1]);
+                published = 1;
+                spsc_push(&theirs, &mut producer, &[2, 3]);
+                published = 3;
             });
-            let mut consumer = spsc::Consumer::recover(&ring).unwrap();
-            let mut values = Vec::new();
-            while values.last() != Some(&9) {
-                let more = spsc_pop(&ring, &mut consumer, 1);
-                if more.is_empty() {
-                    thread::yield_now();
-                }
-                values.extend(more);
-            }
-            values.pop();
-            let (killed, published) = writer.join().unwrap();
-            let expected: Vec<u64> = (1..=values.len() as u64).collect();
-            assert_eq!(values, expected);
-            let possible: &[usize] = match (killed, published) {
-                (false, _) => &[3],
-                (true, 0) => &[0, 1],
-                (true, 1) => &[1, 3],
-                _ => &[3],
-            };
-            assert!(possible.contains(&values.len()), "{published} published, {values:?} came");
-            assert_eq!(spsc::pending(&ring).unwrap(), 0);
+            let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
+            spsc_push(&theirs, &mut producer, &[9]);
+            (killed, published)
         });
-    }
+        let mut consumer = spsc::Consumer::recover(&ring).unwrap();
+        let mut values = Vec::new();
+        while values.last() != Some(&9) {
+            let more = spsc_pop(&ring, &mut consumer, 1);
+            if more.is_empty() {
+                thread::yield_now();
+            }
+            values.extend(more);
+        }
+        values.pop();
+        let (killed, published) = writer.join().unwrap();
+        let expected: Vec<u64> = (1..=values.len() as u64).collect();
+        assert_eq!(values, expected);
+        let possible: &[usize] = match (killed, published) {
+            (false, _) => &[3],
+            (true, 0) => &[0, 1],
+            (true, 1) => &[1, 3],
+            _ => &[3],
+        };
+        assert!(possible.contains(&values.len()), "{published} published, {values:?} came");
+        assert_eq!(spsc::pending(&ring).unwrap(), 0);
+    });
 }
 
 /// The consumer is killed before each of its stores; its successor goes on beside a producer.
 #[test]
 fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
-    for fuel in 0..3 {
-        explore(Some(2), move || {
-            let ring = Ring::new(1, 2);
-            let theirs = ring.clone();
-            let reader = thread::spawn(move || {
-                let mut values = Vec::new();
-                until_killed(fuel, || {
-                    let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
-                    while values.len() < 3 {
-                        let before = values.len();
-                        values.extend(spsc_pop(&theirs, &mut consumer, 1));
-                        if values.len() == before {
-                            thread::yield_now();
-                        }
-                    }
-                });
+    explore_kills(at_most(2, 3), |fuel| {
+        let ring = Ring::new(1, 2);
+        let theirs = ring.clone();
+        let reader = thread::spawn(move || {
+            let mut values = Vec::new();
+            until_killed(fuel, || {
                 let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
                 while values.len() < 3 {
-                    let more = spsc_pop(&theirs, &mut consumer, 1);
-                    if more.is_empty() {
+                    let before = values.len();
+                    values.extend(spsc_pop(&theirs, &mut consumer, 1));
+                    if values.len() == before {
                         thread::yield_now();
                     }
-                    values.extend(more);
                 }
-                values
             });
-            let mut producer = spsc::Producer::recover(&ring, true).unwrap();
-            for value in 1..=3 {
-                spsc_push(&ring, &mut producer, &[value]);
+            let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
+            while values.len() < 3 {
+                let more = spsc_pop(&theirs, &mut consumer, 1);
+                if more.is_empty() {
+                    thread::yield_now();
+                }
+                values.extend(more);
             }
-            assert_eq!(reader.join().unwrap(), [1, 2, 3]);
+            values
         });
-    }
+        let mut producer = spsc::Producer::recover(&ring, true).unwrap();
+        for value in 1..=3 {
+            spsc_push(&ring, &mut producer, &[value]);
+        }
+        assert_eq!(reader.join().unwrap(), [1, 2, 3]);
+    });
 }
 
 // ---- many producers, many consumers ----
@@ -439,7 +433,7 @@ fn a_dead_consumer_stops_nobody_and_its_message_is_counted() {
 #[test]
 fn a_newcomer_with_a_dead_ones_number_keeps_what_it_claims() {
     for fuel in [1, 2] {
-        explore(Some(3), move || {
+        explore(at_most(3, 4), move || {
             let ring = Ring::new(1, 3);
             let theirs = ring.clone();
             let producers = thread::spawn(move || {

@@ -291,8 +291,9 @@ impl<S: Common, C: Idle> Visit<'_, S, C> {
         let closed = self.gate.state.compare_exchange(OPEN, CLOSING, SeqCst, Relaxed).is_ok();
         if closed {
             // So that the owner need not look at the state when it comes. Nobody clears the gate before this visit
-            // ends, and who does then fences (G2).
-            self.gate.owner.store(REVOKED, SeqCst);
+            // ends, and who does then fences (G2). Exchanged, not stored: of this and the compare-and-swap of who comes first each
+            // then sees which was before it. The standard promises the same of a store; loom does not know that.
+            self.gate.owner.swap(REVOKED, SeqCst);
         }
         closed
     }
