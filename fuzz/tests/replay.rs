@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use villas_shm_fuzz::TARGETS;
+use villas_shm_fuzz::{TARGETS, feed};
 
 fn corpus(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target)
@@ -20,12 +20,12 @@ fn inputs(target: &str) -> Vec<PathBuf> {
 /// Fails with the files that do, and the command that runs one of them again.
 #[track_caller]
 fn replay(target: &str) {
-    let (_, run) = TARGETS.iter().find(|(name, _)| *name == target).expect("a target of this name");
+    let (_, function) = TARGETS.iter().find(|(name, _)| *name == target).expect("a target of this name");
     let files = inputs(target);
     let (mut failed, mut came_in) = (Vec::new(), 0);
     for file in &files {
         let bytes = std::fs::read(file).expect("it was listed");
-        match catch_unwind(AssertUnwindSafe(|| run(&bytes))) {
+        match catch_unwind(AssertUnwindSafe(|| feed(*function, &bytes))) {
             Ok(was_in) => came_in += usize::from(was_in),
             Err(_) => failed.push(file.file_name().unwrap_or_default().to_owned()),
         }
