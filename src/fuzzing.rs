@@ -36,15 +36,15 @@ pub fn look(name: &str, waiting: usize) -> Result<Entry> {
 }
 
 /// Memory that nothing may touch. Under the address sanitizer a step into it is reported; without it these do nothing.
-pub(crate) mod forbidden {
+pub mod forbidden {
     #[cfg(asan)]
     unsafe extern "C" {
         fn __asan_poison_memory_region(start: *const u8, length: usize);
         fn __asan_unpoison_memory_region(start: *const u8, length: usize);
     }
 
-    /// Forbids what lies between the end of a region and the end of its last page.
-    pub(crate) fn close(_start: *const u8, _length: usize) {
+    /// Forbids a range: what lies between the end of a region and the end of its last page, or a mapping that nobody has.
+    pub fn close(_start: *const u8, _length: usize) {
         #[cfg(asan)]
         // SAFETY: marks only the sanitizer's own shadow of the range.
         unsafe {
@@ -53,7 +53,7 @@ pub(crate) mod forbidden {
     }
 
     /// Allows it again, for whoever gets these addresses next.
-    pub(crate) fn open(_start: *const u8, _length: usize) {
+    pub fn open(_start: *const u8, _length: usize) {
         #[cfg(asan)]
         // SAFETY: as above.
         unsafe {

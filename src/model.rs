@@ -178,6 +178,7 @@ fn explore_kills(preemptions: Option<usize>, test: impl Fn(u32) + Sync + Send + 
         KILLED.set(false);
         explore(preemptions, move || test(fuel));
         if !KILLED.get() {
+            assert!(fuel > 0, "nobody was killed");
             break;
         }
     }

@@ -63,7 +63,14 @@ session() { # the first block behind a line that matches
   }
   echo "readme: the session has $(grep -c '^\$' "$out/session") commands, and goes as printed"
 }
-until session '^what comes back:'; do :; done
+tries=10
+until session '^what comes back:'; do
+  tries=$((tries - 1))
+  [ "$tries" -gt 0 ] || {
+    echo "readme: the signal has missed steps in each of ten sessions" >&2
+    exit 1
+  }
+done
 session '^`villas-shm ls` lists'
 block '^## Segments' >"$out/board.c"
 ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "$out/board.c" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/board"

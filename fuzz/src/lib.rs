@@ -1,6 +1,7 @@
 //! The fuzz targets: functions that take any bytes, and panic, or step outside memory, when the library or the tool is at fault.
 //!
-//! Regions are real objects in `/dev/shm`, opened by the library's own interface; only those of the wire layout lie in the heap. An
+//! Regions are objects in `/dev/shm`, opened by the library's own interface: the kernel's in the replay, those of a model of it in most runs of the
+//! fuzzers (`shm`). Only those of the wire layout lie in the heap. An
 //! input of a region begins with a choice of a region that the library made, and stores to it; or it is the region
 //! (`seeds`). An input of a live channel or ring is a script: calls, and stores by a hostile peer in between.
 //!

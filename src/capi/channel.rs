@@ -225,7 +225,7 @@ pub unsafe extern "C" fn shmem_shared_create(name: *const c_char, conf: *const s
 /// @param name of the region, as the node has it
 /// @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
 /// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read;
-///         `EAGAIN` not ready yet; `EBUSY` the program side is held by a live process; `EPROTO` another layout version;
+///         `EAGAIN` not ready yet, or a process is about to take the side or replace the region; `EBUSY` the program side is held by a live process; `EPROTO` another layout version;
 ///         `EBADMSG` not a region, or corrupt; `EACCES` another user's region (`SHMEM_ANY_OWNER=1` in the environment
 ///         allows it), or no permission
 ///
@@ -317,7 +317,8 @@ pub unsafe extern "C" fn shmem_shared_recreate_fd(fd: c_int, conf: *const shmem_
 /// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EBADF` not open; `EBADMSG` no memory file, one whose size is not
 ///         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's mode forbids it, or
 ///         another user's (`SHMEM_ANY_OWNER=1` in the environment allows it); `ENOTSUP` `/proc` is not mounted; `ENOENT` its node is gone and
-///         nothing is left to read; `EBUSY` the program side is held by a live process; `EPROTO` another layout version
+///         nothing is left to read; `EBUSY` the program side is held by a live process; `EAGAIN` a process is about to take it; `EPROTO` another
+///         layout version
 ///
 /// Any thread.
 ///

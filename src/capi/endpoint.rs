@@ -1,8 +1,6 @@
 //! Group "endpoints".
 
-use super::ring::{
-    limit, none_is_zero, or_default, outcome, pop, pop_many, pop_otherwise, push, push_many, push_otherwise, shmem_ring,
-};
+use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring, within};
 use super::{convert, guard, guard_signal_safe, text};
 use crate::error::{Error, Result};
 use crate::patience::Limit;
@@ -133,7 +131,7 @@ pub unsafe extern "C" fn shmem_endpoint_timed_send(
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { push_otherwise(|| pair(endpoint)?.outgoing(), element, || limit(timeout)) }
+    unsafe { within(timeout, |limit| push(|| pair(endpoint)?.outgoing(), element, limit)) }
 }
 
 /// Sends as many messages as fit; does not wait.
@@ -191,7 +189,7 @@ pub unsafe extern "C" fn shmem_endpoint_timed_receive(
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { pop_otherwise(|| pair(endpoint)?.incoming(), element, || limit(timeout)) }
+    unsafe { within(timeout, |limit| pop(|| pair(endpoint)?.incoming(), element, limit)) }
 }
 
 /// Receives as many messages as there are; does not wait.

@@ -104,36 +104,12 @@ pub(super) fn outcome<T>(failure: T, body: impl FnOnce() -> Result<Outcome<T>>) 
 /// `element` has as many bytes as an element of the ring.
 #[inline(always)]
 pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static Handle>, element: *const c_void, limit: &Limit) -> c_int {
-    if let Ok(handle) = handle()
-        && !element.is_null()
-        // SAFETY: as the caller promises; the slot is this thread's.
-        && handle.push_at_once(|to, length| unsafe { store_bytes(element.cast(), to, length) })
-    {
-        return 0;
+    // SAFETY: as the caller promises; the slot is this thread's.
+    let write = |to, length| unsafe { store_bytes(element.cast(), to, length) };
+    match handle() {
+        Ok(handle) if !element.is_null() && handle.push_at_once(write) => 0,
+        _ => otherwise(handle, element, |handle| handle.push_otherwise(limit, write)),
     }
-    // SAFETY: the caller's promise is passed on.
-    unsafe { push_otherwise(handle, element, || Ok(*limit)) }
-}
-
-/// The same when the shortest way was in vain, or there is something to check before.
-///
-/// # Safety
-/// As for [`push`].
-#[inline(never)]
-pub(super) unsafe fn push_otherwise(
-    handle: impl Fn() -> Result<&'static Handle>,
-    element: *const c_void,
-    limit: impl FnOnce() -> Result<Limit>,
-) -> c_int {
-    outcome(-1, || {
-        let handle = handle()?;
-        if element.is_null() {
-            return Err(Error::invalid("the element is a null pointer"));
-        }
-        // SAFETY: as the caller promises; the slot is this thread's.
-        let done = handle.push_otherwise(&limit()?, |to, length| unsafe { store_bytes(element.cast(), to, length) })?;
-        Ok(done.map(|()| 0))
-    })
 }
 
 /// Takes a message, as [`push`] publishes one.
@@ -142,38 +118,27 @@ pub(super) unsafe fn push_otherwise(
 /// `element` has room for an element of the ring.
 #[inline(always)]
 pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static Handle>, element: *mut c_void, limit: &Limit) -> c_int {
-    if let Ok(handle) = handle()
-        && !element.is_null()
-        && handle.pop_at_once(!matches!(limit, Limit::Now), |from, length| {
-            // SAFETY: as the caller promises; the slot is this thread's.
-            unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
-        })
-    {
-        return 0;
+    // SAFETY: as the caller promises; the slot is this thread's.
+    let read = |from: *const u8, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
+    match handle() {
+        Ok(handle) if !element.is_null() && handle.pop_at_once(!matches!(limit, Limit::Now), read) => 0,
+        _ => otherwise(handle, element, |handle| handle.pop_otherwise(limit, read)),
     }
-    // SAFETY: the caller's promise is passed on.
-    unsafe { pop_otherwise(handle, element, || Ok(*limit)) }
 }
 
-/// The same when the shortest way was in vain, or there is something to check before.
-///
-/// # Safety
-/// As for [`pop`].
+/// The shortest way was in vain: goes another, or finds out what is wrong.
 #[inline(never)]
-pub(super) unsafe fn pop_otherwise(
+fn otherwise(
     handle: impl Fn() -> Result<&'static Handle>,
-    element: *mut c_void,
-    limit: impl FnOnce() -> Result<Limit>,
+    element: *const c_void,
+    work: impl FnOnce(&Handle) -> Result<Outcome<()>>,
 ) -> c_int {
     outcome(-1, || {
         let handle = handle()?;
         if element.is_null() {
             return Err(Error::invalid("the element is a null pointer"));
         }
-        // SAFETY: as the caller promises; the slot is this thread's.
-        let done = handle
-            .pop_otherwise(&limit()?, |from, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) })?;
-        Ok(done.map(|()| 0))
+        Ok(work(handle)?.map(|()| 0))
     })
 }
 
@@ -219,6 +184,19 @@ pub(super) unsafe fn pop_many(handle: &Handle, elements: *mut c_void, count: c_u
 pub(super) unsafe fn limit(time: *const timespec) -> Result<Limit> {
     // SAFETY: as the caller promises.
     Ok(Limit::timeout(unsafe { timeout(time) }?))
+}
+
+/// Makes a call that waits for so long, if that is a time.
+///
+/// # Safety
+/// As for [`limit`].
+#[inline(always)]
+pub(super) unsafe fn within(time: *const timespec, call: impl FnOnce(&Limit) -> c_int) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    match convert(None, || Ok(Some(unsafe { limit(time) }?))) {
+        Some(limit) => call(&limit),
+        None => -1,
+    }
 }
 
 pub(super) fn or_default(element_size: size_t, capacity: size_t) -> (u64, u64) {
@@ -301,7 +279,7 @@ pub unsafe extern "C" fn shmem_ring_try_push(ring: *mut shmem_ring, element: *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *const c_void, timeout: *const timespec) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { push_otherwise(|| handle(ring), element, || limit(timeout)) }
+    unsafe { within(timeout, |limit| push(|| handle(ring), element, limit)) }
 }
 
 /// Publishes as many messages as fit; does not wait. Of an SPSC ring all at once; else one by one, and other producers' may come in between.
@@ -364,7 +342,7 @@ pub unsafe extern "C" fn shmem_ring_try_pop(ring: *mut shmem_ring, element: *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_pop(ring: *mut shmem_ring, element: *mut c_void, timeout: *const timespec) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { pop_otherwise(|| handle(ring), element, || limit(timeout)) }
+    unsafe { within(timeout, |limit| pop(|| handle(ring), element, limit)) }
 }
 
 /// Takes as many messages as there are; does not wait.

@@ -339,6 +339,7 @@ fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
             format!("{origin} is what a node that is gone has left, and nothing is left to read in it: start the node"),
         )
     };
+    // Not thorough: a side that is claimed in vain is given back, and all is asked again behind the claim.
     if !is_worth_it(region.gone_node(false))? {
         return if origin.leads_to(&region.object) { Err(nothing()) } else { Ok(None) };
     }
@@ -358,6 +359,8 @@ fn attach_to(region: Region) -> Result<Option<&'static Handle<Native>>> {
     if !origin.leads_to(&region.object) {
         return Ok(None);
     }
+    // In this order: where another node comes in between, the one that is found alive is not `found`, and the handle asks for its life by itself
+    // (`Watched::wants_probe`).
     let found = region.last_of(Side::A);
     let gone = region.gone_node(true);
     if !is_worth_it(gone)? {

@@ -102,7 +102,7 @@ impl Channel {
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read; `EAGAIN` not ready
-    /// yet; `EBUSY` the program side is held by a live process; `EPROTO` another layout version; `EBADMSG` not a
+    /// yet, or a process is about to take the side or replace the region; `EBUSY` the program side is held by a live process; `EPROTO` another layout version; `EBADMSG` not a
     /// region, or corrupt; `EACCES` another user's.
     pub fn open(name: &str) -> Result<Channel> {
         native::open(name).map(|handle| Channel { handle: AnyHandle::Native(handle) })
@@ -154,7 +154,8 @@ impl Channel {
     /// # Errors
     /// `EBADMSG` it does not lead to a region, or to one whose size is not sealed, or to a corrupt one; `EACCES` it is not open for reading and
     /// writing, the region's mode forbids it, or it is another user's; `ENOTSUP` `/proc` is not mounted; `ENOENT` the node is
-    /// gone and nothing is left to read; `EBUSY` the program side is held by a live process; `EPROTO` another layout version.
+    /// gone and nothing is left to read; `EBUSY` the program side is held by a live process; `EAGAIN` a process is about to take it; `EPROTO` another layout
+    /// version.
     pub fn open_fd(descriptor: impl AsFd) -> Result<Channel> {
         native::open_fd(descriptor.as_fd().as_raw_fd()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }

@@ -454,6 +454,7 @@ impl Handle {
         let (life, core) = turn.parts();
         let Core::Consumer(ring, false) = core else { return false };
         let looks = if waits { QUICK_LOOKS } else { 1 };
+        // Whether the place is still this process's is asked behind the looks, as anybody may have taken it over meanwhile.
         let is_possible = (0..looks).any(|_| ring.is_there(life.view(), 0)) && life.has_tenure();
         if is_possible {
             get_next(life.view(), ring, read);

@@ -3,6 +3,8 @@
 use std::ffi::c_int;
 use std::os::fd::RawFd;
 
+use villas_shm::fuzzing::forbidden;
+
 use super::{Errno, PAGE, calls::real};
 
 /// Most objects have memory of this size.
@@ -58,13 +60,13 @@ impl Memory {
         let free = self.views.iter().position(|view| view.used.is_none() && view.access == access);
         let index = free.unwrap_or_else(|| {
             let at = self.map(access);
-            forbid(at, self.room);
+            forbidden::close(at, self.room);
             self.views.push(View { at, access, used: None });
             self.views.len() - 1
         });
         let view = &mut self.views[index];
         view.used = Some((description, length));
-        allow(view.at, length.next_multiple_of(PAGE));
+        forbidden::open(view.at, length.next_multiple_of(PAGE));
         view.at
     }
 
@@ -82,7 +84,7 @@ impl View {
     pub(super) fn end(&mut self, length: usize) -> Option<usize> {
         let (description, mapped) = self.used.take()?;
         assert_eq!(mapped, length, "a part of a mapping is unmapped");
-        forbid(self.at, mapped.next_multiple_of(PAGE));
+        forbidden::close(self.at, mapped.next_multiple_of(PAGE));
         Some(description)
     }
 }
@@ -91,7 +93,7 @@ impl Drop for Memory {
     fn drop(&mut self) {
         for view in &self.views {
             assert!(view.used.is_none(), "it is mapped");
-            allow(view.at, self.room);
+            forbidden::open(view.at, self.room);
             // SAFETY: the mapping is this value's, and nobody uses it.
             unsafe { real::munmap(view.at.cast(), self.room) };
         }
@@ -102,29 +104,5 @@ impl Drop for Memory {
             }
             libc::close(self.file);
         }
-    }
-}
-
-fn forbid(_start: *mut u8, _length: usize) {
-    #[cfg(asan)]
-    // SAFETY: marks only the sanitizer's own shadow of the range.
-    unsafe {
-        asan::__asan_poison_memory_region(_start, _length);
-    }
-}
-
-fn allow(_start: *mut u8, _length: usize) {
-    #[cfg(asan)]
-    // SAFETY: as above.
-    unsafe {
-        asan::__asan_unpoison_memory_region(_start, _length);
-    }
-}
-
-#[cfg(asan)]
-mod asan {
-    unsafe extern "C" {
-        pub(super) fn __asan_poison_memory_region(start: *const u8, length: usize);
-        pub(super) fn __asan_unpoison_memory_region(start: *const u8, length: usize);
     }
 }
