@@ -213,7 +213,7 @@ bench: $(LIB)/libvillas-bench-boost.so library ## speed beside bare yardsticks a
 	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
 	$(LIB)/villas-shm-bench $(BENCH) --document docs/performance.md
 
-bench-quick: $(LIB)/libvillas-bench-boost.so library ## the same in two minutes, with fewer rows; prints only
+bench-quick: $(LIB)/libvillas-bench-boost.so library ## the same in a minute, with fewer rows; prints only
 	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
 	$(LIB)/villas-shm-bench $(BENCH) --quick
 

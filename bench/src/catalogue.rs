@@ -112,7 +112,8 @@ impl Catalogue {
         }
     }
 
-    /// Kernel objects and libraries of others, with messages of `W` words.
+    /// Kernel objects and libraries of others, with messages of `W` words. The quick form leaves out those that are far behind, and what is between
+    /// threads.
     fn peers<const W: usize>(&mut self, work: Work, sleeps: bool) -> Result<(), String> {
         let batch = if let Work::Stream { batch } = work { batch } else { 1 };
         if batch == 1 {
@@ -121,11 +122,14 @@ impl Catalogue {
             if self.has_boost {
                 self.join(Boost::<W>::new(sleeps), work);
             }
-            if 8 * W <= longest_queued() {
+            if 8 * W <= longest_queued() && !self.is_quick {
                 self.join(Kernel::<W>::new(Kind::MessageQueue, sleeps, 1)?, work);
             }
         }
         self.join(Kernel::<W>::new(Kind::Pipe, sleeps, batch)?, work);
+        if self.is_quick {
+            return Ok(());
+        }
         self.join(Kernel::<W>::new(Kind::Socket, sleeps, batch)?, work);
         if !sleeps {
             let cpu = self.cpus[1];
@@ -215,7 +219,7 @@ impl Catalogue {
             self.join(Rings::<W>::new(MPMC, true, 1), work);
         }
         self.peers::<W>(work, false)?;
-        if batch == 1 {
+        if batch == 1 && !self.is_quick {
             // Who cannot go on sleeps: what most programs do.
             self.join(Kernel::<W>::new(Kind::Pipe, true, 1)?, work);
             self.join(Kernel::<W>::new(Kind::Socket, true, 1)?, work);

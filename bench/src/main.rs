@@ -65,7 +65,7 @@ fn run(options: &Options) -> Result<(), String> {
 
     let mut rig = Rig::start(contenders, options.cpus)?;
     let mut results = Results::default();
-    let rounds = if options.is_quick { 10 } else { 14 };
+    let rounds = if options.is_quick { 5 } else { 14 };
     println!(
         "{rounds} slices of some ten ms for each row; counted: the yardsticks before and after agree within {:.0} %",
         100.0 * TOLERANCE
