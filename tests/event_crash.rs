@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use villas_shm::{Segment, SegmentOptions};
 
 /// So long may one wait that a signal has ended already: a slice of a sleep, and what a busy machine adds.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 /// No wait that is slept through ends before it is told of.
 const LONG: Duration = Duration::from_secs(60);
 const COUNT: u64 = 6;
