@@ -7,9 +7,12 @@
 mod accounts;
 #[path = "crash/deadline.rs"]
 mod deadline;
+#[path = "crash/repairs.rs"]
+mod repairs;
 
 use accounts::{Arrival, Log, Passage, check_returns, sent_after_all};
 use deadline::Deadline;
+use repairs::{Fate, Least, Strides, repair_sweep};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -89,24 +92,13 @@ fn assert_nothing_leaked(node: &Channel, program: &Channel, context: &str) {
     assert_eq!((of_node.written, of_program.written), (of_program.read, of_node.read), "{context}: {of_node:?}, {of_program:?}");
 }
 
-/// How a run went.
-struct Fate {
-    /// So many processes were killed, one after the other.
-    deaths: usize,
-    /// The first of them was sending a sample.
-    was_sending: bool,
-    /// The last of them was beyond what is to be swept: its repair, and where the first was sending, the program's first send.
-    was_beyond: bool,
-}
-
-impl Fate {
-    fn of(logs: &[Log], first_sends: bool) -> Fate {
-        let deaths = logs.len() - 1;
-        let was_sending = deaths > 0 && logs[0].last().is_some_and(|event| event.0 == 's');
-        let end = if was_sending && first_sends { "wx" } else { "a" };
-        let was_beyond = deaths > 0 && logs[deaths - 1].iter().any(|event| end.contains(event.0));
-        Fate { deaths, was_sending, was_beyond }
-    }
+/// Sending is what the successor repairs, and what must be swept is its repair; with `first_sends`, where the first was sending, its first send too.
+fn fate_of(logs: &[Log], first_sends: bool) -> Fate {
+    let deaths = logs.len() - 1;
+    let was_inside = deaths > 0 && logs[0].last().is_some_and(|event| event.0 == 's');
+    let end = if was_inside && first_sends { "wx" } else { "a" };
+    let was_beyond = deaths > 0 && logs[deaths - 1].iter().any(|event| end.contains(event.0));
+    Fate { deaths, was_inside, was_beyond }
 }
 
 fn numbers_of(kind: char, log: &Log) -> Vec<u64> {
@@ -174,7 +166,7 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
         assert!(samples.drain(..).all(|sample| sample.sequence() >= COUNT), "{context}: more than the end is left");
     }
     assert_nothing_leaked(&node, &program, &context);
-    Fate::of(&logs, true)
+    fate_of(&logs, true)
 }
 
 /// The same with the node.
@@ -245,7 +237,7 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
         samples.clear();
     }
     assert_nothing_leaked(&node, &program, &context);
-    Fate::of(&logs, false)
+    fate_of(&logs, false)
 }
 
 /// Both are killed, one of them before that store: the next node makes the region anew. `false`: neither came so far.
@@ -289,34 +281,8 @@ fn both_die(polling: bool, node_at: u64, program_at: u64) -> bool {
     !ended_well
 }
 
-/// Kills a process before each of its stores, and its successor before stores of its repair.
-fn repair_sweep(what: &str, dies: impl Fn(&[u64]) -> Fate) {
-    let start = Instant::now();
-    let all = std::env::var("REPAIRS").is_ok_and(|value| value == "all");
-    let (mut pairs, mut in_sends, mut longest) = (0, 0, 0);
-    for first in 0.. {
-        let mut is_close = all;
-        let mut second = if all { 0 } else { first % 5 };
-        loop {
-            let fate = dies(&[first, second]);
-            if fate.deaths == 0 {
-                assert!(longest > 5, "{what}: the successors did not repair: {longest} stores");
-                assert!(in_sends > 50, "{what}: only {in_sends} pairs of kills with the first in a send");
-                let seconds = start.elapsed().as_secs_f64();
-                println!("{what}: {pairs} pairs of kills, {in_sends} of them with the first in a send, {seconds:.1} s");
-                return;
-            }
-            if fate.was_sending && !is_close {
-                (is_close, second) = (true, 0);
-                continue;
-            }
-            if fate.deaths == 1 || fate.was_beyond {
-                break;
-            }
-            (pairs, in_sends, longest) = (pairs + 1, in_sends + u32::from(fate.was_sending), longest.max(second + 1));
-            second += if is_close { 1 } else { 5 };
-        }
-    }
+fn sweep_repairs(what: &str, dies: impl Fn(&[u64]) -> Fate) {
+    repair_sweep(what, "in a send", &Strides { inside: 1, elsewhere: 5 }, &Least { repair: 6, inside: 51 }, dies);
 }
 
 fn sweep(what: &str, dies: impl Fn(u64) -> bool) {
@@ -348,14 +314,14 @@ fn a_node_that_is_killed_at_any_store_loses_nothing_in_polling_mode() {
 
 #[test]
 fn a_program_that_is_killed_while_it_repairs_leaves_the_repair_to_the_next() {
-    repair_sweep("program, pthread", |kills| program_dies(false, kills));
-    repair_sweep("program, polling", |kills| program_dies(true, kills));
+    sweep_repairs("program, pthread", |kills| program_dies(false, kills));
+    sweep_repairs("program, polling", |kills| program_dies(true, kills));
 }
 
 #[test]
 fn a_node_that_is_killed_while_it_repairs_leaves_the_repair_to_the_next() {
-    repair_sweep("node, pthread", |kills| node_dies(false, kills));
-    repair_sweep("node, polling", |kills| node_dies(true, kills));
+    sweep_repairs("node, pthread", |kills| node_dies(false, kills));
+    sweep_repairs("node, polling", |kills| node_dies(true, kills));
 }
 
 #[test]

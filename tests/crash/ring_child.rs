@@ -1,15 +1,19 @@
 //! One participant of a ring, or side B of an endpoint, in the crash sweep, which is killed before its n-th store to shared memory.
 //!
-//! usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY COUNT KILL_AT
+//! usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY FIRST END KILL_AT
 //!
+//! It gives the messages FIRST to END - 1, or takes some until one of number END or more.
 //! It logs what happened, a line for each event, in one `write` each: `p NUMBER` is about to give the message, `w NUMBER` has given it,
-//! `a NUMBER` has aborted it, `r NUMBER` has received it (before it is released, where it is peeked at).
+//! `a NUMBER` has aborted it, `q 0` is about to take one or several, `r NUMBER` has received it (before it is released, where it is peeked at),
+//! `d NUMBER` has released it.
 
 use std::io::Write;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use villas_shm::{Endpoint, EndpointSide, Error, Policy, Ring, Role};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// By the clock, which goes on while the machine stands still; the test itself finds a hang sooner.
+const PATIENCE: Duration = Duration::from_secs(60);
 const CAPACITY: usize = 3;
 
 fn log(kind: char, number: u64) {
@@ -23,10 +27,10 @@ type Message = [u64; 5];
 
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [what, name, policy, count, kill_at] = &arguments[..] else {
-        panic!("usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY COUNT KILL_AT");
+    let [what, name, policy, first, end, kill_at] = &arguments[..] else {
+        panic!("usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY FIRST END KILL_AT");
     };
-    let count: u64 = count.parse().expect("a number");
+    let [first, end] = [first, end].map(|text| text.parse::<u64>().expect("a number"));
     let policy = match policy.as_str() {
         "spsc" => Policy::Spsc,
         "mpsc" => Policy::Mpsc,
@@ -37,21 +41,21 @@ fn main() -> Result<(), Error> {
     }
     let open = |role| Ring::<Message>::open(name, policy, role, CAPACITY);
     match what.as_str() {
-        "produce" => produce(&open(Role::Producer)?, policy, count),
-        "reserve" => reserve(&open(Role::Producer)?, count),
-        "consume" => consume(&open(Role::Consumer)?, count),
-        "peek" => peek(&open(Role::Consumer)?, count),
-        "answer" => answer(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?, count),
+        "produce" => produce(&open(Role::Producer)?, policy, first..end),
+        "reserve" => reserve(&open(Role::Producer)?, first..end),
+        "consume" => consume(&open(Role::Consumer)?, end),
+        "peek" => peek(&open(Role::Consumer)?, end),
+        "answer" => answer(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?, end),
         "leave" => leave(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?),
         other => panic!("no such role: {other}"),
     }
 }
 
 /// Gives one message, then two at once, and so on; a sole producer only when there is room for both.
-fn produce(ring: &Ring<Message>, policy: Policy, count: u64) -> Result<(), Error> {
-    let mut number = 0;
-    while number < count {
-        if number % 3 == 0 {
+fn produce(ring: &Ring<Message>, policy: Policy, numbers: Range<u64>) -> Result<(), Error> {
+    let mut number = numbers.start;
+    while number < numbers.end {
+        if number.is_multiple_of(3) {
             log('p', number);
             ring.timed_push(&[number; 5], PATIENCE)?;
             log('w', number);
@@ -81,8 +85,8 @@ fn produce(ring: &Ring<Message>, policy: Policy, count: u64) -> Result<(), Error
 }
 
 /// Makes messages in place; gives up every fourth.
-fn reserve(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
-    for number in 0..count {
+fn reserve(ring: &Ring<Message>, numbers: Range<u64>) -> Result<(), Error> {
+    for number in numbers {
         log('p', number);
         let mut slot = ring.timed_reserve(Some(PATIENCE))?;
         slot.write(&[number; 5]);
@@ -103,13 +107,15 @@ fn receive(message: Message) -> u64 {
     message[0]
 }
 
-/// Takes messages one by one and in batches, until one of number `count` or more.
-fn consume(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
+/// Takes messages one by one and in batches.
+fn consume(ring: &Ring<Message>, end: u64) -> Result<(), Error> {
     let mut messages = Vec::new();
     loop {
-        if receive(ring.timed_pop(PATIENCE)?) >= count {
+        log('q', 0);
+        if receive(ring.timed_pop(PATIENCE)?) >= end {
             return Ok(());
         }
+        log('q', 0);
         match ring.pop_many(&mut messages, 2) {
             Err(e) if e.errno() == libc::EAGAIN => {}
             other => {
@@ -117,7 +123,7 @@ fn consume(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
             }
         }
         for message in messages.drain(..) {
-            if receive(message) >= count {
+            if receive(message) >= end {
                 return Ok(());
             }
         }
@@ -125,20 +131,25 @@ fn consume(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
 }
 
 /// The same in place.
-fn peek(ring: &Ring<Message>, count: u64) -> Result<(), Error> {
+fn peek(ring: &Ring<Message>, end: u64) -> Result<(), Error> {
     loop {
+        log('q', 0);
         let message = ring.timed_peek(Some(PATIENCE))?;
-        if receive(message.get()) >= count {
+        let number = receive(message.get());
+        drop(message);
+        log('d', number);
+        if number >= end {
             return Ok(());
         }
     }
 }
 
-/// Sends back each message, until one of number `count` or more has come.
-fn answer(endpoint: &Endpoint<Message>, count: u64) -> Result<(), Error> {
+/// Sends back each message but the last.
+fn answer(endpoint: &Endpoint<Message>, end: u64) -> Result<(), Error> {
     loop {
+        log('q', 0);
         let number = receive(endpoint.receive(Some(PATIENCE))?);
-        if number >= count {
+        if number >= end {
             return Ok(());
         }
         log('p', number);
