@@ -38,13 +38,13 @@ static void play(void *arg)
   struct sample *smp;
 
   for (uint64_t i = 0; i < scene->reads; i++)
-    CHECK_EQ(shmem_shared_timedread(shm, &smp, 1, MS(10000)), 1);
+    CHECK_EQ(shmem_shared_timedread(shm, &smp, 1, PATIENT), 1);
   if (scene->writes)
     check_send(shm, 1, scene->writes);
   if (scene->with_child) {
     pid_t child = fork();
     if (child == 0) {
-      alarm(50);
+      alarm(check_limit - 10);
       for (;;)
         pause();
     }
@@ -97,7 +97,7 @@ static void learn_of_death(struct shmem_shared *shm, pid_t victim)
 {
   struct sample *smp;
 
-  CHECK_EQ(shmem_shared_wait(shm, MS(5000)), 0); /* it has seen the victim alive */
+  CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0); /* it has seen the victim alive */
   CHECK_EQ(kill(victim, SIGKILL), 0);
   IN_TIME(2, CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, EPIPE));
   CHECK_GIVES(shmem_shared_read(shm, &smp, 1), -1, EPIPE);
@@ -124,7 +124,7 @@ static void one_that_sits_in_read_is_killed(void)
     /* A successor; it is found, and all blocks are. */
     scene->then = PAUSE;
     pid = begin(scene, victim);
-    CHECK_EQ(shmem_shared_wait(shm, MS(5000)), 0);
+    CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
     CHECK_EQ(shmem_shared_peer_alive(shm), 1);
     check_send(shm, 1, (uint64_t)queuelen);
     check_kill(pid);
@@ -196,7 +196,7 @@ static void one_that_waits_for_room_is_killed(void)
     pid_t pid = begin(scene, victim);
     if (victim == NODE)
       shm = attach(scene->name, PROGRAM, scene->polling);
-    CHECK_EQ(shmem_shared_wait(shm, MS(5000)), 0);
+    CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
     check_kill(pid);
     check_receive(shm, 1, (uint64_t)queuelen);
     CHECK_GIVES(shmem_shared_timedread(shm, &none, 1, NULL), -1, EPIPE);

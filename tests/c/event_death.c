@@ -65,7 +65,7 @@ static void receive_all(void *arg)
   uint64_t seen = 0, sum = 0, all = SIGNALLERS * check_scaled(SIGNALS);
 
   while (sum < all) {
-    int fresh = shmem_event_timedwait(&board->event, &seen, MS(20000));
+    int fresh = shmem_event_timedwait(&board->event, &seen, PATIENT);
     CHECK(fresh > 0);
     sum += (uint64_t)fresh;
     CHECK_EQ(sum, seen);

@@ -47,7 +47,7 @@ static void samples_cross_a_region_that_was_handed_over(void)
     CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     check_give_fd(ends[0], fd);
     CHECK_EQ(close(fd), 0);
-    CHECK_EQ(shmem_shared_wait(node, MS(10000)), 0);
+    CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
     for (uint64_t number = 1; number <= 2000; number++) {
       check_send(node, number, number);
       check_receive(node, number, number);
@@ -153,7 +153,7 @@ static void the_descriptor_that_was_handed_over_keeps_no_dead_process_alive(void
     char byte;
     check_give_fd(ends[0], fd);
     CHECK_EQ(read(report[0], &byte, 1), 1);
-    CHECK_EQ(shmem_shared_wait(node, MS(5000)), 0);
+    CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
     CHECK_REFUSED(shmem_shared_open_fd(fd, &base), EBUSY);
     check_kill(pid);
     WAIT_UNTIL(shmem_shared_peer_alive(node) == 0, 5);
@@ -187,7 +187,7 @@ static void node_that_is_killed(void *arg)
   CHECK_EQ(shmem_shared_stats(node, &stats), 0);
   for (uint64_t number = stats.written + 1;; number++) {
     struct sample *smp = check_make(node, number);
-    CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, MS(20000)), 1);
+    CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, PATIENT), 1);
     relay->sent = number;
   }
 }
@@ -257,7 +257,7 @@ static void program_that_is_killed(void *arg)
 
   CHECK_HANDLE(shm = shmem_shared_open_fd(check_take_fd(relay->socket), &base));
   for (;;) {
-    int got = shmem_shared_timedread(shm, smps, 3, MS(20000));
+    int got = shmem_shared_timedread(shm, smps, 3, PATIENT);
     CHECK(got > 0);
     for (int i = 0; i < got; i++) {
       uint64_t number = smps[i]->sequence;
@@ -286,10 +286,10 @@ static void a_killed_program_is_followed_by_another(void)
   for (uint64_t kill = 0; kill < kills; kill++) {
     check_give_fd(ends[0], fd);
     pid_t program = check_spawn(program_that_is_killed, relay);
-    CHECK_EQ(shmem_shared_wait(node, MS(10000)), 0);
+    CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
     for (uint64_t end = number + 5 + check_chance(100); number < end;) {
       struct sample *smp = check_make(node, number + 1);
-      CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, MS(10000)), 1);
+      CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, PATIENT), 1);
       number++;
     }
     check_kill(program);

@@ -266,7 +266,7 @@ static void timedwrite_goes_on_as_the_peer_takes(void)
     for (int forever = 0; forever < 2; forever++) {
       struct shmem_conf conf = check_conf(polling, 2, 1, 6);
       struct pair pair = check_open_pair("room", &conf);
-      struct waiter waiter = {.shm = pair.node, .cnt = 5, .timeout = forever ? NULL : MS(20000)};
+      struct waiter waiter = {.shm = pair.node, .cnt = 5, .timeout = forever ? NULL : PATIENT};
 
       check_send(pair.node, 1, 2);
       for (uint64_t i = 0; i < 5; i++)
@@ -316,7 +316,7 @@ static void timedwrite_goes_on_as_another_process_takes(void)
     taker->last = 7;
     CHECK_HANDLE(waiter.shm = shmem_shared_create(taker->name, &conf));
     pid_t pid = check_spawn(take, taker);
-    CHECK_EQ(shmem_shared_wait(waiter.shm, MS(20000)), 0);
+    CHECK_EQ(shmem_shared_wait(waiter.shm, PATIENT), 0);
     check_send(waiter.shm, 1, 2);
     for (uint64_t i = 0; i < 5; i++)
       waiter.smps[i] = check_make(waiter.shm, 3 + i);
@@ -400,7 +400,7 @@ static void timedalloc_goes_on_as_another_process_puts(void)
     taker->last = 4;
     CHECK_HANDLE(waiter.shm = shmem_shared_create(taker->name, &conf));
     pid_t pid = check_spawn(take, taker);
-    CHECK_EQ(shmem_shared_wait(waiter.shm, MS(20000)), 0);
+    CHECK_EQ(shmem_shared_wait(waiter.shm, PATIENT), 0);
     check_send(waiter.shm, 1, 4);
     CHECK_EQ(sample_alloc(&waiter.shm->pool, &rest, 1), 1);
     pthread_t thread = start_waiting(wait_for_blocks, &waiter);

@@ -191,7 +191,7 @@ static void a_close_in_the_handler_amid_traffic_loses_nothing_written(void)
 
     CHECK_HANDLE(node = shmem_shared_create(client->name, &conf));
     pid_t pid = check_spawn(run_client, client);
-    CHECK_EQ(shmem_shared_wait(node, MS(10000)), 0);
+    CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
     CHECK_EQ(exchange(node, 1, false, 0, 0), 1); /* its handler is set by now */
     uint64_t back = exchange(node, 1u << 30, true, pid, 1 + check_chance(500));
     CHECK_CHILD_ENDS_WELL(pid, 5);

@@ -240,7 +240,7 @@ static void become_a_daemon(struct scene *s)
   CHECK(child >= 0);
   if (child > 0)
     _exit(0);
-  alarm(check_valgrind() ? 280 : 50);
+  alarm(check_limit - 10);
   s->pids[0] = getpid();
   check_is_the_parents(&s->odd);
   s->stage = 1;
@@ -272,7 +272,7 @@ static void a_daemon_has_lost_what_it_had_opened_and_may_open_it_anew(void)
     }
     scene->go = 1;
     if (kind == NODE || kind == PROGRAM)
-      CHECK_EQ(shmem_shared_wait(mine.shm, MS(10000)), 0);
+      CHECK_EQ(shmem_shared_wait(mine.shm, PATIENT), 0);
     if (kind == WIRE)
       open_wire(&mine, scene->odd.other, scene->odd.name);
     test_passes(&mine, 2);

@@ -109,7 +109,7 @@ static void run_apart(void *arg)
   CHECK(pid >= 0);
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    alarm(50);
+    alarm(check_limit - 10);
     if (mount("proc", "/proc", "proc", 0, NULL) != 0)
       apart->refused = true;
     else

@@ -43,7 +43,7 @@ static void open_wire(struct end *end, const char *own, const char *theirs)
 {
   struct shmem_conf conf = check_conf(0, 16, 1, 0);
 
-  if (shmem_int_timedopen(own, theirs, &end->wire, &conf, MS(20000)) != 0)
+  if (shmem_int_timedopen(own, theirs, &end->wire, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
 }
 
@@ -100,10 +100,10 @@ UNUSED static void odd_passes(struct end *end, uint64_t number)
     check_send(end->shm, number, number);
     break;
   case PRODUCER:
-    CHECK_EQ(shmem_ring_timed_push(end->ring, &number, MS(10000)), 0);
+    CHECK_EQ(shmem_ring_timed_push(end->ring, &number, PATIENT), 0);
     break;
   case TAKER:
-    CHECK_EQ(shmem_ring_timed_pop(end->ring, &got, MS(10000)), 0);
+    CHECK_EQ(shmem_ring_timed_pop(end->ring, &got, PATIENT), 0);
     CHECK_EQ(got, number);
     break;
   default:
@@ -121,11 +121,11 @@ UNUSED static void test_passes(struct end *mine, uint64_t number)
     check_receive(mine->shm, number, number);
     break;
   case PRODUCER:
-    CHECK_EQ(shmem_ring_timed_pop(mine->ring, &got, MS(10000)), 0);
+    CHECK_EQ(shmem_ring_timed_pop(mine->ring, &got, PATIENT), 0);
     CHECK_EQ(got, number);
     break;
   case TAKER:
-    CHECK_EQ(shmem_ring_timed_push(mine->ring, &number, MS(10000)), 0);
+    CHECK_EQ(shmem_ring_timed_push(mine->ring, &number, PATIENT), 0);
     break;
   default:
     wire_receive(&mine->wire, number, number);
@@ -189,7 +189,7 @@ static pid_t begin_at(struct scene *scene, struct end *mine, enum kind kind, voi
   pid = check_spawn(run_odd, scene);
   switch (kind) {
   case NODE:
-    CHECK_HANDLE(mine->shm = shmem_shared_timedopen(mine->name, NULL, MS(20000)));
+    CHECK_HANDLE(mine->shm = shmem_shared_timedopen(mine->name, NULL, PATIENT));
     break;
   case PROGRAM:
     break;

@@ -102,7 +102,7 @@ static void die_in_there(bool is_node, bool with_child)
     CHECK_HANDLE(shm = shmem_shared_create(scene->name, &conf));
     pid = begin(scene);
   }
-  CHECK_EQ(shmem_shared_wait(shm, MS(5000)), 0);
+  CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   CHECK_EQ(shmem_shared_peer_alive(shm), 1);
   check_receive(shm, 1, 3);
   CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, MS(300)), 0, ETIMEDOUT); /* it lives */

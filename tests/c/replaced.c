@@ -38,7 +38,7 @@ static void replace(void *arg)
   stops_in_unlink = scene;
   CHECK_HANDLE(shm = shmem_shared_create(scene->name, NULL));
   check_send(shm, 7, 7);
-  CHECK_EQ(shmem_shared_wait(shm, MS(20000)), 0);
+  CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   check_receive(shm, 8, 8);
   CHECK_EQ(shmem_shared_close(shm, NULL), 0);
 }
@@ -52,7 +52,7 @@ static void *open_in_time(void *arg)
 {
   struct opener *opener = arg;
 
-  opener->shm = shmem_shared_timedopen(opener->name, NULL, MS(20000));
+  opener->shm = shmem_shared_timedopen(opener->name, NULL, PATIENT);
   return NULL;
 }
 

@@ -47,7 +47,7 @@ static void produce(void *arg)
   CHECK_HANDLE(ring = shmem_ring_open(run->name, run->policy, SHMEM_PRODUCER, sizeof *out, 100));
   for (uint64_t n = 0; n < run->count;) {
     if (run->batch == 0) {
-      struct message *slot = shmem_ring_timed_reserve(ring, MS(20000));
+      struct message *slot = shmem_ring_timed_reserve(ring, PATIENT);
       CHECK(slot);
       fill(slot, (uint64_t)end->number, n);
       CHECK_EQ(shmem_ring_commit(ring, slot), 0);

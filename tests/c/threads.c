@@ -213,7 +213,7 @@ static void *receive_one(void *arg)
   }
   CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
   waiter->tid = (pid_t)syscall(SYS_gettid);
-  CHECK_EQ(shmem_shared_timedread(waiter->queue_up->shm, &smp, 1, MS(20000)), 1);
+  CHECK_EQ(shmem_shared_timedread(waiter->queue_up->shm, &smp, 1, PATIENT), 1);
   CHECK_EQ(sample_put(smp), 0);
   waiter->queue_up->received++;
   return NULL;

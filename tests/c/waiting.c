@@ -30,14 +30,14 @@ static void run_client(void *arg)
 
   client->ready = true;
   if (client->wait)
-    shm = shmem_shared_timedopen(client->name, &base, MS(20000));
+    shm = shmem_shared_timedopen(client->name, &base, PATIENT);
   else
     shm = shmem_shared_open(client->name, &base);
   CHECK_HANDLE(shm);
   if (client->first <= client->last)
     check_receive(shm, client->first, client->last);
   for (uint64_t i = 0; i < client->keep; i++) {
-    CHECK_EQ(shmem_shared_timedread(shm, &kept[i], 1, MS(10000)), 1);
+    CHECK_EQ(shmem_shared_timedread(shm, &kept[i], 1, PATIENT), 1);
     check_is(kept[i], client->last + 1 + i);
   }
   client->done = true;
@@ -166,7 +166,7 @@ static void what_a_program_left_is_read_by_the_next(void)
     client->first = 6;
     client->last = 13;
     pid_t pid = check_spawn(run_client, client);
-    CHECK_EQ(shmem_shared_wait(node, MS(10000)), 0);
+    CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
     CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, NULL), 1);
     CHECK_CHILD_ENDS_WELL(pid, 5);
     finish(node, client->name);

@@ -17,7 +17,7 @@ static void open_end(struct shmem_int *shm, int end)
 {
   struct shmem_conf conf = check_conf(run->polling[end], QUEUELEN, 3, 0);
 
-  if (shmem_int_timedopen(run->names[end], run->names[!end], shm, &conf, MS(20000)) != 0)
+  if (shmem_int_timedopen(run->names[end], run->names[!end], shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
 }
 
@@ -78,7 +78,7 @@ static void see_the_end(struct shmem_int *shm)
 {
   struct sample *smp;
 
-  CHECK_GIVES(shmem_int_timedread(shm, &smp, 1, MS(20000)), -1, EPIPE);
+  CHECK_GIVES(shmem_int_timedread(shm, &smp, 1, PATIENT), -1, EPIPE);
   CHECK_EQ(shmem_int_peer_alive(shm), 0);
   CHECK_EQ(shmem_int_close(shm), 0);
 }
@@ -96,7 +96,7 @@ static void the_writer_is_killed(void)
   published = run->written;
   for (;;) {
     struct sample *smp;
-    int got = shmem_int_timedread(&shm, &smp, 1, MS(20000));
+    int got = shmem_int_timedread(&shm, &smp, 1, PATIENT);
     if (got < 0)
       break;
     CHECK_EQ(got, 1);
@@ -154,7 +154,7 @@ static void the_echo_is_killed(void)
       smps[0]->data[0].i = (int64_t)check_mix(sent);
       CHECK_EQ(shmem_int_write(&shm, smps, 1), 1);
     }
-    got = shmem_int_timedread(&shm, smps, 4, killed ? MS(20000) : MS(0));
+    got = shmem_int_timedread(&shm, smps, 4, killed ? PATIENT : MS(0));
     if (got < 0)
       break;
     for (int i = 0; i < got; i++) {
@@ -232,7 +232,7 @@ static void a_kill_during_the_handshake_holds_up_nobody(void)
     open_end(&shm, 0);
     wire_receive(&shm, 1, 20);
     check_kill(writer);
-    while (shmem_int_timedread(&shm, &smp, 1, MS(20000)) == 1)
+    while (shmem_int_timedread(&shm, &smp, 1, PATIENT) == 1)
       CHECK_EQ(sample_put(smp), 0);
     see_the_end(&shm);
   }

@@ -101,7 +101,7 @@ static void open_beside(struct shmem_int *shm)
 {
   struct shmem_conf conf = check_conf(0, 8, 4, 0);
 
-  if (shmem_int_timedopen(node->names[1], node->names[0], shm, &conf, MS(20000)) != 0)
+  if (shmem_int_timedopen(node->names[1], node->names[0], shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
 }
 
@@ -147,7 +147,7 @@ static void each_image_is_read_from_a_process_that_lives(void)
     CHECK_EQ(wire_stats(&shm).queued_in, 5 - first);
     uint64_t before = free_blocks(&shm);
     for (unsigned int k = first; k < 5; k++) {
-      CHECK_EQ(shmem_int_timedread(&shm, smps, 1, MS(10000)), 1);
+      CHECK_EQ(shmem_int_timedread(&shm, smps, 1, PATIENT), 1);
       check_sample(smps[0], k);
       CHECK_EQ(sample_put(smps[0]), 0);
     }

@@ -60,7 +60,7 @@ static void *open_it(void *arg)
   struct opener *opener = arg;
   struct shmem_conf conf = small();
 
-  if (shmem_int_timedopen(opener->wname, opener->rname, &opener->shm, &conf, MS(20000)) != 0)
+  if (shmem_int_timedopen(opener->wname, opener->rname, &opener->shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   opener->done = true;
   return NULL;
@@ -137,7 +137,7 @@ static void open_and_stay(void *arg)
   struct shmem_conf conf = small();
   struct shmem_int shm;
 
-  if (shmem_int_timedopen(victim->wname, victim->rname, &shm, &conf, MS(20000)) != 0)
+  if (shmem_int_timedopen(victim->wname, victim->rname, &shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   victim->opened = true;
   for (;;)
@@ -281,7 +281,7 @@ static void slashes_and_long_names_are_the_c_librarys(void)
   pair.names[0] = one;
   pair.names[1] = other + 1; /* the other leaves it out */
   CHECK_EQ(pthread_create(&thread, NULL, wire_open_other, &pair), 0);
-  CHECK_EQ(shmem_int_timedopen(one + 1, other, &pair.ends[0], &pair.confs[0], MS(20000)), 0);
+  CHECK_EQ(shmem_int_timedopen(one + 1, other, &pair.ends[0], &pair.confs[0], PATIENT), 0);
   CHECK_EQ(pthread_join(thread, NULL), 0);
   wire_send(&pair.ends[0], 1, 2);
   wire_receive(&pair.ends[1], 1, 2);

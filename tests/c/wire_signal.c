@@ -61,7 +61,7 @@ static void peer(void *arg)
   struct shmem_int shm;
   struct stat theirs, found;
 
-  CHECK_EQ(shmem_int_timedopen(scene->theirs, scene->mine, &shm, &CONF, MS(10000)), 0);
+  CHECK_EQ(shmem_int_timedopen(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
   CHECK_EQ(stat(check_path(scene->mine), &theirs), 0);
   CHECK_EQ(munmap(shm.read.base, shm.read.len), 0);
   for (int fd = 3; fd < 64; fd++)
@@ -86,7 +86,7 @@ static void close_in_a_handler_does_not_use_the_heap(void)
 
   *scene = (struct scene){check_name("a"), check_name("b"), false};
   pid_t pid = check_spawn(peer, scene);
-  CHECK_EQ(shmem_int_timedopen(scene->mine, scene->theirs, &channel, &CONF, MS(10000)), 0);
+  CHECK_EQ(shmem_int_timedopen(scene->mine, scene->theirs, &channel, &CONF, PATIENT), 0);
   double opened = check_clock();
   WAIT_UNTIL(scene->ready, 10);
   /* Only then does the library look whether the peer's pid is another process's by now. */

@@ -80,17 +80,20 @@ fn a_client_that_echoes_does_not_hold_up_sending() {
 
 #[test]
 fn sending_to_nobody_is_ended_by_the_time() {
-    let node = Node::new("");
-    let start = Instant::now();
-    let mut running = node.start(&["-s", "-T", "1.3"]);
-    running.send(&lines(0, 10));
-    drop(running.stdin.take());
-    let (status, _, messages) = running.wait_for(Duration::from_secs(10));
-    assert!(start.elapsed() >= Duration::from_millis(1300), "{:?}", start.elapsed());
+    let send = || {
+        let node = Node::new("");
+        let start = Instant::now();
+        let mut running = node.start(&["-s", "-T", "1.3"]);
+        // The time may be over already.
+        let _ = running.stdin.take().unwrap().write_all(lines(0, 10).as_bytes());
+        let (status, _, messages) = running.wait_for(Duration::from_secs(10));
+        assert!(start.elapsed() >= Duration::from_millis(1300), "{:?}", start.elapsed());
+        assert!(!node.region_exists());
+        messages.contains("10 samples were sent but not taken").then_some((status, messages))
+    };
+    let (status, messages) = (0..10).find_map(|_| send()).expect("they are sent within the time");
     assert_eq!(status.code(), Some(1), "{messages}");
     assert!(messages.contains("none has opened the region yet"), "{messages}");
-    assert!(messages.contains("10 samples were sent but not taken"), "{messages}");
-    assert!(!node.region_exists());
 }
 
 #[test]
@@ -170,21 +173,25 @@ fn with_a_number_to_receive_it_waits_beyond_linger() {
 #[test]
 fn an_endless_session_is_ended_by_the_time() {
     for mode in ["pthread", "polling"] {
-        let node = Node::with_client(&format!("mode = \"{mode}\""), 64);
-        let start = Instant::now();
-        let mut running = node.start(&["-T", "0.7"]);
-        let mut stdin = running.stdin.take().unwrap();
-        let writer = std::thread::spawn(move || {
-            (0..u64::MAX).step_by(100).find(|&first| stdin.write_all(lines(first, 100).as_bytes()).is_err())
-        });
-        let (status, output, messages) = running.wait_for(Duration::from_secs(5));
-        assert!(start.elapsed() >= Duration::from_millis(700), "{:?}", start.elapsed());
-        writer.join().unwrap();
-        // On a busy machine the client may be too late to take the last ones.
-        let all_taken = !messages.contains("were sent but not taken");
-        assert_eq!(status.code(), Some(i32::from(!all_taken)), "{messages}");
-        let numbers = sequence(&output);
-        assert!(!numbers.is_empty() && numbers.into_iter().zip(0..).all(|(found, number)| found == number));
+        let exchange = || {
+            let node = Node::with_client(&format!("mode = \"{mode}\""), 64);
+            let start = Instant::now();
+            let mut running = node.start(&["-T", "0.7"]);
+            let mut stdin = running.stdin.take().unwrap();
+            let writer = std::thread::spawn(move || {
+                (0..u64::MAX).step_by(100).find(|&first| stdin.write_all(lines(first, 100).as_bytes()).is_err())
+            });
+            let (status, output, messages) = running.wait_for(Duration::from_secs(5));
+            assert!(start.elapsed() >= Duration::from_millis(700), "{:?}", start.elapsed());
+            writer.join().unwrap();
+            // On a busy machine the client may be too late to take the last ones.
+            let all_taken = !messages.contains("were sent but not taken");
+            assert_eq!(status.code(), Some(i32::from(!all_taken)), "{messages}");
+            let numbers = sequence(&output);
+            assert!(numbers.iter().copied().zip(0..).all(|(found, number)| found == number), "{numbers:?}");
+            !numbers.is_empty()
+        };
+        assert!((0..10).any(|_| exchange()), "nothing comes back within the time");
     }
 }
 

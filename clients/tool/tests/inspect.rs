@@ -7,6 +7,8 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use villas_shm::{Channel, Config, Policy, Ring, Role};
 
 fn stdout(arguments: &[&str]) -> String {
@@ -135,21 +137,30 @@ fn foreign_and_corrupt_objects_are_shown_as_what_they_are() {
 fn a_program_under_full_traffic_is_not_disturbed_by_ls() {
     let node = Node::with_client("queuelen = 64; samplelen = 4", 4);
     let mut running = node.start(&[]);
-    let input = lines(0, 100_000);
     let mut stdin = running.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, input.as_bytes()).unwrap());
-    let mut looks = 0;
-    while !writer.is_finished() || looks < 3 {
+    let looks = Arc::new(AtomicU32::new(0));
+    let made = Arc::clone(&looks);
+    // As much as the looks take, which may come late.
+    let writer = std::thread::spawn(move || {
+        let mut written = 0;
+        while written < 100_000 || made.load(Relaxed) < 3 {
+            stdin.write_all(lines(written, 10_000).as_bytes()).unwrap();
+            written += 10_000;
+        }
+        written
+    });
+    until("the traffic is over, and three looks have found the region", || {
         if let Some(object) = listed(&node.region) {
             assert_ne!(object["state"], "corrupt", "{object}");
-            looks += 1;
+            looks.fetch_add(1, Relaxed);
         }
-    }
-    writer.join().unwrap();
+        writer.is_finished()
+    });
+    let written = writer.join().unwrap();
     let (status, output, messages) = running.wait();
     assert!(status.success(), "{messages}");
-    assert_eq!(common::sequence(&output), (0..100_000).collect::<Vec<_>>());
-    assert!(messages.contains("sent 100000, received 100000, redelivered 0"), "{messages}");
+    assert!(common::sequence(&output).into_iter().eq(0..written));
+    assert!(messages.contains(&format!("sent {written}, received {written}, redelivered 0")), "{messages}");
 }
 
 #[test]
