@@ -201,17 +201,17 @@ impl<L: Layout> Region<L> {
 
     /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by [`Region::announce`].
     pub(crate) fn claim(&self, place: L::Place) -> Result<u64> {
-        self.claim_or(place, || self.busy(place))
+        self.claim_or(place, RIVAL_PATIENCE, || self.busy(place))
     }
 
-    /// The same; `contended` says why not where a rival stands still between its claim and its entry.
-    pub(crate) fn claim_or(&self, place: L::Place, contended: impl FnOnce() -> Error) -> Result<u64> {
+    /// The same; `contended` says why not where a rival stands still between its claim and its entry for longer than `patience`.
+    pub(crate) fn claim_or(&self, place: L::Place, patience: Duration, contended: impl FnOnce() -> Error) -> Result<u64> {
         let start = Instant::now();
         loop {
             match self.try_claim(place)? {
                 Claim::Reserved(incarnation) => return Ok(incarnation),
                 Claim::Held => return Err(self.busy(place)),
-                Claim::Contended if start.elapsed() > RIVAL_PATIENCE => return Err(contended()),
+                Claim::Contended if start.elapsed() > patience => return Err(contended()),
                 // A rival holds the byte for the few system calls that lie between here and `announce`, or until it gives up.
                 Claim::Contended => std::thread::sleep(Duration::from_micros(200)),
             }

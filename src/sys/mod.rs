@@ -15,6 +15,8 @@ pub(crate) mod gate;
 #[cfg(not(loom))]
 pub(crate) mod mapping;
 #[cfg(not(loom))]
+pub(crate) mod nap;
+#[cfg(not(loom))]
 pub(crate) mod object;
 #[cfg(not(loom))]
 pub(crate) mod process;
@@ -29,5 +31,3 @@ pub(crate) mod slab;
 pub(crate) mod sysv;
 pub(crate) mod table;
 pub(crate) mod thread;
-#[cfg(not(loom))]
-pub(crate) mod watch;

@@ -4,6 +4,7 @@
 //! memory is not paid for, a look at which ends the process.
 
 use super::mapping::Mapping;
+use super::nap::nap;
 use super::object::{Name, Object};
 use crate::error::{Error, Result};
 use nix::errno::Errno;
@@ -94,9 +95,7 @@ impl Semaphore {
             if left.is_zero() {
                 return Ok(false);
             }
-            let nap = libc::timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
-            // SAFETY: the time lives across the call; what is left of it is not asked for.
-            Errno::result(unsafe { libc::nanosleep(&raw const nap, std::ptr::null_mut()) })?;
+            nap(left)?;
         }
         Ok(true)
     }

@@ -1,7 +1,9 @@
 /* A program that closes all descriptors it does not know, as one does that becomes a daemon: it may
  * lose its side to another, which it is told; it is never told that a living peer is dead. Who has
- * lost its side disturbs nobody any more. */
+ * lost its side disturbs nobody any more. And who waits for a region has no descriptors. */
 #include "check.h"
+
+#include <dirent.h>
 
 enum { FILES = 16 };
 
@@ -189,6 +191,39 @@ static void a_child_keeps_the_files_that_have_their_numbers(void)
   CHECK_EQ(shmem_shared_close(pair.node, NULL), 0);
 }
 
+static void open_what_never_comes(void *is_about_to)
+{
+  *(_Atomic bool *)is_about_to = true;
+  shmem_shared_timedopen("villas-check-nowhere", NULL, MS(20000));
+}
+
+static int count_descriptors(pid_t pid)
+{
+  char path[64];
+  int count = 0;
+
+  snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+  DIR *directory = opendir(path);
+  CHECK(directory != NULL);
+  while (readdir(directory))
+    count++;
+  closedir(directory);
+  return count;
+}
+
+/* What it would hold it must close before it returns, and that can take long: with an inotify descriptor up to 400 ms were measured. */
+static void a_program_that_waits_for_a_region_holds_no_descriptor(void)
+{
+  _Atomic bool *is_about_to = check_shared(sizeof *is_about_to);
+  const int before = count_descriptors(getpid());
+
+  pid_t pid = check_spawn(open_what_never_comes, (void *)is_about_to);
+  WAIT_UNTIL(*is_about_to && check_asleep(pid, pid), 10);
+  for (int i = 0; i < 20; i++, check_pause())
+    CHECK_EQ(count_descriptors(pid), before - 1); /* the one that counts is the parent's */
+  check_kill(pid);
+}
+
 int main(void)
 {
   check_begin();
@@ -196,5 +231,6 @@ int main(void)
   RUN(the_numbers_of_its_descriptors_may_serve_other_files);
   RUN(who_has_lost_its_side_puts_without_a_trace);
   RUN(a_child_keeps_the_files_that_have_their_numbers);
+  RUN(a_program_that_waits_for_a_region_holds_no_descriptor);
   return 0;
 }
