@@ -61,7 +61,7 @@ static struct shmem_shared *program(void)
 {
   struct shmem_shared *shm;
 
-  CHECK_HANDLE(shm = shmem_shared_timedopen(scene->name, NULL, MS(10000)));
+  CHECK_HANDLE(shm = shmem_shared_timedopen(scene->name, NULL, PATIENT));
   return shm;
 }
 
@@ -109,7 +109,7 @@ static void reading_node(void *arg)
   struct sample *smp;
 
   (void)arg;
-  CHECK_EQ(shmem_shared_wait(shm, MS(10000)), 0);
+  CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   scene->blocked = getpid();
   CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, EPIPE);
   returned();
@@ -125,7 +125,7 @@ static struct shmem_shared *full_node(void)
 {
   struct shmem_shared *shm = node();
 
-  CHECK_EQ(shmem_shared_wait(shm, MS(10000)), 0);
+  CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   fill_queue(shm);
   return shm;
 }
@@ -176,7 +176,7 @@ static void waiting_node(void *arg)
 
   (void)arg;
   scene->blocked = getpid();
-  CHECK_EQ(shmem_shared_wait(shm, MS(10000)), 0);
+  CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   returned();
 }
 
@@ -221,7 +221,7 @@ static void rejoining_program(void *arg)
   (void)arg;
   scene->blocked = getpid();
   WAIT_UNTIL(scene->killed > 0, 10);
-  CHECK_EQ(shmem_shared_wait(shm, MS(10000)), 0);
+  CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   returned();
 }
 

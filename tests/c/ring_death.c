@@ -45,7 +45,7 @@ static void produce(void *arg)
     atomic_store(&accounts->open_push[slot], number + 1);
     atomic_store(&accounts->begun[slot], number + 1);
     if (number % 3 == 0) {
-      struct message *place = shmem_ring_timed_reserve(ring, MS(10000));
+      struct message *place = shmem_ring_timed_reserve(ring, PATIENT);
       CHECK(place);
       *place = m;
       halt_if_told(0, slot);
@@ -56,7 +56,7 @@ static void produce(void *arg)
         CHECK_EQ(shmem_ring_commit(ring, place), 0);
       }
     } else {
-      CHECK_EQ(shmem_ring_timed_push(ring, &m, MS(10000)), 0);
+      CHECK_EQ(shmem_ring_timed_push(ring, &m, PATIENT), 0);
     }
     atomic_store(&accounts->open_push[slot], 0);
   }
