@@ -153,20 +153,20 @@ pub(crate) struct Channel<C, const V: usize> {
 }
 
 impl<const V: usize> Channel<Own, V> {
-    pub(crate) fn own(polling: bool, is_stream: bool) -> Self {
+    pub(crate) fn own(polling: bool, batch: Option<usize>) -> Self {
         let calls = Own { shm: null_mut(), base: null_mut() };
-        Channel { shape: Shape { values: V, polling, is_stream }, calls, echoes_in_place: false }
+        Channel { shape: Shape { values: V, polling, batch }, calls, echoes_in_place: false }
     }
 
     pub(crate) fn echoing(polling: bool) -> Self {
-        Channel { echoes_in_place: true, ..Self::own(polling, false) }
+        Channel { echoes_in_place: true, ..Self::own(polling, None) }
     }
 }
 
 impl<const V: usize> Channel<Wire, V> {
-    pub(crate) fn wire(polling: bool, is_stream: bool) -> Self {
+    pub(crate) fn wire(polling: bool, batch: Option<usize>) -> Self {
         let calls = Wire { shm: MaybeUninit::uninit() };
-        Channel { shape: Shape { values: V, polling, is_stream }, calls, echoes_in_place: false }
+        Channel { shape: Shape { values: V, polling, batch }, calls, echoes_in_place: false }
     }
 }
 

@@ -18,7 +18,7 @@ mod shared;
 pub mod table;
 pub mod yardsticks;
 
-pub use shared::{Line, Shared, Zeroable};
+pub use shared::{Line, Shared, SharedWords, Zeroable};
 
 /// Bytes of a sample's header; its values follow.
 pub const SAMPLE_HEADER: usize = 88;

@@ -61,6 +61,18 @@ fn json_has_a_row_for_each_figure_that_was_asked_for_and_samples_in_each() {
 }
 
 #[test]
+fn streams_of_the_largest_samples_in_the_largest_batches_come_to_an_end() {
+    let Some(cpus) = two_cpus() else { return };
+    let text = bench(&cpus, &["--json", "--mode", "polling", "--values", "2600,8192", "--batch", "64"]);
+    let all: Value = serde_json::from_str(&text).unwrap();
+    let streams = |values: u64| {
+        let rows = all["rows"].as_array().unwrap().iter();
+        rows.filter(|row| row["work"] == "stream" && row["values"] == values && row["samples"].as_u64() > Some(0)).count()
+    };
+    assert_eq!((streams(2600), streams(8192)), (1, 1), "{text}");
+}
+
+#[test]
 fn the_table_and_the_plot_name_what_was_measured() {
     let Some(cpus) = two_cpus() else { return };
     let directory = tempfile::tempdir().unwrap();

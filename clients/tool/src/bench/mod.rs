@@ -80,16 +80,16 @@ impl Groups {
         let sleeps = args.mode.contains(&Mode::Pthread);
         for values in args.values.iter().map(|&values| values as usize) {
             let words = SAMPLE_HEADER / 8 + values;
-            let shapes = |is_stream| {
-                let shape = move |mode: &Mode| Shape { values, polling: *mode == Mode::Polling, is_stream };
+            let shapes = |batch| {
+                let shape = move |mode: &Mode| Shape { values, polling: *mode == Mode::Polling, batch };
                 args.mode.iter().map(shape).collect::<Vec<_>>()
             };
-            groups.group(Work::Trip, BareTrip::of(words), &shapes(false));
+            groups.group(Work::Trip, BareTrip::of(words), &shapes(None));
             for batch in args.batch.iter().map(|&batch| batch as usize) {
-                groups.group(Work::Stream { batch }, BareStream::of(words, batch), &shapes(true));
+                groups.group(Work::Stream { batch }, BareStream::of(words, batch), &shapes(Some(batch)));
             }
             if sleeps {
-                let shape = Shape { values, polling: false, is_stream: false };
+                let shape = Shape { values, polling: false, batch: None };
                 for work in [Work::Asleep, Work::Wake] {
                     groups.group(work, Exchange::boxed(Futex::new(), work), &[shape]);
                 }
