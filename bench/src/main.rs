@@ -89,7 +89,7 @@ fn run(options: &Options) -> Result<(), String> {
         results.scales.push(life::last_scale());
     }
     rig.stop();
-    for table in results.tables().iter().skip(1 + results.groups.len()).chain([&results.goals()]) {
+    for table in results.tables().iter().skip(2 + results.groups.len()).chain([&results.goals(), &results.behind()]) {
         println!("\n{}\n{}", table.title, columns(&table.rows));
     }
     if let Some(document) = &options.document {
