@@ -71,7 +71,7 @@ fn run(options: &Options) -> Result<(), String> {
         100.0 * TOLERANCE
     );
     for plan in &catalogue.groups {
-        let timing = Plan { rounds, slice_ns: plan.slice_ns() };
+        let timing = Plan { rounds, limit_ns: f64::INFINITY, slice_ns: plan.slice_ns() };
         let outcomes = group(&mut rig, plan.yard, &plan.contenders, timing, plan.timed());
         let measured = Measured { section: plan.section, bytes: plan.bytes, batch: plan.batch, outcomes };
         println!("\n{}\n{}", measured.title(), columns(&measured.table().rows));

@@ -1,6 +1,7 @@
 //! A yardstick and contenders in turns, and what follows from them.
 
 use crate::Times;
+use crate::clock::now_ns;
 use crate::no_times;
 use crate::rig::{Rig, Took};
 
@@ -12,6 +13,8 @@ pub const TOLERANCE: f64 = 0.25;
 pub struct Plan {
     /// Slices of each contender.
     pub rounds: usize,
+    /// After so many nanoseconds none begins any more, once each contender has had one.
+    pub limit_ns: f64,
     /// Nanoseconds of a slice.
     pub slice_ns: f64,
 }
@@ -161,9 +164,9 @@ impl Length {
         let mut length = Length { slice_ns, fastest: f64::MAX, last: 0.0 };
         let mut count = 1;
         loop {
-            let from = crate::clock::now_ns();
+            let from = now_ns();
             rig.run(index, count, None);
-            let ns = (crate::clock::now_ns() - from) as f64;
+            let ns = (now_ns() - from) as f64;
             length.saw(ns / count as f64);
             if length.fastest * count as f64 >= slice_ns / 4.0 || ns >= slice_ns {
                 return length;
@@ -188,6 +191,7 @@ impl Length {
 /// reading the clock takes time. For contenders which do so anyway (asleep), the same slice serves for both.
 pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed: Timed) -> Vec<Outcome> {
     let all: Vec<usize> = std::iter::once(yard).chain(contenders.iter().copied()).collect();
+    let began = now_ns();
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut lengths = Vec::new();
     for &index in &all {
@@ -198,8 +202,11 @@ pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed
     // The yardstick has a length of its own for its turns between others.
     let mut between = Length { ..lengths[0] };
     let mut before = rig.run(yard, between.count(), None).ns;
-    for _ in 0..plan.rounds {
+    'rounds: for _ in 0..plan.rounds {
         for (outcome, length) in outcomes.iter_mut().zip(&mut lengths) {
+            if !outcome.slices.is_empty() && (now_ns() - began) as f64 >= plan.limit_ns {
+                break 'rounds;
+            }
             for pass in 0..=usize::from(timed == Timed::Apart) {
                 let mut times = (timed == Timed::Same || pass == 1).then(no_times);
                 let count = length.count();

@@ -5,6 +5,7 @@ mod common;
 use common::{TOOL, tool};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// The processors that two processes can be pinned to; none: there is one, and nothing can be measured.
@@ -34,7 +35,7 @@ fn json_has_a_row_for_each_figure_that_was_asked_for_and_samples_in_each() {
     let Some(cpus) = two_cpus() else { return };
     let text = bench(&cpus, &["--json", "--mode", "pthread,polling", "--values", "1,5", "--batch", "1,7"]);
     let all: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(all["version"], 1);
+    assert_eq!((&all["version"], &all["complete"]), (&Value::from(1), &Value::from(true)));
     let rows = all["rows"].as_array().unwrap();
     // For each number of values: a round trip and two streams in both modes, and two rows of sleepers.
     assert_eq!(rows.len(), 2 * (3 * 2 + 2));
@@ -89,6 +90,7 @@ fn the_table_and_the_plot_name_what_was_measured() {
 fn figures_that_cannot_be_are_refused() {
     for (options, word) in [
         (["--json", "--duration=-1"], "duration"),
+        (["--json", "--duration=0"], "more than 0 seconds"),
         (["--values", "0"], "values"),
         (["--values", "9000"], "values"),
         (["--batch", "65"], "batch"),
@@ -105,6 +107,23 @@ fn figures_that_cannot_be_are_refused() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains(word) && output.stdout.is_empty(), "{options:?}: {text}");
     }
+}
+
+#[test]
+fn what_was_measured_is_printed_when_a_signal_ends_it() {
+    let Some(cpus) = two_cpus() else { return };
+    let options = ["-d", "debug", "bench", "--json", "--cpus", &cpus, "--duration", "4"];
+    let options = options.iter().chain(&["--mode", "polling", "--values", "1", "--batch", "1,2,3,4,5,6"]);
+    let mut child = Command::new(TOOL).args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("measured beside bare ping-pong"), "{line}");
+    common::kill(child.id(), common::Signal::SIGTERM);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(all["complete"], false);
+    assert_eq!(all["rows"][0]["work"], "round trip");
 }
 
 #[test]

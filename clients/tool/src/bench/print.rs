@@ -9,6 +9,7 @@ use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_ax
 use villas_shm_measure::table::{bytes, columns, digits, rate, time};
 
 use super::Row;
+use crate::cli::BenchArgs;
 
 impl Row {
     fn word(&self) -> &'static str {
@@ -96,9 +97,18 @@ fn spread(spread: Option<Spread>) -> Value {
     spread.map_or(Value::Null, |of| json!({ "median": of.median, "low": of.low, "high": of.high, "turns": of.count }))
 }
 
-pub(super) fn json(rows: &[Row], cpus: [usize; 2], duration: Duration) -> String {
+/// What is printed where the run ends before its end.
+pub(super) fn early(rows: &[Row], args: &BenchArgs, cpus: [usize; 2]) -> String {
+    if args.json {
+        return json(rows, cpus, args.duration, false);
+    }
+    format!("ended early; what was measured until then:\n{}", table(rows, cpus))
+}
+
+pub(super) fn json(rows: &[Row], cpus: [usize; 2], duration: Duration, complete: bool) -> String {
     let rows: Vec<Value> = rows.iter().map(row).collect();
-    format!("{:#}\n", json!({ "version": 1, "cpus": cpus, "duration": duration.as_secs_f64(), "rows": rows }))
+    let duration = duration.as_secs_f64();
+    format!("{:#}\n", json!({ "version": 1, "cpus": cpus, "duration": duration, "complete": complete, "rows": rows }))
 }
 
 fn row(row: &Row) -> Value {
