@@ -2,7 +2,7 @@
 
 use crate::catalogue::Section;
 use crate::life::Scale;
-use villas_shm_measure::compare::{Outcome, PERCENTILES, Place};
+use villas_shm_measure::compare::{Outcome, PERCENTILES, Place, percentile};
 use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, digits, rate, time};
 
@@ -113,14 +113,8 @@ impl Measured {
         ];
         if has_times {
             let times = outcome.times(None);
-            let at = |percentile: f64| match &times {
-                // Fewer than one item beyond: that would be the maximum under another name.
-                Some(times) if times.len() as f64 * (1.0 - percentile / 100.0) >= 1.0 => {
-                    time(times.value_at_percentile(percentile) as f64)
-                }
-                _ => none(),
-            };
-            row.extend(PERCENTILES.map(at));
+            let at = |at: f64| times.as_ref().and_then(|times| percentile(times, at));
+            row.extend(PERCENTILES.map(|part| at(part).map_or_else(none, |ns| time(ns as f64))));
             row.push(times.as_ref().map_or_else(none, |times| time(times.max() as f64)));
         }
         if !is_life {

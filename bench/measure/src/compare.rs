@@ -86,6 +86,14 @@ pub enum Place {
 /// Percentiles that are shown, and the maximum after them.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
+/// A percentile; none where fewer than one item is beyond, as that would be the maximum under another name.
+#[must_use]
+pub fn percentile(times: &Times, percentile: f64) -> Option<u64> {
+    let beyond = times.len() as f64 * (1.0 - percentile / 100.0);
+    // A little less, as 1000 items have not exactly one beyond 99.9 in binary figures.
+    (beyond >= 1.0 - 1e-6).then(|| times.value_at_percentile(percentile))
+}
+
 impl Outcome {
     /// How many slices count, of how many.
     #[must_use]
@@ -263,6 +271,16 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0]), Some(2.0));
         assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[9.0, 1.0, 2.0, 4.0]), Some(3.0));
+    }
+
+    #[test]
+    fn a_percentile_beyond_which_there_is_nothing_is_left_out() {
+        let mut times = no_times();
+        for ns in 1..=1000 {
+            times.record(ns).unwrap();
+        }
+        assert_eq!(PERCENTILES.map(|at| percentile(&times, at).is_some()), [true, true, true, true, false]);
+        assert_eq!(percentile(&no_times(), 50.0), None);
     }
 
     #[test]

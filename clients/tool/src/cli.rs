@@ -207,7 +207,8 @@ Columns:
   CPU              seconds of both processes for a million samples; memory: of the region
 --json prints one object: version (1), cpus, duration (seconds), complete (false: it ended early), rows. Each row has work, mode, values, batch, bytes (of a
 sample), yardstick, samples (all that were sent), turns, counted, ratio, near and far ({median, low, high, turns}; low and
-high: a tenth is beyond), ns (for one sample), cpu_ns, memory (bytes), percentiles ({p50 … max} in ns). null: nothing counted.
+high: a tenth is beyond), ns (for one sample), cpu_ns, memory (bytes), percentiles ({p50 … max} in ns). null: nothing counted;
+of a percentile: fewer than one round trip was beyond, where the table has -.
 
 Ended early, by a signal or as a turn came to no end within 30 s, it prints the rows that were complete, and no plot.
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use villas_shm_measure::compare::{PERCENTILES, Place, Spread};
+use villas_shm_measure::compare::{PERCENTILES, Place, Spread, percentile};
 use villas_shm_measure::contender::Work;
 use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, columns, digits, rate, time};
@@ -80,12 +80,8 @@ fn line(row: &Row) -> Vec<String> {
         cells.push(or_dash(row.outcome.ns(None).map(|spread| rate(spread.median))));
     } else {
         let times = row.outcome.times(None);
-        let at = |percentile: f64| {
-            // Fewer than one item beyond: that would be the maximum under another name.
-            let times = times.as_ref().filter(|times| times.len() as f64 * (1.0 - percentile / 100.0) >= 1.0);
-            or_dash(times.map(|times| time(times.value_at_percentile(percentile) as f64)))
-        };
-        cells.extend(PERCENTILES.map(at));
+        let at = |at: f64| times.as_ref().and_then(|times| percentile(times, at));
+        cells.extend(PERCENTILES.map(|part| or_dash(at(part).map(|ns| time(ns as f64)))));
         cells.push(or_dash(times.as_ref().map(|times| time(times.max() as f64))));
     }
     cells.push(or_dash(row.cpu_ns().map(|ns| digits(ns / 1e3))));
@@ -114,7 +110,7 @@ pub(super) fn json(rows: &[Row], cpus: [usize; 2], duration: Duration, complete:
 fn row(row: &Row) -> Value {
     let (counted, all) = row.outcome.counted();
     let times = row.outcome.times(None).map(|times| {
-        let at = |percentile: f64| (format!("p{percentile}"), json!(times.value_at_percentile(percentile)));
+        let at = |part: f64| (format!("p{part}"), json!(percentile(&times, part)));
         let mut figures: Map<String, Value> = PERCENTILES.map(at).into_iter().collect();
         figures.insert("max".into(), json!(times.max()));
         figures
