@@ -86,6 +86,7 @@ fn the_table_and_the_plot_name_what_was_measured() {
     assert!(has(&["round", "trip", "polling", "3"]) && has(&["stream", "polling", "3"]) && !has(&["asleep"]), "{text}");
     assert!(text.contains("p99.99") && text.contains("rate"), "{text}");
     let svg = fs::read_to_string(&plot).unwrap();
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains("round trip, polling, 3 values"), "{svg}");
 }
 
@@ -113,10 +114,14 @@ fn figures_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn what_was_measured_is_printed_when_a_signal_ends_it() {
+fn what_was_measured_is_printed_when_a_signal_ends_it_and_an_older_plot_stays() {
     let Some(cpus) = two_cpus() else { return };
     let options = ["-d", "debug", "bench", "--json", "--cpus", &cpus, "--duration", "4"];
-    let options = options.iter().chain(&["--mode", "polling", "--values", "1", "--batch", "1,2,3,4,5,6"]);
+    let directory = tempfile::tempdir().unwrap();
+    let plot = directory.path().join("older.svg");
+    fs::write(&plot, "an older plot").unwrap();
+    let more = ["--mode", "polling", "--values", "1", "--batch", "1,2,3,4,5,6", "--plot", plot.to_str().unwrap()];
+    let options = options.iter().chain(&more);
     let mut child = Command::new(TOOL).args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
@@ -127,6 +132,8 @@ fn what_was_measured_is_printed_when_a_signal_ends_it() {
     let all: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(all["complete"], false);
     assert_eq!(all["rows"][0]["work"], "round trip");
+    assert_eq!(fs::read_to_string(&plot).unwrap(), "an older plot");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `bench`: how fast channels are on the user's machine. All measuring is the `villas-shm-measure` crate's.
 
 mod print;
+mod target;
 
-use std::fs;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use villas_shm_measure::yardsticks::{BareStream, BareTrip, Futex};
 
 use crate::cli::{BenchArgs, Mode};
 use crate::log::log;
+use target::Target;
 
 /// Nanoseconds of a turn, and of one in which both sides sleep for each sample.
 const TURN: f64 = 10e6;
@@ -164,14 +165,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool, String> {
     args.mode.dedup();
     let cpus = cpus(args.cpus)?;
     // Before the measuring: nobody shall wait for a plot that cannot be written.
-    let plot = args.plot.as_ref().map(|path| {
-        fs::File::create(path).map(|file| (path, file)).map_err(|error| format!("cannot write {}: {error}", path.display()))
-    });
-    let plot = plot.transpose()?;
+    let plot = args.plot.as_deref().map(Target::check).transpose()?;
     let rows = measure(&args, cpus)?;
-    if let Some((path, mut file)) = plot {
-        let written = file.write_all(print::plot(&rows, cpus).as_bytes());
-        written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    if let Some(target) = plot {
+        target.write(&print::plot(&rows, cpus))?;
     }
     let text = if args.json { print::json(&rows, cpus, args.duration, true) } else { print::table(&rows, cpus) };
     match io::stdout().write_all(text.as_bytes()) {
