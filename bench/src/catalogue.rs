@@ -1,7 +1,7 @@
 //! What is measured: groups of contenders, each beside its yardstick.
 
 use crate::capi::{MPMC, MPSC, SPSC};
-use crate::channel::{Channel, Own, Wire};
+use crate::channel::{echoing, own, wire};
 use crate::life::{Life, Step};
 use crate::many::FourAndFour;
 use crate::peers::boost::Boost;
@@ -146,7 +146,7 @@ impl Catalogue {
     /// Ours with samples of `V` values.
     fn channels<const V: usize>(&mut self, work: Work, polling: bool) {
         let batch = work.batch();
-        self.join(Channel::<Own, V>::own(polling, batch), work);
+        self.join(own::<V>(polling, batch), work);
         self.join(RustChannel::new(Shape { values: V, polling, batch }), work);
     }
 
@@ -159,10 +159,10 @@ impl Catalogue {
         }
         self.channels::<V>(work, true);
         if V == 1 {
-            self.join(Channel::<Own, V>::echoing(true), work);
+            self.join(echoing::<V>(true), work);
         }
-        self.join(Channel::<Own, V>::own(false, None), work);
-        self.join(Channel::<Wire, V>::wire(true, None), work);
+        self.join(own::<V>(false, None), work);
+        self.join(wire::<V>(true, None), work);
         for policy in [SPSC, MPSC, MPMC] {
             self.join(Rings::<W>::new(policy, false, 1), work);
         }
@@ -189,10 +189,10 @@ impl Catalogue {
             self.group(section, 96, 1, Exchange::boxed(Futex::new(), work));
             self.channels::<1>(work, false);
             if section == Section::Asleep && !self.is_quick {
-                self.join(Named::new(Channel::<Own, 8>::own(false, None), "8 values"), work);
-                self.join(Named::new(Channel::<Own, 64>::own(false, None), "64 values"), work);
+                self.join(Named::new(own::<8>(false, None), "8 values"), work);
+                self.join(Named::new(own::<64>(false, None), "64 values"), work);
             }
-            self.join(Channel::<Wire, 1>::wire(false, None), work);
+            self.join(wire::<1>(false, None), work);
             self.join(Rings::<12>::new(SPSC, false, 1), work);
             self.join(Rings::<12>::new(MPMC, false, 1), work);
             self.peers::<12>(work, true)?;
@@ -206,8 +206,8 @@ impl Catalogue {
         self.group(Section::Stream, 8 * W, batch, BareStream::<W, COPY>::boxed(batch));
         self.channels::<V>(work, true);
         if batch == 1 || V == 8 {
-            self.join(Channel::<Own, V>::own(false, Some(batch)), work);
-            self.join(Channel::<Wire, V>::wire(true, Some(batch)), work);
+            self.join(own::<V>(false, Some(batch)), work);
+            self.join(wire::<V>(true, Some(batch)), work);
         }
         self.join(Rings::<W>::new(SPSC, false, batch), work);
         if W <= 184 {

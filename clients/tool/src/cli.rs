@@ -199,6 +199,7 @@ Rows:
   asleep           the same; each side acts only when the other one sleeps (pthread mode)
   wake-up          one sample to a reader that sleeps, until the reader has it (pthread mode)
   stream           samples in one direction, so many written and read in one call
+All by the calls of the C interface; the Rust interface is slower for long samples, as docs/performance.md says.
 Columns:
   ratio            to bare memory; of times (less is better), in streams of rates (more is better)
   near, far        the same, apart, where the two processors were seen at two distances

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use villas_shm_measure::SAMPLE_HEADER;
-use villas_shm_measure::channel::{RustChannel, Shape};
+use villas_shm_measure::capi::{Channel, Linked};
+use villas_shm_measure::channel::Shape;
 use villas_shm_measure::compare::{Outcome, Plan, Timed, group};
 use villas_shm_measure::contender::{Contender, Exchange, Work};
 use villas_shm_measure::rig::{self, Rig, allowed_cpus};
@@ -61,6 +62,11 @@ impl Group {
     }
 }
 
+/// Through the C interface, as most programs use it.
+fn channel(shape: Shape, work: Work) -> Box<dyn Contender> {
+    Exchange::boxed(Channel::<Linked, 0>::new(shape, Linked::new()), work)
+}
+
 #[derive(Default)]
 struct Groups {
     contenders: Vec<Box<dyn Contender>>,
@@ -75,7 +81,7 @@ impl Groups {
 
     fn group(&mut self, work: Work, yard: Box<dyn Contender>, shapes: &[Shape]) {
         let yard = self.add(yard);
-        let channels = shapes.iter().map(|&shape| (self.add(Exchange::boxed(RustChannel::new(shape), work)), shape)).collect();
+        let channels = shapes.iter().map(|&shape| (self.add(channel(shape, work)), shape)).collect();
         self.groups.push(Group { work, yard, channels });
     }
 
