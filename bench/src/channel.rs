@@ -34,9 +34,9 @@ impl Calls for Own {
     }
 
     #[inline(always)]
-    fn put(&mut self, sample: *mut Sample) -> c_int {
+    fn put(&mut self, sample: &*mut Sample) -> c_int {
         // SAFETY: a sample that was read and not yet put.
-        unsafe { (api().sample_put)(sample) }
+        unsafe { (api().sample_put)(*sample) }
     }
 
     #[inline(always)]
@@ -114,9 +114,9 @@ impl Calls for Wire {
     }
 
     #[inline(always)]
-    fn put(&mut self, sample: *mut Sample) -> c_int {
+    fn put(&mut self, sample: &*mut Sample) -> c_int {
         // SAFETY: a sample that was read and not yet put.
-        unsafe { (api().sample_put)(sample) }
+        unsafe { (api().sample_put)(*sample) }
     }
 
     #[inline(always)]

@@ -73,7 +73,7 @@ pub trait Calls {
     /// As many as there are.
     fn read(&mut self, samples: &mut [*mut Sample]) -> c_int;
     /// One that was read. 0.
-    fn put(&mut self, sample: *mut Sample) -> c_int;
+    fn put(&mut self, sample: &*mut Sample) -> c_int;
     /// Those that were read. How many.
     fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int;
     /// As for [`crate::contender::Contender::open`].
@@ -162,9 +162,9 @@ impl Calls for Linked {
     }
 
     #[inline(always)]
-    fn put(&mut self, sample: *mut Sample) -> c_int {
+    fn put(&mut self, sample: &*mut Sample) -> c_int {
         // SAFETY: a sample that was read and not yet put.
-        unsafe { sample_put(sample) }
+        unsafe { sample_put(*sample) }
     }
 
     #[inline(always)]
@@ -342,7 +342,7 @@ impl<C: Calls, const V: usize> Transport for Channel<C, V> {
     fn receive(&mut self, first: u64, most: usize) -> (usize, u64) {
         let mut samples = [null_mut(); MOST];
         let (taken, total) = self.read(first, &mut samples[..most.min(MOST)]);
-        let put = if most == 1 { 1 + self.calls.put(samples[0]) } else { self.calls.put_many(&mut samples[..taken]) };
+        let put = if most == 1 { 1 + self.calls.put(&samples[0]) } else { self.calls.put_many(&mut samples[..taken]) };
         if put != taken as c_int {
             self.failed("put", put);
         }
