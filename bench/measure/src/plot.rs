@@ -12,7 +12,7 @@ const NAME_STEP: f64 = 15.0;
 /// As many as there are contenders in a group. The first eight are apart also for those who see colours otherwise.
 const COLOURS: [&str; 20] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#56b4e9", "#7b4fa3", "#6b4226", "#d62728", "#12a5a5", "#7f9c1c",
-    "#e69f00", "#1b3a6b", "#8c2d5a", "#5f7f8f", "#b58bd9", "#2e5d1e", "#ff7f7f", "#000000", "#c49c6b",
+    "#e69f00", "#1b3a6b", "#8c2d5a", "#e0218a", "#b58bd9", "#2e5d1e", "#ff7f7f", "#000000", "#c49c6b",
 ];
 
 /// Of those that are not ours, in turn.
