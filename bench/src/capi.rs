@@ -3,42 +3,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::path::PathBuf;
 use std::sync::OnceLock;
-
-/// `struct sample`, without the values that follow it.
-#[repr(C)]
-pub(crate) struct Sample {
-    pub(crate) sequence: u64,
-    pub(crate) length: c_uint,
-    capacity: c_uint,
-    pub(crate) flags: c_int,
-    private: [u64; 4],
-    pub(crate) origin: libc::timespec,
-    received: libc::timespec,
-}
-
-const _: () = assert!(size_of::<Sample>() == villas_shm_measure::SAMPLE_HEADER);
-
-impl Sample {
-    /// Its values.
-    #[inline(always)]
-    pub(crate) fn data(at: *mut Sample) -> *mut u64 {
-        at.wrapping_add(1).cast()
-    }
-}
-
-/// `struct shmem_conf`.
-#[repr(C)]
-#[derive(Default)]
-pub(crate) struct Conf {
-    pub(crate) polling: c_int,
-    pub(crate) queuelen: c_int,
-    pub(crate) samplelen: c_int,
-    pub(crate) size: usize,
-    pub(crate) spare: c_int,
-    pub(crate) mode: c_uint,
-    pub(crate) flags: c_uint,
-    pub(crate) reserved: c_uint,
-}
+pub(crate) use villas_shm_measure::capi::{Conf, Sample};
 
 /// `struct shmem_dir`.
 #[repr(C)]
@@ -162,8 +127,7 @@ pub(crate) fn api() -> &'static Api {
 /// Ends the run with what the library says.
 #[cold]
 pub(crate) fn failed(call: &str, gave: i64) -> ! {
-    let error = std::io::Error::last_os_error();
-    villas_shm_measure::rig::fail(&format!("{call} gave {gave}: {error}: {}", last_error()))
+    villas_shm_measure::capi::failed(call, gave, &last_error())
 }
 
 /// The library's sentence about what failed.
@@ -182,5 +146,4 @@ pub(crate) fn c_name(name: &str) -> CString {
     CString::new(name).expect("a name without zero bytes")
 }
 
-/// No opening takes longer than this.
-pub(crate) const LIMIT: libc::timespec = libc::timespec { tv_sec: 10, tv_nsec: 0 };
+pub(crate) use villas_shm_measure::capi::LIMIT;

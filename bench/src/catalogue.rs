@@ -1,7 +1,7 @@
 //! What is measured: groups of contenders, each beside its yardstick.
 
 use crate::capi::{MPMC, MPSC, SPSC};
-use crate::channel::{Channel, Own, Wire};
+use crate::channel::{echoing, own, wire};
 use crate::life::{Life, Step};
 use crate::many::FourAndFour;
 use crate::peers::boost::Boost;
@@ -115,7 +115,7 @@ impl Catalogue {
     /// Kernel objects and libraries of others, with messages of `W` words. The quick form leaves out those that are far behind, and what is between
     /// threads.
     fn peers<const W: usize>(&mut self, work: Work, sleeps: bool) -> Result<(), String> {
-        let batch = if let Work::Stream { batch } = work { batch } else { 1 };
+        let batch = work.batch().unwrap_or(1);
         if batch == 1 {
             #[cfg(feature = "iceoryx2")]
             self.join(crate::peers::iceoryx::Iceoryx::<W>::new(sleeps), work);
@@ -145,9 +145,9 @@ impl Catalogue {
 
     /// Ours with samples of `V` values.
     fn channels<const V: usize>(&mut self, work: Work, polling: bool) {
-        let is_stream = matches!(work, Work::Stream { .. });
-        self.join(Channel::<Own, V>::own(polling, is_stream), work);
-        self.join(RustChannel::new(Shape { values: V, polling, is_stream }), work);
+        let batch = work.batch();
+        self.join(own::<V>(polling, batch), work);
+        self.join(RustChannel::new(Shape { values: V, polling, batch }), work);
     }
 
     fn trip<const W: usize, const V: usize>(&mut self) -> Result<(), String> {
@@ -159,10 +159,10 @@ impl Catalogue {
         }
         self.channels::<V>(work, true);
         if V == 1 {
-            self.join(Channel::<Own, V>::echoing(true), work);
+            self.join(echoing::<V>(true), work);
         }
-        self.join(Channel::<Own, V>::own(false, false), work);
-        self.join(Channel::<Wire, V>::wire(true, false), work);
+        self.join(own::<V>(false, None), work);
+        self.join(wire::<V>(true, None), work);
         for policy in [SPSC, MPSC, MPMC] {
             self.join(Rings::<W>::new(policy, false, 1), work);
         }
@@ -189,10 +189,10 @@ impl Catalogue {
             self.group(section, 96, 1, Exchange::boxed(Futex::new(), work));
             self.channels::<1>(work, false);
             if section == Section::Asleep && !self.is_quick {
-                self.join(Named::new(Channel::<Own, 8>::own(false, false), "8 values"), work);
-                self.join(Named::new(Channel::<Own, 64>::own(false, false), "64 values"), work);
+                self.join(Named::new(own::<8>(false, None), "8 values"), work);
+                self.join(Named::new(own::<64>(false, None), "64 values"), work);
             }
-            self.join(Channel::<Wire, 1>::wire(false, false), work);
+            self.join(wire::<1>(false, None), work);
             self.join(Rings::<12>::new(SPSC, false, 1), work);
             self.join(Rings::<12>::new(MPMC, false, 1), work);
             self.peers::<12>(work, true)?;
@@ -206,8 +206,8 @@ impl Catalogue {
         self.group(Section::Stream, 8 * W, batch, BareStream::<W, COPY>::boxed(batch));
         self.channels::<V>(work, true);
         if batch == 1 || V == 8 {
-            self.join(Channel::<Own, V>::own(false, true), work);
-            self.join(Channel::<Wire, V>::wire(true, true), work);
+            self.join(own::<V>(false, Some(batch)), work);
+            self.join(wire::<V>(true, Some(batch)), work);
         }
         self.join(Rings::<W>::new(SPSC, false, batch), work);
         if W <= 184 {

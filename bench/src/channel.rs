@@ -1,37 +1,12 @@
-//! The library's channel in its own and in VILLASnode's layout, through the C interface.
+//! The library's channel in its own and in VILLASnode's layout, through the C interface of the shared library.
 
-use crate::capi::{Conf, Int, LIMIT, Sample, api, c_name, failed, last_error};
+use crate::capi::{Int, LIMIT, Sample, api, c_name, failed, last_error};
 use std::ffi::{c_int, c_uint, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
-use villas_shm_measure::channel::{FLAGS, Shape};
-use villas_shm_measure::contender::{Transport, fill, sum};
-use villas_shm_measure::rig::{Side, fail};
-
-/// Samples in one call at most.
-const MOST: usize = 64;
-
-fn conf(shape: &Shape) -> Conf {
-    Conf {
-        polling: shape.polling.into(),
-        queuelen: shape.queuelen() as c_int,
-        samplelen: shape.values as c_int,
-        size: size_of::<Conf>(),
-        spare: shape.spare() as c_int,
-        ..Conf::default()
-    }
-}
-
-/// The three calls that carry samples; both layouts have them.
-pub(crate) trait Calls {
-    fn alloc(&mut self, samples: &mut [*mut Sample]) -> c_int;
-    fn write(&mut self, samples: &mut [*mut Sample]) -> c_int;
-    fn read(&mut self, samples: &mut [*mut Sample]) -> c_int;
-    fn open(&mut self, shape: &Shape, side: Side, name: &str) -> Result<(), String>;
-    fn close(&mut self);
-    fn unlink(&mut self, _name: &str) {}
-    fn name() -> &'static str;
-}
+use villas_shm_measure::capi::{Calls, Channel, conf};
+use villas_shm_measure::channel::Shape;
+use villas_shm_measure::rig::Side;
 
 /// One region.
 pub(crate) struct Own {
@@ -56,6 +31,18 @@ impl Calls for Own {
     fn read(&mut self, samples: &mut [*mut Sample]) -> c_int {
         // SAFETY: as above.
         unsafe { (api().shmem_shared_read)(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, sample: &*mut Sample) -> c_int {
+        // SAFETY: a sample that was read and not yet put.
+        unsafe { (api().sample_put)(*sample) }
+    }
+
+    #[inline(always)]
+    fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int {
+        // SAFETY: samples that were read and not yet put.
+        unsafe { (api().sample_put_many)(samples.as_mut_ptr(), samples.len() as c_uint) }
     }
 
     fn open(&mut self, shape: &Shape, side: Side, name: &str) -> Result<(), String> {
@@ -96,6 +83,10 @@ impl Calls for Own {
     fn name() -> &'static str {
         "channel"
     }
+
+    fn last_error(&self) -> String {
+        last_error()
+    }
 }
 
 /// VILLASnode's layout: a region for each direction.
@@ -122,6 +113,18 @@ impl Calls for Wire {
         unsafe { (api().shmem_int_read)(self.shm.as_mut_ptr(), samples.as_mut_ptr(), samples.len() as c_uint) }
     }
 
+    #[inline(always)]
+    fn put(&mut self, sample: &*mut Sample) -> c_int {
+        // SAFETY: a sample that was read and not yet put.
+        unsafe { (api().sample_put)(*sample) }
+    }
+
+    #[inline(always)]
+    fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int {
+        // SAFETY: samples that were read and not yet put.
+        unsafe { (api().sample_put_many)(samples.as_mut_ptr(), samples.len() as c_uint) }
+    }
+
     fn open(&mut self, shape: &Shape, side: Side, name: &str) -> Result<(), String> {
         let names = ["out", "in"].map(|way| c_name(&format!("{name}-{way}")));
         let (write, read) = if side == Side::Node { (&names[0], &names[1]) } else { (&names[1], &names[0]) };
@@ -142,147 +145,26 @@ impl Calls for Wire {
     fn name() -> &'static str {
         "wire layout"
     }
-}
 
-/// A channel of samples with `V` values, as one process sees it.
-pub(crate) struct Channel<C, const V: usize> {
-    shape: Shape,
-    calls: C,
-    /// The program sends back the very sample that came.
-    echoes_in_place: bool,
-}
-
-impl<const V: usize> Channel<Own, V> {
-    pub(crate) fn own(polling: bool, is_stream: bool) -> Self {
-        let calls = Own { shm: null_mut(), base: null_mut() };
-        Channel { shape: Shape { values: V, polling, is_stream }, calls, echoes_in_place: false }
-    }
-
-    pub(crate) fn echoing(polling: bool) -> Self {
-        Channel { echoes_in_place: true, ..Self::own(polling, false) }
+    fn last_error(&self) -> String {
+        last_error()
     }
 }
 
-impl<const V: usize> Channel<Wire, V> {
-    pub(crate) fn wire(polling: bool, is_stream: bool) -> Self {
-        let calls = Wire { shm: MaybeUninit::uninit() };
-        Channel { shape: Shape { values: V, polling, is_stream }, calls, echoes_in_place: false }
-    }
+fn shape<const V: usize>(polling: bool, batch: Option<usize>) -> Shape {
+    Shape { values: V, polling, batch }
 }
 
-impl<C: Calls, const V: usize> Channel<C, V> {
-    #[inline(always)]
-    fn write_all(&mut self, mut samples: &mut [*mut Sample]) {
-        while !samples.is_empty() {
-            let taken = self.calls.write(samples);
-            if taken < 0 {
-                failed("write", taken.into());
-            }
-            samples = &mut samples[taken as usize..];
-        }
-    }
-
-    /// Samples from `first` on, checked and added up.
-    #[inline(always)]
-    fn read(&mut self, first: u64, samples: &mut [*mut Sample]) -> (usize, u64) {
-        // 0: 100 ms without a sample; the rig's alarm ends this.
-        let taken = loop {
-            match self.calls.read(samples) {
-                0 => {}
-                taken if taken > 0 => break taken as usize,
-                failure => failed("read", failure.into()),
-            }
-        };
-        let mut total = 0u64;
-        for (number, &sample) in (first..).zip(&samples[..taken]) {
-            // SAFETY: a sample that was read and not yet put, of at least as many values as it has.
-            let (sequence, length) = unsafe { ((*sample).sequence, (*sample).length as usize) };
-            if sequence != number || length != V {
-                fail(&format!("sample {sequence} with {length} values came where {number} was due"));
-            }
-            // SAFETY: as above.
-            total = total.wrapping_add(unsafe { sum(Sample::data(sample), V) });
-        }
-        (taken, total)
-    }
+pub(crate) fn own<const V: usize>(polling: bool, batch: Option<usize>) -> Channel<Own, V> {
+    Channel::new(shape::<V>(polling, batch), Own { shm: null_mut(), base: null_mut() })
 }
 
-impl<C: Calls, const V: usize> Transport for Channel<C, V> {
-    fn name(&self) -> String {
-        let echo = if self.echoes_in_place { ", sent back as it is" } else { "" };
-        format!("villas-shm {}, {}{echo}", C::name(), self.shape.mode())
-    }
+pub(crate) fn echoing<const V: usize>(polling: bool) -> Channel<Own, V> {
+    let mut channel = own(polling, None);
+    channel.echoes_in_place = true;
+    channel
+}
 
-    fn words(&self) -> u64 {
-        V as u64
-    }
-
-    fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
-        self.calls.open(&self.shape, side, name)
-    }
-
-    fn close(&mut self) {
-        self.calls.close();
-    }
-
-    fn unlink(&mut self, name: &str) {
-        self.calls.unlink(name);
-    }
-
-    #[inline(always)]
-    fn send(&mut self, first: u64, count: usize) {
-        let mut samples = [null_mut(); MOST];
-        let (mut number, end) = (first, first + count as u64);
-        while number < end {
-            let want = MOST.min((end - number) as usize);
-            let got = self.calls.alloc(&mut samples[..want]);
-            if got < 0 {
-                failed("alloc", got.into());
-            }
-            let got = got as usize;
-            for &sample in &samples[..got] {
-                // SAFETY: a sample that was allocated and not yet written, with room for the values.
-                unsafe {
-                    (*sample).sequence = number;
-                    (*sample).flags = FLAGS;
-                    (*sample).origin = libc::timespec { tv_sec: number as i64, tv_nsec: 0 };
-                    (*sample).length = V as c_uint;
-                    fill(Sample::data(sample), V, number);
-                }
-                number += 1;
-            }
-            self.write_all(&mut samples[..got]);
-        }
-    }
-
-    #[inline(always)]
-    fn receive(&mut self, first: u64, most: usize) -> (usize, u64) {
-        let mut samples = [null_mut(); MOST];
-        let (taken, total) = self.read(first, &mut samples[..most.min(MOST)]);
-        // SAFETY: samples that were read and not yet put.
-        let put = unsafe {
-            if most == 1 {
-                1 + (api().sample_put)(samples[0])
-            } else {
-                (api().sample_put_many)(samples.as_mut_ptr(), taken as c_uint)
-            }
-        };
-        if put != taken as c_int {
-            failed("put", put.into());
-        }
-        (taken, total)
-    }
-
-    #[inline(always)]
-    fn echo(&mut self, number: u64) -> u64 {
-        let mut sample = [null_mut()];
-        if self.echoes_in_place {
-            let (_, total) = self.read(number, &mut sample);
-            self.write_all(&mut sample);
-            return total;
-        }
-        let (_, total) = self.receive(number, 1);
-        self.send(number, 1);
-        total
-    }
+pub(crate) fn wire<const V: usize>(polling: bool, batch: Option<usize>) -> Channel<Wire, V> {
+    Channel::new(shape::<V>(polling, batch), Wire { shm: MaybeUninit::uninit() })
 }

@@ -1,6 +1,6 @@
 //! `docs/performance.md`: what stands between the marks is written anew by each full run.
 
-use crate::report::Results;
+use crate::report::{Results, Table};
 use std::fs;
 use std::path::Path;
 use villas_shm_measure::table::{markdown, replaced};
@@ -39,20 +39,20 @@ fn section(results: &Results, machine: &str, missing: &[String]) -> String {
         text += &format!("Not measured: {why}.\n");
     }
     let tables = results.tables();
-    let (goals, others) = tables.split_at(1);
-    for table in goals {
-        text += &format!("\n### {}\n\n{}", table.title, markdown(&table.rows));
-    }
+    let (goals, others) = tables.split_at(2);
+    goals.iter().for_each(|table| add(&mut text, table));
     text += "\n### Plots\n";
     for (file, alt) in ALT {
         text += &format!("\n![{alt}]({PLOTS}/{file})\n");
     }
-    for table in others {
-        text += &format!("\n### {}\n\n", table.title);
-        if !table.text.is_empty() {
-            text += &format!("{}\n\n", table.text);
-        }
-        text += &markdown(&table.rows);
-    }
+    others.iter().for_each(|table| add(&mut text, table));
     text
+}
+
+fn add(text: &mut String, table: &Table) {
+    *text += &format!("\n### {}\n\n", table.title);
+    if !table.text.is_empty() {
+        *text += &format!("{}\n\n", table.text);
+    }
+    *text += &markdown(&table.rows);
 }

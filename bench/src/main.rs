@@ -71,7 +71,7 @@ fn run(options: &Options) -> Result<(), String> {
         100.0 * TOLERANCE
     );
     for plan in &catalogue.groups {
-        let timing = Plan { rounds, slice_ns: plan.slice_ns() };
+        let timing = Plan { rounds, limit_ns: f64::INFINITY, slice_ns: plan.slice_ns() };
         let outcomes = group(&mut rig, plan.yard, &plan.contenders, timing, plan.timed());
         let measured = Measured { section: plan.section, bytes: plan.bytes, batch: plan.batch, outcomes };
         println!("\n{}\n{}", measured.title(), columns(&measured.table().rows));
@@ -89,7 +89,7 @@ fn run(options: &Options) -> Result<(), String> {
         results.scales.push(life::last_scale());
     }
     rig.stop();
-    for table in results.tables().iter().skip(1 + results.groups.len()).chain([&results.goals()]) {
+    for table in results.tables().iter().skip(2 + results.groups.len()).chain([&results.goals(), &results.behind()]) {
         println!("\n{}\n{}", table.title, columns(&table.rows));
     }
     if let Some(document) = &options.document {

@@ -2,7 +2,7 @@
 
 use crate::catalogue::Section;
 use crate::life::Scale;
-use villas_shm_measure::compare::{Outcome, PERCENTILES, Place};
+use villas_shm_measure::compare::{Outcome, PERCENTILES, Place, percentile};
 use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, digits, rate, time};
 
@@ -57,10 +57,23 @@ impl Measured {
         if is_rate(self.section) { of.rate_ratio(place) } else { of.ratio(place) }
     }
 
-    /// The median ratio of a contender whose name is given; none: nothing counted, or it is not there.
-    fn median(&self, name: &str) -> Option<(f64, f64)> {
-        let outcome = self.outcomes.iter().find(|outcome| outcome.name == name)?;
-        Some((self.ratio(outcome, None)?.median, outcome.ns(None)?.median))
+    fn outcome(&self, name: &str) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.name == name)
+    }
+
+    /// The median ratio of a contender whose name is given, and of how many slices it is.
+    fn median(&self, name: &str) -> Option<Got> {
+        let outcome = self.outcome(name)?;
+        Some(Got { figure: self.ratio(outcome, None)?.median, counted: Some(outcome.counted()) })
+    }
+
+    /// Pairs of a row of ours and a peer that is ahead of it, both with their median ratios.
+    fn behind(&self) -> Vec<(Judged<'_>, Judged<'_>)> {
+        let judged = |outcome| {
+            let ratio = self.ratio(outcome, None).filter(|ratio| ratio.count >= LEAST_COUNTED)?;
+            Some((outcome.name.as_str(), ratio.median))
+        };
+        behind(&self.outcomes.iter().skip(1).filter_map(judged).collect::<Vec<_>>(), is_rate(self.section))
     }
 
     pub(crate) fn table(&self) -> Table {
@@ -100,14 +113,8 @@ impl Measured {
         ];
         if has_times {
             let times = outcome.times(None);
-            let at = |percentile: f64| match &times {
-                // Fewer than one item beyond: that would be the maximum under another name.
-                Some(times) if times.len() as f64 * (1.0 - percentile / 100.0) >= 1.0 => {
-                    time(times.value_at_percentile(percentile) as f64)
-                }
-                _ => none(),
-            };
-            row.extend(PERCENTILES.map(at));
+            let at = |at: f64| times.as_ref().and_then(|times| percentile(times, at));
+            row.extend(PERCENTILES.map(|part| at(part).map_or_else(none, |ns| time(ns as f64))));
             row.push(times.as_ref().map_or_else(none, |times| time(times.max() as f64)));
         }
         if !is_life {
@@ -119,6 +126,64 @@ impl Measured {
         }
         row
     }
+}
+
+/// A name and its median ratio.
+type Judged<'a> = (&'a str, f64);
+
+/// Others that go between processes as ours do; queues between threads are no peers.
+fn is_peer(name: &str) -> bool {
+    !(is_ours(name) || name.starts_with("bare") || name.ends_with(", threads"))
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("villas-shm")
+}
+
+fn behind<'a>(rows: &[Judged<'a>], more_is_better: bool) -> Vec<(Judged<'a>, Judged<'a>)> {
+    let is_ahead = |peer: f64, ours: f64| if more_is_better { peer > ours } else { peer < ours };
+    let ours = rows.iter().filter(|row| is_ours(row.0));
+    let ahead = |&ours: &Judged<'a>| {
+        let peers = rows.iter().filter(move |row| is_peer(row.0) && is_ahead(row.1, ours.1));
+        peers.map(move |&peer| (ours, peer))
+    };
+    ours.flat_map(ahead).collect()
+}
+
+/// Two figures with as many digits as it takes to see which is larger.
+fn apart(one: f64, other: f64) -> (String, String) {
+    let (first, second) = (digits(one), digits(other));
+    if first != second || one == other {
+        return (first, second);
+    }
+    let with = |decimals: usize| (format!("{one:.decimals$}"), format!("{other:.decimals$}"));
+    (3..9).map(with).find(|pair| pair.0 != pair.1).unwrap_or((first, second))
+}
+
+/// Slices that must count before a figure is compared with a goal or a peer.
+const LEAST_COUNTED: usize = 3;
+
+/// What was measured for a goal.
+#[derive(Clone, Copy)]
+struct Got {
+    figure: f64,
+    /// How many slices count, of how many; none: it was not measured in slices.
+    counted: Option<(usize, usize)>,
+}
+
+/// The row of a goal.
+fn judged(what: &str, limit: f64, least: bool, got: Option<Got>, unit: &str) -> Vec<String> {
+    let sign = if least { '≥' } else { '≤' };
+    let counted = got.and_then(|got| got.counted);
+    let enough = got.filter(|_| counted.is_none_or(|counted| counted.0 >= LEAST_COUNTED));
+    let verdict = enough.map(|got| if least { got.figure >= limit } else { got.figure <= limit });
+    vec![
+        what.into(),
+        format!("{sign} {limit}{unit}"),
+        got.map_or_else(none, |got| format!("{}{unit}", apart(got.figure, limit).0)),
+        counted.map_or_else(none, |(count, all)| format!("{count}/{all}")),
+        verdict.map_or("not measured", |is_met| if is_met { "met" } else { "missed" }).into(),
+    ]
 }
 
 /// A goal of the design: a ratio, or a figure of its own.
@@ -168,32 +233,49 @@ impl Results {
 
     /// Each goal, and whether it was met in this run.
     pub(crate) fn goals(&self) -> Table {
-        let mut rows = vec![["", "goal", "measured", ""].map(String::from).to_vec()];
-        let mut judge = |what: &str, limit: f64, least: bool, got: Option<f64>, unit: &str| {
-            let is_met = got.map(|got| if least { got >= limit } else { got <= limit });
-            rows.push(vec![
-                what.into(),
-                format!("{} {limit}{unit}", if least { '≥' } else { '≤' }),
-                got.map_or_else(none, |got| format!("{}{unit}", digits(got))),
-                is_met.map_or("not measured", |is_met| if is_met { "met" } else { "missed" }).into(),
-            ]);
-        };
+        let mut rows = vec![["", "goal", "measured", "counted", ""].map(String::from).to_vec()];
         for goal in GOALS {
             let got = self.group(goal.section, goal.bytes, goal.batch).and_then(|group| group.median(goal.name));
-            judge(goal.what, goal.limit, goal.least, got.map(|got| got.0), "");
+            rows.push(judged(goal.what, goal.limit, goal.least, got, ""));
         }
-        let trips = self.group(Section::Trip, 96, 1);
-        let busy = trips.and_then(|group| Some(group.median(SLEEPING)?.0 / group.median(CHANNEL)?.0));
-        judge("busy exchange, pthread mode ÷ polling mode", 1.2, false, busy, "");
-        let open = self.group(Section::Opening, 0, 1).and_then(|group| group.median("villas-shm: the program's open and close"));
-        judge("the program's open and close", 200.0, false, open.map(|open| open.1 / 1e3), " µs");
-        judge("CPU of an idle side, pthread mode", 0.1, false, self.idle.map(|(part, _)| 100.0 * part), " %");
+        rows.push(judged("busy exchange, pthread mode ÷ polling mode", 1.2, false, self.busy(), ""));
+        rows.push(judged("the program's open and close", 200.0, false, self.opening_us(), " µs"));
+        let idle = self.idle.map(|(part, _)| Got { figure: 100.0 * part, counted: None });
+        rows.push(judged("CPU of an idle side, pthread mode", 0.1, false, idle, " %"));
         Table { title: "Goals".into(), text: "", rows }
+    }
+
+    fn busy(&self) -> Option<Got> {
+        let trips = self.group(Section::Trip, 96, 1)?;
+        let (pthread, polling) = (trips.median(SLEEPING)?, trips.median(CHANNEL)?);
+        Some(Got { figure: pthread.figure / polling.figure, counted: pthread.counted.min(polling.counted) })
+    }
+
+    fn opening_us(&self) -> Option<Got> {
+        let outcome = self.group(Section::Opening, 0, 1)?.outcome("villas-shm: the program's open and close")?;
+        Some(Got { figure: outcome.ns(None)?.median / 1e3, counted: Some(outcome.counted()) })
+    }
+
+    /// Each row of ours in which a peer is ahead.
+    pub(crate) fn behind(&self) -> Table {
+        let mut rows = vec![["", "ours", "its ratio", "peer", "the peer's ratio"].map(String::from).to_vec()];
+        for group in &self.groups {
+            for (ours, peer) in group.behind() {
+                let (our_ratio, its_ratio) = apart(ours.1, peer.1);
+                rows.push(vec![group.title(), ours.0.into(), our_ratio, peer.0.into(), its_ratio]);
+            }
+        }
+        let text = if rows.len() == 1 {
+            "No row of ours."
+        } else {
+            "Rows of ours in which a peer's median is better, by however little: of times the lesser one, of rates the greater one."
+        };
+        Table { title: "Behind a peer".into(), text, rows }
     }
 
     /// All tables, in the order of the report.
     pub(crate) fn tables(&self) -> Vec<Table> {
-        let mut tables = vec![self.goals()];
+        let mut tables = vec![self.goals(), self.behind()];
         tables.extend(self.groups.iter().map(Measured::table));
         if !self.scales.is_empty() {
             let head =
@@ -237,14 +319,14 @@ impl Results {
         let groups = |batch| self.group(Section::Stream, 152, batch).map(|group| (batch as f64, group));
         let groups: Vec<_> = [1, 16, 64].into_iter().filter_map(groups).collect();
         let mut x = logarithmic_axis("messages in one call, or between two stores of the index", |at| at.to_string());
-        x.marks = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0].map(|at| (at, at.to_string())).into();
+        x.marks = groups.iter().map(|group| (group.0, group.0.to_string())).collect();
         Plot {
             title: "Stream of 152-byte messages (samples of 8 values), by batch".into(),
             subtitle: "rate in proportion to a bare ring's, higher is better".into(),
             machine: machine.into(),
             x,
             y: logarithmic_axis("× bare stream", |at| at.to_string()),
-            lines: throughput(&groups),
+            lines: throughput(&groups, "bare stream"),
         }
     }
 
@@ -255,15 +337,15 @@ impl Results {
             .filter_map(|size| self.group(Section::Stream, size, 1).map(|group| (size as f64, group)))
             .collect();
         let mut x = logarithmic_axis("bytes of a message", |at| at.to_string());
-        let names = [(96.0, "96"), (152.0, "152"), (600.0, "600"), (1472.0, "1472"), (8192.0, "8 Ki"), (65536.0, "64 Ki")];
-        x.marks = names.map(|(at, name)| (at, name.into())).into();
+        let name = |size: f64| if size == 65536.0 { "64 Ki".into() } else { size.to_string() };
+        x.marks = groups.iter().map(|group| (group.0, name(group.0))).collect();
         Plot {
             title: "Stream, one message at a time, by size".into(),
             subtitle: "rate in proportion to a bare ring's, higher is better".into(),
             machine: machine.into(),
             x,
             y: logarithmic_axis("× bare stream", |at| at.to_string()),
-            lines: throughput(&groups),
+            lines: throughput(&groups, "bare stream; from 1472 bytes on: memcpy"),
         }
     }
 }
@@ -288,13 +370,13 @@ fn latency(group: &Measured, title: &str, machine: &str) -> Plot {
 
 /// One line for each contender of these groups, in the order of the first: its ratio to the yardstick. The rates themselves are in the tables; a line
 /// of them would show how the machine wandered from one group to the next.
-fn throughput(groups: &[(f64, &Measured)]) -> Vec<Line> {
+fn throughput(groups: &[(f64, &Measured)], yardstick: &str) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for &(x, group) in groups {
         for (number, outcome) in group.outcomes.iter().enumerate() {
             let Some(ratio) = group.ratio(outcome, None) else { continue };
-            // The yardstick's name has size and batch in it; its line does not.
-            let name = if number == 0 { "bare stream" } else { &outcome.name };
+            // The yardstick's own name has size and batch in it.
+            let name = if number == 0 { yardstick } else { &outcome.name };
             let at = lines.iter().position(|line| line.name == name).unwrap_or_else(|| {
                 lines.push(Line {
                     name: name.into(),
@@ -309,4 +391,36 @@ fn throughput(groups: &[(f64, &Measured)]) -> Vec<Line> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(limit: f64, least: bool, figure: f64, counted: usize) -> [String; 3] {
+        let row = judged("", limit, least, Some(Got { figure, counted: Some((counted, 5)) }), "");
+        [row[2].clone(), row[3].clone(), row[4].clone()]
+    }
+
+    #[test]
+    fn a_goal_that_is_missed_by_little_has_the_digits_that_say_so() {
+        assert_eq!(row(1.0, true, 0.9962, 4), ["0.996", "4/5", "missed"]);
+        assert_eq!(row(1.2, false, 1.20004, 4), ["1.20004", "4/5", "missed"]);
+        assert_eq!(row(1.2, false, 1.2, 4), ["1.20", "4/5", "met"]);
+        assert_eq!(row(0.75, true, 0.52, 4), ["0.52", "4/5", "missed"]);
+    }
+
+    #[test]
+    fn a_goal_is_not_judged_by_two_slices() {
+        assert_eq!(row(1.2, false, 1.0, 2), ["1.00", "2/5", "not measured"]);
+        assert_eq!(judged("", 1.0, true, None, "")[2..], ["–", "–", "not measured"]);
+    }
+
+    #[test]
+    fn only_peers_between_processes_are_ahead_of_ours() {
+        let rows =
+            [("villas-shm a", 1.0), ("villas-shm b", 3.0), ("pipe, polling", 2.0), ("rtrb, threads", 9.0), ("bare line", 9.0)];
+        assert_eq!(behind(&rows, true), [(rows[0], rows[2])]);
+        assert_eq!(behind(&rows, false), [(rows[1], rows[2])]);
+    }
 }

@@ -25,8 +25,9 @@ impl<const W: usize> Rings<W> {
     }
 
     fn open_ring(&self, name: &str, role: c_int) -> Result<*mut c_void, String> {
+        let capacity = stream_capacity(W, self.items.len());
         // SAFETY: a C string that lives through the call.
-        let ring = unsafe { (api().shmem_ring_open)(c_name(name).as_ptr(), self.policy, role, 8 * W, stream_capacity(W)) };
+        let ring = unsafe { (api().shmem_ring_open)(c_name(name).as_ptr(), self.policy, role, 8 * W, capacity) };
         if ring.is_null() { Err(format!("cannot open the ring {name}: {}", last_error())) } else { Ok(ring) }
     }
 

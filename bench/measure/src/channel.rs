@@ -17,15 +17,18 @@ pub struct Shape {
     pub values: usize,
     /// Who waits spins and never sleeps.
     pub polling: bool,
-    /// For a stream: a queue as long as the bare stream's ring.
-    pub is_stream: bool,
+    /// For a stream: messages at a time, and a queue as long as the bare stream's ring.
+    pub batch: Option<usize>,
 }
 
 impl Shape {
     /// Samples that fit into each queue.
     #[must_use]
     pub fn queuelen(&self) -> usize {
-        if self.is_stream { stream_capacity(SAMPLE_HEADER / 8 + self.values) } else { 512.min(stream_capacity(self.values)) }
+        match self.batch {
+            Some(batch) => stream_capacity(SAMPLE_HEADER / 8 + self.values, batch),
+            None => 512.min(stream_capacity(self.values, 1)),
+        }
     }
 
     /// Samples that each side can have in hand.

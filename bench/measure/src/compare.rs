@@ -1,6 +1,7 @@
 //! A yardstick and contenders in turns, and what follows from them.
 
 use crate::Times;
+use crate::clock::now_ns;
 use crate::no_times;
 use crate::rig::{Rig, Took};
 
@@ -12,6 +13,8 @@ pub const TOLERANCE: f64 = 0.25;
 pub struct Plan {
     /// Slices of each contender.
     pub rounds: usize,
+    /// After so many nanoseconds none begins any more, once each contender has had one.
+    pub limit_ns: f64,
     /// Nanoseconds of a slice.
     pub slice_ns: f64,
 }
@@ -41,14 +44,14 @@ pub struct Outcome {
     pub items: u64,
     /// Bytes of shared memory.
     pub memory: u64,
-    /// The smallest and the largest yardstick of the group.
+    /// The smallest and the largest yardstick beside a slice of the group that counts.
     range: (f64, f64),
 }
 
 /// Middle and spread of some figures.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
-    /// The median.
+    /// The median; of an even number, the mean of the two in the middle.
     pub median: f64,
     /// A tenth is below.
     pub low: f64,
@@ -64,8 +67,10 @@ impl Spread {
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Spread> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
-        let at = |part: f64| figures[(part * (figures.len() - 1) as f64).round() as usize];
-        (!figures.is_empty()).then(|| Spread { median: at(0.5), low: at(0.1), high: at(0.9), count: figures.len() })
+        let count = figures.len();
+        let at = |part: f64| figures[(part * (count - 1) as f64).round() as usize];
+        let median = || f64::midpoint(figures[(count - 1) / 2], figures[count / 2]);
+        (count > 0).then(|| Spread { median: median(), low: at(0.1), high: at(0.9), count })
     }
 }
 
@@ -80,6 +85,14 @@ pub enum Place {
 
 /// Percentiles that are shown, and the maximum after them.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+
+/// A percentile; none where fewer than one item is beyond, as that would be the maximum under another name.
+#[must_use]
+pub fn percentile(times: &Times, percentile: f64) -> Option<u64> {
+    let beyond = times.len() as f64 * (1.0 - percentile / 100.0);
+    // A little less, as 1000 items have not exactly one beyond 99.9 in binary figures.
+    (beyond >= 1.0 - 1e-6).then(|| times.value_at_percentile(percentile))
+}
 
 impl Outcome {
     /// How many slices count, of how many.
@@ -159,9 +172,9 @@ impl Length {
         let mut length = Length { slice_ns, fastest: f64::MAX, last: 0.0 };
         let mut count = 1;
         loop {
-            let from = crate::clock::now_ns();
+            let from = now_ns();
             rig.run(index, count, None);
-            let ns = (crate::clock::now_ns() - from) as f64;
+            let ns = (now_ns() - from) as f64;
             length.saw(ns / count as f64);
             if length.fastest * count as f64 >= slice_ns / 4.0 || ns >= slice_ns {
                 return length;
@@ -186,6 +199,7 @@ impl Length {
 /// reading the clock takes time. For contenders which do so anyway (asleep), the same slice serves for both.
 pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed: Timed) -> Vec<Outcome> {
     let all: Vec<usize> = std::iter::once(yard).chain(contenders.iter().copied()).collect();
+    let began = now_ns();
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut lengths = Vec::new();
     for &index in &all {
@@ -196,9 +210,11 @@ pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed
     // The yardstick has a length of its own for its turns between others.
     let mut between = Length { ..lengths[0] };
     let mut before = rig.run(yard, between.count(), None).ns;
-    let mut range = (before, before);
-    for _ in 0..plan.rounds {
+    'rounds: for _ in 0..plan.rounds {
         for (outcome, length) in outcomes.iter_mut().zip(&mut lengths) {
+            if !outcome.slices.is_empty() && (now_ns() - began) as f64 >= plan.limit_ns {
+                break 'rounds;
+            }
             for pass in 0..=usize::from(timed == Timed::Apart) {
                 let mut times = (timed == Timed::Same || pass == 1).then(no_times);
                 let count = length.count();
@@ -213,16 +229,23 @@ pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed
                     outcome.slices.push(Slice { took, yard_ns, counts });
                 }
                 outcome.timed.extend(times.map(|times| (yard_ns, times)));
-                range = (range.0.min(after), range.1.max(after));
                 before = after;
             }
         }
     }
+    let range = range(&outcomes);
     for outcome in &mut outcomes {
         outcome.range = range;
         rig.close(outcome.index);
     }
     outcomes
+}
+
+/// Of the slices that count: one during which other work ran, and whose yardstick took many times as long, would put all
+/// others near.
+fn range(outcomes: &[Outcome]) -> (f64, f64) {
+    let yards = outcomes.iter().flat_map(|outcome| &outcome.slices).filter(|slice| slice.counts).map(|slice| slice.yard_ns);
+    yards.fold((f64::MAX, 0.0), |(low, high), yard| (low.min(yard), high.max(yard)))
 }
 
 /// Whether items are timed one by one.
@@ -234,4 +257,46 @@ pub enum Timed {
     Apart,
     /// In the slices that enter the ratio.
     Same,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_two_in_the_middle() {
+        let median = |figures: &[f64]| Spread::of(figures.iter().copied()).map(|spread| spread.median);
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0]), Some(3.0));
+        assert_eq!(median(&[3.0, 1.0]), Some(2.0));
+        assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[9.0, 1.0, 2.0, 4.0]), Some(3.0));
+    }
+
+    #[test]
+    fn a_percentile_beyond_which_there_is_nothing_is_left_out() {
+        let mut times = no_times();
+        for ns in 1..=1000 {
+            times.record(ns).unwrap();
+        }
+        assert_eq!(PERCENTILES.map(|at| percentile(&times, at).is_some()), [true, true, true, true, false]);
+        assert_eq!(percentile(&no_times(), 50.0), None);
+    }
+
+    #[test]
+    fn a_slice_that_does_not_count_does_not_move_near_and_far() {
+        let slice = |yard_ns, counts| Slice { took: Took { ns: 2.0 * yard_ns, cpu_ns: 0.0 }, yard_ns, counts };
+        let mut outcome = Outcome::new(0, String::new(), 0);
+        outcome.slices = [(100.0, true), (110.0, true), (300.0, true), (40_000.0, false)].map(|(ns, is)| slice(ns, is)).into();
+        outcome.range = range(std::slice::from_ref(&outcome));
+        let count = |place| outcome.ratio(Some(place)).map(|spread| spread.count);
+        assert_eq!((count(Place::Near), count(Place::Far)), (Some(2), Some(1)));
+    }
+
+    #[test]
+    fn where_nothing_counts_there_is_no_near_and_far() {
+        let mut outcome = Outcome::new(0, String::new(), 0);
+        outcome.range = range(std::slice::from_ref(&outcome));
+        assert_eq!(outcome.place(7.0), None);
+    }
 }

@@ -120,6 +120,14 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// Of a stream: messages at a time.
+    #[must_use]
+    pub fn batch(self) -> Option<usize> {
+        if let Work::Stream { batch } = self { Some(batch) } else { None }
+    }
+}
+
 /// A transport at work.
 pub struct Exchange<T> {
     transport: T,

@@ -4,10 +4,11 @@
 //! in bare code and the *contenders* run in turn, in slices of some ten milliseconds, by the same two processes, each pinned
 //! to a processor of its own. A slice of a contender counts where the yardstick before it and the one after it agree.
 //!
-//! [`rig`] has the two processes, [`contender`] what they do in a slice, [`yardsticks`] the bare code, [`channel`] the
-//! library's channel through its Rust interface, [`compare`] the turns and what follows from them, [`table`] and [`plot`]
+//! [`rig`] has the two processes, [`contender`] what they do in a slice, [`yardsticks`] the bare code, [`capi`] the
+//! library's channel through the C interface, [`channel`] through the Rust one, [`compare`] the turns and what follows from them, [`table`] and [`plot`]
 //! how it is shown.
 
+pub mod capi;
 pub mod channel;
 pub mod clock;
 pub mod compare;
@@ -18,7 +19,7 @@ mod shared;
 pub mod table;
 pub mod yardsticks;
 
-pub use shared::{Line, Shared, Zeroable};
+pub use shared::{Line, Shared, SharedWords, Zeroable};
 
 /// Bytes of a sample's header; its values follow.
 pub const SAMPLE_HEADER: usize = 88;

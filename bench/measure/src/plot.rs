@@ -9,11 +9,18 @@ const TOP: f64 = 80.0;
 const BOTTOM: f64 = 58.0;
 /// Pixels from one name to the next.
 const NAME_STEP: f64 = 15.0;
-/// Apart also for those who see colours otherwise.
-const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#4aa3df", "#7b4fa3", "#6b4226"];
+/// As many as there are contenders in a group. The first eight are apart also for those who see colours otherwise.
+const COLOURS: [&str; 20] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#56b4e9", "#7b4fa3", "#6b4226", "#d62728", "#12a5a5", "#7f9c1c",
+    "#e69f00", "#1b3a6b", "#8c2d5a", "#e0218a", "#b58bd9", "#2e5d1e", "#ff7f7f", "#000000", "#c49c6b",
+];
 
-/// Where there are more lines than colours.
-const DASHES: [&str; 3] = ["", " stroke-dasharray=\"3 2\"", " stroke-dasharray=\"9 2 2 2\""];
+/// Of those that are not ours, in turn.
+const DASHES: [&str; 2] = [" stroke-dasharray=\"3 2\"", " stroke-dasharray=\"9 2 2 2\""];
+
+/// A line that ends this part of the frame's width before the last one has its name beside its end, not at the frame's: what
+/// would lead there could be taken for its course.
+const EARLY: f64 = 0.15;
 
 /// What an axis says.
 #[derive(Clone, Debug)]
@@ -224,21 +231,7 @@ impl Plot {
     }
 
     fn draw(&self, out: &mut String, lines: &[&Line], x: &Scale, y: &Scale, right: f64, height: f64) {
-        let end = |line: &Line| line.points.last().map_or((0.0, 0.0), |point| (x.at(point.0), y.at(point.1)));
-        let mut order: Vec<usize> = (0..lines.len()).collect();
-        order.sort_by(|&a, &b| end(lines[a]).1.total_cmp(&end(lines[b]).1));
-        let wanted: Vec<f64> = order.iter().map(|&at| end(lines[at]).1).collect();
-        let places = spread_out(&wanted, TOP, height - BOTTOM);
-        let (mut drawn, mut styles) = (0, Vec::new());
-        for line in lines {
-            let (colour, dash) = if line.is_yardstick {
-                ("#777", " stroke-dasharray=\"6 4\"")
-            } else {
-                drawn += 1;
-                (COLOURS[(drawn - 1) % COLOURS.len()], DASHES[(drawn - 1) / COLOURS.len() % DASHES.len()])
-            };
-            styles.push((colour, dash, if line.is_ours { 2.6 } else { 1.4 }));
-        }
+        let styles = styles(lines);
         for (line, (colour, dash, width)) in lines.iter().zip(&styles) {
             let mut path = String::new();
             for (number, point) in line.points.iter().enumerate() {
@@ -257,22 +250,53 @@ impl Plot {
                 "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}/>"
             );
         }
-        for (&at, place) in order.iter().zip(places) {
-            let (line, (colour, _, width)) = (lines[at], styles[at]);
-            let (from_x, from_y) = end(line);
-            let weight = if width > 2.0 { " font-weight=\"bold\"" } else { "" };
-            let _ = writeln!(
-                out,
-                "<path d=\"M{from_x:.1} {from_y:.1}L{:.1} {place:.1}\" stroke=\"{colour}\" stroke-width=\"0.7\" \
-                 stroke-dasharray=\"1.5 2\" opacity=\"0.8\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\"{weight}>{}</text>",
-                right + 18.0,
-                right + 22.0,
-                place + 4.0,
-                escaped(&line.name)
-            );
+        self.name(out, lines, &styles, x, y, (right, height));
+    }
+
+    fn name(&self, out: &mut String, lines: &[&Line], styles: &[Style], x: &Scale, y: &Scale, (right, height): (f64, f64)) {
+        let end = |line: &Line| line.points.last().map_or((0.0, 0.0), |point| (x.at(point.0), y.at(point.1)));
+        let last = lines.iter().map(|line| end(line).0).fold(LEFT, f64::max);
+        // Where the name of a line stands: beside its end, or outside.
+        let column = |line: &Line| if end(line).0 < last - EARLY * (right - LEFT) { end(line).0 + 9.0 } else { right + 22.0 };
+        let mut order: Vec<usize> = (0..lines.len()).collect();
+        order.sort_by(|&a, &b| {
+            let key = |at: usize| (column(lines[at]), end(lines[at]).1);
+            key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1))
+        });
+        for names in order.chunk_by(|&a, &b| column(lines[a]) == column(lines[b])) {
+            let wanted: Vec<f64> = names.iter().map(|&at| end(lines[at]).1).collect();
+            for (&at, place) in names.iter().zip(spread_out(&wanted, TOP, height - BOTTOM)) {
+                let (line, (colour, _, width)) = (lines[at], styles[at]);
+                let ((from_x, from_y), column) = (end(line), column(line));
+                let weight = if width > 2.0 { " font-weight=\"bold\"" } else { "" };
+                let _ = writeln!(
+                    out,
+                    "<path d=\"M{from_x:.1} {from_y:.1}L{:.1} {place:.1}\" stroke=\"#bbb\" stroke-width=\"0.6\"/>\
+                     <text x=\"{column:.1}\" y=\"{:.1}\" fill=\"{colour}\" stroke=\"#fff\" stroke-width=\"3\" \
+                     stroke-linejoin=\"round\" paint-order=\"stroke\"{weight}>{}</text>",
+                    column - 4.0,
+                    place + 4.0,
+                    escaped(&line.name)
+                );
+            }
         }
     }
+}
+
+/// Colour, dashes, width.
+type Style = (&'static str, &'static str, f64);
+
+fn styles(lines: &[&Line]) -> Vec<Style> {
+    let mut drawn = 0;
+    let style = |line: &&Line| {
+        if line.is_yardstick {
+            return ("#777", " stroke-dasharray=\"6 4\"", 1.4);
+        }
+        drawn += 1;
+        let colour = COLOURS[(drawn - 1) % COLOURS.len()];
+        if line.is_ours { (colour, "", 2.6) } else { (colour, DASHES[drawn % DASHES.len()], 1.4) }
+    };
+    lines.iter().map(style).collect()
 }
 
 #[cfg(test)]
@@ -305,6 +329,33 @@ mod tests {
             let (x, y) = (number("cx=\""), number("cy=\""));
             assert!((LEFT..=WIDTH).contains(&x) && (TOP..=500.0 - BOTTOM).contains(&y), "{x} {y}");
         }
+    }
+
+    #[test]
+    fn a_line_that_ends_early_is_named_where_it_ends() {
+        let line = |name: &str, points: &[(f64, f64)]| Line {
+            name: name.into(),
+            points: points.into(),
+            is_yardstick: false,
+            is_ours: false,
+            has_marks: true,
+        };
+        let axis = || logarithmic_axis("µs", |at| at.to_string());
+        let lines = vec![line("whole", &[(1.0, 3.0), (64.0, 5.0)]), line("point", &[(1.0, 2.0)])];
+        let svg =
+            Plot { title: String::new(), subtitle: String::new(), machine: String::new(), x: axis(), y: axis(), lines }.svg();
+        let x = |name: &str| {
+            let text = svg.split("<text ").find(|text| text.contains(name)).unwrap();
+            text.split('"').nth(1).unwrap().parse::<f64>().unwrap()
+        };
+        assert!(x(">point<") < LEFT + 0.2 * WIDTH && x(">whole<") > 0.7 * WIDTH, "{svg}");
+    }
+
+    #[test]
+    fn no_two_lines_have_the_same_colour() {
+        let line = Line { name: String::new(), points: vec![], is_yardstick: false, is_ours: true, has_marks: false };
+        let colours: std::collections::BTreeSet<&str> = styles(&[&line; COLOURS.len()]).iter().map(|style| style.0).collect();
+        assert_eq!(colours.len(), COLOURS.len());
     }
 
     #[test]

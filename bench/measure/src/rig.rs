@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Seconds that a slice may take.
 const DEADLINE_S: u32 = 30;
@@ -164,6 +164,32 @@ fn doing(what: &'static str) {
     DOING_LENGTH.store(what.len() as u32, Ordering::Relaxed);
 }
 
+/// What the node prints to standard output where it ends early: what was measured until then, set after the fork.
+static LAST_WORDS: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+static LAST_WORDS_LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+/// Has the node print this to standard output when a slice comes to no end, a signal ends the run, or a contender fails. Kept
+/// for good, as a handler of signals reads it.
+pub fn set_last_words(text: String) {
+    let text: &'static str = text.leak();
+    LAST_WORDS_LENGTH.store(0, Ordering::Relaxed);
+    LAST_WORDS.store(text.as_ptr().cast_mut(), Ordering::Relaxed);
+    LAST_WORDS_LENGTH.store(text.len(), Ordering::Relaxed);
+}
+
+/// Async-signal-safe.
+fn print_last_words() {
+    let (mut at, mut rest) = (LAST_WORDS.load(Ordering::Relaxed), LAST_WORDS_LENGTH.load(Ordering::Relaxed));
+    while rest > 0 {
+        // SAFETY: writes bytes that live for good.
+        let written = unsafe { libc::write(1, at.cast(), rest) };
+        if written <= 0 {
+            return;
+        }
+        (at, rest) = (at.wrapping_add(written as usize), rest - written as usize);
+    }
+}
+
 /// Ends both processes, after a message.
 pub fn fail(message: &str) -> ! {
     let length = DOING_LENGTH.load(Ordering::Relaxed) as usize;
@@ -175,6 +201,7 @@ pub fn fail(message: &str) -> ! {
     }
     let process = if PROGRAM.load(Ordering::Relaxed) == 0 { "program" } else { "node" };
     eprintln!("bench: {process}: {message}, during: {during}");
+    print_last_words();
     // SAFETY: ends the process, whose memory nobody looks at any more.
     unsafe { libc::_exit(end_program()) }
 }
@@ -205,6 +232,7 @@ extern "C" fn on_signal(number: libc::c_int) {
         libc::write(2, what.as_ptr().cast(), what.len());
         libc::write(2, at.cast(), length);
         libc::write(2, b"\n".as_ptr().cast(), 1);
+        print_last_words();
         libc::_exit(end_program());
     }
 }
@@ -392,6 +420,7 @@ impl Rig {
     /// Ends the program.
     pub fn stop(mut self) {
         doing("stop");
+        LAST_WORDS_LENGTH.store(0, Ordering::Relaxed);
         // SAFETY: sets the disposition that a process begins with.
         let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
         self.order(STOP, 0, 0);

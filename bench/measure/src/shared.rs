@@ -1,6 +1,7 @@
 //! Memory that the two processes share without the library.
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -16,6 +17,35 @@ pub unsafe trait Zeroable {}
 #[repr(C, align(128))]
 pub struct Line<T>(pub T);
 
+/// Zeroed memory that a forked child shares, all of its pages touched. Never unmapped: it lives as long as the process.
+fn mapped(bytes: usize) -> NonNull<c_void> {
+    let size = NonZeroUsize::new(bytes).expect("a size");
+    let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
+    // SAFETY: new memory, at an address of the kernel's choice.
+    let at = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) };
+    at.expect("shared memory")
+}
+
+/// Words whose number is known at run time only, at the beginning of a page.
+pub struct SharedWords(NonNull<u64>);
+
+impl SharedWords {
+    /// Maps them.
+    ///
+    /// # Panics
+    /// Where there is no memory.
+    #[must_use]
+    pub fn zeroed(count: usize) -> SharedWords {
+        SharedWords(mapped(8 * count).cast())
+    }
+
+    /// The first one.
+    #[must_use]
+    pub fn at(&self) -> *mut u64 {
+        self.0.as_ptr()
+    }
+}
+
 /// A zeroed `T` that a forked child shares. Never unmapped: it lives as long as the process.
 pub struct Shared<T> {
     at: NonNull<T>,
@@ -29,11 +59,7 @@ impl<T: Zeroable> Shared<T> {
     /// Where there is no memory.
     #[must_use]
     pub fn zeroed() -> Shared<T> {
-        let size = NonZeroUsize::new(size_of::<T>()).expect("a type with a size");
-        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
-        // SAFETY: new memory, at an address of the kernel's choice.
-        let at = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) };
-        Shared { at: at.expect("shared memory").cast(), marker: PhantomData }
+        Shared { at: mapped(size_of::<T>()).cast(), marker: PhantomData }
     }
 }
 

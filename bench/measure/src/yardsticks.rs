@@ -7,7 +7,7 @@
 use crate::clock::{now_ns, ns_between, ns_per_tick, ticks};
 use crate::contender::{Contender, Transport, fill, sum};
 use crate::rig::{Run, Side, fail, futex_wait, futex_wake};
-use crate::{Line, Shared, Times, Zeroable};
+use crate::{Line, Shared, SharedWords, Times, Zeroable};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -256,35 +256,35 @@ impl Transport for Futex {
 /// Bytes of the ring of a bare stream, and of the rings of contenders where that is for us to say.
 pub const STREAM_BYTES: usize = 160 << 10;
 
-/// Messages of so many words that a stream's ring holds: 1024, or fewer large ones, a power of two.
+/// Messages of so many words that a stream's ring holds: 1024, or fewer large ones, but two batches at least, as the sender
+/// waits until a whole one fits. A power of two.
 #[must_use]
-pub const fn stream_capacity(words: usize) -> usize {
+pub const fn stream_capacity(words: usize, batch: usize) -> usize {
     let fitting = STREAM_BYTES * 8 / (8 * words);
     let mut capacity = 16;
-    while capacity < 1024 && capacity * 2 <= fitting {
+    while capacity < 2 * batch || (capacity < 1024 && capacity * 2 <= fitting) {
         capacity *= 2;
     }
     capacity
 }
 
 #[repr(C)]
-struct StreamWords {
+struct StreamEnds {
     head: Line<AtomicU64>,
     tail: Line<AtomicU64>,
-    items: Payload<STREAM_WORDS>,
 }
 
-/// Room for 1024 items of 184 words.
-const STREAM_WORDS: usize = 1024 * 184;
-
-// SAFETY: atomics, and a cell of integers.
-unsafe impl Zeroable for StreamWords {}
+// SAFETY: atomics.
+unsafe impl Zeroable for StreamEnds {}
 
 /// Items of `W` words in a ring, in one direction; with 0, of as many as [`BareStream::of`] was told. The index is published
 /// once for each batch. With `COPY` each process copies between the ring and memory of its own; without, it fills and adds
 /// up in place.
 pub struct BareStream<const W: usize, const COPY: bool> {
-    words: Shared<StreamWords>,
+    ends: Shared<StreamEnds>,
+    items: SharedWords,
+    /// A power of two.
+    capacity: usize,
     batch: usize,
     position: u64,
     tail: u64,
@@ -294,9 +294,10 @@ pub struct BareStream<const W: usize, const COPY: bool> {
 
 impl<const W: usize, const COPY: bool> BareStream<W, COPY> {
     fn with(words: usize, batch: usize) -> Self {
-        assert!(words > 0 && stream_capacity(words) * words <= STREAM_WORDS, "{words} words are too many");
-        let private = vec![0; words].into();
-        BareStream { words: Shared::zeroed(), batch, position: 0, tail: 0, length: words, private }
+        assert!(words > 0 && words <= MOST_WORDS, "{words} words are too many");
+        let capacity = stream_capacity(words, batch);
+        let (ends, items) = (Shared::zeroed(), SharedWords::zeroed(words * capacity));
+        BareStream { ends, items, capacity, batch, position: 0, tail: 0, length: words, private: vec![0; words].into() }
     }
 
     /// Before the fork.
@@ -305,15 +306,10 @@ impl<const W: usize, const COPY: bool> BareStream<W, COPY> {
         Box::new(Self::with(W, batch))
     }
 
-    /// Numbers that the compiler knows where it can.
+    /// A number that the compiler knows where it can.
     #[inline(always)]
     fn length(&self) -> usize {
         if W == 0 { self.length } else { W }
-    }
-
-    #[inline(always)]
-    fn capacity(&self) -> usize {
-        stream_capacity(self.length())
     }
 }
 
@@ -338,21 +334,21 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
     fn close(&mut self) {}
 
     fn memory(&self) -> Option<u64> {
-        Some((8 * self.length() * self.capacity()) as u64)
+        Some((8 * self.length() * self.capacity) as u64)
     }
 
     fn node(&mut self, run: &Run, count: u64, _times: Option<&mut Times>) -> f64 {
         let (mut position, end, mut tail) = (self.position, self.position + count, self.tail);
-        let (length, capacity, items) = (self.length(), self.capacity(), self.words.items.at().cast::<u64>());
+        let (length, capacity, items) = (self.length(), self.capacity, self.items.at());
         let private = self.private.as_mut_ptr();
         let from = now_ns();
         while position < end {
             let batch_end = (position + self.batch as u64).min(end);
             while batch_end - tail > capacity as u64 {
-                tail = self.words.tail.0.load(Ordering::Acquire);
+                tail = self.ends.tail.0.load(Ordering::Acquire);
             }
             while position < batch_end {
-                let slot = items.wrapping_add(position as usize % capacity * length);
+                let slot = items.wrapping_add((position as usize & (capacity - 1)) * length);
                 // SAFETY: the slot has room for the words, and is the node's as the tail was seen to have passed it.
                 unsafe {
                     if COPY {
@@ -364,7 +360,7 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
                 }
                 position += 1;
             }
-            self.words.head.0.store(position, Ordering::Release);
+            self.ends.head.0.store(position, Ordering::Release);
         }
         run.await_program();
         (self.position, self.tail) = (end, tail);
@@ -373,17 +369,17 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
 
     fn program(&mut self, _run: &Run, count: u64) {
         let (mut position, end, mut total) = (self.position, self.position + count, 0u64);
-        let (length, capacity, items) = (self.length(), self.capacity(), self.words.items.at().cast::<u64>());
+        let (length, capacity, items) = (self.length(), self.capacity, self.items.at());
         while position < end {
             let mut head;
             loop {
-                head = self.words.head.0.load(Ordering::Acquire);
+                head = self.ends.head.0.load(Ordering::Acquire);
                 if head != position {
                     break;
                 }
             }
             while position < head {
-                let slot = items.wrapping_add(position as usize % capacity * length);
+                let slot = items.wrapping_add((position as usize & (capacity - 1)) * length);
                 // SAFETY: the slot has the words, and the head was seen to have passed it.
                 unsafe {
                     if COPY {
@@ -395,12 +391,28 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
                 }
                 position += 1;
             }
-            self.words.tail.0.store(position, Ordering::Release);
+            self.ends.tail.0.store(position, Ordering::Release);
         }
         let words = if COPY { 1 } else { length as u64 };
         if total != words * (count * self.position + count * (count - 1) / 2) {
             fail("the values do not add up");
         }
         self.position = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_room_for_two_batches_of_messages_of_any_size() {
+        for words in [1, 19, 184, 2600, MOST_WORDS] {
+            for batch in [1, 16, 64] {
+                let capacity = stream_capacity(words, batch);
+                assert!(capacity.is_power_of_two() && capacity >= 2 * batch, "{capacity} for {batch} of {words} words");
+            }
+        }
+        assert_eq!([stream_capacity(19, 64), stream_capacity(184, 64), stream_capacity(8192, 1)], [1024, 512, 16]);
     }
 }

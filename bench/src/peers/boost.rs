@@ -65,7 +65,7 @@ impl<const W: usize> Boost<W> {
 
     fn open_queue(name: &str) -> Result<*mut c_void, String> {
         // SAFETY: a C string.
-        let queue = unsafe { (api().open)(c_name(name).as_ptr(), stream_capacity(W), 8 * W) };
+        let queue = unsafe { (api().open)(c_name(name).as_ptr(), stream_capacity(W, 1), 8 * W) };
         if queue.is_null() { Err(format!("cannot open Boost's queue {name}")) } else { Ok(queue) }
     }
 }

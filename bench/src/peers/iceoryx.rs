@@ -58,7 +58,7 @@ fn open<const W: usize>(sleeps: bool, side: Side, name: &str) -> Result<Ports<W>
         let name = way.try_into().map_err(|error| said("name", error))?;
         let builder = node.service_builder(&name).publish_subscribe::<[u64; W]>();
         let builder = builder.max_publishers(1).max_subscribers(1).history_size(0).enable_safe_overflow(false);
-        let builder = builder.subscriber_max_buffer_size(stream_capacity(W)).subscriber_max_borrowed_samples(2);
+        let builder = builder.subscriber_max_buffer_size(stream_capacity(W, 1)).subscriber_max_borrowed_samples(2);
         builder.open_or_create().map_err(|error| said("service", error))
     };
     let event = |way: &str| {

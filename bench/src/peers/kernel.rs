@@ -28,7 +28,11 @@ pub(crate) struct Kernel<const W: usize> {
     pairs: Option<[(OwnedFd, OwnedFd); 2]>,
     out: RawFd,
     back: RawFd,
+    /// Never moved nor made longer, as the parts point to it.
     items: Vec<[u64; W]>,
+    /// Of a socket with batches: one for each item, made when it is opened.
+    parts: Vec<libc::iovec>,
+    headers: Vec<libc::mmsghdr>,
 }
 
 /// The largest message that a queue may have here; 0: there are none.
@@ -52,7 +56,8 @@ impl<const W: usize> Kernel<W> {
         };
         let both = || Ok::<_, nix::Error>(make()?.zip(make()?).map(|(to, back)| [to, back]));
         let pairs = both().map_err(|error| format!("{kind:?}: {error}"))?;
-        Ok(Kernel { kind, sleeps, pairs, out: -1, back: -1, items: vec![[0; W]; batch.min(MOST)] })
+        let items = vec![[0; W]; batch.min(MOST)];
+        Ok(Kernel { kind, sleeps, pairs, out: -1, back: -1, items, parts: Vec::new(), headers: Vec::new() })
     }
 
     fn open_queue(&self, name: &str, way: libc::c_int) -> Result<RawFd, String> {
@@ -80,7 +85,7 @@ impl<const W: usize> Kernel<W> {
         fail(&format!("{call}: {error}"))
     }
 
-    fn write(&self, from: usize, count: usize) -> usize {
+    fn write(&mut self, from: usize, count: usize) -> usize {
         let at: *const c_void = self.items[from..count].as_ptr().cast();
         let bytes = 8 * W * (count - from);
         // SAFETY: an open descriptor, and as many messages as is said.
@@ -96,20 +101,25 @@ impl<const W: usize> Kernel<W> {
         self.done("write", gave)
     }
 
-    fn write_packets(&self, from: usize, count: usize) -> usize {
-        let (mut parts, mut headers) = self.packets(from, count);
-        link(&mut headers, &mut parts);
+    fn write_packets(&mut self, from: usize, count: usize) -> usize {
+        let headers = &mut self.headers[from..count];
         // SAFETY: an open socket, and as many headers as is said, each with one part.
         let sent = unsafe { libc::sendmmsg(self.out, headers.as_mut_ptr(), headers.len() as u32, 0) };
         self.done("sendmmsg", sent as isize) * 8 * W
     }
 
-    fn packets(&self, from: usize, count: usize) -> (Vec<libc::iovec>, Vec<libc::mmsghdr>) {
-        let part = |item: &[u64; W]| libc::iovec { iov_base: item.as_ptr().cast_mut().cast(), iov_len: 8 * W };
-        let parts: Vec<libc::iovec> = self.items[from..count].iter().map(part).collect();
-        // SAFETY: zero is a value of a struct of integers and pointers.
-        let headers = parts.iter().map(|_| unsafe { std::mem::zeroed() }).collect();
-        (parts, headers)
+    /// Headers that the calls for many packets take. They change nothing in them but lengths and flags that came.
+    fn make_headers(&mut self) {
+        let part = |item: &mut [u64; W]| libc::iovec { iov_base: item.as_mut_ptr().cast(), iov_len: 8 * W };
+        self.parts = self.items.iter_mut().map(part).collect();
+        let header = |part: &mut libc::iovec| {
+            // SAFETY: zero is a value of a struct of integers and pointers.
+            let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
+            header.msg_hdr.msg_iov = part;
+            header.msg_hdr.msg_iovlen = 1;
+            header
+        };
+        self.headers = self.parts.iter_mut().map(header).collect();
     }
 
     /// Messages that came; 0: not now.
@@ -122,10 +132,8 @@ impl<const W: usize> Kernel<W> {
                 Kind::Pipe => libc::read(self.back, at, 8 * W * most),
                 Kind::Socket if most == 1 => libc::recv(self.back, at, 8 * W, 0),
                 Kind::Socket => {
-                    let (mut parts, mut headers) = self.packets(0, most);
-                    link(&mut headers, &mut parts);
                     let flags = if self.sleeps { libc::MSG_WAITFORONE } else { 0 };
-                    let came = libc::recvmmsg(self.back, headers.as_mut_ptr(), most as u32, flags, std::ptr::null_mut());
+                    let came = libc::recvmmsg(self.back, self.headers.as_mut_ptr(), most as u32, flags, std::ptr::null_mut());
                     return self.done("recvmmsg", came as isize);
                 }
             }
@@ -138,13 +146,6 @@ impl<const W: usize> Kernel<W> {
             bytes += self.done("read", gave);
         }
         bytes / (8 * W)
-    }
-}
-
-fn link(headers: &mut [libc::mmsghdr], parts: &mut [libc::iovec]) {
-    for (header, part) in headers.iter_mut().zip(parts) {
-        header.msg_hdr.msg_iov = part;
-        header.msg_hdr.msg_iovlen = 1;
     }
 }
 
@@ -163,6 +164,9 @@ impl<const W: usize> Transport for Kernel<W> {
     }
 
     fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
+        if self.kind == Kind::Socket {
+            self.make_headers();
+        }
         if let Some([to, back]) = &self.pairs {
             // A pipe's first end reads and its second one writes; of a socket pair each process has an end, which does both.
             let (reads, writes) = if side == Side::Node { (back, to) } else { (to, back) };

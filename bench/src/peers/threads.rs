@@ -14,7 +14,7 @@ use villas_shm_measure::yardsticks::stream_capacity;
 
 /// One thread's ends of two queues.
 pub(crate) trait Ends: Send {
-    fn pair() -> (Self, Self)
+    fn pair(capacity: usize) -> (Self, Self)
     where
         Self: Sized;
     fn name() -> &'static str;
@@ -37,8 +37,7 @@ pub(crate) struct Rtrb<const W: usize> {
 }
 
 impl<const W: usize> Ends for Rtrb<W> {
-    fn pair() -> (Self, Self) {
-        let capacity = stream_capacity(W);
+    fn pair(capacity: usize) -> (Self, Self) {
         let (to, from) = (rtrb::RingBuffer::new(capacity), rtrb::RingBuffer::new(capacity));
         (Rtrb { out: to.0, back: from.1 }, Rtrb { out: from.0, back: to.1 })
     }
@@ -93,8 +92,8 @@ pub(crate) struct Crossbeam<const W: usize> {
 }
 
 impl<const W: usize> Ends for Crossbeam<W> {
-    fn pair() -> (Self, Self) {
-        let queue = || Arc::new(ArrayQueue::new(stream_capacity(W)));
+    fn pair(capacity: usize) -> (Self, Self) {
+        let queue = || Arc::new(ArrayQueue::new(capacity));
         let (to, from) = (queue(), queue());
         (Crossbeam { out: Arc::clone(&to), back: Arc::clone(&from) }, Crossbeam { out: from, back: to })
     }
@@ -135,6 +134,10 @@ pub(crate) struct Threads<E, const W: usize> {
 impl<E: Ends, const W: usize> Threads<E, W> {
     pub(crate) fn new(work: Work, cpu: usize) -> Self {
         Threads { ends: None, work, cpu, next: 1 }
+    }
+
+    fn capacity(&self) -> usize {
+        stream_capacity(W, self.work.batch().unwrap_or(1))
     }
 }
 
@@ -195,7 +198,7 @@ impl<E: Ends, const W: usize> Contender for Threads<E, W> {
 
     fn open(&mut self, side: Side, _name: &str) -> Result<(), String> {
         self.next = 1;
-        self.ends = (side == Side::Node).then(E::pair);
+        self.ends = (side == Side::Node).then(|| E::pair(self.capacity()));
         Ok(())
     }
 
@@ -204,7 +207,7 @@ impl<E: Ends, const W: usize> Contender for Threads<E, W> {
     }
 
     fn memory(&self) -> Option<u64> {
-        Some((2 * 8 * W * stream_capacity(W)) as u64)
+        Some((2 * 8 * W * self.capacity()) as u64)
     }
 
     fn node(&mut self, run: &Run, count: u64, times: Option<&mut Times>) -> f64 {

@@ -199,17 +199,21 @@ Rows:
   asleep           the same; each side acts only when the other one sleeps (pthread mode)
   wake-up          one sample to a reader that sleeps, until the reader has it (pthread mode)
   stream           samples in one direction, so many written and read in one call
+All by the calls of the C interface; the Rust interface is slower for long samples, as docs/performance.md says.
 Columns:
   ratio            to bare memory; of times (less is better), in streams of rates (more is better)
   near, far        the same, apart, where the two processors were seen at two distances
   counted          turns before and after which bare memory was as fast, within a quarter, of all turns; ratios are of these
   p50 … max        of all round trips, each timed by itself, those of turns that do not count included
   CPU              seconds of both processes for a million samples; memory: of the region
---json prints one object: version (1), cpus, duration (seconds), rows. Each row has work, mode, values, batch, bytes (of a
+--json prints one object: version (1), cpus, duration (seconds), complete (false: it ended early), rows. Each row has work, mode, values, batch, bytes (of a
 sample), yardstick, samples (all that were sent), turns, counted, ratio, near and far ({median, low, high, turns}; low and
-high: a tenth is beyond), ns (for one sample), cpu_ns, memory (bytes), percentiles ({p50 … max} in ns). null: nothing counted.
+high: a tenth is beyond), ns (for one sample), cpu_ns, memory (bytes), percentiles ({p50 … max} in ns). null: nothing counted;
+of a percentile: fewer than one round trip was beyond, where the table has -.
 
-Exit status: 0; 1 for errors, and when a sample was lost, doubled or changed.";
+Ended early, by a signal or as a turn came to no end within 30 s, it prints the rows that were complete, and no plot.
+
+Exit status: 0; 1 for errors, when it ended early, and when a sample was lost, doubled or changed.";
 
 #[derive(Args)]
 pub(crate) struct BenchArgs {
@@ -225,8 +229,8 @@ pub(crate) struct BenchArgs {
     /// The processors of the two processes, counted from 0. Default: the first two that this process may use.
     #[arg(long, value_name = "A,B", value_parser = two_cpus)]
     pub(crate) cpus: Option<[usize; 2]>,
-    /// Measure for about so long.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    /// Measure for about so long: after a quarter more no turn begins, once each row has had one.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = some_seconds)]
     pub(crate) duration: Duration,
     /// Draw the percentiles of the round trips.
     #[arg(long, value_name = "FILE.svg")]
@@ -448,6 +452,11 @@ fn key(text: &str) -> Result<i32, &'static str> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    let time = seconds(text)?;
+    if time.is_zero() { Err("more than 0 seconds are wanted".into()) } else { Ok(time) }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

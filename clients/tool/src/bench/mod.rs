@@ -1,19 +1,22 @@
 //! `bench`: how fast channels are on the user's machine. All measuring is the `villas-shm-measure` crate's.
 
 mod print;
+mod target;
 
-use std::fs;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use villas_shm_measure::SAMPLE_HEADER;
-use villas_shm_measure::channel::{RustChannel, Shape};
+use villas_shm_measure::capi::{Channel, Linked};
+use villas_shm_measure::channel::Shape;
 use villas_shm_measure::compare::{Outcome, Plan, Timed, group};
 use villas_shm_measure::contender::{Contender, Exchange, Work};
-use villas_shm_measure::rig::{Rig, allowed_cpus};
+use villas_shm_measure::rig::{self, Rig, allowed_cpus};
 use villas_shm_measure::yardsticks::{BareStream, BareTrip, Futex};
 
 use crate::cli::{BenchArgs, Mode};
+use crate::log::log;
+use target::Target;
 
 /// Nanoseconds of a turn, and of one in which both sides sleep for each sample.
 const TURN: f64 = 10e6;
@@ -21,6 +24,8 @@ const TURN_ASLEEP: f64 = 25e6;
 /// Turns of each row at least; where the time is too short for them, they are shorter, down to a tenth.
 const LEAST: f64 = 3.0;
 const SHORTEST: f64 = 0.1;
+/// How much longer than asked measuring may take where the machine has other work, but for one turn of each row.
+const LONGEST: f64 = 1.25;
 
 /// What a row is about, and what was measured.
 pub(crate) struct Row {
@@ -57,6 +62,11 @@ impl Group {
     }
 }
 
+/// Through the C interface, as most programs use it.
+fn channel(shape: Shape, work: Work) -> Box<dyn Contender> {
+    Exchange::boxed(Channel::<Linked, 0>::new(shape, Linked::new()), work)
+}
+
 #[derive(Default)]
 struct Groups {
     contenders: Vec<Box<dyn Contender>>,
@@ -71,7 +81,7 @@ impl Groups {
 
     fn group(&mut self, work: Work, yard: Box<dyn Contender>, shapes: &[Shape]) {
         let yard = self.add(yard);
-        let channels = shapes.iter().map(|&shape| (self.add(Exchange::boxed(RustChannel::new(shape), work)), shape)).collect();
+        let channels = shapes.iter().map(|&shape| (self.add(channel(shape, work)), shape)).collect();
         self.groups.push(Group { work, yard, channels });
     }
 
@@ -80,16 +90,16 @@ impl Groups {
         let sleeps = args.mode.contains(&Mode::Pthread);
         for values in args.values.iter().map(|&values| values as usize) {
             let words = SAMPLE_HEADER / 8 + values;
-            let shapes = |is_stream| {
-                let shape = move |mode: &Mode| Shape { values, polling: *mode == Mode::Polling, is_stream };
+            let shapes = |batch| {
+                let shape = move |mode: &Mode| Shape { values, polling: *mode == Mode::Polling, batch };
                 args.mode.iter().map(shape).collect::<Vec<_>>()
             };
-            groups.group(Work::Trip, BareTrip::of(words), &shapes(false));
+            groups.group(Work::Trip, BareTrip::of(words), &shapes(None));
             for batch in args.batch.iter().map(|&batch| batch as usize) {
-                groups.group(Work::Stream { batch }, BareStream::of(words, batch), &shapes(true));
+                groups.group(Work::Stream { batch }, BareStream::of(words, batch), &shapes(Some(batch)));
             }
             if sleeps {
-                let shape = Shape { values, polling: false, is_stream: false };
+                let shape = Shape { values, polling: false, batch: None };
                 for work in [Work::Asleep, Work::Wake] {
                     groups.group(work, Exchange::boxed(Futex::new(), work), &[shape]);
                 }
@@ -121,15 +131,24 @@ fn measure(args: &BenchArgs, cpus: [usize; 2]) -> Result<Vec<Row>, String> {
     let (rounds, part) = groups.rounds(args.duration);
     let mut rig = Rig::start(std::mem::take(&mut groups.contenders), cpus)?;
     let mut rows = Vec::new();
+    let (began, all) = (Instant::now(), LONGEST * args.duration.as_nanos() as f64);
+    let mut rest: f64 = groups.groups.iter().map(Group::round).sum();
+    rig::set_last_words(print::early(&rows, args, cpus));
     for plan in &groups.groups {
+        // A group's share of the time that is left; where those before it took longer than theirs, less than meant.
+        let limit_ns = (all - began.elapsed().as_nanos() as f64).max(0.0) * plan.round() / rest;
+        rest -= plan.round();
         let channels: Vec<usize> = plan.channels.iter().map(|channel| channel.0).collect();
         let mut outcomes =
-            group(&mut rig, plan.yard, &channels, Plan { rounds, slice_ns: part * plan.turn() }, plan.timed()).into_iter();
+            group(&mut rig, plan.yard, &channels, Plan { rounds, limit_ns, slice_ns: part * plan.turn() }, plan.timed())
+                .into_iter();
         // The yardstick beside itself is of no use to a user.
         let yardstick = outcomes.next().map_or(String::new(), |outcome| outcome.name);
         for (outcome, &(_, shape)) in outcomes.zip(&plan.channels) {
             rows.push(Row { shape, work: plan.work, yardstick: yardstick.clone(), outcome });
         }
+        rig::set_last_words(print::early(&rows, args, cpus));
+        log!(Debug, "measured beside {yardstick}");
     }
     rig.stop();
     Ok(rows)
@@ -152,16 +171,12 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool, String> {
     args.mode.dedup();
     let cpus = cpus(args.cpus)?;
     // Before the measuring: nobody shall wait for a plot that cannot be written.
-    let plot = args.plot.as_ref().map(|path| {
-        fs::File::create(path).map(|file| (path, file)).map_err(|error| format!("cannot write {}: {error}", path.display()))
-    });
-    let plot = plot.transpose()?;
+    let plot = args.plot.as_deref().map(Target::check).transpose()?;
     let rows = measure(&args, cpus)?;
-    if let Some((path, mut file)) = plot {
-        let written = file.write_all(print::plot(&rows, cpus).as_bytes());
-        written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    if let Some(target) = plot {
+        target.write(&print::plot(&rows, cpus))?;
     }
-    let text = if args.json { print::json(&rows, cpus, args.duration) } else { print::table(&rows, cpus) };
+    let text = if args.json { print::json(&rows, cpus, args.duration, true) } else { print::table(&rows, cpus) };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
         _ => Ok(true),

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use villas_shm_measure::compare::{PERCENTILES, Place, Spread};
+use villas_shm_measure::compare::{PERCENTILES, Place, Spread, percentile};
 use villas_shm_measure::contender::Work;
 use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, columns, digits, rate, time};
 
 use super::Row;
+use crate::cli::BenchArgs;
 
 impl Row {
     fn word(&self) -> &'static str {
@@ -79,12 +80,8 @@ fn line(row: &Row) -> Vec<String> {
         cells.push(or_dash(row.outcome.ns(None).map(|spread| rate(spread.median))));
     } else {
         let times = row.outcome.times(None);
-        let at = |percentile: f64| {
-            // Fewer than one item beyond: that would be the maximum under another name.
-            let times = times.as_ref().filter(|times| times.len() as f64 * (1.0 - percentile / 100.0) >= 1.0);
-            or_dash(times.map(|times| time(times.value_at_percentile(percentile) as f64)))
-        };
-        cells.extend(PERCENTILES.map(at));
+        let at = |at: f64| times.as_ref().and_then(|times| percentile(times, at));
+        cells.extend(PERCENTILES.map(|part| or_dash(at(part).map(|ns| time(ns as f64)))));
         cells.push(or_dash(times.as_ref().map(|times| time(times.max() as f64))));
     }
     cells.push(or_dash(row.cpu_ns().map(|ns| digits(ns / 1e3))));
@@ -96,15 +93,24 @@ fn spread(spread: Option<Spread>) -> Value {
     spread.map_or(Value::Null, |of| json!({ "median": of.median, "low": of.low, "high": of.high, "turns": of.count }))
 }
 
-pub(super) fn json(rows: &[Row], cpus: [usize; 2], duration: Duration) -> String {
+/// What is printed where the run ends before its end.
+pub(super) fn early(rows: &[Row], args: &BenchArgs, cpus: [usize; 2]) -> String {
+    if args.json {
+        return json(rows, cpus, args.duration, false);
+    }
+    format!("ended early; what was measured until then:\n{}", table(rows, cpus))
+}
+
+pub(super) fn json(rows: &[Row], cpus: [usize; 2], duration: Duration, complete: bool) -> String {
     let rows: Vec<Value> = rows.iter().map(row).collect();
-    format!("{:#}\n", json!({ "version": 1, "cpus": cpus, "duration": duration.as_secs_f64(), "rows": rows }))
+    let duration = duration.as_secs_f64();
+    format!("{:#}\n", json!({ "version": 1, "cpus": cpus, "duration": duration, "complete": complete, "rows": rows }))
 }
 
 fn row(row: &Row) -> Value {
     let (counted, all) = row.outcome.counted();
     let times = row.outcome.times(None).map(|times| {
-        let at = |percentile: f64| (format!("p{percentile}"), json!(times.value_at_percentile(percentile)));
+        let at = |part: f64| (format!("p{part}"), json!(percentile(&times, part)));
         let mut figures: Map<String, Value> = PERCENTILES.map(at).into_iter().collect();
         figures.insert("max".into(), json!(times.max()));
         figures

@@ -1,0 +1,364 @@
+//! The library's channel through the C interface: what a C program does for each sample.
+
+use crate::channel::{FLAGS, Shape};
+use crate::contender::{Transport, fill, sum};
+use crate::rig::{Side, fail};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ptr::null_mut;
+
+/// Samples in one call at most.
+const MOST: usize = 64;
+
+/// `struct sample`, without the values that follow it.
+#[repr(C)]
+pub struct Sample {
+    /// Counted by the sender.
+    pub sequence: u64,
+    /// Values that it has.
+    pub length: c_uint,
+    capacity: c_uint,
+    /// What it has.
+    pub flags: c_int,
+    private: [u64; 4],
+    /// When it was made.
+    pub origin: libc::timespec,
+    received: libc::timespec,
+}
+
+const _: () = assert!(size_of::<Sample>() == crate::SAMPLE_HEADER);
+
+impl Sample {
+    /// Its values.
+    #[inline(always)]
+    #[must_use]
+    pub fn data(at: *mut Sample) -> *mut u64 {
+        at.wrapping_add(1).cast()
+    }
+}
+
+/// `struct shmem_conf`.
+#[repr(C)]
+#[derive(Default)]
+#[allow(missing_docs)]
+pub struct Conf {
+    pub polling: c_int,
+    pub queuelen: c_int,
+    pub samplelen: c_int,
+    pub size: usize,
+    pub spare: c_int,
+    pub mode: c_uint,
+    pub flags: c_uint,
+    pub reserved: c_uint,
+}
+
+/// The library's configuration of a channel of this shape.
+#[must_use]
+pub fn conf(shape: &Shape) -> Conf {
+    Conf {
+        polling: shape.polling.into(),
+        queuelen: shape.queuelen() as c_int,
+        samplelen: shape.values as c_int,
+        size: size_of::<Conf>(),
+        spare: shape.spare() as c_int,
+        ..Conf::default()
+    }
+}
+
+/// The calls of a program; both layouts of a channel have them. The samples are arrays as C has them.
+pub trait Calls {
+    /// As many as it gives.
+    fn alloc(&mut self, samples: &mut [*mut Sample]) -> c_int;
+    /// As many as there is room for.
+    fn write(&mut self, samples: &mut [*mut Sample]) -> c_int;
+    /// As many as there are.
+    fn read(&mut self, samples: &mut [*mut Sample]) -> c_int;
+    /// One that was read. 0.
+    fn put(&mut self, sample: &*mut Sample) -> c_int;
+    /// Those that were read. How many.
+    fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int;
+    /// As for [`crate::contender::Contender::open`].
+    ///
+    /// # Errors
+    /// A sentence for people.
+    fn open(&mut self, shape: &Shape, side: Side, name: &str) -> Result<(), String>;
+    /// As for [`crate::contender::Contender::close`].
+    fn close(&mut self);
+    /// As for [`crate::contender::Contender::unlink`].
+    fn unlink(&mut self, _name: &str) {}
+    /// For people.
+    fn name() -> &'static str;
+    /// The library's sentence about what failed.
+    fn last_error(&self) -> String;
+}
+
+/// Ends the run with what the library says.
+#[cold]
+pub fn failed(call: &str, gave: i64, why: &str) -> ! {
+    let error = std::io::Error::last_os_error();
+    fail(&format!("{call} gave {gave}: {error}: {why}"))
+}
+
+/// No opening takes longer than this.
+pub const LIMIT: libc::timespec = libc::timespec { tv_sec: 10, tv_nsec: 0 };
+
+unsafe extern "C" {
+    fn shmem_last_error() -> *const c_char;
+    fn sample_alloc(pool: *mut c_void, samples: *mut *mut Sample, count: c_uint) -> c_int;
+    fn sample_put(sample: *mut Sample) -> c_int;
+    fn sample_put_many(samples: *mut *mut Sample, count: c_uint) -> c_int;
+    fn shmem_shared_create(name: *const c_char, conf: *const Conf) -> *mut c_void;
+    fn shmem_shared_timedopen(name: *const c_char, base: *mut *mut c_void, timeout: *const libc::timespec) -> *mut c_void;
+    fn shmem_shared_wait(shm: *mut c_void, timeout: *const libc::timespec) -> c_int;
+    fn shmem_shared_read(shm: *mut c_void, samples: *mut *mut Sample, count: c_uint) -> c_int;
+    fn shmem_shared_write(shm: *mut c_void, samples: *mut *mut Sample, count: c_uint) -> c_int;
+    fn shmem_shared_close(shm: *mut c_void, base: *mut c_void) -> c_int;
+    fn shmem_shared_unlink(name: *const c_char) -> c_int;
+}
+
+// The functions above are this crate's, by its Rust library.
+use villas_shm as _;
+
+/// The C interface as a program has it that links the library statically.
+pub struct Linked {
+    shm: *mut c_void,
+    base: *mut c_void,
+}
+
+impl Linked {
+    /// A closed one.
+    #[must_use]
+    pub fn new() -> Linked {
+        Linked { shm: null_mut(), base: null_mut() }
+    }
+}
+
+impl Default for Linked {
+    fn default() -> Linked {
+        Linked::new()
+    }
+}
+
+fn c_name(name: &str) -> CString {
+    CString::new(name).expect("a name without zero bytes")
+}
+
+impl Calls for Linked {
+    #[inline(always)]
+    fn alloc(&mut self, samples: &mut [*mut Sample]) -> c_int {
+        // SAFETY: the pool is the first member of an open channel; the array is as long as is said.
+        unsafe { sample_alloc(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
+    }
+
+    #[inline(always)]
+    fn write(&mut self, samples: &mut [*mut Sample]) -> c_int {
+        // SAFETY: an open channel; the array is as long as is said.
+        unsafe { shmem_shared_write(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
+    }
+
+    #[inline(always)]
+    fn read(&mut self, samples: &mut [*mut Sample]) -> c_int {
+        // SAFETY: as above.
+        unsafe { shmem_shared_read(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, sample: &*mut Sample) -> c_int {
+        // SAFETY: a sample that was read and not yet put.
+        unsafe { sample_put(*sample) }
+    }
+
+    #[inline(always)]
+    fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int {
+        // SAFETY: samples that were read and not yet put.
+        unsafe { sample_put_many(samples.as_mut_ptr(), samples.len() as c_uint) }
+    }
+
+    fn open(&mut self, shape: &Shape, side: Side, name: &str) -> Result<(), String> {
+        let text = c_name(name);
+        // SAFETY: C strings and structs that live through the calls.
+        let is_open = unsafe {
+            match side {
+                Side::Node => {
+                    self.shm = shmem_shared_create(text.as_ptr(), &conf(shape));
+                    !self.shm.is_null() && shmem_shared_wait(self.shm, &LIMIT) == 0
+                }
+                Side::Program => {
+                    self.shm = shmem_shared_timedopen(text.as_ptr(), &mut self.base, &LIMIT);
+                    !self.shm.is_null()
+                }
+            }
+        };
+        is_open.then_some(()).ok_or_else(|| format!("cannot open the channel {name}: {}", self.last_error()))
+    }
+
+    fn close(&mut self) {
+        // SAFETY: an open channel, which is not used again.
+        let gave = unsafe { shmem_shared_close(self.shm, self.base) };
+        if gave != 0 {
+            failed("shmem_shared_close", gave.into(), &self.last_error());
+        }
+        (self.shm, self.base) = (null_mut(), null_mut());
+    }
+
+    fn unlink(&mut self, name: &str) {
+        // SAFETY: a C string.
+        let gave = unsafe { shmem_shared_unlink(c_name(name).as_ptr()) };
+        if gave != 0 {
+            failed("shmem_shared_unlink", gave.into(), &self.last_error());
+        }
+    }
+
+    fn name() -> &'static str {
+        "channel"
+    }
+
+    fn last_error(&self) -> String {
+        // SAFETY: a C string of this thread, or null.
+        let text = unsafe { shmem_last_error() };
+        if text.is_null() {
+            return String::new();
+        }
+        // SAFETY: as above.
+        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    }
+}
+
+/// A channel of samples with `V` values, with 0 of as many as the shape says, as one process sees it.
+pub struct Channel<C, const V: usize> {
+    shape: Shape,
+    calls: C,
+    /// The program sends back the very sample that came.
+    pub echoes_in_place: bool,
+}
+
+impl<C, const V: usize> Channel<C, V> {
+    /// A closed one.
+    ///
+    /// # Panics
+    /// The shape has another number of values than `V`, which is not 0.
+    pub fn new(shape: Shape, calls: C) -> Self {
+        assert!(V == 0 || V == shape.values, "{V} values, and {} in the shape", shape.values);
+        Channel { shape, calls, echoes_in_place: false }
+    }
+
+    /// A number that the compiler knows where it can.
+    #[inline(always)]
+    fn values(&self) -> usize {
+        if V == 0 { self.shape.values } else { V }
+    }
+}
+
+impl<C: Calls, const V: usize> Channel<C, V> {
+    #[cold]
+    fn failed(&self, call: &str, gave: c_int) -> ! {
+        failed(call, gave.into(), &self.calls.last_error())
+    }
+
+    #[inline(always)]
+    fn write_all(&mut self, mut samples: &mut [*mut Sample]) {
+        while !samples.is_empty() {
+            let taken = self.calls.write(samples);
+            if taken < 0 {
+                self.failed("write", taken);
+            }
+            samples = &mut samples[taken as usize..];
+        }
+    }
+
+    /// Samples from `first` on, checked and added up.
+    #[inline(always)]
+    fn read(&mut self, first: u64, samples: &mut [*mut Sample]) -> (usize, u64) {
+        // 0: 100 ms without a sample; the rig's alarm ends this.
+        let taken = loop {
+            match self.calls.read(samples) {
+                0 => {}
+                taken if taken > 0 => break taken as usize,
+                failure => self.failed("read", failure),
+            }
+        };
+        let mut total = 0u64;
+        for (number, &sample) in (first..).zip(&samples[..taken]) {
+            // SAFETY: a sample that was read and not yet put, of at least as many values as it has.
+            let (sequence, length) = unsafe { ((*sample).sequence, (*sample).length as usize) };
+            if sequence != number || length != self.values() {
+                fail(&format!("sample {sequence} with {length} values came where {number} was due"));
+            }
+            // SAFETY: as above.
+            total = total.wrapping_add(unsafe { sum(Sample::data(sample), self.values()) });
+        }
+        (taken, total)
+    }
+}
+
+impl<C: Calls, const V: usize> Transport for Channel<C, V> {
+    fn name(&self) -> String {
+        let echo = if self.echoes_in_place { ", sent back as it is" } else { "" };
+        format!("villas-shm {}, {}{echo}", C::name(), self.shape.mode())
+    }
+
+    fn words(&self) -> u64 {
+        self.values() as u64
+    }
+
+    fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
+        self.calls.open(&self.shape, side, name)
+    }
+
+    fn close(&mut self) {
+        self.calls.close();
+    }
+
+    fn unlink(&mut self, name: &str) {
+        self.calls.unlink(name);
+    }
+
+    #[inline(always)]
+    fn send(&mut self, first: u64, count: usize) {
+        let mut samples = [null_mut(); MOST];
+        let (mut number, end, values) = (first, first + count as u64, self.values());
+        while number < end {
+            let want = MOST.min((end - number) as usize);
+            let got = self.calls.alloc(&mut samples[..want]);
+            if got < 0 {
+                self.failed("alloc", got);
+            }
+            let got = got as usize;
+            for &sample in &samples[..got] {
+                // SAFETY: a sample that was allocated and not yet written, with room for the values.
+                unsafe {
+                    (*sample).sequence = number;
+                    (*sample).flags = FLAGS;
+                    (*sample).origin = libc::timespec { tv_sec: number as i64, tv_nsec: 0 };
+                    (*sample).length = values as c_uint;
+                    fill(Sample::data(sample), values, number);
+                }
+                number += 1;
+            }
+            self.write_all(&mut samples[..got]);
+        }
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, first: u64, most: usize) -> (usize, u64) {
+        let mut samples = [null_mut(); MOST];
+        let (taken, total) = self.read(first, &mut samples[..most.min(MOST)]);
+        let put = if most == 1 { 1 + self.calls.put(&samples[0]) } else { self.calls.put_many(&mut samples[..taken]) };
+        if put != taken as c_int {
+            self.failed("put", put);
+        }
+        (taken, total)
+    }
+
+    #[inline(always)]
+    fn echo(&mut self, number: u64) -> u64 {
+        let mut sample = [null_mut()];
+        if self.echoes_in_place {
+            let (_, total) = self.read(number, &mut sample);
+            self.write_all(&mut sample);
+            return total;
+        }
+        let (_, total) = self.receive(number, 1);
+        self.send(number, 1);
+        total
+    }
+}
