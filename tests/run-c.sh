@@ -6,7 +6,8 @@
 # From the environment, each with its default:
 #   INCLUDE=include  LIB=target/release  BUILD=target/c-tests  CC=cc  CXX=c++
 #   STANDARD=17      of C++
-#   SANITIZE=address,undefined   or thread: C++ tests are built with these sanitizers
+#   SANITIZE=address,undefined   or thread: the tests are built with these sanitizers
+#   JOBS=1           so many at a time
 #   TSAN_RUNTIME=FILE    the thread sanitizer's run-time library with which libvillas_shm in LIB was instrumented: all tests are, too
 #   VALGRIND=1       run each under valgrind, with fewer repetitions
 #   CHECK_VERBOSE=1  each test says what it checks, and how long that took
@@ -49,7 +50,8 @@ all() {
 build() {
   case $1 in
   *.cpp) compiler="$CXX -std=c++${STANDARD:-17} -Wconversion -Wshadow ${SANITIZE:+-O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all}" ;;
-  *) compiler="$CC -std=c11" ;;
+  # What may be cut off in a buffer is guessed otherwise in instrumented code.
+  *) compiler="$CC -std=c11 ${SANITIZE:+-O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all -Wno-format-truncation -Wno-format-overflow}" ;;
   esac
   # shellcheck disable=SC2086 # options are words
   if [ -n "${TSAN_RUNTIME:-}" ]; then
@@ -79,13 +81,12 @@ LIB=$(cd "$LIB" && pwd) && BUILD=$(cd "$BUILD" && pwd) || exit 1
 [ -e "$LIB/libvillas_shm.so" ] || { echo "run-c.sh: no libvillas_shm.so in $LIB" >&2; exit 1; }
 ln -sf "$LIB/libvillas_shm.so" "$BUILD/libvillas_shm.so.0"
 
-passed=0 failed=0 skipped=0
 VILLAS_SHMEM=$BUILD/villas-shmem
-export VILLAS_SHMEM
-build clients/shmem/villas-shmem.c "$VILLAS_SHMEM" || exit 1
+export VILLAS_SHMEM INCLUDE LIB BUILD CC CXX
 
-[ $# -gt 0 ] || set -- $(all)
-for name; do
+# one NAME: builds and runs a test, and says how it went. Status 1: it failed; 77 in NAME.status: skipped.
+one() {
+  name=$1
   source=tests/c/$name.c
   [ -e "$source" ] || source=tests/c/$name.cpp
   log=$BUILD/$name.log
@@ -99,18 +100,16 @@ for name; do
   fi
   seconds=$((($(date +%s%N) - begin) / 10000000))
   seconds=$(printf '%d.%02d s' $((seconds / 100)) $((seconds % 100)))
+  echo "$status" >"$BUILD/$name.status"
   case $status in
   0)
-    passed=$((passed + 1))
     echo "ok      $name ($seconds)"
     [ -z "${CHECK_VERBOSE:-}" ] || show "$log"
     ;;
   77)
-    skipped=$((skipped + 1))
     echo "skipped $name: $(sed -n 's/^skipped: //p' "$log" | head -n 1)"
     ;;
   *)
-    failed=$((failed + 1))
     case $status in
     build) why='does not build' ;;
     9) why='valgrind found errors' ;;
@@ -121,6 +120,25 @@ for name; do
     echo "FAILED  $name: $why ($seconds)"
     show "$log"
     ;;
+  esac
+}
+
+if [ "${1:-}" = --one ]; then
+  one "$2" >"$BUILD/$2.said"
+  cat "$BUILD/$2.said"
+  exit 0
+fi
+
+build clients/shmem/villas-shmem.c "$VILLAS_SHMEM" || exit 1
+[ $# -gt 0 ] || set -- $(all)
+for name; do rm -f "$BUILD/$name.status"; done
+printf '%s\n' "$@" | xargs -n 1 -P "${JOBS:-1}" tests/run-c.sh --one
+passed=0 failed=0 skipped=0
+for name; do
+  case $(cat "$BUILD/$name.status" 2>/dev/null) in
+  0) passed=$((passed + 1)) ;;
+  77) skipped=$((skipped + 1)) ;;
+  *) failed=$((failed + 1)) ;;
   esac
 done
 echo "$passed passed, $failed failed, $skipped skipped"
