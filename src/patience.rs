@@ -1,4 +1,4 @@
-//! How a call waits: it spins for a bounded time, then sleeps in slices; `polling` only spins.
+//! How a call waits: it spins for a bounded time, if that has paid off lately ([`Habit`]), then sleeps in slices; `polling` only spins.
 //!
 //! A call alternates between an attempt, in its turn, and a step of [`Patience`], in which others have theirs. Before
 //! it sleeps, its bell is armed and one more attempt is made, so that nothing that comes in between is slept through
@@ -10,7 +10,7 @@ use crate::sync::relax;
 use crate::sys::gate::{Common, Idle, Pass};
 use crate::sys::thread::Uncancelled;
 use crate::wait;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// What a waiting call must know of its region.
@@ -34,8 +34,8 @@ pub(crate) trait Watched {
     fn interrupts(&self) -> u32;
     /// Who waits spins and never sleeps.
     fn is_polling(&self) -> bool;
-    /// Spinning has been in vain: sleep at once.
-    fn is_idle(&self) -> bool;
+    /// What the waits of this kind have taught. `None`: nothing can be learnt from how long one takes.
+    fn habit(&self, hint: &Self::Hint) -> Option<&Habit>;
     /// Asks the kernel whether the others are alive.
     fn probe(&self);
     /// Whether that must not wait for its time.
@@ -85,13 +85,20 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
     let _whole = Uncancelled::new();
     let mut patience = Patience::new(limit, pass.parts().0);
     let mut ended = None;
+    let mut last = None;
     loop {
         let (watched, core) = pass.parts();
         let hint = match attempt(watched, core, patience.armed.is_some())? {
-            Attempt::Done(value) => return Ok(Ok(value)),
+            Attempt::Done(value) => {
+                if let Some(hint) = &last {
+                    patience.teach(watched, hint, true);
+                }
+                return Ok(Ok(value));
+            }
             Attempt::Wait(hint) => hint,
         };
         if let Some(why) = ended {
+            patience.teach(watched, &hint, false);
             return Ok(Err(why));
         }
         let paused = pass.pause();
@@ -102,6 +109,7 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
             return Err(closed());
         }
         pass = paused.resume();
+        last = Some(hint);
     }
 }
 
@@ -111,19 +119,64 @@ const LOOKS: u32 = 64;
 /// The fuzzer's peers are the same thread, so that spinning is in vain.
 const SPIN: Duration = Duration::from_micros(if cfg!(feature = "fuzzing") { 5 } else { 50 });
 
+/// A wait that sleeps at once takes at most so long if a spin would have been enough: the peer may be asleep too, so that two wake-ups pass.
+const SOON: Duration = Duration::from_micros(3 * SPIN.as_micros() as u64);
+/// From so many spins in vain on, the rests between them get no longer.
+const MOST_VAIN: u32 = 6;
+
+/// Whether waits of one kind spin before they sleep: only while that pays off.
+///
+/// A spin in vain is followed by a rest, in which waits sleep at once, until so many of them have ended soon: none after the first, then 1, 3, 7, up
+/// to 31. Each spin that was not in vain undoes one that was. So waits of milliseconds do not spin at all, waits that are a little too long for a
+/// spin hardly ever do, and two sides that sleep on each other find back to spinning. Threads that share a side may lose what another has noted,
+/// which costs a spin or a sleep.
+#[derive(Default)]
+pub(crate) struct Habit {
+    /// Spins in vain, less those that were not; at most [`MOST_VAIN`].
+    vain: AtomicU32,
+    /// How many waits must end soon before the next spin.
+    rest: AtomicU32,
+}
+
+impl Habit {
+    fn spins(&self) -> bool {
+        self.rest.load(Relaxed) == 0
+    }
+
+    /// A wait is over. `soon`: a spin was enough, or would have been.
+    fn learn(&self, spun: bool, soon: bool) {
+        let (vain, rest) = (self.vain.load(Relaxed), self.rest.load(Relaxed));
+        match (spun, soon) {
+            (true, true) => self.vain.store(vain.saturating_sub(1), Relaxed),
+            (true, false) => {
+                self.vain.store((vain + 1).min(MOST_VAIN), Relaxed);
+                self.rest.store((1 << vain.min(MOST_VAIN - 1)) - 1, Relaxed);
+            }
+            (false, true) => self.rest.store(rest.saturating_sub(1), Relaxed),
+            (false, false) => {}
+        }
+    }
+}
+
 /// What the waits of one side have in common.
 pub(crate) struct Pace {
     opened: Instant,
     /// When the peer was probed last, in microseconds after `opened`.
     probed: AtomicU64,
-    /// Whether the last read of this side ended without a sample.
-    idle: AtomicBool,
     interrupts: AtomicU32,
+    pub(crate) for_samples: Habit,
+    pub(crate) for_room: Habit,
 }
 
 impl Pace {
     pub(crate) fn new() -> Pace {
-        Pace { opened: Instant::now(), probed: AtomicU64::new(0), idle: AtomicBool::new(false), interrupts: AtomicU32::new(0) }
+        Pace {
+            opened: Instant::now(),
+            probed: AtomicU64::new(0),
+            interrupts: AtomicU32::new(0),
+            for_samples: Habit::default(),
+            for_room: Habit::default(),
+        }
     }
 
     /// Notes that the peer is probed now; microseconds since the channel was opened.
@@ -142,17 +195,6 @@ impl Pace {
     pub(crate) fn probe_now_and_then(&self, life: &impl Watched) {
         if self.since_probe() >= wait::SLICE {
             life.probe();
-        }
-    }
-
-    /// Whether the last read ended without a sample: the next one does not spin before it sleeps.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.idle.load(Relaxed)
-    }
-
-    pub(crate) fn set_idle(&self, idle: bool) {
-        if self.idle.load(Relaxed) != idle {
-            self.idle.store(idle, Relaxed);
         }
     }
 
@@ -175,9 +217,11 @@ struct Patience<W: Watched> {
 }
 
 struct Clock {
+    started: Instant,
     deadline: Option<Instant>,
-    /// `None`: never sleep.
+    /// `None`: never sleep. `started`: do not spin.
     spin_until: Option<Instant>,
+    slept: bool,
     next_probe: Instant,
     next_yield: Instant,
 }
@@ -196,7 +240,7 @@ impl<W: Watched> Patience<W> {
             return Err(libc::EAGAIN);
         }
         if self.clock.is_none() {
-            self.start_clock(life);
+            self.start_clock(life, hint);
         }
         loop {
             if is_closed() || life.is_over(hint) {
@@ -235,15 +279,18 @@ impl<W: Watched> Patience<W> {
         }
     }
 
-    fn start_clock(&mut self, life: &W) {
+    fn start_clock(&mut self, life: &W, hint: &W::Hint) {
         let now = Instant::now();
+        let spin = if life.habit(hint).is_none_or(Habit::spins) { SPIN } else { Duration::ZERO };
         let deadline = match self.limit {
             Limit::For(limit, _) => now.checked_add(limit),
             _ => None,
         };
         self.clock = Some(Clock {
+            started: now,
             deadline,
-            spin_until: (!life.is_polling()).then(|| if life.is_idle() { now } else { now + SPIN }),
+            spin_until: (!life.is_polling()).then(|| now + spin),
+            slept: false,
             next_yield: now + SPIN,
             // Goes on from the last probe, whichever call made it: a loop of short waits must not put it off.
             next_probe: now + wait::SLICE.saturating_sub(life.since_probe()),
@@ -277,10 +324,21 @@ impl<W: Watched> Patience<W> {
         Ok((now, probed))
     }
 
+    /// The wait is over. `done`: what it was for has come.
+    fn teach(&self, life: &W, hint: &W::Hint, done: bool) {
+        let (Some(habit), Some(clock)) = (life.habit(hint), &self.clock) else { return };
+        let Some(spin_until) = clock.spin_until else { return };
+        let spun = spin_until > clock.started;
+        habit.learn(spun, done && if spun { !clock.slept } else { clock.started.elapsed() <= SOON });
+    }
+
     fn sleep(&mut self, life: &W, hint: &W::Hint, armed: W::Armed) -> Result<(), i32> {
         let (now, _) = self.check(life)?;
         if life.is_over(hint) {
             return Ok(());
+        }
+        if let Some(clock) = &mut self.clock {
+            clock.slept = true;
         }
         let deadline = self.clock.as_ref().and_then(|c| c.deadline);
         let next_probe = self.clock.as_ref().map_or(now + wait::SLICE, |c| c.next_probe);
@@ -289,6 +347,129 @@ impl<W: Watched> Patience<W> {
         match life.sleep(hint, armed, limit) {
             Slept::Signal => Err(libc::EINTR),
             Slept::Woken | Slept::Slice => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// Waits in a row, of which those that do not spin end soon, that begin with a spin.
+    fn spins_in(habit: &Habit, waits: usize, is_spin_enough: bool) -> Vec<usize> {
+        let mut spins = Vec::new();
+        for wait in 0..waits {
+            let spun = habit.spins();
+            if spun {
+                spins.push(wait);
+            }
+            habit.learn(spun, !spun || is_spin_enough);
+        }
+        spins
+    }
+
+    #[test]
+    fn waits_that_a_spin_is_enough_for_all_spin() {
+        assert_eq!(spins_in(&Habit::default(), 100, true).len(), 100);
+    }
+
+    #[test]
+    fn waits_a_little_too_long_for_a_spin_try_it_ever_more_rarely() {
+        assert_eq!(spins_in(&Habit::default(), 130, false), [0, 1, 3, 7, 15, 31, 63, 95, 127]);
+    }
+
+    #[test]
+    fn long_waits_do_not_spin() {
+        let habit = Habit::default();
+        let spins = (0..1000).filter(|_| {
+            let spun = habit.spins();
+            habit.learn(spun, false);
+            spun
+        });
+        assert_eq!(spins.count(), 2);
+    }
+
+    #[test]
+    fn a_busy_exchange_finds_back_to_spinning() {
+        let habit = Habit::default();
+        spins_in(&habit, 64, false);
+        let spins = spins_in(&habit, 100, true);
+        assert_eq!(spins, (31..100).collect::<Vec<_>>());
+        // What was in vain is forgotten.
+        habit.learn(true, false);
+        assert!(habit.spins());
+    }
+
+    /// A region in which nothing is seen, and in which every sleep lasts for `nap`.
+    #[derive(Default)]
+    struct Quiet {
+        looks: Cell<u32>,
+        nap: Cell<Duration>,
+        habit: Habit,
+    }
+
+    impl Watched for Quiet {
+        type Hint = ();
+        type Armed = ();
+
+        fn is_worth_a_look(&self, _: &()) -> bool {
+            self.looks.set(self.looks.get() + 1);
+            false
+        }
+        fn is_blind(&self, _: &()) -> bool {
+            false
+        }
+        fn is_over(&self, _: &()) -> bool {
+            false
+        }
+        fn arm(&self, _: &()) {}
+        fn sleep(&self, _: &(), _: (), _: Duration) -> Slept {
+            std::thread::sleep(self.nap.get());
+            Slept::Woken
+        }
+        fn interrupts(&self) -> u32 {
+            0
+        }
+        fn is_polling(&self) -> bool {
+            false
+        }
+        fn habit(&self, _: &()) -> Option<&Habit> {
+            Some(&self.habit)
+        }
+        fn probe(&self) {}
+        fn wants_probe(&self) -> bool {
+            false
+        }
+        fn since_probe(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    impl Quiet {
+        /// A wait that ends after its first sleep; whether it spun before.
+        fn wait(&self) -> bool {
+            let mut patience = Patience::new(&Limit::Forever, self);
+            self.looks.set(0);
+            while patience.armed.is_none() {
+                patience.step(self, &(), || false).unwrap();
+            }
+            patience.step(self, &(), || false).unwrap();
+            patience.teach(self, &(), true);
+            self.looks.get() > 0
+        }
+    }
+
+    #[test]
+    fn a_wait_sleeps_at_once_after_long_ones_and_spins_again_after_a_short_one() {
+        let quiet = Quiet::default();
+        quiet.nap.set(10 * SOON);
+        assert_eq!([(); 5].map(|()| quiet.wait()), [true, true, false, false, false]);
+        quiet.nap.set(Duration::ZERO);
+        // On a busy machine a short wait may take long, and does not count then.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !quiet.wait() {
+            assert!(Instant::now() < deadline, "no wait spins again");
         }
     }
 }

@@ -240,7 +240,6 @@ impl<E: Ends> Handle<E> {
         let done = self.repeat(limit, pass, |life, half| {
             let count = half.read(most, &mut give)?;
             if count > 0 {
-                life.pace().set_idle(false);
                 return Ok(Attempt::Done(count));
             }
             if !patient {
@@ -258,13 +257,10 @@ impl<E: Ends> Handle<E> {
             }
             Ok(Attempt::Wait(half.entry_hint()))
         })?;
-        match done {
-            Ok(count) => Ok(Count { count, why: 0 }),
-            Err(why) => {
-                self.look(|life| life.pace().set_idle(true));
-                Ok(Count { count: 0, why })
-            }
-        }
+        Ok(match done {
+            Ok(count) => Count { count, why: 0 },
+            Err(why) => Count { count: 0, why },
+        })
     }
 
     /// Sends `count` samples, whose addresses `address` gives by their place, by the short way; how many. Fewer: go on by the long way,

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::layout::channel::{Facts, RawFacts, View};
 use crate::layout::slot::Slot;
 use crate::layout::{Bell, Side, SideBell, Slept, Words};
-use crate::patience::{Pace, Watched};
+use crate::patience::{Habit, Pace, Watched};
 use crate::queue::{Lookout, RoomLookout};
 use crate::region::Layout;
 use crate::sys::gate::Common;
@@ -317,8 +317,12 @@ impl Watched for Life {
     fn is_polling(&self) -> bool {
         self.view().facts().polling
     }
-    fn is_idle(&self) -> bool {
-        self.pace.is_idle()
+    fn habit(&self, hint: &Hint) -> Option<&Habit> {
+        match hint {
+            Hint::Entry(_) => Some(&self.pace.for_samples),
+            Hint::Room(_) | Hint::Block => Some(&self.pace.for_room),
+            Hint::Peer(_) => None,
+        }
     }
     fn probe(&self) {
         self.probe_peer();

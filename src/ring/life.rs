@@ -10,7 +10,7 @@ use super::{Policy, Role, broken, spsc};
 use crate::error::{Error, Result};
 use crate::layout::Slept;
 use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
-use crate::patience::Watched;
+use crate::patience::{Habit, Watched};
 use crate::region::{Claim, Layout};
 use crate::sync::Shared64;
 use crate::sys::gate::Common;
@@ -42,6 +42,8 @@ pub(crate) struct Life {
     pub(crate) place: u32,
     incarnation: u64,
     interrupts: AtomicU32,
+    /// An end waits for one thing only, messages or room.
+    habit: Habit,
     /// The claim that is in the way, since when, and when its owner was asked for last.
     claim: [AtomicU64; 2],
     claim_since: AtomicU64,
@@ -107,6 +109,7 @@ impl Life {
             place,
             incarnation,
             interrupts: AtomicU32::new(0),
+            habit: Habit::default(),
             claim: [AtomicU64::new(0), AtomicU64::new(0)],
             claim_since: AtomicU64::new(0),
             claim_asked: AtomicU64::new(0),
@@ -289,8 +292,8 @@ impl Watched for Life {
     fn is_polling(&self) -> bool {
         false
     }
-    fn is_idle(&self) -> bool {
-        false
+    fn habit(&self, _: &(Hint, Bell)) -> Option<&Habit> {
+        Some(&self.habit)
     }
     /// Attempts ask for owners themselves (`clear_way`).
     fn probe(&self) {}

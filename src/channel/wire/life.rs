@@ -14,7 +14,7 @@ use crate::channel::life::THOROUGH_MICROS;
 use crate::error::{Error, Result};
 use crate::layout::Slept;
 use crate::layout::wire::{STOPPED, Trailer, View, Which};
-use crate::patience::{Pace, Watched};
+use crate::patience::{Habit, Pace, Watched};
 use crate::sync::Shared32;
 use crate::sys::gate::Common;
 use crate::sys::mapping::Mapping;
@@ -262,8 +262,9 @@ impl Watched for Link {
         self.input().view.facts().polling
     }
 
-    fn is_idle(&self) -> bool {
-        self.pace.is_idle()
+    /// Nobody rings for room or a block, so that a nap always takes its time, however soon there was some.
+    fn habit(&self, hint: &Hint) -> Option<&Habit> {
+        matches!(hint, Hint::Entry(_)).then_some(&self.pace.for_samples)
     }
 
     fn probe(&self) {
