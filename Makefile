@@ -20,7 +20,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo test test-rust test-c test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo test test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -81,7 +81,7 @@ test-tool: build ## tests of the command-line tool, of the demo and of the READM
 test-c: build ## the C and C++ tests, each in a process of its own
 	@tests/install-missing.sh $(CXX)
 	@tests/symbols.sh $(LIB)
-	KILLS=1000 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
+	KILLS=1000 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
 	@CC="$(CC)" CXX="$(CXX)" tests/ring-clients.sh $(LIB)
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
 
@@ -93,7 +93,12 @@ CPP_TESTS := $(basename $(notdir $(wildcard tests/c/*.cpp)))
 test-cpp-sanitizers: build ## the C++ tests under the address, undefined-behaviour and thread sanitizers, and as C++20
 	@tests/install-missing.sh $(CXX)
 	@for with in SANITIZE=address,undefined SANITIZE=thread STANDARD=20; do echo "$$with"; \
-	    env "$$with" CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-$${with%%,*}" tests/run-c.sh $(CPP_TESTS) || exit; done
+	    env "$$with" JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-$${with%%,*}" tests/run-c.sh $(CPP_TESTS) || exit; done
+
+# Who counts locked memory cannot be instrumented, nor who counts on times.
+ASAN_TESTS = $(filter-out locked detection restarts,$(basename $(notdir $(wildcard tests/c/*.c))))
+test-c-asan: build ## the C tests under the address and undefined-behaviour sanitizers; two minutes
+	CHECK_SLOW=1 SANITIZE=address,undefined JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-asan" tests/run-c.sh $(ASAN_TESTS)
 
 test-install: build ## installs into temporary directories, and builds programs against that by pkg-config and CMake
 	@tests/install-missing.sh $(CXX) cmake pkg-config python3
@@ -123,7 +128,7 @@ $(WIRE)/villasnode-peer $(WIRE)/villasnode-peer-san: $(WIRE_SOURCES) $(wildcard 
 
 test-valgrind: build ## the C tests under valgrind
 	@tests/install-missing.sh valgrind
-	VALGRIND=1 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-valgrind" tests/run-c.sh
+	VALGRIND=1 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-valgrind" tests/run-c.sh
 
 # The sanitizer is a compiler flag that is not stable yet; its run-time library comes with the stable toolchain.
 test-asan: check-deps ## the Rust tests under the address sanitizer

@@ -5,6 +5,7 @@ mod common;
 use common::{Node, Signal, TOOL, kill, lines, tool, until};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
