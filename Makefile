@@ -85,8 +85,9 @@ test-c: build ## the C and C++ tests, each in a process of its own
 	@CC="$(CC)" CXX="$(CXX)" tests/ring-clients.sh $(LIB)
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
 
-stress: build ## 20 million messages through rings of each kind, threads and processes; three minutes, if nothing else runs
+stress: build ## 20 million messages through rings of each kind, threads and processes, and a region of 9 GB; three minutes, if nothing else runs
 	RING_STRESS=20000000 LIMIT=3600 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh ring_stress
+	CHECK_LARGE=1 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh large
 
 CPP_TESTS := $(basename $(notdir $(wildcard tests/c/*.cpp)))
 

@@ -29,7 +29,9 @@ if [ -n "${TSAN_RUNTIME:-}" ]; then
 else
   TSAN_OPTIONS="suppressions=$PWD/tests/c/tsan.supp ${TSAN_OPTIONS:-}"
 fi
-export TSAN_OPTIONS
+# Some tests expect these signals.
+ASAN_OPTIONS="handle_segv=0 handle_sigbus=0 ${ASAN_OPTIONS:-}"
+export TSAN_OPTIONS ASAN_OPTIONS
 if [ "${VALGRIND:-0}" != 0 ]; then
   limit=1800
   # Fair: without it one thread that spins can keep the others from valgrind's lock for minutes.
@@ -50,8 +52,8 @@ all() {
 build() {
   case $1 in
   *.cpp) compiler="$CXX -std=c++${STANDARD:-17} -Wconversion -Wshadow ${SANITIZE:+-O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all}" ;;
-  # What may be cut off in a buffer is guessed otherwise in instrumented code.
-  *) compiler="$CC -std=c11 ${SANITIZE:+-O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all -Wno-format-truncation -Wno-format-overflow}" ;;
+  # What may be cut off or overlap in a buffer is guessed otherwise in instrumented code.
+  *) compiler="$CC -std=c11 ${SANITIZE:+-O1 -fsanitize=$SANITIZE -fno-sanitize-recover=all -Wno-format-truncation -Wno-format-overflow -Wno-restrict}" ;;
   esac
   # shellcheck disable=SC2086 # options are words
   if [ -n "${TSAN_RUNTIME:-}" ]; then
