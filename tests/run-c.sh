@@ -86,7 +86,7 @@ ln -sf "$LIB/libvillas_shm.so" "$BUILD/libvillas_shm.so.0"
 VILLAS_SHMEM=$BUILD/villas-shmem
 export VILLAS_SHMEM INCLUDE LIB BUILD CC CXX
 
-# one NAME: builds and runs a test, and says how it went. Status 1: it failed; 77 in NAME.status: skipped.
+# one NAME: builds and runs a test, and says how it went; its status is left in NAME.status, 77: skipped.
 one() {
   name=$1
   source=tests/c/$name.c
@@ -126,6 +126,7 @@ one() {
 }
 
 if [ "${1:-}" = --one ]; then
+  # In one piece, as others may say something meanwhile.
   one "$2" >"$BUILD/$2.said"
   cat "$BUILD/$2.said"
   exit 0

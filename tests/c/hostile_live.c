@@ -24,11 +24,12 @@ static bool allowed(int error, const int *list)
 
 #define ANY_OF(...) ((const int[]){__VA_ARGS__, 0})
 
-static void *watch_calls(void *unused)
+static void *watch_calls(void *arg)
 {
   struct check_deadline deadline = check_within(call_limit);
   uint64_t seen = 0;
 
+  (void)arg;
   for (;; check_pause()) {
     const uint64_t now = turns;
     if (now == seen && now % 2 == 1) {
@@ -39,7 +40,6 @@ static void *watch_calls(void *unused)
     }
     seen = now;
   }
-  return unused;
 }
 
 static void begin_call(const char *name)

@@ -172,9 +172,10 @@ static LAST_WORDS_LENGTH: AtomicUsize = AtomicUsize::new(0);
 /// for good, as a handler of signals reads it.
 pub fn set_last_words(text: String) {
     let text: &'static str = text.leak();
+    // The only reader is this thread, in a handler perhaps: releases keep the compiler from giving the old text the new length.
     LAST_WORDS_LENGTH.store(0, Ordering::Relaxed);
-    LAST_WORDS.store(text.as_ptr().cast_mut(), Ordering::Relaxed);
-    LAST_WORDS_LENGTH.store(text.len(), Ordering::Relaxed);
+    LAST_WORDS.store(text.as_ptr().cast_mut(), Ordering::Release);
+    LAST_WORDS_LENGTH.store(text.len(), Ordering::Release);
 }
 
 /// Async-signal-safe.
