@@ -1,6 +1,5 @@
 //! What is measured: groups of contenders, each beside its yardstick.
 
-use crate::capi::{MPMC, MPSC, SPSC};
 use crate::channel::{echoing, own, wire};
 use crate::life::{Life, Step};
 use crate::many::FourAndFour;
@@ -11,6 +10,7 @@ use crate::ring::Rings;
 use villas_shm_measure::channel::{RustChannel, Shape};
 use villas_shm_measure::compare::Timed;
 use villas_shm_measure::contender::{Contender, Exchange, Transport, Work};
+use villas_shm_measure::functions::{MPMC, MPSC, SPSC};
 use villas_shm_measure::yardsticks::{BareStream, BareTrip, Futex, LineTrip};
 
 /// A part of the report.

@@ -1,93 +1,12 @@
 //! The library's channel in its own and in VILLASnode's layout, through the C interface of the shared library.
 
-use crate::capi::{Int, LIMIT, Sample, api, c_name, failed, last_error};
-use std::ffi::{c_int, c_uint, c_void};
+use crate::capi::{api, failed, last_error};
+use std::ffi::{c_int, c_uint};
 use std::mem::MaybeUninit;
-use std::ptr::null_mut;
-use villas_shm_measure::capi::{Calls, Channel, conf};
+use villas_shm_measure::capi::{Calls, Channel, LIMIT, Own, c_name, conf};
 use villas_shm_measure::channel::Shape;
+use villas_shm_measure::functions::{Int, Sample};
 use villas_shm_measure::rig::Side;
-
-/// One region.
-pub(crate) struct Own {
-    shm: *mut c_void,
-    base: *mut c_void,
-}
-
-impl Calls for Own {
-    #[inline(always)]
-    fn alloc(&mut self, samples: &mut [*mut Sample]) -> c_int {
-        // SAFETY: the pool is the first member of an open channel; the array is as long as is said.
-        unsafe { (api().sample_alloc)(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
-    }
-
-    #[inline(always)]
-    fn write(&mut self, samples: &mut [*mut Sample]) -> c_int {
-        // SAFETY: an open channel; the array is as long as is said.
-        unsafe { (api().shmem_shared_write)(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
-    }
-
-    #[inline(always)]
-    fn read(&mut self, samples: &mut [*mut Sample]) -> c_int {
-        // SAFETY: as above.
-        unsafe { (api().shmem_shared_read)(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
-    }
-
-    #[inline(always)]
-    fn put(&mut self, sample: &*mut Sample) -> c_int {
-        // SAFETY: a sample that was read and not yet put.
-        unsafe { (api().sample_put)(*sample) }
-    }
-
-    #[inline(always)]
-    fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int {
-        // SAFETY: samples that were read and not yet put.
-        unsafe { (api().sample_put_many)(samples.as_mut_ptr(), samples.len() as c_uint) }
-    }
-
-    fn open(&mut self, shape: &Shape, side: Side, name: &str) -> Result<(), String> {
-        let text = c_name(name);
-        // SAFETY: C strings and structs that live through the calls.
-        let is_open = unsafe {
-            match side {
-                Side::Node => {
-                    self.shm = (api().shmem_shared_create)(text.as_ptr(), &conf(shape));
-                    !self.shm.is_null() && (api().shmem_shared_wait)(self.shm, &LIMIT) == 0
-                }
-                Side::Program => {
-                    self.shm = (api().shmem_shared_timedopen)(text.as_ptr(), &mut self.base, &LIMIT);
-                    !self.shm.is_null()
-                }
-            }
-        };
-        is_open.then_some(()).ok_or_else(|| format!("cannot open the channel {name}: {}", last_error()))
-    }
-
-    fn close(&mut self) {
-        // SAFETY: an open channel, which is not used again.
-        let gave = unsafe { (api().shmem_shared_close)(self.shm, self.base) };
-        if gave != 0 {
-            failed("shmem_shared_close", gave.into());
-        }
-        (self.shm, self.base) = (null_mut(), null_mut());
-    }
-
-    fn unlink(&mut self, name: &str) {
-        // SAFETY: a C string.
-        let gave = unsafe { (api().shmem_shared_unlink)(c_name(name).as_ptr()) };
-        if gave != 0 {
-            failed("shmem_shared_unlink", gave.into());
-        }
-    }
-
-    fn name() -> &'static str {
-        "channel"
-    }
-
-    fn last_error(&self) -> String {
-        last_error()
-    }
-}
 
 /// VILLASnode's layout: a region for each direction.
 pub(crate) struct Wire {
@@ -156,7 +75,7 @@ fn shape<const V: usize>(polling: bool, batch: Option<usize>) -> Shape {
 }
 
 pub(crate) fn own<const V: usize>(polling: bool, batch: Option<usize>) -> Channel<Own, V> {
-    Channel::new(shape::<V>(polling, batch), Own { shm: null_mut(), base: null_mut() })
+    Channel::new(shape::<V>(polling, batch), Own::new(api()))
 }
 
 pub(crate) fn echoing<const V: usize>(polling: bool) -> Channel<Own, V> {

@@ -1,12 +1,14 @@
 //! Creating, opening, idling, and many channels at once.
 
-use crate::capi::{Conf, LIMIT, api, c_name, failed, last_error};
+use crate::capi::{api, failed, last_error};
 use std::ffi::{CString, c_void};
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 use villas_shm_measure::Times;
+use villas_shm_measure::capi::{LIMIT, c_name};
 use villas_shm_measure::clock::now_ns;
 use villas_shm_measure::contender::Contender;
+use villas_shm_measure::functions::Conf;
 use villas_shm_measure::rig::{Run, Side, fail};
 
 fn conf(polling: bool) -> Conf {

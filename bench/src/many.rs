@@ -1,10 +1,12 @@
 //! Four threads of the one process give, four of the other take: an MPMC ring, beside a ring behind a process-shared mutex.
 
-use crate::capi::{CONSUMER, MPMC, PRODUCER, api, c_name, failed, last_error};
+use crate::capi::{api, failed, last_error};
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use villas_shm_measure::capi::c_name;
 use villas_shm_measure::clock::now_ns;
 use villas_shm_measure::contender::{Contender, fill, sum};
+use villas_shm_measure::functions::{CONSUMER, MPMC, PRODUCER};
 use villas_shm_measure::rig::{Run, Side, fail};
 use villas_shm_measure::{Shared, Times, Zeroable};
 

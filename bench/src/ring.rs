@@ -1,9 +1,11 @@
 //! The library's rings, through the C interface.
 
-use crate::capi::{CONSUMER, MPMC, MPSC, PRODUCER, SPSC, api, c_name, failed, last_error};
+use crate::capi::{api, failed, last_error};
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};
+use villas_shm_measure::capi::c_name;
 use villas_shm_measure::contender::{Transport, fill, sum};
+use villas_shm_measure::functions::{CONSUMER, MPMC, MPSC, PRODUCER, SPSC};
 use villas_shm_measure::rig::Side;
 use villas_shm_measure::yardsticks::stream_capacity;
 

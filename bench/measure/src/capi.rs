@@ -2,54 +2,13 @@
 
 use crate::channel::{FLAGS, Shape};
 use crate::contender::{Transport, fill, sum};
+use crate::functions::{Conf, Functions, Sample};
 use crate::rig::{Side, fail};
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::ffi::{CString, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
 /// Samples in one call at most.
 const MOST: usize = 64;
-
-/// `struct sample`, without the values that follow it.
-#[repr(C)]
-pub struct Sample {
-    /// Counted by the sender.
-    pub sequence: u64,
-    /// Values that it has.
-    pub length: c_uint,
-    capacity: c_uint,
-    /// What it has.
-    pub flags: c_int,
-    private: [u64; 4],
-    /// When it was made.
-    pub origin: libc::timespec,
-    received: libc::timespec,
-}
-
-const _: () = assert!(size_of::<Sample>() == crate::SAMPLE_HEADER);
-
-impl Sample {
-    /// Its values.
-    #[inline(always)]
-    #[must_use]
-    pub fn data(at: *mut Sample) -> *mut u64 {
-        at.wrapping_add(1).cast()
-    }
-}
-
-/// `struct shmem_conf`.
-#[repr(C)]
-#[derive(Default)]
-#[allow(missing_docs)]
-pub struct Conf {
-    pub polling: c_int,
-    pub queuelen: c_int,
-    pub samplelen: c_int,
-    pub size: usize,
-    pub spare: c_int,
-    pub mode: c_uint,
-    pub flags: c_uint,
-    pub reserved: c_uint,
-}
 
 /// The library's configuration of a channel of this shape.
 #[must_use]
@@ -101,76 +60,59 @@ pub fn failed(call: &str, gave: i64, why: &str) -> ! {
 /// No opening takes longer than this.
 pub const LIMIT: libc::timespec = libc::timespec { tv_sec: 10, tv_nsec: 0 };
 
-unsafe extern "C" {
-    fn shmem_last_error() -> *const c_char;
-    fn sample_alloc(pool: *mut c_void, samples: *mut *mut Sample, count: c_uint) -> c_int;
-    fn sample_put(sample: *mut Sample) -> c_int;
-    fn sample_put_many(samples: *mut *mut Sample, count: c_uint) -> c_int;
-    fn shmem_shared_create(name: *const c_char, conf: *const Conf) -> *mut c_void;
-    fn shmem_shared_timedopen(name: *const c_char, base: *mut *mut c_void, timeout: *const libc::timespec) -> *mut c_void;
-    fn shmem_shared_wait(shm: *mut c_void, timeout: *const libc::timespec) -> c_int;
-    fn shmem_shared_read(shm: *mut c_void, samples: *mut *mut Sample, count: c_uint) -> c_int;
-    fn shmem_shared_write(shm: *mut c_void, samples: *mut *mut Sample, count: c_uint) -> c_int;
-    fn shmem_shared_close(shm: *mut c_void, base: *mut c_void) -> c_int;
-    fn shmem_shared_unlink(name: *const c_char) -> c_int;
-}
-
-// The functions above are this crate's, by its Rust library.
-use villas_shm as _;
-
-/// The C interface as a program has it that links the library statically.
-pub struct Linked {
+/// The library's own layout: one region.
+pub struct Own {
+    functions: &'static Functions,
     shm: *mut c_void,
     base: *mut c_void,
 }
 
-impl Linked {
+impl Own {
     /// A closed one.
     #[must_use]
-    pub fn new() -> Linked {
-        Linked { shm: null_mut(), base: null_mut() }
+    pub fn new(functions: &'static Functions) -> Own {
+        Own { functions, shm: null_mut(), base: null_mut() }
     }
 }
 
-impl Default for Linked {
-    fn default() -> Linked {
-        Linked::new()
-    }
-}
-
-fn c_name(name: &str) -> CString {
+/// A name for C.
+///
+/// # Panics
+/// It has a zero byte.
+#[must_use]
+pub fn c_name(name: &str) -> CString {
     CString::new(name).expect("a name without zero bytes")
 }
 
-impl Calls for Linked {
+impl Calls for Own {
     #[inline(always)]
     fn alloc(&mut self, samples: &mut [*mut Sample]) -> c_int {
         // SAFETY: the pool is the first member of an open channel; the array is as long as is said.
-        unsafe { sample_alloc(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
+        unsafe { (self.functions.sample_alloc)(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
     }
 
     #[inline(always)]
     fn write(&mut self, samples: &mut [*mut Sample]) -> c_int {
         // SAFETY: an open channel; the array is as long as is said.
-        unsafe { shmem_shared_write(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
+        unsafe { (self.functions.shmem_shared_write)(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
     }
 
     #[inline(always)]
     fn read(&mut self, samples: &mut [*mut Sample]) -> c_int {
         // SAFETY: as above.
-        unsafe { shmem_shared_read(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
+        unsafe { (self.functions.shmem_shared_read)(self.shm, samples.as_mut_ptr(), samples.len() as c_uint) }
     }
 
     #[inline(always)]
     fn put(&mut self, sample: &*mut Sample) -> c_int {
         // SAFETY: a sample that was read and not yet put.
-        unsafe { sample_put(*sample) }
+        unsafe { (self.functions.sample_put)(*sample) }
     }
 
     #[inline(always)]
     fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int {
         // SAFETY: samples that were read and not yet put.
-        unsafe { sample_put_many(samples.as_mut_ptr(), samples.len() as c_uint) }
+        unsafe { (self.functions.sample_put_many)(samples.as_mut_ptr(), samples.len() as c_uint) }
     }
 
     fn open(&mut self, shape: &Shape, side: Side, name: &str) -> Result<(), String> {
@@ -179,11 +121,11 @@ impl Calls for Linked {
         let is_open = unsafe {
             match side {
                 Side::Node => {
-                    self.shm = shmem_shared_create(text.as_ptr(), &conf(shape));
-                    !self.shm.is_null() && shmem_shared_wait(self.shm, &LIMIT) == 0
+                    self.shm = (self.functions.shmem_shared_create)(text.as_ptr(), &conf(shape));
+                    !self.shm.is_null() && (self.functions.shmem_shared_wait)(self.shm, &LIMIT) == 0
                 }
                 Side::Program => {
-                    self.shm = shmem_shared_timedopen(text.as_ptr(), &mut self.base, &LIMIT);
+                    self.shm = (self.functions.shmem_shared_timedopen)(text.as_ptr(), &mut self.base, &LIMIT);
                     !self.shm.is_null()
                 }
             }
@@ -193,7 +135,7 @@ impl Calls for Linked {
 
     fn close(&mut self) {
         // SAFETY: an open channel, which is not used again.
-        let gave = unsafe { shmem_shared_close(self.shm, self.base) };
+        let gave = unsafe { (self.functions.shmem_shared_close)(self.shm, self.base) };
         if gave != 0 {
             failed("shmem_shared_close", gave.into(), &self.last_error());
         }
@@ -202,7 +144,7 @@ impl Calls for Linked {
 
     fn unlink(&mut self, name: &str) {
         // SAFETY: a C string.
-        let gave = unsafe { shmem_shared_unlink(c_name(name).as_ptr()) };
+        let gave = unsafe { (self.functions.shmem_shared_unlink)(c_name(name).as_ptr()) };
         if gave != 0 {
             failed("shmem_shared_unlink", gave.into(), &self.last_error());
         }
@@ -213,13 +155,7 @@ impl Calls for Linked {
     }
 
     fn last_error(&self) -> String {
-        // SAFETY: a C string of this thread, or null.
-        let text = unsafe { shmem_last_error() };
-        if text.is_null() {
-            return String::new();
-        }
-        // SAFETY: as above.
-        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+        self.functions.last_error()
     }
 }
 

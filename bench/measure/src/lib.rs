@@ -5,7 +5,7 @@
 //! to a processor of its own. A slice of a contender counts where the yardstick before it and the one after it agree.
 //!
 //! [`rig`] has the two processes, [`contender`] what they do in a slice, [`yardsticks`] the bare code, [`capi`] the
-//! library's channel through the C interface, [`channel`] through the Rust one, [`compare`] the turns and what follows from them, [`table`] and [`plot`]
+//! library's channel through the C interface, whose [`functions`] have a table, [`channel`] through the Rust one, [`compare`] the turns and what follows from them, [`table`] and [`plot`]
 //! how it is shown.
 
 pub mod capi;
@@ -13,6 +13,7 @@ pub mod channel;
 pub mod clock;
 pub mod compare;
 pub mod contender;
+pub mod functions;
 pub mod plot;
 pub mod rig;
 mod shared;

@@ -73,7 +73,7 @@ pub fn percentile_axis() -> Axis {
     let marks = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99]
         .map(|at| (place_of(at), if at == 0.0 { "fastest".into() } else { format!("{at} %") }));
     Axis {
-        label: "part of the round trips that were at least as fast".into(),
+        label: "part of all that were at least as fast".into(),
         marks: marks.into(),
         ends: Some((0.0, 4.0)),
         is_logarithmic: false,

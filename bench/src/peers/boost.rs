@@ -1,8 +1,9 @@
 //! Boost.Interprocess' `message_queue`, by `boost/queue.cpp`, which make builds where Boost's headers are installed.
 
-use crate::capi::{beside, c_name, library};
+use crate::capi::{beside, library};
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::OnceLock;
+use villas_shm_measure::capi::c_name;
 use villas_shm_measure::contender::{Transport, fill, sum};
 use villas_shm_measure::rig::{Side, fail};
 use villas_shm_measure::yardsticks::stream_capacity;

@@ -5,6 +5,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socketpair
 use std::ffi::c_void;
 use std::io::Error;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use villas_shm_measure::capi::c_name;
 use villas_shm_measure::contender::{Transport, fill, sum};
 use villas_shm_measure::rig::{Side, fail};
 
@@ -61,7 +62,7 @@ impl<const W: usize> Kernel<W> {
     }
 
     fn open_queue(&self, name: &str, way: libc::c_int) -> Result<RawFd, String> {
-        let name = crate::capi::c_name(&format!("/{name}"));
+        let name = c_name(&format!("/{name}"));
         // SAFETY: zero is a value of a struct of integers.
         let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
         attributes.mq_maxmsg = longest_queue();
@@ -197,7 +198,7 @@ impl<const W: usize> Transport for Kernel<W> {
         if self.kind == Kind::MessageQueue {
             for way in ["out", "in"] {
                 // SAFETY: a C string.
-                unsafe { libc::mq_unlink(crate::capi::c_name(&format!("/{name}-{way}")).as_ptr()) };
+                unsafe { libc::mq_unlink(c_name(&format!("/{name}-{way}")).as_ptr()) };
             }
         }
     }

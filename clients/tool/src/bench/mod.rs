@@ -7,10 +7,11 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use villas_shm_measure::SAMPLE_HEADER;
-use villas_shm_measure::capi::{Channel, Linked};
+use villas_shm_measure::capi::{Channel, Own};
 use villas_shm_measure::channel::Shape;
 use villas_shm_measure::compare::{Outcome, Plan, Timed, group};
 use villas_shm_measure::contender::{Contender, Exchange, Work};
+use villas_shm_measure::functions::LINKED;
 use villas_shm_measure::rig::{self, Rig, allowed_cpus};
 use villas_shm_measure::yardsticks::{BareStream, BareTrip, Futex};
 
@@ -64,7 +65,7 @@ impl Group {
 
 /// Through the C interface, as most programs use it.
 fn channel(shape: Shape, work: Work) -> Box<dyn Contender> {
-    Exchange::boxed(Channel::<Linked, 0>::new(shape, Linked::new()), work)
+    Exchange::boxed(Channel::<Own, 0>::new(shape, Own::new(&LINKED)), work)
 }
 
 #[derive(Default)]
