@@ -7,6 +7,8 @@
 mod blocks;
 #[cfg(not(loom))]
 pub(crate) mod channel;
+#[cfg(all(test, not(loom)))]
+pub(crate) mod edges;
 #[cfg(not(loom))]
 pub(crate) mod ring;
 pub(crate) mod sample;

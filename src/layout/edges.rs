@@ -1,0 +1,110 @@
+//! The frame of the tests that set every field of a region to 0, 1, all ones, one more and one less: a layout brings the table of its
+//! fields, made from its structs, and says what must come of each row.
+
+use std::fmt::Debug;
+
+/// What must come of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is used within bounds: the first sample or message goes or comes, or there is none.
+    Used,
+    /// The same; the first call is `EBADMSG`.
+    Garbled,
+    /// Opening gives this errno.
+    Refused(i32),
+}
+
+pub(crate) const BROKEN: Outcome = Outcome::Refused(libc::EBADMSG);
+
+/// A word in place of another.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<Who> {
+    /// Who meets it.
+    pub(crate) who: Who,
+    pub(crate) value: u64,
+    /// Which word of the field.
+    pub(crate) index: usize,
+}
+
+pub(crate) type Rule<Who> = fn(Row<Who>) -> Outcome;
+
+pub(crate) fn used<Who>(_: Row<Who>) -> Outcome {
+    Outcome::Used
+}
+pub(crate) fn broken<Who>(_: Row<Who>) -> Outcome {
+    BROKEN
+}
+
+/// Some words of the region, for which one rule holds.
+pub(crate) struct Field<Who> {
+    name: String,
+    at: usize,
+    bytes: usize,
+    /// Of a word: 4 or 8.
+    width: usize,
+    rule: Rule<Who>,
+}
+
+pub(crate) fn field<Who>(name: &str, at: usize, bytes: usize, width: usize, rule: Rule<Who>) -> Field<Who> {
+    Field { name: name.to_owned(), at, bytes, width, rule }
+}
+
+/// The fields of a struct that lies at `$base`, each up to the next one that is named, the last up to `$end`, counted from the struct's
+/// beginning.
+macro_rules! fields_of {
+    ($struct:ty, $base:expr, $end:expr; $($field:ident $width:literal $rule:expr),+ $(,)?) => {{
+        let starts = [$((stringify!($field), std::mem::offset_of!($struct, $field), $width, $rule as $crate::layout::edges::Rule<_>)),+];
+        let ends = starts[1..].iter().map(|next| next.1).chain([$end]);
+        let named = |(&(name, at, width, rule), end): (&(&str, usize, usize, $crate::layout::edges::Rule<_>), usize)| {
+            let name = format!("{} at {}: {name}", stringify!($struct), $base);
+            $crate::layout::edges::field(&name, $base + at, end - at, width, rule)
+        };
+        starts.iter().zip(ends).map(named).collect::<Vec<_>>()
+    }};
+}
+pub(crate) use fields_of;
+
+fn edges(before: u64, width: usize) -> Vec<u64> {
+    let most = u64::MAX >> (64 - 8 * width);
+    let mut values = vec![0, 1, most, before.wrapping_add(1) & most, before.wrapping_sub(1) & most];
+    values.sort_unstable();
+    values.dedup();
+    values.retain(|&value| value != before);
+    values
+}
+
+/// Tries all rows, each for everyone who is named: `outcome` finds what comes of a region of these bytes. A field that the table does not
+/// know leaves a gap or an overlap, which is told.
+pub(crate) fn try_each<Who: Copy + Debug>(
+    image: &[u8],
+    fields: &[Field<Who>],
+    everyone: &[Who],
+    mut outcome: impl FnMut(Who, &[u8]) -> Outcome,
+) {
+    let (mut end, mut rows, mut wrong, mut bytes) = (0, 0, Vec::new(), image.to_vec());
+    for Field { name, at, bytes: length, width, rule } in fields {
+        assert_eq!(*at, end, "\"{name}\" does not begin where the field before it ends");
+        assert!(*length > 0 && length.is_multiple_of(*width), "\"{name}\" has {length} bytes");
+        end += length;
+        for (index, at) in (*at..end).step_by(*width).enumerate() {
+            let place = at..at + width;
+            let mut before = [0; 8];
+            before[..*width].copy_from_slice(&image[place.clone()]);
+            let before = u64::from_le_bytes(before);
+            for value in edges(before, *width) {
+                bytes[place.clone()].copy_from_slice(&value.to_le_bytes()[..*width]);
+                for &who in everyone {
+                    let (stated, found) = (rule(Row { who, value, index }), outcome(who, &bytes));
+                    rows += 1;
+                    if found != stated {
+                        wrong.push(format!("{name} [{index}] {before:#x} -> {value:#x}, {who:?}: {found:?}, not {stated:?}"));
+                    }
+                }
+            }
+            bytes[place.clone()].copy_from_slice(&image[place]);
+        }
+    }
+    assert_eq!(end, image.len(), "the table does not end where the region does");
+    println!("{rows} rows");
+    assert!(wrong.is_empty(), "{} of {rows} rows:\n{}", wrong.len(), wrong.join("\n"));
+}
