@@ -12,9 +12,13 @@
 //! copies, and `pool` says of two
 //! structs of integers that zero is a valid value.
 #![warn(missing_docs)]
+// The models run a part of the library.
+#![cfg_attr(loom, allow(dead_code))]
 
 #[cfg(not(loom))]
 pub(crate) mod capi;
+#[cfg(all(test, not(loom)))]
+mod chance;
 mod channel;
 #[cfg(feature = "crash-points")]
 pub mod crash;

@@ -234,6 +234,12 @@ mod tests {
         Half::recover(words.clone(), side, sizes).unwrap()
     }
 
+    fn both(sizes: Sizes) -> (Mapped, Half<Mapped>, Half<Mapped>) {
+        let words = region(sizes);
+        let (a, b) = (half(&words, Side::A, sizes), half(&words, Side::B, sizes));
+        (words, a, b)
+    }
+
     impl Half<Mapped> {
         fn alloc_one(&mut self) -> Option<u32> {
             let mut got = None;
@@ -267,12 +273,33 @@ mod tests {
         half.ring_data();
     }
 
+    /// Allocates a block, and sends it with this value.
+    fn send_value(half: &mut Half<Mapped>, words: &Mapped, value: u64) -> u32 {
+        let block = alloc(half);
+        words.change(block, |c| c.value = value);
+        send(half, block);
+        block
+    }
+
     fn receive(half: &mut Half<Mapped>) -> u32 {
         let mut got = None;
         while half.read(1, |_, block, _| got = Some(block)).unwrap() == 0 {
             thread::yield_now();
         }
         got.unwrap()
+    }
+
+    /// A thread that receives the values 1 to `last`, puts each, and gives its side back.
+    fn reader(mut b: Half<Mapped>, words: &Mapped, last: u64) -> thread::JoinHandle<Half<Mapped>> {
+        let words = words.clone();
+        thread::spawn(move || {
+            for value in 1..=last {
+                let block = receive(&mut b);
+                assert_eq!(words.with(block, |c| c.value), value);
+                assert_eq!(b.put(block as usize), Some(0));
+            }
+            b
+        })
     }
 
     fn assert_all_free(a: &Half<Mapped>, b: &Half<Mapped>, words: &Mapped, sizes: Sizes) {
@@ -283,22 +310,10 @@ mod tests {
     #[test]
     fn samples_cross_whole_and_in_order_through_a_queue_of_one() {
         explore(at_most(3, 4), || {
-            let words = region(ONE_EACH);
-            let mut a = half(&words, Side::A, ONE_EACH);
-            let mut b = half(&words, Side::B, ONE_EACH);
-            let theirs = words.clone();
-            let reader = thread::spawn(move || {
-                for expected in 1..=3 {
-                    let block = receive(&mut b);
-                    assert_eq!(theirs.with(block, |c| c.value), expected);
-                    assert_eq!(b.put(block as usize), Some(0));
-                }
-                b
-            });
+            let (words, mut a, b) = both(ONE_EACH);
+            let reader = reader(b, &words, 3);
             for value in 1..=3 {
-                let block = alloc(&mut a);
-                words.change(block, |c| c.value = value);
-                send(&mut a, block);
+                send_value(&mut a, &words, value);
             }
             let b = reader.join().unwrap();
             assert_all_free(&a, &b, &words, ONE_EACH);
@@ -308,18 +323,8 @@ mod tests {
     #[test]
     fn a_full_queue_takes_no_more_though_blocks_are_left() {
         explore(at_most(3, 4), || {
-            let words = region(SPARE);
-            let mut a = half(&words, Side::A, SPARE);
-            let mut b = half(&words, Side::B, SPARE);
-            let theirs = words.clone();
-            let reader = thread::spawn(move || {
-                for expected in 1..=2 {
-                    let block = receive(&mut b);
-                    assert_eq!(theirs.with(block, |c| c.value), expected);
-                    assert_eq!(b.put(block as usize), Some(0));
-                }
-                b
-            });
+            let (words, mut a, b) = both(SPARE);
+            let reader = reader(b, &words, 2);
             let blocks = [alloc(&mut a), alloc(&mut a)];
             for (value, block) in (1..).zip(blocks) {
                 words.change(block, |c| c.value = value);
@@ -333,9 +338,7 @@ mod tests {
     #[test]
     fn a_block_that_is_echoed_is_never_handed_out_in_between() {
         explore(None, || {
-            let words = region(ONE_EACH);
-            let mut a = half(&words, Side::A, ONE_EACH);
-            let mut b = half(&words, Side::B, ONE_EACH);
+            let (words, mut a, mut b) = both(ONE_EACH);
             let theirs = words.clone();
             let echo = thread::spawn(move || {
                 let block = receive(&mut b);
@@ -343,9 +346,7 @@ mod tests {
                 send(&mut b, block);
                 b
             });
-            let block = alloc(&mut a);
-            words.change(block, |c| c.value = 1);
-            send(&mut a, block);
+            let block = send_value(&mut a, &words, 1);
             // There is one block, and it is on its way: whatever is seen of its header, it is not free.
             assert_eq!(a.alloc_one(), None);
             let back = receive(&mut a);
@@ -361,22 +362,10 @@ mod tests {
     #[test]
     fn a_block_that_was_prepared_is_in_nobody_elses_hands() {
         explore(at_most(3, 4), || {
-            let words = region(TWO_EACH);
-            let mut a = half(&words, Side::A, TWO_EACH);
-            let mut b = half(&words, Side::B, TWO_EACH);
-            let theirs = words.clone();
-            let reader = thread::spawn(move || {
-                for value in 1..=3 {
-                    let block = receive(&mut b);
-                    assert_eq!(theirs.with(block, |c| c.value), value);
-                    assert_eq!(b.put(block as usize), Some(0));
-                }
-                b
-            });
+            let (words, mut a, b) = both(TWO_EACH);
+            let reader = reader(b, &words, 3);
             for value in 1..=3 {
-                let block = alloc(&mut a);
-                words.change(block, |c| c.value = value);
-                send(&mut a, block);
+                send_value(&mut a, &words, value);
                 assert!(!a.has_input_soon());
             }
             let b = reader.join().unwrap();
@@ -387,9 +376,7 @@ mod tests {
     #[test]
     fn a_reference_that_stays_keeps_the_block() {
         explore(None, || {
-            let words = region(ONE_EACH);
-            let mut a = half(&words, Side::A, ONE_EACH);
-            let mut b = half(&words, Side::B, ONE_EACH);
+            let (words, mut a, mut b) = both(ONE_EACH);
             let reader = thread::spawn(move || {
                 let block = receive(&mut b);
                 assert_eq!(b.put(block as usize), Some(0));
@@ -449,9 +436,7 @@ mod tests {
                 (b, returned, echoes_again)
             });
             for value in 1..=2 {
-                let block = alloc(&mut a);
-                words.change(block, |c| c.value = value);
-                send(&mut a, block);
+                send_value(&mut a, &words, value);
             }
             let (b, mut returned, echoes_again) = program.join().unwrap();
             returned.dedup();
@@ -478,18 +463,14 @@ mod tests {
                 let killed = until_killed(fuel, || {
                     let mut a = half(&theirs, Side::A, AMPLE);
                     for value in 1..=2 {
-                        let block = alloc(&mut a);
-                        theirs.change(block, |c| c.value = value);
-                        send(&mut a, block);
+                        send_value(&mut a, &theirs, value);
                         written = value;
                     }
                 });
                 let mut a = half(&theirs, Side::A, AMPLE);
                 // The one that was cut off may have gone out or not: the next one tells the reader which.
                 if killed {
-                    let block = alloc(&mut a);
-                    theirs.change(block, |c| c.value = 9);
-                    send(&mut a, block);
+                    send_value(&mut a, &theirs, 9);
                 }
                 (a, written, killed)
             });
@@ -523,9 +504,7 @@ mod tests {
     #[test]
     fn nobody_sleeps_through_a_ring() {
         explore(None, || {
-            let words = region(ONE_EACH);
-            let mut a = half(&words, Side::A, ONE_EACH);
-            let mut b = half(&words, Side::B, ONE_EACH);
+            let (words, mut a, mut b) = both(ONE_EACH);
             let theirs = words.clone();
             let reader = thread::spawn(move || {
                 let mut got = None;
@@ -547,9 +526,7 @@ mod tests {
     #[test]
     fn a_writer_that_sleeps_for_room_or_for_a_block_is_woken() {
         explore(at_most(4, 5), || {
-            let words = region(ONE_EACH);
-            let mut a = half(&words, Side::A, ONE_EACH);
-            let mut b = half(&words, Side::B, ONE_EACH);
+            let (words, mut a, mut b) = both(ONE_EACH);
             let block = alloc(&mut a);
             send(&mut a, block);
             let reader = thread::spawn(move || {

@@ -1,12 +1,9 @@
 //! Looks at regions in use, at what dead processes left, at anything at all.
 
 use super::{Entry, Id, Kind, Parameter, PeerState, State, Waiting, look, read_bytes};
+use crate::chance::{Chance, try_cases};
 use crate::sys::object::{Name, Object};
 use crate::{Channel, Config, Policy, Ring, Role};
-use std::time::{Duration, Instant};
-
-/// How many mutants a plain run looks at.
-const MUTANTS: u64 = if cfg!(debug_assertions) { 3_000 } else { 10_000 };
 
 fn name(what: &str) -> String {
     format!("villas-inspect-{what}-{}", std::process::id())
@@ -197,22 +194,6 @@ fn looks_at_rings_in_full_traffic_see_no_contradiction() {
     }
 }
 
-/// splitmix64.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-}
-
 fn mutate(chance: &mut Chance, region: &mut Vec<u8>) {
     let size = region.len();
     let word = 8 * match chance.below(3) {
@@ -280,36 +261,25 @@ fn blank() -> Entry {
     entry
 }
 
-/// `VILLAS_SHM_FUZZ_SECONDS=N` goes on for so long. A failure prints the case.
 #[test]
 fn whatever_is_in_a_region_a_look_ends_and_says_something() {
     let seeds = seeds();
     let kinds: Vec<Kind> = seeds.iter().map(|seed| examined(seed).kind).collect();
     assert_eq!(kinds, [Kind::Channel, Kind::Wire, Kind::Wire, Kind::Ring, Kind::Ring]);
-    let seconds: u64 = std::env::var("VILLAS_SHM_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
-    let end = Instant::now() + Duration::from_secs(seconds);
     let object = Object::unnamed(1 << 20, 0o600, None).unwrap();
     let plain = blank();
-    let (mut corrupt, mut case) = (0, 0);
-    while case < MUTANTS || Instant::now() < end {
-        let outcome = std::panic::catch_unwind(|| {
-            let mut chance = Chance(case);
-            let mut region = seeds[chance.below(seeds.len())].clone();
-            (0..=chance.below(4)).for_each(|_| mutate(&mut chance, &mut region));
-            nix::unistd::ftruncate(&object, region.len() as i64).unwrap();
-            assert_eq!(nix::sys::uio::pwrite(&object, &region, 0), Ok(region.len()));
-            let mut entry = plain.clone();
-            // A fresh look at the size, as after an open.
-            super::examine(&mut entry, &object.again(), 8);
-            assert!(entry.queues.iter().all(|q| q.depth <= q.capacity && q.waiting.len() <= 8), "{entry:?}");
-            assert!(entry.blocks.is_none_or(|(free, all)| free <= all), "{entry:?}");
-            entry.state == State::Corrupt
-        });
-        corrupt += u64::from(outcome.unwrap_or_else(|why| {
-            eprintln!("case {case}");
-            std::panic::resume_unwind(why)
-        }));
-        case += 1;
-    }
-    assert!(corrupt > case / 10, "{corrupt} of {case} were seen to be corrupt");
+    let mut corrupt = 0;
+    let cases = try_cases(|chance| {
+        let mut region = seeds[chance.below(seeds.len())].clone();
+        (0..=chance.below(4)).for_each(|_| mutate(chance, &mut region));
+        nix::unistd::ftruncate(&object, region.len() as i64).unwrap();
+        assert_eq!(nix::sys::uio::pwrite(&object, &region, 0), Ok(region.len()));
+        let mut entry = plain.clone();
+        // A fresh look at the size, as after an open.
+        super::examine(&mut entry, &object.again(), 8);
+        assert!(entry.queues.iter().all(|q| q.depth <= q.capacity && q.waiting.len() <= 8), "{entry:?}");
+        assert!(entry.blocks.is_none_or(|(free, all)| free <= all), "{entry:?}");
+        corrupt += u64::from(entry.state == State::Corrupt);
+    });
+    assert!(corrupt > cases / 10, "{corrupt} of {cases} were seen to be corrupt");
 }

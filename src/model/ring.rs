@@ -228,9 +228,9 @@ fn what_a_dead_spsc_producer_has_published_is_delivered_and_nothing_else() {
             let killed = until_killed(fuel, || {
                 let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
                 spsc_push(&theirs, &mut producer, &[1]);
-                published = 1;
+                published += 1;
                 spsc_push(&theirs, &mut producer, &[2, 3]);
-                published = 3;
+                published += 2;
             });
             let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
             spsc_push(&theirs, &mut producer, &[9]);

@@ -1,39 +1,12 @@
-//! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise.
-//!
-//! `VILLAS_SHM_FUZZ_SECONDS=N` goes on for so long, from a seed of the clock; `VILLAS_SHM_FUZZ_SEED=N` is another sequence. A
-//! failure prints the case, with which it comes again.
+//! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise ([`crate::chance`]).
 
 use super::Region;
-use super::exercise::{Outcome, exercise};
+use super::exercise::exercise;
 use super::heap::Heap;
 use super::images::Image;
+use crate::chance::{Chance, try_cases};
 use crate::layout::wire::{Facts, View};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
-use std::time::{Duration, Instant, SystemTime};
-
-/// How many cases a plain run tries.
-const CASES: u64 = if cfg!(debug_assertions) { 3_000 } else { 10_000 };
-
-/// splitmix64.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())]
-    }
-}
 
 /// The 8-byte words of a region's head that say something: state, mask, cells, tail and head of both queues, mode, condition and
 /// mutex, and what the pool says of itself.
@@ -113,42 +86,28 @@ fn seeds() -> Vec<Vec<u8>> {
     images.chain([heap.bytes()]).collect()
 }
 
-fn mutant(seeds: &[Vec<u8>], case: u64) -> Vec<u8> {
-    let mut chance = Chance(case);
+fn mutant(seeds: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
     let mut region = seeds[chance.below(seeds.len())].clone();
     if chance.below(200) == 0 {
         region.iter_mut().for_each(|byte| *byte = chance.next() as u8);
     }
     for _ in 0..chance.below(6) {
-        mutate(&mut chance, &mut region);
+        mutate(chance, &mut region);
     }
     region
 }
 
 #[test]
 fn regions_that_are_nearly_right_are_used_or_refused_and_never_lead_outside() {
-    let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    let seconds = number("VILLAS_SHM_FUZZ_SECONDS");
-    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let first = number("VILLAS_SHM_FUZZ_SEED").unwrap_or_else(|| if seconds.is_some() { clock() } else { 1 });
-    println!("VILLAS_SHM_FUZZ_SEED={first}");
-    let end = Instant::now() + Duration::from_secs(seconds.unwrap_or(0));
     let seeds = seeds();
-    let (mut cases, mut attached, mut refused, mut received, mut allocated) = (0, 0, 0, 0, 0);
-    while if seconds.is_some() { Instant::now() < end } else { cases < CASES } {
-        let case = first.wrapping_add(cases);
-        let begin = Instant::now();
-        let outcome = std::panic::catch_unwind(|| exercise(&mutant(&seeds, case)));
-        let Ok(Outcome { attached: a, received: r, allocated: l, refused: e }) = outcome else {
-            panic!("VILLAS_SHM_FUZZ_SEED={case} finds it at once");
-        };
-        assert!(begin.elapsed() < Duration::from_secs(20), "VILLAS_SHM_FUZZ_SEED={case} takes {:?}", begin.elapsed());
-        cases += 1;
-        attached += u64::from(a);
-        refused += e as u64;
-        received += r as u64;
-        allocated += l as u64;
-    }
+    let (mut attached, mut refused, mut received, mut allocated) = (0, 0, 0, 0);
+    let cases = try_cases(|chance| {
+        let outcome = exercise(&mutant(&seeds, chance));
+        attached += u64::from(outcome.attached);
+        refused += outcome.refused as u64;
+        received += outcome.received as u64;
+        allocated += outcome.allocated as u64;
+    });
     println!(
         "{cases} cases: {attached} attached, {received} samples received, {allocated} allocated, {refused} refusals after that"
     );
