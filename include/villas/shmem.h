@@ -106,7 +106,10 @@ struct sample {
 /** `flags`: the first sample of a simulation. */
 #define SAMPLE_IS_NEW_SIMULATION 131072
 
-/** `flags`: a predecessor of this process had taken the sample and died before it put it, so it may have acted on it. */
+/**
+ * `flags`: a predecessor of this process had taken the sample and died before it put it, so it may have acted on it. The flag goes on with a sample that is
+ * sent on, and into copies: what the predecessor has sent may reach the next one a second time, too. Clear it where that is not meant.
+ */
 #define SAMPLE_REDELIVERED 16777216
 
 /** `flags` of `struct shmem_conf`: accept an object of another user. */
@@ -159,6 +162,7 @@ struct shmem_endpoint;
  *
  * A ring is a bounded queue of messages of one size. Its object is `/dev/shm/NAME`; it exists until it is unlinked, with the messages in
  * it, also while nobody has it open. Threads that share an end take turns; threads that open the ring each for itself work side by side.
+ * Signal handlers end waits as for `struct shmem_shared`.
  */
 struct shmem_ring;
 
@@ -178,7 +182,14 @@ struct pool {
   void *channel;
 };
 
-/** An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`. */
+/**
+ * An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
+ *
+ * A signal handler ends a wait (`EINTR`) where it interrupts a sleep. One that runs while the call spins, as it always does in `polling` mode, or just before
+ * it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`. `shmem_shared_read` returns every 100 ms in any case.
+ *
+ * Threads take turns in a channel. That is no lock with priority inheritance: a real-time thread waits for an ordinary one that lost its processor in its turn.
+ */
 struct shmem_shared {
   /** For `sample_alloc(&shm->pool, …)`. */
   struct pool pool;
@@ -463,7 +474,7 @@ int sample_copy(struct sample *dst,
  * A new sample of the same channel with the same contents.
  *
  * @param src a sample that this process holds
- * @return the new one, with one reference. `NULL`: `EAGAIN` all blocks are in use; `EINVAL` not a live sample; `EPIPE` the channel is closed
+ * @return the new one, with one reference. `NULL`: `EAGAIN` all blocks are in use; `EINVAL` not a live sample; `EPIPE` the channel is closed; `ESTALE`
  */
 struct sample *sample_clone(struct sample *src);
 
@@ -471,12 +482,12 @@ struct sample *sample_clone(struct sample *src);
  * Creates a region and takes its node side.
  *
  * What a node that is gone has left under the name is repaired and taken over while a program is attached to it, and
- * replaced otherwise.
+ * replaced otherwise; it stays where a new region cannot be made.
  *
  * @param name of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
  * @param conf the parameters; `NULL`: all defaults
  * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name or parameters; `EBUSY` the node side is held by a live process;
- *         `EPROTO` a program is attached to the region, and its parameters are others; `EBADMSG` the name leads to
+ *         `EPROTO` the region is in use, and its parameters are others; `EBADMSG` the name leads to
  *         something that is no region;
  *         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOMEM` with `SHMEM_LOCK=1` in
  *         the environment, which keeps regions in RAM: beyond what this process may lock. `shmem_last_error()`
@@ -495,7 +506,7 @@ struct shmem_shared *shmem_shared_create(const char *name,
  * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read;
  *         `EAGAIN` not ready yet, or a process is about to take the side or replace the region; `EBUSY` the program side is held by a live process; `EPROTO` another layout version;
  *         `EBADMSG` not a region, or corrupt; `EACCES` another user's region (`SHMEM_ANY_OWNER=1` in the environment
- *         allows it), or no permission
+ *         allows it, but not to a set-user-ID program), or no permission; `ENOMEM` as for `shmem_shared_create`
  *
  * Any thread.
  */
@@ -620,7 +631,7 @@ int shmem_shared_timedread(struct shmem_shared *shm,
  * @param smps samples that this process holds, of this channel: allocated, or received
  * @param cnt  how many
  * @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
- *         `EINVAL` the next one cannot be sent. -1: `EINVAL` already the first cannot be sent (not live, of another
+ *         `EINVAL` the next one cannot be sent, `EPIPE` and `ESTALE` as below. -1: `EINVAL` already the first cannot be sent (not live, of another
  *         channel, longer than its capacity, or still out: the peer has not put it since it was written last); `EPIPE`
  *         the peer is known to have closed or died, or the channel is closed; `ESTALE`
  *
@@ -874,7 +885,7 @@ size_t shmem_total_size(int queuelen, int samplelen);
  *         element size or capacity (`shmem_last_error()` has both); `EBUSY` a live process (`shmem_last_error()` names it) has the role of
  *         which there is one, or all 256 places are taken; `EBADMSG` the name leads to something else, or the ring is corrupt; `EAGAIN` not
  *         ready yet; `EACCES` another user's ring (`SHMEM_ANY_OWNER=1` in the environment allows it), or no permission; `ENOSPC` no memory
- *         in `/dev/shm`
+ *         in `/dev/shm`; `ENOMEM` as for `shmem_shared_create`
  *
  * A process may open a ring several times. Any thread.
  */
@@ -1438,7 +1449,8 @@ int shmem_segment_unlink_id(int id);
  * @param event in memory that this process may write
  * @return 0. -1: `EINVAL` null, or its address is not a multiple of 8
  *
- * Async-signal-safe unless it fails. No system call when nobody sleeps.
+ * Async-signal-safe unless it fails. No system call when nobody sleeps. One that is stopped, or loses its processor, between the count and the wake-up delays
+ * the wake-ups of others by up to 50 ms.
  */
 int shmem_event_signal(struct shmem_event *event);
 
@@ -1455,8 +1467,8 @@ uint64_t shmem_event_count(const struct shmem_event *event);
  *
  * @param event in memory that this process may write
  * @param seen  the waiter's own number; 0 at first, so that signals before the wait count too. Set to the number of all signals so far
- * @return how many are new. 0: none yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran. -1: `EINVAL`
- *         a null pointer, or an address that is not a multiple of 8
+ * @return how many are new. 0: none yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran and
+ *         interrupted a sleep (one that runs just before is not seen). -1: `EINVAL` a null pointer, or an address that is not a multiple of 8
  */
 int shmem_event_wait(struct shmem_event *event,
                      uint64_t *seen);

@@ -2,10 +2,12 @@
 
 use crate::error::Error;
 use libc::{c_char, c_int, c_uint};
-use parking_lot::Mutex;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::sync::atomic::{
+    AtomicPtr,
+    Ordering::{AcqRel, Acquire},
+};
 
 /// The major version of the interface that this header describes.
 pub const SHMEM_VERSION_MAJOR: c_uint = 0;
@@ -45,10 +47,22 @@ pub extern "C" fn shmem_version() -> c_uint {
 /// @return a constant string, never `NULL`; not to be freed
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_strerror(errnum: c_int) -> *const c_char {
-    static NAMES: Mutex<BTreeMap<&str, CString>> = Mutex::new(BTreeMap::new());
-    let text = crate::error::strerror(errnum);
-    // There are not many, and none is ever removed or changed.
-    NAMES.lock().entry(text).or_insert_with(|| CString::new(text).unwrap_or_default()).as_ptr()
+    // One for each number that the system has, made when it is asked for, and one for all others. No lock: a child of a fork could find it taken for ever.
+    static NAMES: [AtomicPtr<c_char>; 135] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 135];
+    let name = &NAMES[usize::try_from(errnum).unwrap_or(usize::MAX).min(NAMES.len() - 1)];
+    let made = name.load(Acquire);
+    if !made.is_null() {
+        return made;
+    }
+    let text = CString::new(crate::error::strerror(errnum)).unwrap_or_default().into_raw();
+    match name.compare_exchange(std::ptr::null_mut(), text, AcqRel, Acquire) {
+        Ok(_) => text,
+        Err(theirs) => {
+            // SAFETY: made just above, and nobody else's.
+            drop(unsafe { CString::from_raw(text) });
+            theirs
+        }
+    }
 }
 
 /// The sentence for people that belongs to the last call of this thread that failed: what was wrong, and what to do.

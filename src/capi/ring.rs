@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, View};
 use crate::patience::Limit;
 use crate::ring::handle::{Handle, Outcome, RingStats};
+use crate::ring::open::Wanted;
 use crate::ring::public::{self, DEFAULT_CAPACITY, DEFAULT_ELEMENT_SIZE};
 use crate::ring::{Policy, Role};
 use crate::sync::store_bytes;
@@ -27,6 +28,7 @@ pub const SHMEM_CONSUMER: c_int = 2;
 ///
 /// A ring is a bounded queue of messages of one size. Its object is `/dev/shm/NAME`; it exists until it is unlinked, with the messages in
 /// it, also while nobody has it open. Threads that share an end take turns; threads that open the ring each for itself work side by side.
+/// Signal handlers end waits as for `struct shmem_shared`.
 #[allow(non_camel_case_types)]
 pub struct shmem_ring {
     _private: (),
@@ -215,7 +217,7 @@ pub(super) fn or_default(element_size: size_t, capacity: size_t) -> (u64, u64) {
 ///         element size or capacity (`shmem_last_error()` has both); `EBUSY` a live process (`shmem_last_error()` names it) has the role of
 ///         which there is one, or all 256 places are taken; `EBADMSG` the name leads to something else, or the ring is corrupt; `EAGAIN` not
 ///         ready yet; `EACCES` another user's ring (`SHMEM_ANY_OWNER=1` in the environment allows it), or no permission; `ENOSPC` no memory
-///         in `/dev/shm`
+///         in `/dev/shm`; `ENOMEM` as for `shmem_shared_create`
 ///
 /// A process may open a ring several times. Any thread.
 ///
@@ -234,7 +236,7 @@ pub unsafe extern "C" fn shmem_ring_open(
         let name = unsafe { text(name) }?;
         let (policy, role) = (Policy::from_number(policy.into())?, Role::from_number(role.into())?);
         let (element_size, capacity) = or_default(element_size, capacity);
-        let handle = public::open(name, policy, role, element_size, capacity)?;
+        let handle = Wanted::new(name, policy, element_size, capacity)?.open(role)?;
         Ok(std::ptr::from_ref(handle).cast_mut().cast())
     })
 }

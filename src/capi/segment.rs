@@ -2,12 +2,12 @@
 
 use super::{guard, text};
 use crate::error::{Error, Result};
-use crate::sys::slab::Slab;
+use crate::sys::gate::{Common, Gate, Idle};
+use crate::sys::slab::{Reused, Slab};
+use crate::sys::{barrier, fork};
 use crate::{Segment, SegmentOptions, SegmentStat, Timespec};
 use libc::{c_char, c_int, c_uint, c_void, timespec};
-use parking_lot::Mutex;
-use std::cell::Cell;
-use std::sync::Arc;
+use once_cell::sync::OnceCell;
 
 /// `flags`: create the segment if there is none.
 pub const SHMEM_SEGMENT_CREATE: c_uint = 1;
@@ -30,7 +30,7 @@ pub const SHMEM_SEGMENT_KEEP: c_uint = 0xffff_ffff;
 /// The system's permissions decide who may attach it, whosever it is. A child of a fork inherits it, and detaches its own by `shmem_segment_close`.
 #[allow(non_camel_case_types)]
 pub struct shmem_segment {
-    segment: Mutex<Option<Arc<Segment>>>,
+    gate: Gate<Segment, NoTurns>,
 }
 
 static SEGMENTS: Slab<shmem_segment> = Slab::new();
@@ -93,18 +93,43 @@ fn options(size: usize, flags: c_uint, mode: c_uint) -> Result<SegmentOptions> {
     })
 }
 
+impl Reused for shmem_segment {
+    fn claim(&self) -> bool {
+        self.gate.claim()
+    }
+    fn unclaim(&self) {
+        self.gate.unclaim();
+    }
+}
+
+impl Common for Segment {
+    fn on_deserted(&self) {}
+}
+
+/// No call takes turns on a segment.
+struct NoTurns;
+
+impl Idle for NoTurns {
+    fn is_idle(&self) -> bool {
+        true
+    }
+}
+
+/// In the child of a fork: other threads of the parent may have been in calls.
+extern "C" fn in_child() {
+    SEGMENTS.iter().for_each(|slot| slot.gate.keep());
+}
+
 /// Gives a segment to the caller.
 fn give(segment: Segment) -> *mut shmem_segment {
-    let waiting = Cell::new(Some(Arc::new(segment)));
-    let claim = |slot: &shmem_segment| {
-        let mut place = slot.segment.lock();
-        if place.is_none() {
-            *place = waiting.take();
-            return true;
-        }
-        false
-    };
-    std::ptr::from_ref(SEGMENTS.take(claim, || shmem_segment { segment: Mutex::new(None) })).cast_mut()
+    static FORK_HOOK: OnceCell<()> = OnceCell::new();
+    barrier::register();
+    FORK_HOOK.get_or_init(|| {
+        fork::on_child(in_child);
+    });
+    let slot = SEGMENTS.take(|| shmem_segment { gate: Gate::new() });
+    slot.gate.fill(segment, NoTurns);
+    std::ptr::from_ref(slot).cast_mut()
 }
 
 /// What a pointer leads to, which may be any pointer.
@@ -113,8 +138,12 @@ fn slot(segment: *const shmem_segment) -> Result<&'static shmem_segment> {
     found.ok_or_else(|| Error::invalid("the pointer does not lead to a segment"))
 }
 
-fn known(segment: *const shmem_segment) -> Result<Arc<Segment>> {
-    slot(segment)?.segment.lock().clone().ok_or_else(|| Error::invalid("the segment is closed"))
+/// Looks at a segment, which stays attached until that is over.
+fn with<T>(segment: *const shmem_segment, look: impl FnOnce(&Segment) -> Result<T>) -> Result<T> {
+    match slot(segment)?.gate.visit() {
+        Some(visit) => visit.with(look),
+        None => Err(Error::invalid("the segment is closed")),
+    }
 }
 
 /// Opens the POSIX shared memory object `/name`, or creates it: with its size and zeroed, before its name appears, and with its memory allocated.
@@ -192,7 +221,7 @@ pub unsafe extern "C" fn shmem_segment_key(path: *const c_char, project: c_int) 
 /// @return `shmem_segment_size` bytes, at a multiple of 4096, valid until `shmem_segment_close`; not to be freed. `NULL`: `EINVAL`
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_data(segment: *const shmem_segment) -> *mut c_void {
-    guard(std::ptr::null_mut(), || Ok(known(segment)?.as_ptr().cast()))
+    guard(std::ptr::null_mut(), || with(segment, |segment| Ok(segment.as_ptr().cast())))
 }
 
 /// The bytes of the segment, as it was when it was opened; as many as were asked for, or more.
@@ -200,7 +229,7 @@ pub extern "C" fn shmem_segment_data(segment: *const shmem_segment) -> *mut c_vo
 /// @return bytes. 0: `EINVAL`
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_size(segment: *const shmem_segment) -> usize {
-    guard(0, || Ok(known(segment)?.size()))
+    guard(0, || with(segment, |segment| Ok(segment.size())))
 }
 
 /// What the system knows about the segment now.
@@ -225,7 +254,7 @@ pub unsafe extern "C" fn shmem_segment_stat(segment: *const shmem_segment, stat:
                 "stat.size is {size}, but must be sizeof(struct shmem_segment_info), {known_size}, or 0"
             )));
         }
-        let now = known(segment)?.stat()?;
+        let now = with(segment, Segment::stat)?;
         // SAFETY: the struct has at least the fields of this version.
         unsafe { stat.write(converted(&now)) };
         Ok(0)
@@ -271,7 +300,7 @@ fn converted(now: &SegmentStat) -> shmem_segment_info {
 pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, mode: c_uint, uid: c_uint, gid: c_uint) -> c_int {
     let changed = |value| (value != SHMEM_SEGMENT_KEEP).then_some(value);
     guard(-1, || {
-        known(segment)?.set_permissions(changed(mode), changed(uid), changed(gid))?;
+        with(segment, |segment| segment.set_permissions(changed(mode), changed(uid), changed(gid)))?;
         Ok(0)
     })
 }
@@ -285,8 +314,9 @@ pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, mode: c_uint, u
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_close(segment: *mut shmem_segment) -> c_int {
     guard(-1, || {
-        slot(segment)?.segment.lock().take().ok_or_else(|| Error::invalid("the segment is closed already"))?;
-        Ok(0)
+        // Detached when the last call that looks at it has ended, this one or another thread's.
+        let closed = slot(segment)?.gate.visit().is_some_and(|visit| visit.close());
+        if closed { Ok(0) } else { Err(Error::invalid("the segment is closed already")) }
     })
 }
 

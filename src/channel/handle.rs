@@ -14,7 +14,7 @@ use crate::patience::{self, Attempt, Limit, Watched};
 use crate::sys::address_map::AddressMap;
 use crate::sys::gate::{Gate, Pass};
 use crate::sys::object::Object;
-use crate::sys::slab::Slab;
+use crate::sys::slab::{Reused, Slab};
 use crate::sys::{barrier, fork};
 use once_cell::sync::OnceCell;
 use std::ffi::c_void;
@@ -133,12 +133,21 @@ pub struct Stats {
     pub region_size: u64,
 }
 
+impl<E: Ends> Reused for Handle<E> {
+    fn claim(&self) -> bool {
+        self.gate.claim()
+    }
+    fn unclaim(&self) {
+        self.gate.unclaim();
+    }
+}
+
 impl<E: Ends> Handle<E> {
     /// Makes a handle of ends that have been taken over.
     pub(crate) fn new(life: E::Life, ends: E) -> Result<&'static Handle<E>> {
         let register = E::register();
         let make = || Handle { public: Public::default(), gate: Gate::new() };
-        let handle = register.handles.take(|handle| handle.gate.claim(), make);
+        let handle = register.handles.take(make);
         for (base, length) in life.spans() {
             if !register.pools.set(base, length, handle) {
                 handle.gate.unclaim();

@@ -1,11 +1,12 @@
 //! Endpoints: two rings, `NAME_AB` and `NAME_BA`, seen from side A or B.
 
 use super::handle::Handle;
-use super::public::{Bytes, Ring, open};
+use super::open::Wanted;
+use super::public::{Bytes, Ring};
 use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::plain::Plain;
-use crate::sys::slab::Slab;
+use crate::sys::slab::{Reused, Slab};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
@@ -75,7 +76,36 @@ pub struct Endpoint<T = Bytes> {
     incoming: Ring<T>,
 }
 
+/// Opens both rings of a side, or neither.
+fn open_both(
+    side: EndpointSide,
+    name: &str,
+    policy: Policy,
+    element_size: u64,
+    capacity: u64,
+) -> Result<(&'static Handle, &'static Handle)> {
+    let (out, back) = side.endings();
+    let outgoing = Wanted::new(&ring_name(name, out)?, policy, element_size, capacity)?;
+    let mut incoming = Wanted::new(&ring_name(name, back)?, policy, element_size, capacity)?;
+    // Before the first of them gets its name: one alone would be in the way of another try.
+    incoming.prepare()?;
+    let outgoing = outgoing.open(Role::Producer)?;
+    match incoming.open(Role::Consumer) {
+        Ok(incoming) => Ok((outgoing, incoming)),
+        Err(e) => {
+            let _ = outgoing.close();
+            Err(e)
+        }
+    }
+}
+
 impl<T> Endpoint<T> {
+    fn open_sized(side: EndpointSide, name: &str, policy: Policy, element_size: usize, capacity: usize) -> Result<Endpoint<T>> {
+        let (outgoing, incoming) = open_both(side, name, policy, element_size as u64, capacity as u64)?;
+        let ring = |handle| Ring::of(handle, element_size, capacity);
+        Ok(Endpoint { outgoing: ring(outgoing), incoming: ring(incoming) })
+    }
+
     /// The ring by which this side sends.
     pub fn outgoing(&self) -> &Ring<T> {
         &self.outgoing
@@ -93,11 +123,7 @@ impl<T: Plain> Endpoint<T> {
     /// # Errors
     /// As [`Ring::open`].
     pub fn open(side: EndpointSide, name: &str, policy: Policy, capacity: usize) -> Result<Endpoint<T>> {
-        let (out, back) = side.endings();
-        Ok(Endpoint {
-            outgoing: Ring::open(&ring_name(name, out)?, policy, Role::Producer, capacity)?,
-            incoming: Ring::open(&ring_name(name, back)?, policy, Role::Consumer, capacity)?,
-        })
+        Endpoint::open_sized(side, name, policy, size_of::<T>(), capacity)
     }
 
     /// Sends a message; waits for room for so long, without limit for `None`.
@@ -129,11 +155,7 @@ impl Endpoint<Bytes> {
     /// # Errors
     /// As [`Ring::open_bytes`].
     pub fn open_bytes(side: EndpointSide, name: &str, policy: Policy, element_size: usize, capacity: usize) -> Result<Endpoint> {
-        let (out, back) = side.endings();
-        Ok(Endpoint {
-            outgoing: Ring::open_bytes(&ring_name(name, out)?, policy, Role::Producer, element_size, capacity)?,
-            incoming: Ring::open_bytes(&ring_name(name, back)?, policy, Role::Consumer, element_size, capacity)?,
-        })
+        Endpoint::open_sized(side, name, policy, element_size, capacity)
     }
 
     /// Removes both rings' names. Who has them open keeps them.
@@ -159,6 +181,15 @@ pub(crate) struct Pair {
 
 static PAIRS: Slab<Pair> = Slab::new();
 
+impl Reused for Pair {
+    fn claim(&self) -> bool {
+        !self.is_used.swap(true, Ordering::Acquire)
+    }
+    fn unclaim(&self) {
+        self.is_used.store(false, Ordering::Release);
+    }
+}
+
 impl Pair {
     pub(crate) fn open(
         side: EndpointSide,
@@ -167,15 +198,7 @@ impl Pair {
         element_size: u64,
         capacity: u64,
     ) -> Result<&'static Pair> {
-        let (out, back) = side.endings();
-        let outgoing = open(&ring_name(name, out)?, policy, Role::Producer, element_size, capacity)?;
-        let incoming = match open(&ring_name(name, back)?, policy, Role::Consumer, element_size, capacity) {
-            Ok(incoming) => incoming,
-            Err(e) => {
-                let _ = outgoing.close();
-                return Err(e);
-            }
-        };
+        let (outgoing, incoming) = open_both(side, name, policy, element_size, capacity)?;
         outgoing.join_endpoint();
         incoming.join_endpoint();
         let make = || Pair {
@@ -185,7 +208,7 @@ impl Pair {
             outgoing: AtomicPtr::default(),
             incoming: AtomicPtr::default(),
         };
-        let pair = PAIRS.take(|pair| !pair.is_used.swap(true, Ordering::Acquire), make);
+        let pair = PAIRS.take(make);
         pair.outgoing.store(std::ptr::from_ref(outgoing).cast_mut(), Ordering::Relaxed);
         pair.incoming.store(std::ptr::from_ref(incoming).cast_mut(), Ordering::Relaxed);
         pair.own.store(std::ptr::from_ref(pair).cast_mut(), Ordering::Relaxed);
@@ -228,7 +251,7 @@ impl Pair {
             return Err(already());
         }
         let done = [outgoing.close(), incoming.close()];
-        self.is_used.store(false, Ordering::Release);
+        self.unclaim();
         done.into_iter().collect()
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::layout::ring::{Bell, View};
 use crate::patience::{self, Attempt, Limit};
 use crate::sys::gate::{Gate, Idle, Pass};
-use crate::sys::slab::Slab;
+use crate::sys::slab::{Reused, Slab};
 use crate::sys::table::Table;
 use crate::sys::{barrier, fork};
 use crate::wait::QUICK_LOOKS;
@@ -93,6 +93,15 @@ pub(crate) struct Handle {
     /// Closed with its endpoint, which would else go on with whatever ring has this handle next.
     is_endpoints: AtomicBool,
     gate: Gate<Life, Core>,
+}
+
+impl Reused for Handle {
+    fn claim(&self) -> bool {
+        self.gate.claim()
+    }
+    fn unclaim(&self) {
+        self.gate.unclaim();
+    }
 }
 
 static HANDLES: Slab<Handle> = Slab::new();
@@ -388,7 +397,7 @@ impl Handle {
     /// Makes a handle of a place that has been taken.
     pub(crate) fn new(life: Life, end: End) -> &'static Handle {
         let make = || Handle { own: AtomicPtr::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
-        let handle = HANDLES.take(|handle| handle.gate.claim(), make);
+        let handle = HANDLES.take(make);
         let core = match end {
             End::Producer(ring) => Core::Producer(ring, false),
             End::Consumer(ring) => Core::Consumer(ring, false),

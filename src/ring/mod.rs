@@ -11,6 +11,8 @@ pub(crate) mod handle;
 pub(crate) mod life;
 pub(crate) mod mpmc;
 #[cfg(not(loom))]
+pub(crate) mod open;
+#[cfg(not(loom))]
 pub(crate) mod public;
 pub(crate) mod spsc;
 

@@ -1,15 +1,13 @@
 //! Rings for Rust.
 
 use super::handle::{Handle, Outcome, RingStats};
-use super::life::{Life, Region};
+use super::open::Wanted;
 use super::{Policy, Role};
 use crate::error::{Error, Result};
-use crate::layout::ring::Facts;
 use crate::patience::Limit;
 use crate::plain::Plain;
-use crate::region::{Origin, without_size};
 use crate::sync::store_bytes;
-use crate::sys::object::{Name, Object};
+use crate::sys::object::Name;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -67,61 +65,6 @@ impl<T> std::fmt::Debug for Ring<T> {
     }
 }
 
-/// Opens an end of the ring `name`; creates the ring if there is none.
-pub(crate) fn open(name: &str, policy: Policy, role: Role, element_size: u64, capacity: u64) -> Result<&'static Handle> {
-    let name = Name::new(name)?;
-    let facts = Facts::new(policy, element_size, capacity)?;
-    Handle::prepare();
-    let mut fresh = None;
-    loop {
-        let region = match Object::open(&name) {
-            Ok(object) => {
-                object.check_owner(Origin::Named(name), false)?;
-                if object.size() == 0 {
-                    return Err(without_size(&name));
-                }
-                Region::existing(object, Origin::Named(name))?
-            }
-            Err(e) if e.errno() == libc::ENOENT => {
-                let region = match fresh.take() {
-                    Some(region) => region,
-                    None => Region::fresh(facts, name, 0o600, None)?,
-                };
-                if !region.object.link(&name)? {
-                    fresh = Some(region);
-                    continue;
-                }
-                region
-            }
-            Err(e) => return Err(e),
-        };
-        let found = region.view.facts();
-        if *found != facts {
-            return Err(mismatch(&name, found, &facts));
-        }
-        let (life, end) = Life::enter(region, role)?;
-        // Else it was removed in between: begin again.
-        if life.region.object.is_named(&name) {
-            return Ok(Handle::new(life, end));
-        }
-    }
-}
-
-fn mismatch(name: &Name, found: &Facts, wanted: &Facts) -> Error {
-    let mut parts = Vec::new();
-    if found.policy != wanted.policy {
-        parts.push(format!("the policy is {} there, {} was asked for", found.policy.name(), wanted.policy.name()));
-    }
-    for (what, is, asked) in
-        [("element size", found.element_size, wanted.element_size), ("capacity", found.capacity, wanted.capacity)]
-    {
-        if is != asked {
-            parts.push(format!("the {what} is {is} there, {asked} was asked for"));
-        }
-    }
-    Error::new(libc::EPROTO, format!("the ring \"{name}\" has other parameters: {}", parts.join("; ")))
-}
-
 /// An error for an `errno` of a wait; the texts are constants, so that it costs little.
 fn waited(errno: i32) -> Error {
     Error::new(
@@ -140,8 +83,13 @@ fn done<R>(outcome: Result<Outcome<R>>) -> Result<R> {
 
 impl<T> Ring<T> {
     fn open_sized(name: &str, policy: Policy, role: Role, element_size: usize, capacity: usize) -> Result<Ring<T>> {
-        let handle = open(name, policy, role, element_size as u64, capacity as u64)?;
-        Ok(Ring { handle, element_size, capacity, messages: PhantomData })
+        let handle = Wanted::new(name, policy, element_size as u64, capacity as u64)?.open(role)?;
+        Ok(Ring::of(handle, element_size, capacity))
+    }
+
+    /// An end that is open.
+    pub(super) fn of(handle: &'static Handle, element_size: usize, capacity: usize) -> Ring<T> {
+        Ring { handle, element_size, capacity, messages: PhantomData }
     }
 
     /// Bytes of a message.

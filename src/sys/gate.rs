@@ -17,7 +17,7 @@
 //!
 //! For G1, G2 and G4 at least one of the two sees the other's store (`sync`, asymmetric fences).
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, is_asymmetric, light_fence_here, relax};
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, is_asymmetric, light_fence_here};
 use crate::sys::thread;
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
 #[cfg(loom)]
@@ -192,8 +192,9 @@ impl<S: Common, C: Idle> Gate<S, C> {
             _ => {
                 self.owner.store(SHARED, Relaxed);
                 heavy_fence_here(); // G1
+                let mut patience = Standing::new();
                 while self.busy.load(Acquire) == INSIDE {
-                    yield_now();
+                    patience.give_way();
                 }
             }
         }
@@ -209,12 +210,13 @@ impl<S: Common, C: Idle> Gate<S, C> {
         self.guests.fetch_add(1, SeqCst);
         fence(SeqCst); // G4
         let visit = Visit { gate: self };
+        let mut patience = Standing::new();
         loop {
             match self.state.load(SeqCst) {
                 OPEN => return Some(visit),
                 CLOSING if late => return Some(visit),
                 // Whoever clears either finds this guest and goes back to CLOSING, or has found nobody and ends with EMPTY.
-                CLEARING if late => relax(),
+                CLEARING if late => patience.give_way(),
                 _ => return None,
             }
         }
@@ -231,6 +233,11 @@ impl<S: Common, C: Idle> Gate<S, C> {
     pub(crate) fn inherited<R>(&self, look: impl FnOnce(&S) -> R) -> Option<R> {
         // SAFETY: the child has one thread, and nobody fills or clears an abandoned gate.
         unsafe { (*self.common.get()).as_ref() }.map(look)
+    }
+
+    /// In the child of a fork, where the contents are the child's too: of the threads that were inside none is left.
+    pub(crate) fn keep(&self) {
+        self.guests.store(0, SeqCst);
     }
 
     fn is_deserted(&self) -> bool {
@@ -422,11 +429,32 @@ impl<S: Common, C: Idle> Drop for Paused<'_, S, C> {
     }
 }
 
-fn yield_now() {
-    #[cfg(loom)]
-    loom::thread::yield_now();
-    #[cfg(not(loom))]
-    std::thread::yield_now();
+/// How a thread stands in wait for another that is about to go on.
+struct Standing(u32);
+
+impl Standing {
+    /// So often it only offers its processor.
+    const YIELDS: u32 = 32;
+
+    fn new() -> Standing {
+        Standing(0)
+    }
+
+    /// Lets the other go on. To offer the processor is in vain where this thread has a real-time priority and the other, whose turn was cut off, has
+    /// not: then it must sleep, or the other would never have the processor.
+    fn give_way(&mut self) {
+        #[cfg(loom)]
+        loom::thread::yield_now();
+        #[cfg(not(loom))]
+        if self.0 < Standing::YIELDS {
+            self.0 += 1;
+            std::thread::yield_now();
+        } else {
+            // No cancellation point; a signal handler that ends the sleep has its thread look again.
+            let _whole = thread::Uncancelled::new();
+            let _ = super::nap::nap(std::time::Duration::from_micros(50));
+        }
+    }
 }
 
 #[cfg(not(loom))]

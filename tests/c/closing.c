@@ -395,6 +395,28 @@ static void a_close_amid_threads_that_allocate_write_and_put_leaves_nothing(void
   }
 }
 
+/* Who goes on calling with one finds it closed, and does not use a channel that was opened later. */
+static void a_channel_that_was_closed_is_not_the_next_one(void)
+{
+  const struct shmem_conf conf = check_conf(0, 4, 1, 4);
+  struct pair pair = {.name = check_name("next")};
+  struct shmem_shared *closed;
+  struct sample *smp;
+
+  CHECK_HANDLE(closed = shmem_shared_create(check_name("closed"), &conf));
+  CHECK_EQ(shmem_shared_close(closed, NULL), 0);
+  for (int opened = 0; opened < 100; opened++) {
+    CHECK_HANDLE(pair.node = shmem_shared_create(pair.name, &conf));
+    CHECK_HANDLE(pair.program = shmem_shared_open(pair.name, &pair.base));
+    check_send(pair.node, 1, 1);
+    CHECK_GIVES(shmem_shared_tryread(closed, &smp, 1), -1, EPIPE);
+    CHECK_GIVES(sample_alloc(&closed->pool, &smp, 1), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_close(closed, NULL), -1, EINVAL);
+    check_receive(pair.program, 1, 1);
+    check_close_pair(&pair);
+  }
+}
+
 int main(void)
 {
   check_begin();
@@ -404,5 +426,6 @@ int main(void)
   RUN(the_last_of_two_threads_that_put_leaves_nothing);
   RUN(two_last_puts_and_a_close_at_once_leave_nothing);
   RUN(a_close_amid_threads_that_allocate_write_and_put_leaves_nothing);
+  RUN(a_channel_that_was_closed_is_not_the_next_one);
   return 0;
 }

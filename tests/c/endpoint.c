@@ -160,6 +160,22 @@ static void an_interruption_and_a_close_end_a_wait(void)
   CHECK_EQ(shmem_endpoint_unlink(name), 0);
 }
 
+/* The second of its rings is there, and another one than is asked for. */
+static void an_endpoint_that_cannot_be_opened_leaves_no_ring(void)
+{
+  const char *name = check_name("half");
+  struct shmem_ring *other;
+  char path[300];
+
+  snprintf(path, sizeof path, "%s_BA", name);
+  CHECK_HANDLE(other = shmem_ring_open(path, SHMEM_SPSC, SHMEM_PRODUCER, 8, 64));
+  CHECK_REFUSED(shmem_endpoint_open(SHMEM_SIDE_A, name, 8, 4, SHMEM_SPSC), EPROTO);
+  snprintf(path, sizeof path, "%s_AB", check_path(name));
+  CHECK_EQ(access(path, F_OK), -1);
+  CHECK_EQ(shmem_ring_close(other), 0);
+  CHECK_EQ(shmem_endpoint_unlink(name), 0);
+}
+
 int main(void)
 {
   check_begin();
@@ -168,5 +184,6 @@ int main(void)
   RUN(a_plain_unlink_removes_one_ring);
   RUN(what_cannot_be_is_refused);
   RUN(an_interruption_and_a_close_end_a_wait);
+  RUN(an_endpoint_that_cannot_be_opened_leaves_no_ring);
   return 0;
 }

@@ -221,6 +221,26 @@ static void those_who_open_it_at_once_get_the_same_ring(void)
   }
 }
 
+/* Who goes on calling with one finds it closed, and does not use a ring that was opened later. */
+static void a_ring_that_was_closed_is_not_the_next_one(void)
+{
+  const char *name = check_name("closed"), *other = check_name("next");
+  struct shmem_ring *closed, *next;
+  char message[8] = "message";
+
+  CHECK_HANDLE(closed = shmem_ring_open(name, SHMEM_MPMC, SHMEM_PRODUCER, 8, 4));
+  CHECK_EQ(shmem_ring_close(closed), 0);
+  for (int opened = 0; opened < 256; opened++) {
+    CHECK_HANDLE(next = shmem_ring_open(other, SHMEM_MPMC, SHMEM_PRODUCER, 1024, 4));
+    CHECK_GIVES(shmem_ring_try_push(closed, message), -1, EPIPE);
+    CHECK_GIVES(shmem_ring_close(closed), -1, EINVAL);
+    CHECK_EQ(shmem_ring_pending(next), 0);
+    CHECK_EQ(shmem_ring_close(next), 0);
+  }
+  CHECK_EQ(shmem_ring_unlink(name), 0);
+  CHECK_EQ(shmem_ring_unlink(other), 0);
+}
+
 int main(void)
 {
   check_begin();
@@ -231,5 +251,6 @@ int main(void)
   RUN(a_shared_role_has_room_for_256);
   RUN(a_ring_that_is_unlinked_goes_on_for_those_who_have_it);
   RUN(those_who_open_it_at_once_get_the_same_ring);
+  RUN(a_ring_that_was_closed_is_not_the_next_one);
   return 0;
 }

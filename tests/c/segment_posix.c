@@ -210,6 +210,54 @@ static void a_forked_child_inherits_it_and_closes_its_own(void)
   check_close(segment);
 }
 
+struct busy {
+  struct shmem_segment *segment;
+  _Atomic bool over;
+  _Atomic long calls;
+};
+
+static void *ask_for_the_size(void *arg)
+{
+  struct busy *busy = arg;
+
+  for (; !busy->over; busy->calls++)
+    CHECK_EQ(shmem_segment_size(busy->segment), 64);
+  return NULL;
+}
+
+static void use_and_open_another(void *arg)
+{
+  struct busy *busy = arg;
+  struct shmem_segment *own;
+  char *data = shmem_segment_data(busy->segment);
+
+  CHECK_HANDLE(own = shmem_segment_open(check_name("childs"), 64, NEW, 0600));
+  CHECK_EQ(shmem_segment_close(own), 0);
+  CHECK(*shmem_strerror(EPROTO) != 0);
+  CHECK_EQ(shmem_segment_close(busy->segment), 0);
+  CHECK_EQ(msync(data, 64, MS_SYNC), -1); /* it is detached */
+  CHECK_EQ(errno, ENOMEM);
+}
+
+static void a_child_that_is_forked_amid_calls_of_a_thread_uses_and_closes_its_own(void)
+{
+  struct busy busy = {0};
+  pthread_t thread;
+
+  CHECK_HANDLE(busy.segment = shmem_segment_open(check_name("busy"), 64, NEW, 0600));
+  CHECK_EQ(pthread_create(&thread, NULL, ask_for_the_size, &busy), 0);
+  for (int fork = 0; fork < (int)check_scaled(200); fork++) {
+    long calls = busy.calls;
+    WAIT_UNTIL(busy.calls > calls, 10);
+    CHECK_CHILD_ENDS_WELL(check_spawn(use_and_open_another, &busy), 10);
+    CHECK_EQ(shmem_segment_unlink(check_name("childs")), 0);
+    check_name_count--;
+  }
+  busy.over = true;
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  check_close(busy.segment);
+}
+
 static void a_program_that_closes_all_descriptors_keeps_the_memory(void)
 {
   struct shmem_segment *segment;
@@ -242,6 +290,7 @@ int main(void)
   RUN(a_directory_or_a_link_is_not_a_segment);
   RUN(processes_that_create_the_same_name_at_once_all_get_one);
   RUN(a_forked_child_inherits_it_and_closes_its_own);
+  RUN(a_child_that_is_forked_amid_calls_of_a_thread_uses_and_closes_its_own);
   RUN(a_program_that_closes_all_descriptors_keeps_the_memory);
   return 0;
 }
