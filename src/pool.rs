@@ -193,7 +193,7 @@ impl Pool {
         if self.is_free(words, self.first + at) {
             self.ready = self.first + at;
             self.cursor = at + 1;
-        } else if let Some(number) = self.find(words) {
+        } else if let Some(number) = self.find(words, LOOKS) {
             self.ready = number;
         }
         if self.ready != NO_BLOCK {
@@ -204,19 +204,18 @@ impl Pool {
     /// The same where the next one is busy: some further ones, one that was never used, at last all. `None` after each was seen busy.
     #[inline(never)]
     pub(crate) fn search<W: Words>(&mut self, words: &W) -> Option<(u32, W::Block)> {
-        let number = self.find(words)?;
+        let number = self.find(words, u32::MAX)?;
         let block = words.block(number);
         self.blocks[number as usize].hand_out(self.side, &block);
         self.held += 1;
         Some((number, block))
     }
 
-    fn find<W: Words>(&mut self, words: &W) -> Option<u32> {
+    /// Looks at the one at the cursor no more, and at no more than `most` others that were used.
+    fn find<W: Words>(&mut self, words: &W, most: u32) -> Option<u32> {
         let first = self.first;
-        for step in 1..self.used {
-            if step == LOOKS && self.used < self.home {
-                break;
-            }
+        let most = if self.used < self.home { LOOKS } else { most };
+        for step in 1..self.used.min(most) {
             let at = (self.cursor + step) % self.used;
             if self.is_free(words, first + at) {
                 self.cursor = at + 1;

@@ -21,7 +21,8 @@ use crate::region::Layout;
 use crate::sys::gate::Common;
 use crate::sys::object::Object;
 use crate::wait;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 /// Between two thorough probes.
@@ -127,7 +128,7 @@ impl Life {
     /// since it was looked at, so its number is the one that was seen then.
     pub(crate) fn note_dead_peer(&self, incarnation: u64) {
         self.seen.store(incarnation, Relaxed);
-        self.gone.store(incarnation, Relaxed);
+        self.gone.store(incarnation, Release);
     }
 
     /// Counts a peer that was just looked at thoroughly as one that was seen alive.
@@ -166,7 +167,7 @@ impl Lives for Life {
         let incarnation = slot.incarnation.observe(); // S1
         if incarnation == 0 {
             Peer::Never
-        } else if slot.closed.observe() == incarnation || self.gone.load(Relaxed) == incarnation {
+        } else if slot.closed.observe() == incarnation || self.gone.load(Acquire) == incarnation {
             Peer::Gone // S2
         } else {
             Peer::Present(incarnation)
@@ -187,7 +188,8 @@ impl Lives for Life {
             return true;
         }
         if self.seen.load(Relaxed) == incarnation || self.found != incarnation {
-            self.gone.store(incarnation, Relaxed);
+            // Release, and acquire in `peer`: who hears of it from this thread sees all that the dead had stored, too.
+            self.gone.store(incarnation, Release);
         }
         false
     }

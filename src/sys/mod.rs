@@ -7,6 +7,7 @@ pub(crate) mod address_map;
 pub(crate) mod barrier;
 #[cfg(not(loom))]
 pub(crate) mod condition;
+pub(crate) mod environment;
 #[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::fs::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +17,9 @@ const DIRECTORY: &str = "/dev/shm";
 const NAME_MAX: usize = 255;
 /// What the C library puts before the names of semaphores.
 pub(crate) const SEMAPHORE: &str = "sem.";
+/// Bytes that are allocated at once, and the least where signals interrupt that: some microseconds.
 const ALLOCATION_STEP: u64 = 16 << 20;
+const SMALLEST_STEP: u64 = 64 << 10;
 /// How long to wait for a lease on an object to be given back, which takes microseconds unless its holder is stopped.
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 const LEASE_SLICE: Duration = Duration::from_micros(100);
@@ -123,7 +125,7 @@ pub(crate) struct Object {
 impl Object {
     /// The object of a descriptor that carries no locks of others.
     pub(super) fn adopt(fd: OwnedFd, what: impl fmt::Display) -> Result<Object> {
-        let s = stat::fstat(&fd).map_err(|e| Error::system(e, what))?;
+        let (s, fd) = beyond_standard(fd).and_then(|fd| Ok((stat::fstat(&fd)?, fd))).map_err(|e| Error::system(e, what))?;
         Ok(Object {
             fd: ManuallyDrop::new(fd),
             identity: (s.st_dev, s.st_ino),
@@ -228,7 +230,7 @@ impl Object {
     /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the environment allows another's.
     pub(crate) fn check_owner(&self, what: impl fmt::Display, any_owner: bool) -> Result<()> {
         let me = nix::unistd::geteuid().as_raw();
-        if self.owner == me || any_owner || std::env::var_os("SHMEM_ANY_OWNER").is_some_and(|v| v == "1") {
+        if self.owner == me || any_owner || super::environment::asks_for("SHMEM_ANY_OWNER") {
             return Ok(());
         }
         Err(Error::new(
@@ -407,19 +409,15 @@ impl Object {
         Object::pay(&*self.fd, length).map_err(no_space)
     }
 
-    /// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the one that it is at.
+    /// Whether there would be `size` bytes in [`DIRECTORY`] if this object were gone.
+    pub(crate) fn leaves_room_for(&self, size: u64) -> bool {
+        free_bytes(&*self.fd).is_ok_and(|free| free.saturating_add(self.allocated) >= size)
+    }
+
+    /// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the one that it is at, and in ever smaller
+    /// ones while signals come.
     pub(super) fn pay(fd: impl AsFd, size: u64) -> std::result::Result<(), Errno> {
-        for start in (0..size).step_by(ALLOCATION_STEP as usize) {
-            let step = ALLOCATION_STEP.min(size - start);
-            loop {
-                match fcntl::posix_fallocate(&fd, start as i64, step as i64) {
-                    Ok(()) => break,
-                    Err(Errno::EINTR) => {}
-                    Err(e) => return Err(e),
-                }
-            }
-        }
-        Ok(())
+        in_steps(size, |start, length| fcntl::posix_fallocate(&fd, start as i64, length as i64))
     }
 
     /// Gives a file that nobody else has yet its group, where one is asked for, then its permission bits.
@@ -430,6 +428,30 @@ impl Object {
         stat::fchmod(fd, Mode::from_bits_truncate(mode))
             .map_err(|e| Error::system(e, format_args!("cannot give a shared memory object the mode {mode:o} (fchmod)")))
     }
+}
+
+/// See [`Object::pay`]. `allocate` is given where a step begins, and its length.
+fn in_steps(size: u64, mut allocate: impl FnMut(u64, u64) -> nix::Result<()>) -> nix::Result<()> {
+    let (mut start, mut step) = (0, ALLOCATION_STEP);
+    while start < size {
+        let length = step.min(size - start);
+        match allocate(start, length) {
+            Ok(()) => start += length,
+            Err(Errno::EINTR) => step = (step / 2).max(SMALLEST_STEP),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// The same file by a descriptor that is none of the three standard ones: a process that was started without those would print into it.
+pub(super) fn beyond_standard(fd: OwnedFd) -> std::result::Result<OwnedFd, Errno> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    let number = fcntl::fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(libc::STDERR_FILENO + 1))?;
+    // SAFETY: a descriptor that was just made, and is nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 fn set_group(fd: impl AsFd, group: u32) -> Result<()> {
@@ -485,6 +507,21 @@ fn range(kind: libc::c_int, byte: u64, length: u64) -> libc::flock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As where a signal comes in the time that a megabyte takes.
+    #[test]
+    fn all_is_allocated_once_also_where_signals_interrupt_all_but_short_steps() {
+        let (size, mut end) = (40 << 20 | 5, 0);
+        let allocated = in_steps(size, |start, length| {
+            if length >= 1 << 20 {
+                return Err(Errno::EINTR);
+            }
+            assert_eq!(start, end);
+            end += length;
+            Ok(())
+        });
+        assert_eq!((allocated, end), (Ok(()), size));
+    }
 
     /// The probe takes a lease for a moment, and an open that does not wait fails in it.
     #[test]

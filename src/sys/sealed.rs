@@ -7,7 +7,7 @@
 //! the locks that it has. So a description that is handed over has none: each process that takes part opens the file once more, by way
 //! of `/proc`, and locks by that description, which nobody else ever gets.
 
-use super::object::Object;
+use super::object::{Object, beyond_standard};
 use super::process;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
@@ -51,6 +51,7 @@ impl Object {
         nix::unistd::ftruncate(&file, length).map_err(|e| failed("size", e))?;
         Object::pay(&file, size).map_err(|e| failed("allocate", e))?;
         fcntl::fcntl(&file, fcntl::FcntlArg::F_ADD_SEALS(SEALS)).map_err(|e| failed("seal", e))?;
+        let file = beyond_standard(file).map_err(|e| failed("keep", e))?;
         Ok((reopen(file.as_raw_fd())?, file))
     }
 

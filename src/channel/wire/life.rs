@@ -23,7 +23,8 @@ use crate::sys::process::Identity;
 use crate::sys::thread::Uncancelled;
 use crate::sys::{futex, semaphore};
 use crate::wait::SLICE;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 /// The byte of its region that a process of this library locks for as long as it lives.
@@ -286,7 +287,7 @@ impl Lives for Link {
     }
 
     fn peer(&self) -> Peer {
-        let is_gone = self.gone.load(Relaxed)
+        let is_gone = self.gone.load(Acquire)
             || self.peer.as_ref().is_some_and(|peer| peer.view.queue(Which::Samples).state.observe() == STOPPED); // V3
         if is_gone { Peer::Gone } else { Peer::Present(1) }
     }
@@ -308,7 +309,7 @@ impl Lives for Link {
             None => !self.seen.load(Relaxed) && !self.is_attached() || self.own.object.is_open_elsewhere() != Some(false),
         };
         if !alive {
-            self.gone.store(true, Relaxed);
+            self.gone.store(true, Release);
         }
         alive
     }
