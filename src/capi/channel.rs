@@ -18,6 +18,11 @@ pub const SHMEM_CONF_ANY_OWNER: c_uint = 1;
 pub const SHMEM_CONF_GROUP: c_uint = 2;
 
 /// An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
+///
+/// A signal handler ends a wait (`EINTR`) where it interrupts a sleep. One that runs while the call spins, as it always does in `polling` mode, or just before
+/// it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`. `shmem_shared_read` returns every 100 ms in any case.
+///
+/// Threads take turns in a channel. That is no lock with priority inheritance: a real-time thread waits for an ordinary one that lost its processor in its turn.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct shmem_shared {
@@ -196,12 +201,12 @@ pub(super) unsafe fn fill_stats<E: Ends>(handle: impl FnOnce() -> Result<&'stati
 /// Creates a region and takes its node side.
 ///
 /// What a node that is gone has left under the name is repaired and taken over while a program is attached to it, and
-/// replaced otherwise.
+/// replaced otherwise; it stays where a new region cannot be made.
 ///
 /// @param name of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
 /// @param conf the parameters; `NULL`: all defaults
 /// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name or parameters; `EBUSY` the node side is held by a live process;
-///         `EPROTO` a program is attached to the region, and its parameters are others; `EBADMSG` the name leads to
+///         `EPROTO` the region is in use, and its parameters are others; `EBADMSG` the name leads to
 ///         something that is no region;
 ///         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOMEM` with `SHMEM_LOCK=1` in
 ///         the environment, which keeps regions in RAM: beyond what this process may lock. `shmem_last_error()`
@@ -227,7 +232,7 @@ pub unsafe extern "C" fn shmem_shared_create(name: *const c_char, conf: *const s
 /// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read;
 ///         `EAGAIN` not ready yet, or a process is about to take the side or replace the region; `EBUSY` the program side is held by a live process; `EPROTO` another layout version;
 ///         `EBADMSG` not a region, or corrupt; `EACCES` another user's region (`SHMEM_ANY_OWNER=1` in the environment
-///         allows it), or no permission
+///         allows it, but not to a set-user-ID program), or no permission; `ENOMEM` as for `shmem_shared_create`
 ///
 /// Any thread.
 ///
@@ -434,7 +439,7 @@ pub unsafe extern "C" fn shmem_shared_timedread(
 /// @param smps samples that this process holds, of this channel: allocated, or received
 /// @param cnt  how many
 /// @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
-///         `EINVAL` the next one cannot be sent. -1: `EINVAL` already the first cannot be sent (not live, of another
+///         `EINVAL` the next one cannot be sent, `EPIPE` and `ESTALE` as below. -1: `EINVAL` already the first cannot be sent (not live, of another
 ///         channel, longer than its capacity, or still out: the peer has not put it since it was written last); `EPIPE`
 ///         the peer is known to have closed or died, or the channel is closed; `ESTALE`
 ///

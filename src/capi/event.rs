@@ -60,7 +60,8 @@ unsafe fn wait(
 /// @param event in memory that this process may write
 /// @return 0. -1: `EINVAL` null, or its address is not a multiple of 8
 ///
-/// Async-signal-safe unless it fails. No system call when nobody sleeps.
+/// Async-signal-safe unless it fails. No system call when nobody sleeps. One that is stopped, or loses its processor, between the count and the wake-up delays
+/// the wake-ups of others by up to 50 ms.
 ///
 /// # Safety
 /// `event` is null or leads to a `struct shmem_event`.
@@ -90,8 +91,8 @@ pub unsafe extern "C" fn shmem_event_count(event: *const shmem_event) -> u64 {
 ///
 /// @param event in memory that this process may write
 /// @param seen  the waiter's own number; 0 at first, so that signals before the wait count too. Set to the number of all signals so far
-/// @return how many are new. 0: none yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran. -1: `EINVAL`
-///         a null pointer, or an address that is not a multiple of 8
+/// @return how many are new. 0: none yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran and
+///         interrupted a sleep (one that runs just before is not seen). -1: `EINVAL` a null pointer, or an address that is not a multiple of 8
 ///
 /// # Safety
 /// `event` is null or leads to a `struct shmem_event`, `seen` is null or valid.

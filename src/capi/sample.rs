@@ -27,7 +27,8 @@ pub const SAMPLE_HAS_ALL: c_int = 31;
 pub const SAMPLE_IS_FIRST: c_int = 65536;
 /// `flags`: the first sample of a simulation.
 pub const SAMPLE_IS_NEW_SIMULATION: c_int = 131072;
-/// `flags`: a predecessor of this process had taken the sample and died before it put it, so it may have acted on it.
+/// `flags`: a predecessor of this process had taken the sample and died before it put it, so it may have acted on it. The flag goes on with a sample that is
+/// sent on, and into copies: what the predecessor has sent may reach the next one a second time, too. Clear it where that is not meant.
 pub const SAMPLE_REDELIVERED: c_int = 16777216;
 
 const _: () = {
@@ -263,7 +264,7 @@ pub unsafe extern "C" fn sample_copy(dst: *mut sample, src: *const sample) -> c_
 /// A new sample of the same channel with the same contents.
 ///
 /// @param src a sample that this process holds
-/// @return the new one, with one reference. `NULL`: `EAGAIN` all blocks are in use; `EINVAL` not a live sample; `EPIPE` the channel is closed
+/// @return the new one, with one reference. `NULL`: `EAGAIN` all blocks are in use; `EINVAL` not a live sample; `EPIPE` the channel is closed; `ESTALE`
 ///
 /// # Safety
 /// None beyond C's own: any pointer may be given.

@@ -26,7 +26,7 @@ use crate::layout::channel::{Facts, MAGIC, View};
 use crate::layout::sample::Raw;
 use crate::layout::{Side, Words};
 use crate::patience::Limit;
-use crate::region::{Origin, RIVAL_PATIENCE, without_size};
+use crate::region::{Layout, Origin, RIVAL_PATIENCE, without_size};
 use crate::sys::gate::{Common, Idle};
 use crate::sys::nap::nap;
 use crate::sys::object::{Name, Object};
@@ -138,38 +138,64 @@ fn facts(config: &Config) -> Result<Facts> {
     )
 }
 
+/// A region that is to have a name, with its node side taken.
+struct Fresh<'c> {
+    name: Name,
+    facts: Facts,
+    config: &'c Config,
+    mode: u32,
+    made: Option<(Life, Half<View>)>,
+}
+
+impl Fresh<'_> {
+    fn make(&mut self) -> Result<()> {
+        if self.made.is_none() {
+            let region = Region::fresh(self.facts, self.name, self.mode, self.config.group)?;
+            let incarnation = region.claim(Side::A)?;
+            // The slot is filled before the name exists; from then on a program finds a live node.
+            self.made = Some(entered(region, Side::A, incarnation, 0, None)?);
+        }
+        Ok(())
+    }
+
+    /// The same before an old region is removed, so that what is left in that stays where a new one cannot be made. Where there is room for one
+    /// only, it is made afterwards.
+    fn make_beside(&mut self, old: &Object) -> Result<()> {
+        match self.make() {
+            Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(View::size(&self.facts)) => Ok(()),
+            // What may be kept in memory (`SHMEM_LOCK`) may be enough for one.
+            Err(e) if e.errno() == libc::ENOMEM => Ok(()),
+            made => made,
+        }
+    }
+
+    /// Gives it its name. `None`: the name is taken.
+    fn link(&mut self) -> Result<Option<&'static Handle<Native>>> {
+        self.make()?;
+        match self.made.take() {
+            Some((life, half)) if life.region.object.link(&self.name)? => handle_of(life, half).map(Some),
+            made => {
+                self.made = made;
+                Ok(None)
+            }
+        }
+    }
+}
+
 /// Creates the region of `name` and takes its node side.
 pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Native>> {
     let name = Name::new(name)?;
-    let facts = facts(config)?;
-    let mode = config.permissions()?;
+    let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permissions()?, made: None };
     handle::prepare();
-    let mut fresh = None;
     let start = Instant::now();
     loop {
-        match Object::open(&name) {
-            Ok(object) => {
-                if let Some(handle) = take_over(object, name, &facts, config, start)? {
-                    return Ok(handle);
-                }
-            }
-            Err(e) if e.errno() == libc::ENOENT => {
-                let (region, incarnation) = match fresh.take() {
-                    Some(made) => made,
-                    None => {
-                        let region = Region::fresh(facts, name, mode, config.group)?;
-                        let incarnation = region.claim(Side::A)?;
-                        (region, incarnation)
-                    }
-                };
-                // The slot is filled before the name exists; from then on a program finds a live node.
-                region.announce(Side::A, incarnation);
-                if region.object.link(&name)? {
-                    return attached(region, Side::A, incarnation, 0, None);
-                }
-                fresh = Some((region, incarnation));
-            }
+        let handle = match Object::open(&name) {
+            Ok(object) => take_over(object, &mut fresh, start)?,
+            Err(e) if e.errno() == libc::ENOENT => fresh.link()?,
             Err(e) => return Err(e),
+        };
+        if let Some(handle) = handle {
+            return Ok(handle);
         }
     }
 }
@@ -205,27 +231,26 @@ fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Region> {
 }
 
 /// Takes over the node side of a region that exists, or removes it. `None`: begin again.
-fn take_over(
-    object: Object,
-    name: Name,
-    wanted: &Facts,
-    config: &Config,
-    start: Instant,
-) -> Result<Option<&'static Handle<Native>>> {
-    object.check_owner(Origin::Named(name), config.any_owner)?;
+fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option<&'static Handle<Native>>> {
+    let (name, wanted) = (fresh.name, fresh.facts);
+    object.check_owner(Origin::Named(name), fresh.config.any_owner)?;
     let is_deserted = !Region::has_any_lock(&object);
     let region = match Region::existing(object, Origin::Named(name)) {
         Ok(region) => region,
-        Err(e) => return remove_unreadable(name, e, start),
+        Err(e) => return remove_unreadable(fresh, e, start),
     };
-    let found = region.view.facts();
+    if is_deserted {
+        // It will be replaced: what takes time comes before the claims, as others wait for those.
+        fresh.make_beside(&region.object)?;
+    }
+    let found = *region.view.facts();
     if found != wanted && !is_deserted && (region.is_alive(Side::A) || region.is_alive(Side::B)) {
-        return Err(in_use(&name, found, wanted));
+        return Err(in_use(&name, &found, &wanted));
     }
     let incarnation = match region.claim(Side::A) {
         Err(e) if e.errno() == libc::EBADMSG => {
             drop(region);
-            return remove_unreadable(name, e, start);
+            return remove_unreadable(fresh, e, start);
         }
         claimed => claimed?,
     };
@@ -238,22 +263,24 @@ fn take_over(
             // Both dead: nobody can attach while both claims are held, which go with the object. The claim may have
             // taken its time: look at the name again.
             if region.object.is_named(&name) {
+                fresh.make_beside(&region.object)?;
                 name.unlink()?;
             }
             Ok(None)
         }
         Err(e) if e.errno() == libc::EBADMSG => {
             drop(region);
-            remove_unreadable(name, e, start)
+            remove_unreadable(fresh, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
         Err(_) if found == wanted => attached(region, Side::A, incarnation, program, None).map(Some),
-        Err(_) => Err(in_use(&name, found, wanted)),
+        Err(_) => Err(in_use(&name, &found, &wanted)),
     }
 }
 
 /// Removes a region of ours that is broken or of another version, if nobody has a lock on any of its bytes. `None`: begin again.
-fn remove_unreadable(name: Name, why: Error, start: Instant) -> Result<Option<&'static Handle<Native>>> {
+fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Option<&'static Handle<Native>>> {
+    let name = fresh.name;
     let object = match Object::open(&name) {
         Err(e) if e.errno() == libc::ENOENT => return Ok(None),
         object => object?,
@@ -267,6 +294,7 @@ fn remove_unreadable(name: Name, why: Error, start: Instant) -> Result<Option<&'
     if object.lock_all()? {
         // Nobody else judges it while the lock is held; the name may have been given to another object meanwhile.
         if object.is_named(&name) {
+            fresh.make_beside(&object)?;
             name.unlink()?;
         }
         Ok(None)
@@ -373,9 +401,8 @@ fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handl
     attached(region, Side::B, incarnation, gone.unwrap_or(found), Some(gone.is_none())).map(Some)
 }
 
-/// Enters this process as the holder of `side`, repairs it, and makes a handle of it. `peer` was the last of the other side before; alive or dead, if
-/// that was just looked at.
-fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<&'static Handle<Native>> {
+/// Enters this process as the holder of `side`, and repairs it. `peer` was the last of the other side before; alive or dead, if that was just looked at.
+fn entered(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<(Life, Half<View>)> {
     let view = region.view;
     let life = region.occupy(side, incarnation, peer);
     match is_alive {
@@ -385,16 +412,26 @@ fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: O
             life.probe_peer();
         }
     }
-    let half = match Half::recover(view, side, sizes(view.facts())) {
-        Ok(half) => half,
+    match Half::recover(view, side, sizes(view.facts())) {
+        Ok(half) => Ok((life, half)),
         Err(e) => {
             life.on_deserted();
-            return Err(e);
+            Err(e)
         }
-    };
+    }
+}
+
+/// Makes a handle of a side that was entered, and tells the peer.
+fn handle_of(life: Life, half: Half<View>) -> Result<&'static Handle<Native>> {
     let handle = Handle::new(life, Native(half))?;
     handle.look(Life::ring_peer);
     Ok(handle)
+}
+
+/// Both of these.
+fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<&'static Handle<Native>> {
+    let (life, half) = entered(region, side, incarnation, peer, is_alive)?;
+    handle_of(life, half)
 }
 
 /// Between two looks for a region, at first and at most.

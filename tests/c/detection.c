@@ -180,11 +180,11 @@ static void waiting_node(void *arg)
   returned();
 }
 
-/* It dies with both sides claimed of a region in which a dead node has left something to read. */
+/* It dies with both sides claimed of a region in which a dead node has left something to read, after that of its own new one. */
 static void replacing_node(void *arg)
 {
   (void)arg;
-  stops_with_locks = 2;
+  stops_with_locks = 3;
   node();
 }
 

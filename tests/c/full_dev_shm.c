@@ -39,6 +39,19 @@ static void create_where_there_is_no_room(void *arg)
   CHECK_HANDLE(pair.node = shmem_shared_create(name, &small));
   CHECK_REFUSED(shmem_shared_create("villas-check-second", &large), ENOSPC);
 
+  /* Nor does an endpoint leave a ring, if there is room for one of its two. */
+  CHECK_REFUSED(shmem_endpoint_open(SHMEM_SIDE_A, "villas-check-rings", 1024, 150, SHMEM_SPSC), ENOSPC);
+  CHECK_EQ(access(check_path("villas-check-rings_AB"), F_OK), -1);
+  /* What dead processes have left makes room for the next, where there is none for both. */
+  struct shmem_conf most = check_conf(0, 64, 64, 32);
+  struct shmem_shared *first, *second;
+  CHECK_HANDLE(first = shmem_shared_create("villas-check-most", &most));
+  CHECK_REFUSED(shmem_shared_create("villas-check-second", &most), ENOSPC);
+  CHECK_EQ(shmem_shared_close(first, NULL), 0);
+  CHECK_HANDLE(second = shmem_shared_create("villas-check-most", &most));
+  CHECK_EQ(shmem_shared_close(second, NULL), 0);
+  CHECK_EQ(shmem_shared_unlink("villas-check-most"), 0);
+
   /* All other room is taken: what was created is paid for, to the last block. */
   int fd = open("/dev/shm/filler", O_RDWR | O_CREAT, 0600);
   CHECK(fd >= 0);

@@ -77,9 +77,24 @@ static void a_program_waits_for_a_node_that_stands_still_while_it_replaces_a_reg
   CHECK_EQ(shmem_shared_close(opener.shm, NULL), 0);
 }
 
+/* It is asked for more than there is. */
+static void what_a_node_has_left_stays_where_the_next_cannot_be_made(void)
+{
+  const char *name = check_name("left");
+  struct shmem_conf most = check_conf(0, 1 << 20, 12000, 4); /* 190 GiB */
+  struct shmem_shared *program;
+
+  CHECK_CHILD_ENDS_WELL(check_spawn(leave, (void *)name), 10);
+  CHECK_REFUSED(shmem_shared_create(name, &most), ENOSPC);
+  CHECK_HANDLE(program = shmem_shared_open(name, NULL));
+  check_receive(program, 1, 1);
+  CHECK_EQ(shmem_shared_close(program, NULL), 0);
+}
+
 int main(void)
 {
   check_begin();
   RUN(a_program_waits_for_a_node_that_stands_still_while_it_replaces_a_region);
+  RUN(what_a_node_has_left_stays_where_the_next_cannot_be_made);
   return 0;
 }
