@@ -37,7 +37,13 @@ impl AnyHandle {
     #[cold]
     fn find_wire(address: usize) -> Result<AnyHandle> {
         let handle = Handle::<Wire>::find(address);
-        handle.map(AnyHandle::Wire).ok_or_else(|| Error::invalid("not a sample of any channel that this process has open"))
+        handle.map(AnyHandle::Wire).ok_or_else(|| {
+            Error::invalid(if address == 0 {
+                "the sample is a null pointer"
+            } else {
+                "not a sample of any channel that this process has open"
+            })
+        })
     }
 
     #[inline(always)]

@@ -42,6 +42,12 @@ fn ring_name(name: &str, ending: &str) -> Result<String> {
     if name.strip_prefix('/').unwrap_or(name).is_empty() {
         return Err(Error::invalid("the name is empty: give it letters or digits"));
     }
+    let (most, length) = (255 - ending.len(), name.strip_prefix('/').unwrap_or(name).len());
+    if length > most {
+        return Err(Error::invalid(format!(
+            "the name has {length} bytes, at most {most} are possible: its rings are called NAME{ending}"
+        )));
+    }
     Ok(format!("{name}{ending}"))
 }
 

@@ -149,7 +149,7 @@ impl Object {
             Error::system(
                 e,
                 format_args!(
-                    "the region needs {size} bytes in {DIRECTORY}, which has {free} left: remove stale regions or ask for less"
+                    "the region needs {size} bytes in {DIRECTORY}, which has {free} left: remove stale regions (villas-shm clean), or ask for less"
                 ),
             )
         };

@@ -230,7 +230,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "A,B", value_parser = two_cpus)]
     pub(crate) cpus: Option<[usize; 2]>,
     /// Measure for about so long: after a quarter more no turn begins, once each row has had one.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = some_seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = some_seconds, allow_negative_numbers = true)]
     pub(crate) duration: Duration,
     /// Draw the percentiles of the round trips.
     #[arg(long, value_name = "FILE.svg")]
@@ -263,16 +263,16 @@ pub(crate) struct PipeArgs {
     #[arg(short = 'x')]
     pub(crate) swap: bool,
     /// End after N samples were received.
-    #[arg(short = 'l', value_name = "N")]
+    #[arg(short = 'l', value_name = "N", allow_negative_numbers = true)]
     pub(crate) receive_limit: Option<u64>,
     /// Stop sending after N samples.
-    #[arg(short = 'L', value_name = "N")]
+    #[arg(short = 'L', value_name = "N", allow_negative_numbers = true)]
     pub(crate) send_limit: Option<u64>,
     /// End after so long.
-    #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<Duration>,
     /// After the end of standard input, end when nothing has arrived for so long [default: 2; with -r: never].
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) linger: Option<Duration>,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
@@ -291,16 +291,16 @@ pub(crate) struct SignalArgs {
     #[arg(short, value_name = "VALUES", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=MAX_SIGNALS as i64))]
     pub(crate) values: u32,
     /// Samples per second, in Hz.
-    #[arg(short, value_name = "RATE", default_value = "10", value_parser = rate)]
+    #[arg(short, value_name = "RATE", default_value = "10", value_parser = rate, allow_negative_numbers = true)]
     pub(crate) rate: f64,
     /// End after LIMIT samples.
-    #[arg(short, value_name = "LIMIT")]
+    #[arg(short, value_name = "LIMIT", allow_negative_numbers = true)]
     pub(crate) limit: Option<u64>,
     /// Do not wait: print as fast as possible, with the timestamps that belong to the rate.
     #[arg(short = 'n')]
     pub(crate) no_wait: bool,
     /// Frequency of the signal, in Hz; of a ramp, its period in seconds.
-    #[arg(short = 'F', value_name = "FREQUENCY", default_value = "1", value_parser = frequency)]
+    #[arg(short = 'F', value_name = "FREQUENCY", default_value = "1", value_parser = frequency, allow_negative_numbers = true)]
     pub(crate) frequency: f64,
     /// Amplitude.
     #[arg(short, value_name = "AMPLITUDE", default_value = "1", value_parser = finite, allow_hyphen_values = true)]
@@ -309,7 +309,7 @@ pub(crate) struct SignalArgs {
     #[arg(short, value_name = "OFFSET", default_value = "0", value_parser = finite, allow_hyphen_values = true)]
     pub(crate) offset: f64,
     /// Standard deviation of the steps of a random walk.
-    #[arg(short = 'D', value_name = "DEVIATION", default_value = "0.02", value_parser = not_negative)]
+    #[arg(short = 'D', value_name = "DEVIATION", default_value = "0.02", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) deviation: f64,
     /// Phase, in radians.
     #[arg(short, value_name = "PHASE", default_value = "0", value_parser = finite, allow_hyphen_values = true)]
@@ -321,7 +321,7 @@ pub(crate) struct SignalArgs {
 #[derive(Args)]
 pub(crate) struct CompareArgs {
     /// Floats, and timestamps in seconds, that are no further apart are equal; 0: the same bits.
-    #[arg(short, value_name = "EPS", default_value = "1e-6", value_parser = not_negative)]
+    #[arg(short, value_name = "EPS", default_value = "1e-6", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) epsilon: f64,
     /// Ignore the values.
     #[arg(short = 'v')]
@@ -364,7 +364,7 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) target: Target,
     /// Show so many of the samples or messages that wait in each queue.
-    #[arg(short = 'n', value_name = "N", default_value = "5")]
+    #[arg(short = 'n', value_name = "N", default_value = "5", allow_negative_numbers = true)]
     pub(crate) waiting: usize,
     /// Print the object's bytes, with their offsets, instead.
     #[arg(long, conflicts_with = "json")]
@@ -379,7 +379,7 @@ pub(crate) struct TopArgs {
     /// Only what has this in its name; `/` changes it.
     pub(crate) name: Option<String>,
     /// The time from one look to the next; from 0.05 to 3600.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval, allow_negative_numbers = true)]
     pub(crate) interval: Duration,
     /// What to sort by.
     #[arg(long, value_name = "BY", default_value = "name")]
@@ -451,6 +451,9 @@ fn key(text: &str) -> Result<i32, &'static str> {
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted")?;
+    if seconds < 0.0 {
+        return Err("a number of seconds that is not negative is wanted".into());
+    }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 

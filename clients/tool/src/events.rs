@@ -1,10 +1,11 @@
 //! What a main thread waits for: signals, and the ends of the threads that it started.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 /// Turns SIGINT, SIGTERM and SIGHUP into events, from now on and for the threads that are started from here.
 ///
@@ -12,6 +13,14 @@ use nix::sys::signal::{SigSet, Signal};
 /// by one: no handler runs, nothing is interrupted.
 pub(crate) fn catch_signals<E: Send + 'static>(events: Sender<E>, event: fn(Signal) -> E) -> Result<(), String> {
     catch_these_signals(&[], events, event)
+}
+
+/// The signals that were blocked when the tool was started.
+static BEFORE: OnceLock<SigSet> = OnceLock::new();
+
+/// What the programs that the tool starts are to have blocked: what it was started with itself.
+pub(crate) fn mask_for_programs() -> SigSet {
+    BEFORE.get().copied().unwrap_or_else(|| SigSet::thread_get_mask().unwrap_or(SigSet::empty()))
 }
 
 /// The same with some besides.
@@ -24,7 +33,8 @@ pub(crate) fn catch_these_signals<E: Send + 'static>(
     if !is_ignored(Signal::SIGHUP) {
         signals.add(Signal::SIGHUP);
     }
-    signals.thread_block().map_err(|errno| format!("cannot block signals: {errno}"))?;
+    let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(|errno| format!("cannot block signals: {errno}"))?;
+    let _ = BEFORE.set(before);
     thread::spawn(move || {
         while let Ok(signal) = signals.wait() {
             if events.send(event(signal)).is_err() {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -50,7 +51,16 @@ impl Program {
     }
 
     fn spawn(path: &Path, arguments: &[String]) -> io::Result<Child> {
-        Command::new(path).args(arguments).stdin(Stdio::null()).stdout(io::stderr().as_fd().try_clone_to_owned()?).spawn()
+        let mut command = Command::new(path);
+        command.args(arguments).stdin(Stdio::null()).stdout(io::stderr().as_fd().try_clone_to_owned()?);
+        let mask = crate::events::mask_for_programs();
+        // SAFETY: between fork and exec only `pthread_sigmask` is called, which is async-signal-safe.
+        #[allow(unsafe_code)]
+        unsafe {
+            // The tool takes its signals from a queue, and has them blocked for that.
+            command.pre_exec(move || Ok(mask.thread_set_mask()?));
+        }
+        command.spawn()
     }
 
     /// The name as the configuration has it.
@@ -130,6 +140,16 @@ mod tests {
         use std::os::unix::process::ExitStatusExt;
         let program = Program::start(&words("sleep 100"), || ()).unwrap();
         assert_eq!(program.stop().unwrap().signal(), Some(Signal::SIGTERM as i32));
+    }
+
+    #[test]
+    fn a_program_has_no_signals_blocked_though_the_tool_has() {
+        let (events, _signals) = channel();
+        crate::events::catch_signals(events, |signal| signal).unwrap();
+        let grep = ["grep", "-q", "SigBlk:.0*$", "/proc/self/status"].map(String::from);
+        let program = Program::start(&grep, || ()).unwrap();
+        program.ended.recv_timeout(Duration::from_secs(10)).unwrap_err();
+        assert_eq!(program.stop().unwrap().code(), Some(0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! It stands where VILLASnode stands: on the node side of a channel, which it creates from a
 //! VILLASnode configuration, between text and shared memory.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bench;
 mod cli;

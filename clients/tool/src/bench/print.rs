@@ -60,6 +60,11 @@ pub(super) fn table(rows: &[Row], cpus: [usize; 2]) -> String {
         text.push('\n');
         text += &columns(&std::iter::once(head).chain(lines).collect::<Vec<_>>());
     }
+    let (counted, all) = rows.iter().map(|row| row.outcome.counted()).fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
+    if 2 * counted < all {
+        text += "\nMost turns did not count, as bare memory was not as fast before them as after: the machine is busy, or moves its processors.\n\
+                 Stop other work, or measure for longer: --duration SECONDS.\n";
+    }
     text
 }
 

@@ -14,6 +14,10 @@ const DEFAULT_SAMPLELEN: u32 = 64;
 /// Keys of a VILLASnode node that are right there and mean nothing here.
 const IGNORED: [&str; 8] = ["affinity", "builtin", "enabled", "fwmark", "hooks", "initial_sequenceno", "netem", "uuid"];
 
+/// What has a meaning, for people.
+const NODE_KEYS: &str = "type, name, queuelen, samplelen, mode, polling, vectorize, exec, signals, in, out";
+const DIRECTION_KEYS: &str = "name, signals, vectorize";
+
 /// One direction, seen from the node: `in` is what it receives.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Direction {
@@ -156,7 +160,8 @@ impl Keys {
         if let Some((other, place)) = &self.polling
             && *other != polling
         {
-            let message = format!("\"{}\" contradicts what is set at {place}", setting.name);
+            let set = if setting.name == "mode" { "polling" } else { "mode" };
+            let message = format!("\"{}\" contradicts \"{set}\" at {place}", setting.name);
             return Err(ConfigError::at(&setting.place, message));
         }
         self.polling = Some((polling, setting.place.clone()));
@@ -242,5 +247,6 @@ fn program(setting: &Setting) -> Result<Vec<String>, ConfigError> {
 }
 
 fn unknown(setting: &Setting, name: &str, node: &str) -> ConfigError {
-    ConfigError::at(&setting.place, format_args!("unknown key \"{name}\" in node \"{node}\""))
+    let known = if name.contains('.') { DIRECTION_KEYS } else { NODE_KEYS };
+    ConfigError::at(&setting.place, format_args!("unknown key \"{name}\" in node \"{node}\"; it may be one of {known}"))
 }

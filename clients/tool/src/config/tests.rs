@@ -112,7 +112,7 @@ fn what_is_out_of_range_is_refused() {
     refused("queuelen = 5.0", "must be an integer, not a float");
     refused("mode = \"fast\"", "\"pthread\" or \"polling\"");
     refused("polling = 2", "true or false");
-    refused("mode = \"pthread\"\npolling = true", "a.conf:3: \"polling\" contradicts what is set at a.conf:2");
+    refused("mode = \"pthread\"\npolling = true", "a.conf:3: \"polling\" contradicts \"mode\" at a.conf:2");
     refused("exec = \"villas-shmem r\"", "a list of strings, not a string");
     refused("exec = [ 1 ]", "a list of strings");
     refused("exec = []", "names no program");

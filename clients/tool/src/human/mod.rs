@@ -15,7 +15,7 @@ mod print;
 mod time;
 mod value;
 
-pub(crate) use parse::parse;
+pub(crate) use parse::{has_few_nanoseconds, parse};
 pub(crate) use print::{header, print};
 pub(crate) use time::Time;
 pub(crate) use value::show as show_value;

@@ -55,7 +55,9 @@ fn stamp<'a>(text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Malformed>
     };
     let mut nanos = 0;
     if let Some(after) = rest.strip_prefix(b".") {
-        (nanos, rest) = number(after).filter(|&(nanos, _)| nanos < 1_000_000_000).ok_or_else(|| bad("nanoseconds", after))?;
+        (nanos, rest) = number(after)
+            .filter(|&(nanos, _)| nanos < 1_000_000_000)
+            .ok_or_else(|| bad("nanoseconds, at most nine digits", after))?;
     }
     let origin = Time { sec: seconds, nsec: nanos as u32 };
     record.origin = Some(origin);
@@ -81,6 +83,18 @@ fn stamp<'a>(text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Malformed>
         Some(&byte) if !is_blank(byte) => Err(bad("timestamp", text)),
         _ => Ok(rest),
     }
+}
+
+/// The time of a line, if it has fewer than nine digits of nanoseconds, which are not all zero.
+pub(crate) fn has_few_nanoseconds(line: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+    let text = skip_blanks(line);
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(text.starts_with(b"-"));
+    let point = sign + digits(&text[sign..]);
+    let nanos = text[point..].strip_prefix(b".")?;
+    let nanos = &nanos[..digits(nanos)];
+    (nanos.len() < 9 && nanos.iter().any(|&digit| digit != b'0'))
+        .then(|| String::from_utf8_lossy(&text[..point + 1 + nanos.len()]))
 }
 
 /// Decimal digits at the start of `text` that fit 64 bits, and what follows them.
@@ -188,6 +202,16 @@ mod tests {
         assert_eq!(parsed("-3.1").unwrap().origin, Some(Time { sec: -3, nsec: 1 }));
         assert_eq!(parsed("3-1e-3(2)").unwrap().received, Some(Time { sec: 2, nsec: 999_000_000 }));
         assert_eq!(parsed("5+1.234567e+00(2)").unwrap().received, Some(Time { sec: 6, nsec: 234_567_000 }));
+    }
+
+    #[test]
+    fn a_time_with_few_nanoseconds_is_told_from_others() {
+        let few = |line: &str| has_few_nanoseconds(line.as_bytes()).map(std::borrow::Cow::into_owned);
+        assert_eq!(few("  -1.5(3)\t7"), Some("-1.5".into()));
+        assert_eq!(few("0.25"), Some("0.25".into()));
+        for line in ["", "# 1.5", "1", "1.", "1.0(0)", "1.00 5", "1.000000005(2)", "1(2)\t0.5", "1F 0.5"] {
+            assert_eq!(few(line), None, "{line}");
+        }
     }
 
     #[test]

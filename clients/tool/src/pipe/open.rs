@@ -111,6 +111,11 @@ impl Region {
         Arc::clone(&self.channel)
     }
 
+    /// What the other end opens, for people.
+    pub(super) fn describe(&self) -> String {
+        self.created.as_ref().map_or_else(|| "its region".into(), |name| format!("the region \"{name}\""))
+    }
+
     /// Whether the other end does not come back once it is gone.
     pub(super) fn ends_with_peer(&self) -> bool {
         self.ends_with_peer

@@ -38,6 +38,8 @@ pub(super) enum Ended {
     AllTaken,
     /// Nothing for a while.
     Quiet,
+    /// No program has opened the region in its time.
+    NobodyCame,
     /// The time that the session was given.
     TimeOver,
     /// The program that was started has ended, or the node has closed.
@@ -55,6 +57,7 @@ impl fmt::Display for Ended {
             Self::AllBack => "received as many samples as were sent",
             Self::AllTaken => "all that was sent was taken",
             Self::Quiet => "nothing arrives any more",
+            Self::NobodyCame => "no program has opened the region",
             Self::TimeOver => "the time is over",
             Self::PeerGone { .. } => "the other end is gone",
         })
@@ -200,7 +203,7 @@ impl Receiver {
             self.last_activity = Some(Instant::now());
         }
         if self.last_activity.is_none() && !self.said_that_it_waits && self.started.elapsed() >= SILENCE {
-            log!(Info, "waiting for a program: none has opened the region yet");
+            log!(Info, "waiting for a program: none has opened {} yet", self.session.region);
             self.said_that_it_waits = true;
         }
         match error {
@@ -250,7 +253,8 @@ impl Receiver {
         if self.session.has_program && self.last_activity.is_none() {
             end = end.max(self.started + START_TIME);
         }
-        (Instant::now() >= end).then_some(Ended::Quiet)
+        let why = if self.last_activity.is_some() { Ended::Quiet } else { Ended::NobodyCame };
+        (Instant::now() >= end).then_some(why)
     }
 
     /// Whether the peer has taken all, or has had its time to do so: one that does not echo may still

@@ -14,7 +14,7 @@ use villas_shm::Sample;
 use super::sample::fill;
 use super::session::{SLICE, Session};
 use crate::config::NodeConfig;
-use crate::human::{Record, parse};
+use crate::human::{Record, has_few_nanoseconds, parse};
 use crate::lines::{Lines, Next};
 use crate::log::log;
 use crate::signals::Signals;
@@ -22,6 +22,9 @@ use crate::signals::Signals;
 /// As many samples as are written at once when more is ready, whatever `vectorize` says: that is a
 /// matter of speed only, since the reader decides itself how many it takes.
 pub(super) const BATCH: usize = 64;
+
+/// So many lines are looked at for a time that is written in another way.
+const LOOKED_AT: u32 = 1000;
 
 /// So many malformed lines are described; more are only counted.
 const DESCRIBED: u64 = 100;
@@ -39,6 +42,8 @@ pub(super) struct Sender {
     /// Samples that are filled and not written yet.
     filled: Vec<Sample>,
     skipped: u64,
+    /// Lines whose time was looked at.
+    looked_at: u32,
     /// The queue is so long that the reader is busy while the sender pauses.
     is_paced: bool,
     pace: Pace,
@@ -59,6 +64,7 @@ impl Sender {
             free: Vec::with_capacity(batch),
             filled: Vec::with_capacity(batch),
             skipped: 0,
+            looked_at: 0,
             is_paced: queuelen >= 2 * BATCH as u32,
             pace: Pace::default(),
         }
@@ -96,12 +102,31 @@ impl Sender {
                 Ok(Next::TooLong) => "this line is too long to be a sample".to_owned(),
                 Ok(Next::Line(line)) => match parse(line, &self.signals, self.samplelen, &mut record) {
                     Ok(false) => continue,
-                    Ok(true) if self.append(&record, planned)? => continue,
-                    Ok(true) => return Ok(false),
+                    Ok(true) => {
+                        self.look_at_time(line);
+                        if self.append(&record, planned)? {
+                            continue;
+                        }
+                        return Ok(false);
+                    }
                     Err(malformed) => malformed.to_string(),
                 },
             };
             self.skip(lines.number(), &problem);
+        }
+    }
+
+    /// Warns once, of one of the first lines, where a time looks as if its nanoseconds were meant as a decimal fraction.
+    fn look_at_time(&mut self, line: &[u8]) {
+        if self.looked_at < LOOKED_AT {
+            self.looked_at += 1;
+            if let Some(time) = has_few_nanoseconds(line) {
+                log!(
+                    Warning,
+                    "a time is \"{time}\": what stands behind the point counts nanoseconds (1.5 is 1 s and 5 ns); write all nine digits if a fraction of a second is meant"
+                );
+                self.looked_at = LOOKED_AT;
+            }
         }
     }
 

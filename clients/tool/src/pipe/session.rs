@@ -21,6 +21,8 @@ pub(super) const SILENCE: Duration = Duration::from_secs(1);
 /// is over are stored before the flag or the `OnceLock` that makes anybody look at them.
 pub(super) struct Session {
     pub(super) channel: Arc<Channel>,
+    /// What the other end opens, for people.
+    pub(super) region: String,
     /// The other end does not come back once it is gone.
     pub(super) ends_with_peer: bool,
     /// There is no other end: what is written is read here.
@@ -49,6 +51,7 @@ impl Session {
         let (reader, writer) = io::pipe()?;
         let session = Self {
             channel: region.channel(),
+            region: region.describe(),
             ends_with_peer: region.ends_with_peer(),
             is_loopback: region.is_wire && !region.ends_with_peer(),
             is_wire: region.is_wire,

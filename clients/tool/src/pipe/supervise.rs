@@ -131,7 +131,10 @@ impl<'a> Supervisor<'a> {
     fn judge_queue(&mut self) {
         let queued = self.session.not_taken();
         log!(Info, "{}", self.session.summary());
-        let message = format!("{} sent but not taken", were(queued, "sample"));
+        let mut message = format!("{} sent but not taken", were(queued, "sample"));
+        if matches!(self.ended, Some(Ended::NobodyCame)) {
+            message += ": no program has opened the region in time (--linger SECONDS gives it longer)";
+        }
         if queued > 0 && (self.is_signalled || matches!(self.ended, Some(Ended::Limit))) {
             log!(Warning, "{message}");
         } else if queued > 0 {
