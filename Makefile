@@ -70,10 +70,10 @@ test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire cras
 	@echo "make test: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
-	$(CARGO) test --release -p villas-shm
+	$(CARGO) test --profile checks -p villas-shm
 
 test-tool: build ## tests of the command-line tool, of the demo and of the README
-	$(CARGO) test --release -p villas-shm-tool -p villas-shm-measure
+	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure
 	@tests/demo.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@tests/year.sh $(LIB)

@@ -6,7 +6,7 @@
 
 struct scene {
   const char *mine, *theirs;
-  _Atomic bool ready;
+  _Atomic bool opened, ready;
 };
 
 static const struct shmem_conf CONF = {.queuelen = 4, .samplelen = 1};
@@ -62,6 +62,8 @@ static void peer(void *arg)
   struct stat theirs, found;
 
   CHECK_EQ(shmem_int_timedopen(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
+  /* The other's handshake looks for who has its region open. */
+  WAIT_UNTIL(scene->opened, 60);
   CHECK_EQ(stat(check_path(scene->mine), &theirs), 0);
   CHECK_EQ(munmap(shm.read.base, shm.read.len), 0);
   for (int fd = 3; fd < 64; fd++)
@@ -84,10 +86,11 @@ static void close_in_a_handler_does_not_use_the_heap(void)
 {
   struct scene *scene = check_shared(sizeof *scene);
 
-  *scene = (struct scene){check_name("a"), check_name("b"), false};
+  *scene = (struct scene){check_name("a"), check_name("b"), false, false};
   pid_t pid = check_spawn(peer, scene);
   CHECK_EQ(shmem_int_timedopen(scene->mine, scene->theirs, &channel, &CONF, PATIENT), 0);
   double opened = check_clock();
+  scene->opened = true;
   WAIT_UNTIL(scene->ready, 10);
   /* Only then does the library look whether the peer's pid is another process's by now. */
   WAIT_UNTIL(check_clock() > opened + 1, 10);

@@ -336,7 +336,7 @@ fn without_a_terminal_to_draw_on_it_says_what_to_do() {
         top.until_shown("\"villas-shm ls\" prints the same once");
         top.assert_restored();
     }
-    for (interval, why) in [("0", "0.05 to 3600"), ("-1", "unexpected argument"), ("x", "a number of seconds")] {
+    for (interval, why) in [("0", "0.05 to 3600"), ("-1", "that is not negative"), ("x", "a number of seconds")] {
         let output = tool(&["top", "--interval", interval]).assert().code(1).get_output().clone();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains(why), "{text}");
