@@ -1059,7 +1059,7 @@ int shmem_ring_available(struct shmem_ring *ring);
  *
  * @return so many. -1: `EINVAL`, `EPIPE`, `EBADMSG`
  *
- * A slot that was given up (`shmem_ring_abort`) behind messages counts until they are taken.
+ * A slot that was given up (`shmem_ring_abort`) behind messages counts until they are taken, and one that a dead producer had claimed (MPSC, MPMC) until a call of another has settled that.
  */
 int shmem_ring_pending(struct shmem_ring *ring);
 

@@ -484,7 +484,7 @@ pub unsafe extern "C" fn shmem_ring_available(ring: *mut shmem_ring) -> c_int {
 ///
 /// @return so many. -1: `EINVAL`, `EPIPE`, `EBADMSG`
 ///
-/// A slot that was given up (`shmem_ring_abort`) behind messages counts until they are taken.
+/// A slot that was given up (`shmem_ring_abort`) behind messages counts until they are taken, and one that a dead producer had claimed (MPSC, MPMC) until a call of another has settled that.
 ///
 /// # Safety
 /// `ring` leads to a ring.

@@ -107,7 +107,8 @@ impl<T> Ring<T> {
         self.handle.fill().map_or(0, |(_, available)| available as usize)
     }
 
-    /// Messages that can be taken; exact while nobody else is at work. A slot that was given up behind messages counts until they are taken.
+    /// Messages that can be taken; exact while nobody else is at work. A slot that was given up behind messages counts until they are taken, and one that a dead
+    /// producer had claimed until a call of another has settled that.
     pub fn pending(&self) -> usize {
         self.handle.fill().map_or(0, |(pending, _)| pending as usize)
     }

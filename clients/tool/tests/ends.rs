@@ -49,6 +49,30 @@ fn a_hangup_that_nohup_ignores_does_not_end_it() {
 }
 
 #[test]
+fn a_program_that_puts_nothing_is_named_as_what_holds_it_up() {
+    let node = Node::new("queuelen = 16");
+    let mut running = node.start(&[]);
+    let mut stdin = running.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        use std::io::Write;
+        let _ = stdin.write_all(lines(0, 1000).as_bytes());
+    });
+    let program = Channel::timed_open(&node.region, Some(PATIENCE)).unwrap();
+    let (mut held, mut more) = (Vec::new(), Vec::new());
+    until("it says what is wrong", || {
+        program.try_read(&mut more, 16).unwrap();
+        held.append(&mut more);
+        running.stderr().contains("does it put them")
+    });
+    assert_eq!(held.len(), 16 + 64, "all blocks of the node");
+    held.clear();
+    until("it goes on", || program.read(&mut more, 16).is_ok_and(|count| count > 0));
+    running.signal(Signal::SIGTERM);
+    running.wait_for(PATIENCE);
+    writer.join().unwrap();
+}
+
+#[test]
 fn a_stream_without_an_end_or_a_sample_can_be_ended() {
     for (source, message) in [(["yes", "nonsense"], "further ones are only counted"), (["cat", "/dev/zero"], "")] {
         let mut source = Command::new(source[0]).arg(source[1]).stdout(Stdio::piped()).spawn().unwrap();

@@ -5,14 +5,14 @@ use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use villas_shm::Sample;
 
 use super::sample::fill;
-use super::session::{SLICE, Session};
+use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
 use crate::human::{Record, has_few_nanoseconds, parse};
 use crate::lines::{Lines, Next};
@@ -42,6 +42,7 @@ pub(super) struct Sender {
     /// Samples that are filled and not written yet.
     filled: Vec<Sample>,
     skipped: u64,
+    said_all_out: bool,
     /// Lines whose time was looked at.
     looked_at: u32,
     /// The queue is so long that the reader is busy while the sender pauses.
@@ -64,6 +65,7 @@ impl Sender {
             free: Vec::with_capacity(batch),
             filled: Vec::with_capacity(batch),
             skipped: 0,
+            said_all_out: false,
             looked_at: 0,
             is_paced: queuelen >= 2 * BATCH as u32,
             pace: Pace::default(),
@@ -145,11 +147,21 @@ impl Sender {
 
     /// Copies a record into a block, for which it waits if it must; `false` when the session is over first.
     fn append(&mut self, record: &Record, sequence: u64) -> Result<bool, String> {
+        let mut since = None;
         while self.free.is_empty() {
             if self.is_over() {
                 return Ok(false);
             }
             self.allocate()?;
+            let since = *since.get_or_insert_with(Instant::now);
+            // What the other end has taken it must give back.
+            if !self.said_all_out && self.free.is_empty() && since.elapsed() >= SILENCE && self.session.not_taken() == 0 {
+                self.said_all_out = true;
+                log!(
+                    Warning,
+                    "all samples are in the hands of the other end, which gives none back: does it put them (sample_put)?"
+                );
+            }
         }
         if let Some(mut sample) = self.free.pop() {
             fill(&mut sample, record, sequence).map_err(|error| format!("cannot fill a sample: {error}"))?;
