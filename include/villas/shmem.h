@@ -482,7 +482,8 @@ struct sample *sample_clone(struct sample *src);
  * Creates a region and takes its node side.
  *
  * What a node that is gone has left under the name is repaired and taken over while a program is attached to it, and
- * replaced otherwise; it stays where a new region cannot be made.
+ * replaced otherwise; it stays where a new region cannot be made,
+ * but for want of memory to lock (`ENOMEM`).
  *
  * @param name of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
  * @param conf the parameters; `NULL`: all defaults

@@ -6,6 +6,7 @@ use super::public::{Bytes, Ring};
 use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::plain::Plain;
+use crate::sys::object::NAME_MAX;
 use crate::sys::slab::{Reused, Slab};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
@@ -42,7 +43,7 @@ fn ring_name(name: &str, ending: &str) -> Result<String> {
     if name.strip_prefix('/').unwrap_or(name).is_empty() {
         return Err(Error::invalid("the name is empty: give it letters or digits"));
     }
-    let (most, length) = (255 - ending.len(), name.strip_prefix('/').unwrap_or(name).len());
+    let (most, length) = (NAME_MAX - ending.len(), name.strip_prefix('/').unwrap_or(name).len());
     if length > most {
         return Err(Error::invalid(format!(
             "the name has {length} bytes, at most {most} are possible: its rings are called NAME{ending}"
@@ -82,7 +83,7 @@ pub struct Endpoint<T = Bytes> {
     incoming: Ring<T>,
 }
 
-/// Opens both rings of a side, or neither.
+/// Opens both rings of a side, or neither. Where the second one's role is held by a live process (`EBUSY`), the first keeps the name that it was given.
 fn open_both(
     side: EndpointSide,
     name: &str,

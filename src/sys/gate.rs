@@ -235,7 +235,8 @@ impl<S: Common, C: Idle> Gate<S, C> {
         unsafe { (*self.common.get()).as_ref() }.map(look)
     }
 
-    /// In the child of a fork, where the contents are the child's too: of the threads that were inside none is left.
+    /// In the child of a fork, where the contents are the child's too: of the threads that were inside none is left, as the one that forked is in no
+    /// call. Before the child does anything, so there is nobody to be ordered with.
     pub(crate) fn keep(&self) {
         self.guests.store(0, SeqCst);
     }

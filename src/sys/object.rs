@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 const DIRECTORY: &str = "/dev/shm";
-const NAME_MAX: usize = 255;
+pub(crate) const NAME_MAX: usize = 255;
 /// What the C library puts before the names of semaphores.
 pub(crate) const SEMAPHORE: &str = "sem.";
 /// Bytes that are allocated at once, and the least where signals interrupt that: some microseconds.

@@ -309,6 +309,7 @@ impl Lives for Link {
             None => !self.seen.load(Relaxed) && !self.is_attached() || self.own.object.is_open_elsewhere() != Some(false),
         };
         if !alive {
+            // Release, and acquire in `peer`: who hears of it from this thread sees all that the dead had stored, too.
             self.gone.store(true, Release);
         }
         alive
