@@ -81,7 +81,7 @@ test-tool: build ## tests of the command-line tool, of the demo and of the READM
 test-c: build ## the C and C++ tests, each in a process of its own
 	@tests/install-missing.sh $(CXX)
 	@tests/symbols.sh $(LIB)
-	KILLS=1000 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
+	KILLS=1000 FORKS=20000 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
 	@CC="$(CC)" CXX="$(CXX)" tests/ring-clients.sh $(LIB)
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
 

@@ -196,12 +196,35 @@ impl<L: Layout> Region<L> {
         let _whole = Uncancelled::new();
         let slot = self.view.slot(place);
         let byte = L::first_byte(place) | (incarnation & ((1 << L::INCARNATION_BITS) - 1));
-        self.object.is_locked(byte, 1) && !slot.identity().is_gone(&self.me, thorough)
+        self.is_locked(byte) && !slot.identity().is_gone(&self.me, thorough)
+    }
+
+    /// Whether another open description holds the lock of a byte. A program may have closed the region's descriptor; then the name
+    /// leads to the object still, or what cannot be known counts as held.
+    fn is_locked(&self, byte: u64) -> bool {
+        if !self.object.is_locked(byte, 1) {
+            return false;
+        }
+        let Origin::Named(name) = self.origin else { return true };
+        let again = if self.object.is_ours() { None } else { Object::find(&name) };
+        again.is_none_or(|object| object.identity() != self.object.identity() || object.is_locked(byte, 1))
     }
 
     /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by [`Region::announce`].
     pub(crate) fn claim(&self, place: L::Place) -> Result<u64> {
-        self.claim_or(place, RIVAL_PATIENCE, || self.busy(place))
+        self.claim_or(place, RIVAL_PATIENCE, || self.contended(place))
+    }
+
+    /// A rival has claimed `place` and does not enter it. Nobody knows which process that is: the slot names the one before.
+    fn contended(&self, place: L::Place) -> Error {
+        Error::new(
+            libc::EBUSY,
+            format!(
+                "another process has begun to take the {} of {} and stands still in it: is one stopped, or in a debugger? Try again, or end it",
+                L::describe(place),
+                self.origin
+            ),
+        )
     }
 
     /// The same; `contended` says why not where a rival stands still between its claim and its entry for longer than `patience`.
@@ -245,17 +268,8 @@ impl<L: Layout> Region<L> {
     }
 
     fn busy(&self, place: L::Place) -> Error {
-        let who = self.view.slot(place).identity();
-        Error::new(
-            libc::EBUSY,
-            format!(
-                "the {} of {} is held by process {} ({}), which is alive",
-                L::describe(place),
-                self.origin,
-                who.pid,
-                who.program_name()
-            ),
-        )
+        let who = self.view.slot(place).identity().described_to(&self.me);
+        Error::new(libc::EBUSY, format!("the {} of {} is held by {who}, which is alive", L::describe(place), self.origin))
     }
 
     /// Whether any process holds a side of a region whose header cannot be trusted: every version of the layout has its

@@ -7,7 +7,6 @@ use crate::sys::slab::{Reused, Slab};
 use crate::sys::{barrier, fork};
 use crate::{Segment, SegmentOptions, SegmentStat, Timespec};
 use libc::{c_char, c_int, c_uint, c_void, timespec};
-use once_cell::sync::OnceCell;
 
 /// `flags`: create the segment if there is none.
 pub const SHMEM_SEGMENT_CREATE: c_uint = 1;
@@ -116,20 +115,17 @@ impl Idle for NoTurns {
 }
 
 /// In the child of a fork: other threads of the parent may have been in calls.
-extern "C" fn in_child() {
+fn in_child() {
     SEGMENTS.iter().for_each(|slot| slot.gate.keep());
 }
 
 /// Gives a segment to the caller.
-fn give(segment: Segment) -> *mut shmem_segment {
-    static FORK_HOOK: OnceCell<()> = OnceCell::new();
+fn give(segment: Segment) -> Result<*mut shmem_segment> {
     barrier::register();
-    FORK_HOOK.get_or_init(|| {
-        fork::on_child(in_child);
-    });
+    fork::on_child(in_child)?;
     let slot = SEGMENTS.take(|| shmem_segment { gate: Gate::new() });
     slot.gate.fill(segment, NoTurns);
-    std::ptr::from_ref(slot).cast_mut()
+    Ok(std::ptr::from_ref(slot).cast_mut())
 }
 
 /// What a pointer leads to, which may be any pointer.
@@ -163,7 +159,7 @@ pub unsafe extern "C" fn shmem_segment_open(name: *const c_char, size: usize, fl
     guard(std::ptr::null_mut(), || {
         // SAFETY: as the caller promises.
         let name = unsafe { text(name) }?;
-        Segment::open(name, &options(size, flags, mode)?).map(give)
+        Segment::open(name, &options(size, flags, mode)?).and_then(give)
     })
 }
 
@@ -177,7 +173,7 @@ pub unsafe extern "C" fn shmem_segment_open(name: *const c_char, size: usize, fl
 /// @return as `shmem_segment_open`; `EINVAL`, `ENOSPC`, `ENOMEM` also where a limit of the system's would be exceeded
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_sysv(key: c_int, size: usize, flags: c_uint, mode: c_uint) -> *mut shmem_segment {
-    guard(std::ptr::null_mut(), || Segment::sysv(key, &options(size, flags, mode)?).map(give))
+    guard(std::ptr::null_mut(), || Segment::sysv(key, &options(size, flags, mode)?).and_then(give))
 }
 
 /// Attaches the System V segment of an id, as `ipcs -m` and `shmem_segment_stat` show it.
@@ -192,7 +188,7 @@ pub extern "C" fn shmem_segment_attach(id: c_int, flags: c_uint) -> *mut shmem_s
         if options.create || options.exclusive {
             return Err(Error::invalid("an id cannot be created: flags must be 0 or SHMEM_SEGMENT_READ_ONLY"));
         }
-        Segment::attach(id, options.read_only).map(give)
+        Segment::attach(id, options.read_only).and_then(give)
     })
 }
 

@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::patience::{Pace, Watched};
 use crate::sys::gate::{Common, Idle};
-use crate::sys::object::Object;
 
 /// What is known of the peer, without asking the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +51,6 @@ pub(crate) trait Lives: Common + Watched + Send + Sync {
     fn before_close(&self) {}
     /// Where the regions lie in this process: address and length; the own one first.
     fn spans(&self) -> [(usize, usize); 2];
-    /// Gives the objects that this process has open.
-    fn objects(&self, each: impl Fn(&Object));
     /// The parameters, as they are in the region.
     fn config(&self) -> Config;
 }

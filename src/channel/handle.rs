@@ -13,10 +13,8 @@ use crate::layout::sample::Raw;
 use crate::patience::{self, Attempt, Limit, Watched};
 use crate::sys::address_map::AddressMap;
 use crate::sys::gate::{Gate, Pass};
-use crate::sys::object::Object;
 use crate::sys::slab::{Reused, Slab};
 use crate::sys::{barrier, fork};
-use once_cell::sync::OnceCell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
 use std::time::Duration;
@@ -65,30 +63,21 @@ impl<E: Ends> Register<E> {
         self.pools.clear(base, length);
     }
 
-    /// In the child of a fork: the channels are the parent's. Their locks stay with the parent, once the child has let
-    /// go of the descriptors.
+    /// In the child of a fork: the channels are the parent's.
     fn abandon(&self) {
-        for handle in self.handles.iter() {
-            if handle.gate.abandon() {
-                handle.gate.inherited(|life| life.objects(Object::close_inherited));
-            }
-        }
+        self.handles.iter().for_each(|handle| handle.gate.abandon());
     }
 }
 
-static FORK_HOOK: OnceCell<()> = OnceCell::new();
-
-extern "C" fn in_child() {
+fn in_child() {
     Native::register().abandon();
     Wire::register().abandon();
 }
 
 /// Registers this process for asymmetric fences and forks. Before a region is used.
-pub(crate) fn prepare() {
+pub(crate) fn prepare() -> Result<()> {
     barrier::register();
-    FORK_HOOK.get_or_init(|| {
-        fork::on_child(in_child);
-    });
+    fork::on_child(in_child)
 }
 
 /// How many samples went through, and why not more.

@@ -19,7 +19,6 @@ use crate::patience::{Habit, Pace, Watched};
 use crate::queue::{Lookout, RoomLookout};
 use crate::region::Layout;
 use crate::sys::gate::Common;
-use crate::sys::object::Object;
 use crate::wait;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -245,10 +244,6 @@ impl Lives for Life {
 
     fn spans(&self) -> [(usize, usize); 2] {
         [(self.view().base() as usize, self.view().facts().total_size as usize), (0, 0)]
-    }
-
-    fn objects(&self, each: impl Fn(&Object)) {
-        each(&self.region.object);
     }
 
     fn config(&self) -> Config {

@@ -186,7 +186,7 @@ impl Fresh<'_> {
 pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Native>> {
     let name = Name::new(name)?;
     let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permissions()?, made: None };
-    handle::prepare();
+    handle::prepare()?;
     let start = Instant::now();
     loop {
         let handle = match Object::open(&name) {
@@ -203,7 +203,7 @@ pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Nati
 /// Creates a region of a sealed size that has no name, and takes its node side; also gives a descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static Handle<Native>, OwnedFd)> {
     let (facts, mode) = (facts(config)?, config.permissions()?);
-    handle::prepare();
+    handle::prepare()?;
     let (region, descriptor) = Region::sealed(facts, mode, config.group)?;
     let incarnation = region.claim(Side::A)?;
     Ok((attached(region, Side::A, incarnation, 0, None)?, descriptor))
@@ -224,7 +224,7 @@ pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<
 }
 
 fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Region> {
-    handle::prepare();
+    handle::prepare()?;
     let object = Object::of_descriptor(fd)?;
     object.check_owner(Origin::Unnamed, any_owner)?;
     Region::existing(object, Origin::Unnamed)
@@ -336,7 +336,7 @@ pub(crate) fn open(name: &str) -> Result<&'static Handle<Native>> {
 
 /// The same, with so much patience with a rival for the side.
 fn open_or(name: Name, patience: Duration) -> Result<&'static Handle<Native>> {
-    handle::prepare();
+    handle::prepare()?;
     loop {
         if let Some(handle) = attach(name, patience)? {
             return Ok(handle);

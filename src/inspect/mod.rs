@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::layout;
 use crate::layout::slot::Slot;
 use crate::sample::Timespec;
-use crate::sys::object::{self, Name, Object};
+use crate::sys::object::{self, Name, Object, Whose};
 use crate::sys::process::Identity;
 use nix::fcntl::OFlag;
 pub use processes::Process;
@@ -272,7 +272,7 @@ pub fn read_bytes(name: &str, offset: u64, to: &mut [u8]) -> Result<usize> {
 }
 
 fn open(name: &Name) -> Result<Object> {
-    Object::open_as(name, OFlag::O_RDONLY, format!("there is no \"{name}\" in shared memory"))
+    Object::open_as(name, OFlag::O_RDONLY, Whose::Private, format!("there is no \"{name}\" in shared memory"))
 }
 
 fn posix(id: Id, is_text: bool, data: &Metadata, processes: &Processes, waiting: usize) -> Entry {

@@ -14,7 +14,6 @@ use crate::sys::slab::{Reused, Slab};
 use crate::sys::table::Table;
 use crate::sys::{barrier, fork};
 use crate::wait::QUICK_LOOKS;
-use once_cell::sync::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -105,15 +104,10 @@ impl Reused for Handle {
 }
 
 static HANDLES: Slab<Handle> = Slab::new();
-static FORK_HOOK: OnceCell<()> = OnceCell::new();
 
-/// In the child of a fork: the rings are the parent's, with their locks.
-extern "C" fn in_child() {
-    for handle in HANDLES.iter() {
-        if handle.gate.abandon() {
-            handle.gate.inherited(|life| life.region.object.close_inherited());
-        }
-    }
+/// In the child of a fork: the rings are the parent's.
+fn in_child() {
+    HANDLES.iter().for_each(|handle| handle.gate.abandon());
 }
 
 /// Done, or the `errno` for which it was not: `EAGAIN`, `ETIMEDOUT`, `EINTR`.
@@ -387,11 +381,9 @@ impl spsc::Consumer {
 
 impl Handle {
     /// Registers this process for asymmetric fences and forks. Before a region is used.
-    pub(crate) fn prepare() {
+    pub(crate) fn prepare() -> Result<()> {
         barrier::register();
-        FORK_HOOK.get_or_init(|| {
-            fork::on_child(in_child);
-        });
+        fork::on_child(in_child)
     }
 
     /// Makes a handle of a place that has been taken.

@@ -19,7 +19,7 @@ pub(crate) struct Wanted {
 impl Wanted {
     pub(crate) fn new(name: &str, policy: Policy, element_size: u64, capacity: u64) -> Result<Wanted> {
         let wanted = Wanted { name: Name::new(name)?, facts: Facts::new(policy, element_size, capacity)?, fresh: None };
-        Handle::prepare();
+        Handle::prepare()?;
         Ok(wanted)
     }
 

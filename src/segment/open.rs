@@ -4,7 +4,7 @@ use super::{Memory, Segment, SegmentOptions, change, check_mode, status};
 use crate::error::{Error, Result};
 use crate::layout::segment::View;
 use crate::sys::mapping::Mapping;
-use crate::sys::object::{Name, Object};
+use crate::sys::object::{Name, Object, Whose};
 use crate::sys::process;
 use crate::sys::sysv::{self, Attachment};
 use nix::errno::Errno;
@@ -99,7 +99,12 @@ impl Segment {
                 return Err(exists(what));
             }
             if !options.exclusive {
-                match Object::open_as(&name, access, format!("there is no {what}: has its creator been started?")) {
+                match Object::open_as(
+                    &name,
+                    access,
+                    Whose::Inherited,
+                    format!("there is no {what}: has its creator been started?"),
+                ) {
                     Ok(object) => {
                         let size = options.check_size(object.size(), what)?;
                         return Segment::map(object, size, options);
@@ -109,7 +114,7 @@ impl Segment {
                 }
             }
             let size = options.new_size(&what)?;
-            let object = Object::unnamed(size as u64, options.mode, None)?;
+            let object = Object::unnamed_as(size as u64, options.mode, None, Whose::Inherited)?;
             let segment = Segment::map(object, size, options)?;
             if let Memory::Posix { object, .. } = &segment.memory
                 && object.link(&name)?

@@ -1,6 +1,6 @@
 //! The condition variables of this process's C library.
 
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceBool;
 use std::mem::MaybeUninit;
 
 /// 32-bit words of a condition variable on x86-64.
@@ -24,8 +24,8 @@ pub(crate) fn fresh() -> [u32; WORDS] {
 
 /// Whether its words mean what those of glibc up to 2.40 mean: seen from where the flag of a fresh one lies, which has moved since.
 pub(crate) fn is_known() -> bool {
-    static KNOWN: OnceCell<bool> = OnceCell::new();
-    *KNOWN.get_or_init(|| {
+    static KNOWN: OnceBool = OnceBool::new();
+    KNOWN.get_or_init(|| {
         let words = fresh();
         (0..WORDS).all(|i| words[i] == u32::from(i == WAITING))
     })

@@ -1,7 +1,93 @@
-//! A hook for the child of a `fork`.
+//! What a fork of this process leaves to its child: none of the channels and rings.
+//!
+//! glibc calls three handlers around each `fork(3)`. They are registered when the library is loaded:
+//! a call that registered them later would hold glibc's lock of handlers, and a fork beside it would
+//! leave that lock taken in the child for ever. No handler takes a lock, because a fork may come from
+//! a signal handler that interrupted any call of the library.
+//!
+//! `_Fork`, raw `clone` and `vfork` call no handler. Their children must leave the library alone
+//! until they call `exec`.
+//!
+//! | edge | one side | the other side |
+//! |---|---|---|
+//! | F1 | forker: `BEGUN` + 1, full fence, then the kernel copies the table of descriptors | closer: closes a descriptor, full fence, loads `DONE`, then `BEGUN` |
+//!
+//! F1: a closer that finds both numbers equal has closed its descriptor before any later fork
+//! copies it. Else the copy may hold the descriptor, and its entry must stay (`descriptors`).
 
-/// Has `child` run in every child of `fork(3)` of this process, from now on. Only async-signal-safe things may happen there.
-pub(crate) fn on_child(child: extern "C" fn()) -> bool {
-    // SAFETY: `child` is a function for the whole life of the library; the C library forgets it when the library is unloaded.
-    unsafe { libc::pthread_atfork(None, None, Some(child)) == 0 }
+use super::descriptors;
+use crate::error::{Error, Result};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, fence};
+
+/// Forks of this process whose prepare handler has run.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+/// Those of them that are over, as this process sees them.
+static DONE: AtomicU32 = AtomicU32::new(0);
+
+/// What a part of the library has to do in the child: a function pointer each, null where none is.
+static HOOKS: [AtomicPtr<()>; 8] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 8];
+
+static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = at_load;
+
+extern "C" fn at_load() {
+    // SAFETY: the handlers are functions for as long as the library is loaded; glibc forgets them
+    // when it is unloaded.
+    let registered = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) == 0 };
+    IS_REGISTERED.store(registered, Release);
+}
+
+extern "C" fn before() {
+    BEGUN.fetch_add(1, SeqCst);
+    fence(SeqCst); // F1
+}
+
+/// Also after a fork that failed.
+extern "C" fn in_parent() {
+    DONE.fetch_add(1, SeqCst);
+}
+
+/// The child has one thread, which runs this before `fork` returns.
+extern "C" fn in_child() {
+    descriptors::in_child();
+    for hook in &HOOKS {
+        let hook = hook.load(Acquire);
+        if !hook.is_null() {
+            // SAFETY: `on_child` stores nothing but such functions.
+            let hook = unsafe { std::mem::transmute::<*mut (), fn()>(hook) };
+            hook();
+        }
+    }
+    // The forks that other threads of the parent had begun are no forks of the child.
+    DONE.store(BEGUN.load(Relaxed), SeqCst);
+}
+
+/// Has `hook` run in every child of a fork from now on: only what is async-signal-safe may happen
+/// there. Costs a load or two once that is arranged. `ENOMEM`: glibc could not take the handlers.
+pub(crate) fn on_child(hook: fn()) -> Result<()> {
+    if !IS_REGISTERED.load(Acquire) {
+        return Err(Error::new(libc::ENOMEM, "the C library has no memory to register the fork handlers (pthread_atfork)"));
+    }
+    let hook = hook as *mut ();
+    for place in &HOOKS {
+        // Release, and acquire in the child: a child that finds the hook finds what it works on.
+        match place.compare_exchange(std::ptr::null_mut(), hook, Release, Relaxed) {
+            Ok(_) => return Ok(()),
+            Err(there) if there == hook => return Ok(()),
+            Err(_) => {}
+        }
+    }
+    unreachable!("the library has fewer parts than there are places for hooks")
+}
+
+/// Whether at some moment of this call no fork of this process was under way.
+pub(super) fn is_quiet() -> bool {
+    fence(SeqCst); // F1
+    // In this order: `DONE` never exceeds `BEGUN`, so equal numbers were equal at the first load.
+    let done = DONE.load(SeqCst);
+    done == BEGUN.load(SeqCst)
 }

@@ -1,8 +1,9 @@
-//! Futexes on words of a region: shared between processes, hence without the private flag.
+//! Futexes: on words of a region, which processes share, and on words of this process's own.
 
 use crate::layout::Slept;
 use crate::sync::{Shared32, Shared64};
 use nix::errno::Errno;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// Sleeps while `word` is `seen`, at most for `slice`.
@@ -40,6 +41,19 @@ pub(crate) fn wake(word: &Shared32) {
 /// The same for the lower half of a 64-bit word.
 pub(crate) fn wake_low(word: &Shared64) {
     wake_at(word.low_half());
+}
+
+/// Sleeps while a word of this process's own is `seen`; may end without a reason.
+pub(crate) fn wait_here(word: &AtomicU32, seen: u32) {
+    let futex = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word lives across the call; no time limit.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), futex, seen, std::ptr::null::<libc::timespec>()) };
+}
+
+/// Wakes one thread of this process that sleeps on `word`.
+pub(crate) fn wake_one_here(word: &AtomicU32) {
+    // SAFETY: the kernel only looks up the address.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
 }
 
 fn wake_at(word: *mut u32) {

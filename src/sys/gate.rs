@@ -18,12 +18,12 @@
 //! For G1, G2 and G4 at least one of the two sees the other's store (`sync`, asymmetric fences).
 
 use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, is_asymmetric, light_fence_here};
+#[cfg(not(loom))]
+use crate::sys::lock::{Mutex, MutexGuard};
 use crate::sys::thread;
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
 #[cfg(loom)]
 use loom::sync::{Mutex, MutexGuard};
-#[cfg(not(loom))]
-use parking_lot::{Mutex, MutexGuard};
 
 /// What lies in a gate's common part: is told when a closed gate has been left by all who were inside.
 pub(crate) trait Common {
@@ -223,16 +223,12 @@ impl<S: Common, C: Idle> Gate<S, C> {
     }
 
     /// In the child of a fork: the gate belongs to the parent. The rest of the state is the parent's and may be
-    /// half-way. `true`: it was filled, and this is the first time; the child of a child inherits nothing.
-    pub(crate) fn abandon(&self) -> bool {
-        self.owner.store(SHARED, SeqCst);
-        matches!(self.state.swap(FORKED, SeqCst), OPEN | CLOSING)
-    }
-
-    /// The common part, in the child of a fork, after [`Gate::abandon`].
-    pub(crate) fn inherited<R>(&self, look: impl FnOnce(&S) -> R) -> Option<R> {
-        // SAFETY: the child has one thread, and nobody fills or clears an abandoned gate.
-        unsafe { (*self.common.get()).as_ref() }.map(look)
+    /// half-way, so the gate is never used again. A free one is the child's.
+    pub(crate) fn abandon(&self) {
+        if self.state.load(SeqCst) != EMPTY {
+            self.owner.store(SHARED, SeqCst);
+            self.state.store(FORKED, SeqCst);
+        }
     }
 
     /// In the child of a fork, where the contents are the child's too: of the threads that were inside none is left, as the one that forked is in no

@@ -1,5 +1,6 @@
 //! Mappings of shared memory objects.
 
+use super::object::Object;
 use super::resident;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
@@ -31,7 +32,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the first `length` bytes of `object` for reading and writing, at a multiple of [`STEP`].
-    pub(crate) fn new(object: impl AsFd, length: usize) -> Result<Mapping> {
+    pub(crate) fn new(object: &Object, length: usize) -> Result<Mapping> {
         // The fuzzer has no children, so that they need not be kept from it either.
         if cfg!(feature = "fuzzing") {
             return Mapping::plain(object, length, true);
@@ -48,6 +49,10 @@ impl Mapping {
         let first = start.as_ptr() as usize;
         let base = first.next_multiple_of(STEP);
         let fixed = NonZeroUsize::new(base);
+        let end = base + length.next_multiple_of(page());
+        // A mapping holds the open description, and with it the locks: a forked child must not inherit it, or its parent would seem to live on. The
+        // child of a fork before `madvise` below takes it out of its memory.
+        object.maps(base, end - base);
         // SAFETY: the range lies within the reservation, which nobody else knows.
         let mapped = unsafe {
             mman::mmap(
@@ -59,7 +64,6 @@ impl Mapping {
                 0,
             )
         };
-        let end = base + length.next_multiple_of(page());
         let unmap = |from: usize, to: usize| {
             if to > from
                 && let Some(at) = NonNull::new(from as *mut core::ffi::c_void)
@@ -68,23 +72,18 @@ impl Mapping {
                 let _ = unsafe { mman::munmap(at, to - from) };
             }
         };
-        match mapped {
-            Ok(base) => {
-                unmap(first, base.as_ptr() as usize);
-                unmap(end, first + room);
-                let mapping = Mapping { base: base.cast(), length };
-                // A mapping holds the open description, and with it the locks: a forked child must not inherit it, or
-                // its parent would seem to live on. SAFETY: the range is the mapping just made.
-                unsafe { mman::madvise(base, length, mman::MmapAdvise::MADV_DONTFORK) }.map_err(failed)?;
-                // SAFETY: as above.
-                unsafe { resident::lock_if_asked(mapping.base, length) }?;
-                Ok(mapping)
-            }
-            Err(e) => {
-                unmap(first, first + room);
-                Err(failed(e))
-            }
+        // SAFETY: the range is the mapping just made.
+        let kept = mapped.and_then(|at| unsafe { mman::madvise(at, length, mman::MmapAdvise::MADV_DONTFORK) }.map(|()| at));
+        if kept.is_err() {
+            unmap(first, first + room);
         }
+        object.mapped();
+        let mapping = Mapping { base: kept.map_err(failed)?.cast(), length };
+        unmap(first, base);
+        unmap(end, first + room);
+        // SAFETY: the mapping just made.
+        unsafe { resident::lock_if_asked(mapping.base, length) }?;
+        Ok(mapping)
     }
 
     /// Maps the first `length` bytes of `object`, wherever the kernel likes. A forked child inherits the mapping.

@@ -7,12 +7,15 @@ pub(crate) mod address_map;
 pub(crate) mod barrier;
 #[cfg(not(loom))]
 pub(crate) mod condition;
+#[cfg(not(loom))]
+mod descriptors;
 pub(crate) mod environment;
 #[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
 pub(crate) mod gate;
+pub(crate) mod lock;
 #[cfg(not(loom))]
 pub(crate) mod mapping;
 #[cfg(not(loom))]

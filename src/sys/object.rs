@@ -1,5 +1,6 @@
 //! POSIX shared memory objects: names, creation in one step, and locks on their bytes.
 
+use super::descriptors::{MARK, Registration, is_marked};
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, FcntlArg, OFlag};
@@ -113,9 +114,59 @@ impl fmt::Display for Name {
     }
 }
 
+/// Who has a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// This process alone: the child of a fork closes it.
+    Private,
+    /// A child inherits it.
+    Inherited,
+}
+
+impl Whose {
+    /// The flags with which its object is opened.
+    fn flags(self) -> OFlag {
+        match self {
+            Whose::Private => OFlag::O_CLOEXEC | OFlag::from_bits_retain(MARK),
+            // Not to wait where a name leads to a pipe.
+            Whose::Inherited => OFlag::O_CLOEXEC | OFlag::O_NONBLOCK,
+        }
+    }
+}
+
+/// A descriptor that was just opened, and its entry in the list, which goes after it.
+pub(super) struct Opened {
+    fd: OwnedFd,
+    registration: Registration,
+    whose: Whose,
+}
+
+impl Opened {
+    /// Opens a file, of which no child of a fork ever has a descriptor that it does not know.
+    pub(super) fn new(
+        path: &(impl nix::NixPath + ?Sized),
+        flags: OFlag,
+        mode: Mode,
+        whose: Whose,
+    ) -> Result<nix::Result<Opened>> {
+        let registration = Registration::new()?;
+        let opened = fcntl::open(path, flags | whose.flags(), mode).and_then(beyond_standard);
+        Ok(opened.map(|fd| Opened { fd, registration, whose }))
+    }
+}
+
+impl AsFd for Opened {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 /// An open object: one descriptor, which carries this process's locks on it.
 pub(crate) struct Object {
     fd: ManuallyDrop<OwnedFd>,
+    /// Goes after the descriptor.
+    registration: Registration,
+    whose: Whose,
     identity: (u64, u64),
     owner: u32,
     size: u64,
@@ -124,10 +175,14 @@ pub(crate) struct Object {
 
 impl Object {
     /// The object of a descriptor that carries no locks of others.
-    pub(super) fn adopt(fd: OwnedFd, what: impl fmt::Display) -> Result<Object> {
-        let (s, fd) = beyond_standard(fd).and_then(|fd| Ok((stat::fstat(&fd)?, fd))).map_err(|e| Error::system(e, what))?;
+    pub(super) fn adopt(opened: Opened, what: impl fmt::Display) -> Result<Object> {
+        let s = stat::fstat(&opened).map_err(|e| Error::system(e, what))?;
+        let Opened { fd, registration, whose } = opened;
+        registration.hold(fd.as_raw_fd(), whose == Whose::Inherited);
         Ok(Object {
             fd: ManuallyDrop::new(fd),
+            registration,
+            whose,
             identity: (s.st_dev, s.st_ino),
             owner: s.st_uid,
             size: s.st_size as u64,
@@ -138,9 +193,14 @@ impl Object {
     /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for; with these permission bits, less the umask, and
     /// this group (`None`: as the system has it for new files). It can be reached by nobody else until it is linked.
     pub(crate) fn unnamed(size: u64, mode: u32, group: Option<u32>) -> Result<Object> {
+        Object::unnamed_as(size, mode, group, Whose::Private)
+    }
+
+    /// As [`Object::unnamed`], by a descriptor that a forked child has too, or has not.
+    pub(crate) fn unnamed_as(size: u64, mode: u32, group: Option<u32>, whose: Whose) -> Result<Object> {
         let failed = |e: Errno| Error::system(e, format_args!("cannot create a shared memory object in {DIRECTORY}"));
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let fd = fcntl::open(DIRECTORY, flags, Mode::from_bits_truncate(mode)).map_err(failed)?;
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
+        let fd = Opened::new(DIRECTORY, flags, Mode::from_bits_truncate(mode), whose)?.map_err(failed)?;
         if let Some(group) = group {
             set_group(&fd, group)?;
         }
@@ -178,41 +238,40 @@ impl Object {
         }
     }
 
-    fn open_file(name: &Name, access: OFlag) -> nix::Result<OwnedFd> {
-        let flags = access | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    fn open_file(name: &Name, access: OFlag, whose: Whose) -> Result<nix::Result<Opened>> {
         let end = Instant::now() + LEASE_PATIENCE;
         loop {
-            match fcntl::open(name.path().as_c_str(), flags, Mode::empty()) {
+            match Opened::new(name.path().as_c_str(), access | OFlag::O_NOFOLLOW, Mode::empty(), whose)? {
                 // Somebody probes it at this moment (`is_open_elsewhere`).
                 Err(Errno::EAGAIN) if Instant::now() < end => std::thread::sleep(LEASE_SLICE),
-                opened => return opened,
+                opened => return Ok(opened),
             }
         }
     }
 
     /// The same as [`Object::open`] without words for what fails, nor the heap.
     pub(crate) fn find(name: &Name) -> Option<Object> {
-        Object::adopt(Object::open_file(name, OFlag::O_RDWR).ok()?, "").ok()
+        Object::adopt(Object::open_file(name, OFlag::O_RDWR, Whose::Private).ok()?.ok()?, "").ok()
     }
 
     /// The same object, by a descriptor of its own.
     #[cfg(test)]
     pub(crate) fn again(&self) -> Object {
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
-        let fd = fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).expect("/proc is mounted");
-        Object::adopt(fd, "").expect("open")
+        let opened = Opened::new(path.as_str(), OFlag::O_RDONLY, Mode::empty(), Whose::Private).expect("memory");
+        Object::adopt(opened.expect("/proc is mounted"), "").expect("open")
     }
 
     /// Opens what the name leads to.
     pub(crate) fn open(name: &Name) -> Result<Object> {
         let missing = format!("there is no region \"{name}\": is the node running, and does it use this name?");
-        Object::open_as(name, OFlag::O_RDWR, missing)
+        Object::open_as(name, OFlag::O_RDWR, Whose::Private, missing)
     }
 
     /// The same for reading or for both, with a sentence of its own for a missing object.
-    pub(crate) fn open_as(name: &Name, access: OFlag, missing: String) -> Result<Object> {
+    pub(crate) fn open_as(name: &Name, access: OFlag, whose: Whose, missing: String) -> Result<Object> {
         let what = || format!("cannot open the shared memory object \"{name}\"");
-        let fd = Object::open_file(name, access).map_err(|e| match e {
+        let fd = Object::open_file(name, access, whose)?.map_err(|e| match e {
             Errno::ENOENT => Error::new(libc::ENOENT, missing),
             Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => {
                 Error::corrupt(format!("{} is not a shared memory object", name.path()))
@@ -230,7 +289,7 @@ impl Object {
     /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the environment allows another's.
     pub(crate) fn check_owner(&self, what: impl fmt::Display, any_owner: bool) -> Result<()> {
         let me = nix::unistd::geteuid().as_raw();
-        if self.owner == me || any_owner || super::environment::asks_for("SHMEM_ANY_OWNER") {
+        if self.owner == me || any_owner || super::environment::asks_for(c"SHMEM_ANY_OWNER") {
             return Ok(());
         }
         Err(Error::new(
@@ -285,9 +344,21 @@ impl Object {
             .map_err(|e| Error::system(e, "cannot change the permissions of the shared memory object (fchmod)"))
     }
 
-    /// Whether the descriptor still leads to the object.
-    fn is_ours(&self) -> bool {
-        stat::fstat(&*self.fd).is_ok_and(|s| (s.st_dev, s.st_ino) == self.identity)
+    /// Whether the descriptor is still this object's. A program may have closed it, and its number may be anything since: another open
+    /// object of this process, of the same name even, or a file of the program's own.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.registration.is_held()
+            && (self.whose == Whose::Inherited || is_marked(self.fd.as_raw_fd()))
+            && stat::fstat(&*self.fd).is_ok_and(|s| (s.st_dev, s.st_ino) == self.identity)
+    }
+
+    /// A mapping of the object is about to be made in this range, which no child of a fork may have, until [`Object::mapped`].
+    pub(super) fn maps(&self, start: usize, length: usize) {
+        self.registration.maps(start, length);
+    }
+
+    pub(super) fn mapped(&self) {
+        self.registration.mapped();
     }
 
     /// Whether the object's first eight bytes are this number.
@@ -330,16 +401,6 @@ impl Object {
     /// Whether the name leads to some other object.
     pub(crate) fn is_replaced(&self, name: &Name) -> bool {
         name.target().is_some_and(|target| target != self.identity)
-    }
-
-    /// In the child of a fork, where the object is the parent's and never used: closes the descriptor, leaving this value as it is.
-    /// Async-signal-safe.
-    pub(crate) fn close_inherited(&self) {
-        // As in `drop`.
-        if self.is_ours() {
-            // SAFETY: a plain system call on a number that nothing in the child uses.
-            unsafe { libc::close(self.fd.as_raw_fd()) };
-        }
     }
 
     /// Locks one byte (beyond the end is as good) for this open description; the kernel lets go of it when the description goes.

@@ -2,7 +2,7 @@
 
 use super::fork;
 use nix::errno::Errno;
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceBox;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -69,11 +69,12 @@ pub(crate) fn available_memory() -> Option<u64> {
     Some(kilobytes("MemAvailable:")?.saturating_add(kilobytes("SwapFree:")?).saturating_mul(1024))
 }
 
-/// This process, once it was looked up; the children that it forks are others.
-static MINE: OnceCell<Identity> = OnceCell::new();
+/// This process, once it was looked up; the children that it forks are others. Threads that look at once do so each for itself, as a
+/// child of a fork could wait for ever for a thread that it has not.
+static MINE: OnceBox<Identity> = OnceBox::new();
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn in_child() {
+fn in_child() {
     IS_CHILD.store(true, Relaxed);
 }
 
@@ -81,11 +82,11 @@ impl Identity {
     /// This process. Its name is that at its first call: to ask `/proc` each time is a fifth of the cost of opening a region.
     pub(crate) fn mine() -> Identity {
         let known = || {
-            if !fork::on_child(in_child) {
+            if fork::on_child(in_child).is_err() {
                 // A child could not tell that it is one: all look each time.
                 in_child();
             }
-            Identity::look_up()
+            Box::new(Identity::look_up())
         };
         if !IS_CHILD.load(Relaxed) {
             let mine = MINE.get_or_init(known);
@@ -113,6 +114,12 @@ impl Identity {
     pub(crate) fn program_name(&self) -> String {
         let bytes = self.program.iter().flat_map(|w| w.to_le_bytes()).take_while(|&c| c != 0).collect::<Vec<_>>();
         String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    }
+
+    /// The process for people, as a process that is `observer` can find it.
+    pub(crate) fn described_to(&self, observer: &Identity) -> String {
+        let place = if self.namespace == observer.namespace { "" } else { " in another pid namespace" };
+        format!("process {} ({}){place}", self.pid, self.program_name())
     }
 
     /// `true` only when the process is gone for certain: it has ended (a zombie included), or its pid is another

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 /// # Safety
 /// The range is mapped.
 pub(crate) unsafe fn lock_if_asked(start: NonNull<u8>, length: usize) -> Result<()> {
-    if !super::environment::asks_for("SHMEM_LOCK") {
+    if !super::environment::asks_for(c"SHMEM_LOCK") {
         return Ok(());
     }
     // SAFETY: the caller's promise is passed on.

@@ -7,7 +7,7 @@
 //! the locks that it has. So a description that is handed over has none: each process that takes part opens the file once more, by way
 //! of `/proc`, and locks by that description, which nobody else ever gets.
 
-use super::object::{Object, beyond_standard};
+use super::object::{Object, Opened, Whose, beyond_standard};
 use super::process;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
@@ -99,8 +99,7 @@ fn check_seals(fd: RawFd, named: RawFd) -> Result<()> {
 fn reopen(fd: RawFd) -> Result<Object> {
     // Of this thread: a main thread that has ended (`pthread_exit`) leaves /proc/self without descriptors.
     let path = format!("/proc/thread-self/fd/{fd}");
-    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-    let own = fcntl::open(path.as_str(), flags, Mode::empty()).map_err(|e| match e {
+    let own = Opened::new(path.as_str(), OFlag::O_RDWR, Mode::empty(), Whose::Private)?.map_err(|e| match e {
         Errno::ENOENT => Error::new(
             libc::ENOTSUP,
             "cannot open a region by its descriptor without /proc: mount it, or use a region with a name",

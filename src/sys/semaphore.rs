@@ -45,7 +45,7 @@ impl Semaphore {
                 Err(e) => return Err(e),
             }
             let object = Object::unnamed(SIZE as u64, permissions.mode, permissions.group)?;
-            let made = Semaphore { mapping: Mapping::plain(&object, SIZE, true)?, name: *name };
+            let made = Semaphore { mapping: Mapping::new(&object, SIZE)?, name: *name };
             // SAFETY: memory of the right size and alignment, which nobody else has yet.
             unsafe { libc::sem_init(made.raw(), 1, 0) };
             if object.link(&file)? {
@@ -61,7 +61,7 @@ impl Semaphore {
             return Err(Error::corrupt(format!("/dev/shm/{file} is not a semaphore: it is too short; remove it")));
         }
         object.allocate(SIZE as u64)?;
-        Ok(Semaphore { mapping: Mapping::plain(object, SIZE, true)?, name })
+        Ok(Semaphore { mapping: Mapping::new(object, SIZE)?, name })
     }
 
     fn raw(&self) -> *mut libc::sem_t {

@@ -78,6 +78,7 @@ struct Description {
     object: usize,
     /// Descriptors and mappings.
     uses: u32,
+    flags: c_int,
 }
 
 struct Lock {
@@ -208,7 +209,7 @@ impl State {
             }
         };
         self.object(object).descriptions += 1;
-        let description = put(&mut self.descriptions, Description { object, uses: 1 });
+        let description = put(&mut self.descriptions, Description { object, uses: 1, flags });
         Ok(FIRST + put(&mut self.descriptors, description) as RawFd)
     }
 
@@ -317,6 +318,7 @@ impl State {
         let (object, description, _) = self.object_of(fd)?;
         match command {
             libc::F_GETFD => Ok(libc::FD_CLOEXEC),
+            libc::F_GETFL => Ok(self.descriptions[description].as_ref().expect("it is used").flags),
             SET_SIGNAL => Ok(0),
             libc::F_SETLEASE if argument as c_int == libc::F_UNLCK => Ok(0),
             libc::F_SETLEASE => {

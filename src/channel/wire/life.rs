@@ -367,11 +367,6 @@ impl Lives for Link {
         [span(&self.own), self.peer.as_ref().map_or((0, 0), span)]
     }
 
-    fn objects(&self, each: impl Fn(&Object)) {
-        each(&self.own.object);
-        self.peer.iter().for_each(|peer| each(&peer.object));
-    }
-
     fn config(&self) -> Config {
         let facts = self.own.view.facts();
         Config { polling: facts.polling, queuelen: facts.blocks, samplelen: facts.capacity(), ..Config::default() }

@@ -55,7 +55,7 @@ pub(crate) fn open(
     }
     let (wname, rname) = (Name::new(wname)?, Name::new(rname)?);
     let facts = Facts::new(config.polling, or(config.queuelen, DEFAULT_QUEUELEN), or(config.samplelen, DEFAULT_SAMPLELEN))?;
-    handle::prepare();
+    handle::prepare()?;
     let me = Identity::mine();
     let own = make(wname, facts, config, &me)?;
     let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &me, limit, cancelled)?) };
@@ -102,10 +102,7 @@ fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
     if let Some(maker) = found.maker()
         && found.is_maker_alive(me, true) != Some(false)
     {
-        return Err(Error::new(
-            libc::EBUSY,
-            format!("\"{name}\" is written by process {} ({}), which is alive", maker.pid, maker.program_name()),
-        ));
+        return Err(Error::new(libc::EBUSY, format!("\"{name}\" is written by {}, which is alive", maker.described_to(me))));
     }
     // Two that find the same leftover: the second would remove what the first has put in its place.
     if !found.lock_for_removal()? {

@@ -1,0 +1,304 @@
+//! The descriptors of this process's objects: whose each number is, and what a forked child closes.
+//!
+//! A descriptor of a region carries locks that say "alive". A child that inherits it would keep them
+//! when its parent dies, so the child closes it before `fork` returns (`fork`). Therefore each object
+//! has an entry in a list *before* it gets its descriptor, and the entry goes after the descriptor.
+//!
+//! The kernel copies the table of descriptors first and the memory later, while other threads of the
+//! parent go on. So an entry that the child finds may be newer than the table. Each entry says all in
+//! one word, and the child takes every state for what it may mean:
+//!
+//! | state | descriptor in the child | the child |
+//! |---|---|---|
+//! | free | none: it was closed before the fork began (F1) | does nothing |
+//! | reserved | perhaps one, of an unknown number: an open is under way, or was | looks at all descriptors |
+//! | lingering | perhaps one: it was closed while a fork was under way | looks at all descriptors |
+//! | held | that number, or nothing, or what was there before | closes the number |
+//!
+//! What it closes it knows by [`MARK`], flags that no other program opens a shared memory object
+//! with. Segments have no mark: the child inherits them.
+//!
+//! The same list answers whether a number still leads to its object. A program may have closed
+//! descriptors that are not its own, and the next object that is opened gets the same number. Then
+//! the older entry is *lost*: an object that asks by device and inode alone would take the younger
+//! one's descriptor for its own.
+
+use super::fork;
+use crate::error::{Error, Result};
+use std::os::fd::RawFd;
+use std::ptr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
+
+/// Flags of the open descriptions of regions, by which a forked child knows them. `O_SYNC` changes
+/// nothing in memory that has no disk behind it.
+pub(crate) const MARK: libc::c_int = libc::O_SYNC | libc::O_NONBLOCK;
+
+// The states of an entry: the kind in the lowest three bits, above it the number where one is known.
+const FREE: u32 = 0;
+const RESERVED: u32 = 1;
+const LINGERING: u32 = 2;
+/// Held, and to be closed in a child.
+const HELD: u32 = 3;
+/// Held, and inherited by a child.
+const KEPT: u32 = 4;
+/// The program has closed it: a younger object has its number.
+const LOST: u32 = 5;
+const KIND_BITS: u32 = 3;
+
+const fn kind(state: u32) -> u32 {
+    state & ((1 << KIND_BITS) - 1)
+}
+
+const fn number(state: u32) -> RawFd {
+    (state >> KIND_BITS) as RawFd
+}
+
+const fn is_held(state: u32) -> bool {
+    matches!(kind(state), HELD | KEPT)
+}
+
+/// On one page, as the kernel copies page by page.
+#[repr(C, align(32))]
+struct Entry {
+    state: AtomicU32,
+    /// A mapping of the object that a forked child would still inherit: where it begins. 0: none.
+    start: AtomicUsize,
+    /// Its length.
+    length: AtomicUsize,
+}
+
+const PER_PAGE: usize = 127;
+
+#[repr(C, align(4096))]
+struct Page {
+    next: AtomicPtr<Page>,
+    entries: [Entry; PER_PAGE],
+}
+
+const _: () = assert!(size_of::<Page>() == 4096);
+
+/// The first page of the list. Pages are added at the end and stay for ever.
+static FIRST: Page = Page {
+    next: AtomicPtr::new(ptr::null_mut()),
+    entries: [const { Entry { state: AtomicU32::new(FREE), start: AtomicUsize::new(0), length: AtomicUsize::new(0) } }; PER_PAGE],
+};
+
+fn pages() -> impl Iterator<Item = &'static Page> {
+    std::iter::successors(Some(&FIRST), |page| {
+        // SAFETY: pages stay for ever. Acquire: a page is zeroed before it is found.
+        unsafe { page.next.load(Acquire).as_ref() }
+    })
+}
+
+fn entries() -> impl Iterator<Item = &'static Entry> {
+    pages().flat_map(|page| &page.entries)
+}
+
+/// Adds a page to the list, at its end. `ENOMEM`: there is none.
+fn grow() -> Result<()> {
+    use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    let size = const { std::num::NonZeroUsize::new(size_of::<Page>()).expect("a page has a size") };
+    // SAFETY: a fresh mapping at an address of the kernel's choice.
+    let made = unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE) }
+        .map_err(|e| Error::new(libc::ENOMEM, format!("no memory for the list of descriptors (mmap: {})", e.desc())))?;
+    let last = pages().last().unwrap_or(&FIRST);
+    // All bytes zero is a page of free entries.
+    if last.next.compare_exchange(ptr::null_mut(), made.as_ptr().cast(), Release, Relaxed).is_err() {
+        // Another thread was faster, and one page is enough.
+        // SAFETY: nobody else knows it.
+        let _ = unsafe { munmap(made, size.get()) };
+    }
+    Ok(())
+}
+
+/// An object's entry. To be made before its descriptor, and dropped after that is closed.
+pub(super) struct Registration(&'static Entry);
+
+impl Registration {
+    /// Lock-free and async-signal-safe, but for the error.
+    pub(super) fn new() -> Result<Registration> {
+        loop {
+            for entry in entries() {
+                let state = entry.state.load(Acquire);
+                // A lingering entry is free once the forks are over that were under way as it was left:
+                // their children have copies of it.
+                let is_free = state == FREE || (state == LINGERING && fork::is_quiet());
+                // The system call that opens the descriptor comes after this store.
+                if is_free && entry.state.compare_exchange(state, RESERVED, AcqRel, Relaxed).is_ok() {
+                    return Ok(Registration(entry));
+                }
+            }
+            grow()?;
+        }
+    }
+
+    /// The object has descriptor `fd`. `inherited`: a forked child keeps it.
+    pub(super) fn hold(&self, fd: RawFd, inherited: bool) {
+        // The kernel gives a number to one at a time: who believes to have it has lost it.
+        for other in entries() {
+            let state = other.state.load(Acquire);
+            if is_held(state) && number(state) == fd {
+                // In vain where its owner gives it up at this moment.
+                let _ = other.state.compare_exchange(state, LOST, AcqRel, Relaxed);
+            }
+        }
+        let kind = if inherited { KEPT } else { HELD };
+        self.0.state.store((fd as u32) << KIND_BITS | kind, Release);
+    }
+
+    /// Whether no younger object has the number.
+    pub(super) fn is_held(&self) -> bool {
+        is_held(self.0.state.load(Acquire))
+    }
+
+    /// A mapping is about to be made in this range, which a child must not have. Until [`Registration::mapped`].
+    pub(super) fn maps(&self, start: usize, length: usize) {
+        self.0.length.store(length, Relaxed);
+        // Release: who finds the start finds the length. The system call that maps comes after both.
+        self.0.start.store(start, Release);
+    }
+
+    /// A child does not get the mapping any more.
+    pub(super) fn mapped(&self) {
+        self.0.start.store(0, Release);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let state = if fork::is_quiet() { FREE } else { LINGERING };
+        self.0.state.store(state, Release);
+    }
+}
+
+/// In the child of a fork: closes what the parent had open, and takes what it was mapping out of the child's memory.
+/// Async-signal-safe.
+pub(super) fn in_child() {
+    let mut is_open_unknown = false;
+    for entry in entries() {
+        let state = entry.state.load(Relaxed);
+        match kind(state) {
+            FREE | KEPT | LOST => continue,
+            HELD => close_marked(number(state)),
+            _ => is_open_unknown = true,
+        }
+        let start = entry.start.swap(0, Relaxed);
+        if start != 0 {
+            unmap_shared(start, entry.length.load(Relaxed));
+        }
+        // Its owner was a thread of the parent.
+        entry.state.store(FREE, Relaxed);
+    }
+    if is_open_unknown {
+        for_each_descriptor(close_marked);
+    }
+}
+
+/// Whether an open description has the flags of a region's.
+pub(super) fn is_marked(fd: RawFd) -> bool {
+    // SAFETY: a command without an argument, on a number that may be anything.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    flags >= 0 && flags & MARK == MARK
+}
+
+/// Closes a descriptor if it leads to a region.
+fn close_marked(fd: RawFd) {
+    // SAFETY: the struct is written to before the call returns; zero is valid for its integers.
+    let in_memory = || unsafe {
+        let mut fs: libc::statfs = std::mem::zeroed();
+        libc::fstatfs(fd, &raw mut fs) == 0 && fs.f_type == libc::TMPFS_MAGIC
+    };
+    if is_marked(fd) && in_memory() {
+        // SAFETY: nothing in the child uses the number.
+        unsafe { libc::close(fd) };
+    }
+}
+
+/// Unmaps a range in which a region may have been mapped by the parent.
+fn unmap_shared(start: usize, length: usize) {
+    let at = start as *mut libc::c_void;
+    // Where the mapping was kept from the child already, a handler that ran before this one may have mapped memory of its own.
+    // That is private, and the kernel makes a second mapping, by an old size of 0, of shared memory only.
+    // SAFETY: adds a mapping of one page, or changes nothing.
+    let second = unsafe { libc::mremap(at, 0, 4096, libc::MREMAP_MAYMOVE) };
+    if second != libc::MAP_FAILED {
+        // SAFETY: the first is the mapping just made. The range was the parent's; no thread of the child knows it.
+        unsafe {
+            libc::munmap(second, 4096);
+            libc::munmap(at, length);
+        }
+    }
+}
+
+/// Calls `each` with the number of each open descriptor. Async-signal-safe, and content with little stack.
+fn for_each_descriptor(each: impl Fn(RawFd)) {
+    // SAFETY: a constant path.
+    let directory = unsafe { libc::open(c"/proc/thread-self/fd".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) };
+    if directory < 0 {
+        let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+        return (0..limit.min(1 << 16) as RawFd).for_each(each);
+    }
+    // Of `struct linux_dirent64`: 8 bytes inode, 8 bytes offset, 2 bytes length of the record, 1 byte type, the name.
+    const LENGTH_AT: usize = 16;
+    const NAME_AT: usize = 19;
+    let mut buffer = [0u64; 128];
+    loop {
+        // SAFETY: the kernel writes at most so many bytes.
+        let count = unsafe { libc::syscall(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), size_of_val(&buffer)) };
+        let Some(count) = usize::try_from(count).ok().filter(|&count| count > 0) else { break };
+        // SAFETY: bytes of an array of integers.
+        let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), count) };
+        let mut rest = bytes;
+        while rest.len() > NAME_AT {
+            let length = usize::from(u16::from_ne_bytes([rest[LENGTH_AT], rest[LENGTH_AT + 1]]));
+            let Some(record) = rest.get(..length).filter(|record| record.len() > NAME_AT) else { break };
+            let digits = record[NAME_AT..].iter().take_while(|c| c.is_ascii_digit());
+            let name_ends = record[NAME_AT] == b'.';
+            let fd = digits.fold(0, |fd: RawFd, &c| fd.wrapping_mul(10).wrapping_add(RawFd::from(c - b'0')));
+            if !name_ends && fd != directory {
+                each(fd);
+            }
+            rest = &rest[length..];
+        }
+    }
+    // SAFETY: opened above.
+    unsafe { libc::close(directory) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_lost_when_a_younger_object_has_its_number() {
+        let (first, second) = (Registration::new().unwrap(), Registration::new().unwrap());
+        let number = 1 << 20;
+        first.hold(number, false);
+        assert!(first.is_held());
+        second.hold(number, true);
+        assert!(!first.is_held() && second.is_held());
+        drop(first);
+        assert!(second.is_held());
+    }
+
+    #[test]
+    fn the_list_grows() {
+        let all: Vec<Registration> = (0..3 * PER_PAGE).map(|_| Registration::new().unwrap()).collect();
+        let mut places: Vec<*const Entry> = all.iter().map(|one| ptr::from_ref(one.0)).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), all.len());
+    }
+
+    #[test]
+    fn each_descriptor_is_found() {
+        let open: Vec<_> = (0..100).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+        let found = std::sync::Mutex::new(std::collections::HashSet::new());
+        for_each_descriptor(|fd| assert!(found.lock().unwrap().insert(fd), "{fd} came twice"));
+        let found = found.into_inner().unwrap();
+        for file in &open {
+            assert!(found.contains(&std::os::fd::AsRawFd::as_raw_fd(file)));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A lock of this process on a futex word, for `parking_lot`'s `Mutex`.
+//!
+//! `parking_lot`'s own lock keeps the threads that sleep in one table for the whole process. The
+//! child of a fork inherits the table as it was at that moment, with threads that the child has not
+//! and with locks that nobody gives back: a thread of the child could sleep for ever at a lock that
+//! is the child's own. This lock keeps all that it knows in its own word.
+//!
+//! | edge | stores | loads | what it carries |
+//! |---|---|---|---|
+//! | L1 | unlock: what was done under the lock, then the word, release | lock: the word, acquire | turns come one after the other |
+//!
+//! A thread that does not get the lock stores CONTENDED before it sleeps, and the kernel lets it
+//! sleep only while the word says so. So an unlock that replaces TAKEN wakes nobody: a thread that
+//! comes later finds the word FREE.
+
+use crate::sync::{AtomicU32, relax};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+const FREE: u32 = 0;
+const TAKEN: u32 = 1;
+/// Taken, and a thread may sleep.
+const CONTENDED: u32 = 2;
+
+/// Looks at a taken lock before a thread sleeps: about as long as a short turn takes.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+
+/// The word of a lock, and how threads sleep on it.
+pub(crate) trait Futex {
+    fn word(&self) -> &AtomicU32;
+    /// Sleeps while the word is `seen`; may end without a reason.
+    fn sleep(&self, seen: u32);
+    /// Wakes one that sleeps.
+    fn wake_one(&self);
+}
+
+fn try_lock(futex: &impl Futex) -> bool {
+    futex.word().compare_exchange(FREE, TAKEN, Acquire, Relaxed).is_ok() // L1
+}
+
+pub(crate) fn lock(futex: &impl Futex) {
+    if !try_lock(futex) {
+        lock_slowly(futex);
+    }
+}
+
+#[cold]
+fn lock_slowly(futex: &impl Futex) {
+    // As long as all that wait only look, an unlock makes no system call.
+    for _ in 0..LOOKS {
+        match futex.word().load(Relaxed) {
+            FREE if try_lock(futex) => return,
+            CONTENDED => break,
+            _ => relax(),
+        }
+    }
+    // The thread cannot know whether others sleep, so it leaves CONTENDED also when it has the lock.
+    while futex.word().swap(CONTENDED, Acquire) != FREE {
+        // L1
+        futex.sleep(CONTENDED);
+    }
+}
+
+pub(crate) fn unlock(futex: &impl Futex) {
+    // L1
+    if futex.word().swap(FREE, Release) == CONTENDED {
+        futex.wake_one();
+    }
+}
+
+/// The lock. To be used as a `Mutex`.
+#[cfg(not(loom))]
+pub(crate) struct FutexLock(AtomicU32);
+
+#[cfg(not(loom))]
+pub(crate) type Mutex<T> = parking_lot::lock_api::Mutex<FutexLock, T>;
+#[cfg(not(loom))]
+pub(crate) type MutexGuard<'l, T> = parking_lot::lock_api::MutexGuard<'l, FutexLock, T>;
+
+#[cfg(not(loom))]
+impl Futex for FutexLock {
+    fn word(&self) -> &AtomicU32 {
+        &self.0
+    }
+    fn sleep(&self, seen: u32) {
+        super::futex::wait_here(&self.0, seen);
+    }
+    fn wake_one(&self) {
+        super::futex::wake_one_here(&self.0);
+    }
+}
+
+// SAFETY: between a `lock` and its `unlock` no other `lock` ends, as only the swap or exchange that
+// finds FREE ends one, and only `unlock` stores FREE.
+#[cfg(not(loom))]
+unsafe impl parking_lot::lock_api::RawMutex for FutexLock {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const INIT: FutexLock = FutexLock(AtomicU32::new(FREE));
+    type GuardMarker = parking_lot::lock_api::GuardNoSend;
+
+    fn lock(&self) {
+        lock(self);
+    }
+    fn try_lock(&self) -> bool {
+        try_lock(self)
+    }
+    unsafe fn unlock(&self) {
+        unlock(self);
+    }
+}
+
+/// Every interleaving of two or three threads. A sleep here ends by a wake-up alone, so a lock that is
+/// slept through is a deadlock, which loom reports.
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use loom::cell::UnsafeCell;
+    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::thread;
+
+    struct Counter {
+        word: AtomicU32,
+        /// The kernel's lock of the futex, and who sleeps.
+        kernel: Mutex<()>,
+        sleepers: Condvar,
+        /// Loom reports two turns at once.
+        turns: UnsafeCell<u32>,
+    }
+
+    impl Futex for Counter {
+        fn word(&self) -> &AtomicU32 {
+            &self.word
+        }
+        fn sleep(&self, seen: u32) {
+            let kernel = self.kernel.lock().unwrap();
+            if self.word.load(Relaxed) == seen {
+                drop(self.sleepers.wait(kernel));
+            }
+        }
+        fn wake_one(&self) {
+            drop(self.kernel.lock());
+            self.sleepers.notify_one();
+        }
+    }
+
+    fn take_turns(threads: u32, turns: u32, preemptions: Option<usize>) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = preemptions;
+        builder.check(move || {
+            let counter = Arc::new(Counter {
+                word: AtomicU32::new(FREE),
+                kernel: Mutex::new(()),
+                sleepers: Condvar::new(),
+                turns: UnsafeCell::new(0),
+            });
+            let work = |counter: Arc<Counter>| {
+                for _ in 0..turns {
+                    lock(&*counter);
+                    // SAFETY: loom reports an access that is not ordered with others.
+                    counter.turns.with_mut(|sum| unsafe { *sum += 1 });
+                    unlock(&*counter);
+                }
+            };
+            let others: Vec<_> = (1..threads)
+                .map(|_| {
+                    let counter = counter.clone();
+                    thread::spawn(move || work(counter))
+                })
+                .collect();
+            work(counter.clone());
+            for other in others {
+                other.join().unwrap();
+            }
+            // SAFETY: as above.
+            counter.turns.with(|sum| assert_eq!(unsafe { *sum }, threads * turns));
+        });
+    }
+
+    #[test]
+    fn two_threads_take_turns_and_none_sleeps_for_ever() {
+        take_turns(2, 2, None);
+    }
+
+    #[test]
+    fn three_threads_take_turns_and_none_sleeps_for_ever() {
+        take_turns(3, 1, Some(3));
+    }
+}
