@@ -46,6 +46,11 @@ G3-stranger  seen   gate|_put_         src/sys/gate.rs  s/self.busy.load(Acquire
 G3-clear     seen   gate|_put_         src/sys/gate.rs  s/self.busy.load(Acquire) == OUTSIDE/self.busy.load(Relaxed) == OUTSIDE/
 G4-order     seen   gate|_put_         src/sys/gate.rs  /gate.guests.fetch_add(1, SeqCst);/{h;d};/gate.busy.store(OUTSIDE, Release); \/\/ G3/G
 revoked      seen   gate|_put_         src/sys/gate.rs  s/let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);/self.owner.store(owner, Relaxed);/
+L1-unlock    seen   lock::model        src/sys/lock.rs  s/swap(FREE, Release)/swap(FREE, Relaxed)/
+L1-lock      seen   lock::model        src/sys/lock.rs  s/compare_exchange(FREE, TAKEN, Acquire, Relaxed)/compare_exchange(FREE, TAKEN, Relaxed, Relaxed)/
+L1-slow      seen   lock::model        src/sys/lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
+L-contended  seen   lock::model        src/sys/lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
+L-wake       seen   lock::model        src/sys/lock.rs  s/futex.wake_one();/{}/
 idle         seen   gate|_put_         src/sys/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
 R1-store     seen   ring::.*spsc       src/ring/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
 R1-load      seen   ring::.*spsc       src/ring/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/

@@ -54,8 +54,8 @@ fn lock_slowly(futex: &impl Futex) {
         }
     }
     // The thread cannot know whether others sleep, so it leaves CONTENDED also when it has the lock.
+    // L1
     while futex.word().swap(CONTENDED, Acquire) != FREE {
-        // L1
         futex.sleep(CONTENDED);
     }
 }
@@ -108,7 +108,7 @@ unsafe impl parking_lot::lock_api::RawMutex for FutexLock {
     }
 }
 
-/// Every interleaving of two or three threads. A sleep here ends by a wake-up alone, so a lock that is
+/// Interleavings of two or three threads. A sleep here ends by a wake-up alone, so a lock that is
 /// slept through is a deadlock, which loom reports.
 #[cfg(all(test, loom))]
 mod model {
@@ -152,7 +152,7 @@ mod model {
                 sleepers: Condvar::new(),
                 turns: UnsafeCell::new(0),
             });
-            let work = |counter: Arc<Counter>| {
+            let work = move |counter: Arc<Counter>| {
                 for _ in 0..turns {
                     lock(&*counter);
                     // SAFETY: loom reports an access that is not ordered with others.
@@ -177,7 +177,7 @@ mod model {
 
     #[test]
     fn two_threads_take_turns_and_none_sleeps_for_ever() {
-        take_turns(2, 2, None);
+        take_turns(2, 2, Some(3));
     }
 
     #[test]
