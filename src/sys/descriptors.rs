@@ -118,6 +118,7 @@ pub(super) struct Registration(&'static Entry);
 impl Registration {
     /// Lock-free and async-signal-safe, but for the error.
     pub(super) fn new() -> Result<Registration> {
+        fork::on_child(in_child)?;
         loop {
             for entry in entries() {
                 let state = entry.state.load(Acquire);
@@ -174,7 +175,7 @@ impl Drop for Registration {
 
 /// In the child of a fork: closes what the parent had open, and takes what it was mapping out of the child's memory.
 /// Async-signal-safe.
-pub(super) fn in_child() {
+fn in_child() {
     let mut is_open_unknown = false;
     for entry in entries() {
         let state = entry.state.load(Relaxed);

@@ -15,7 +15,6 @@
 //! F1: a closer that finds both numbers equal has closed its descriptor before any later fork
 //! copies it. Else the copy may hold the descriptor, and its entry must stay (`descriptors`).
 
-use super::descriptors;
 use crate::error::{Error, Result};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, fence};
@@ -53,7 +52,6 @@ extern "C" fn in_parent() {
 
 /// The child has one thread, which runs this before `fork` returns.
 extern "C" fn in_child() {
-    descriptors::in_child();
     for hook in &HOOKS {
         let hook = hook.load(Acquire);
         if !hook.is_null() {
