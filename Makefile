@@ -5,6 +5,8 @@ CC ?= cc
 CXX ?= c++
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LIB := $(TARGET)/release
+# How cargo builds what is in LIB.
+CARGO_BUILD := $(CARGO) build --release
 CFLAGS ?= -O2
 WARNINGS := -Wall -Wextra -Wpedantic -Werror
 LINK = -Iinclude -L$(LIB) -lvillas_shm -Wl,-rpath,$(abspath $(LIB))
@@ -20,18 +22,18 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo test test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(LIB)/villas-shmem $(LIB)/package/villas-shmem $(LIB)/package/libvillas_shm.a ## the library, the tool and the C client, into target/release
 
 # cargo knows what is out of date.
 .PHONY: library
 library: check-deps
-	$(CARGO) build --release
+	$(CARGO_BUILD)
 	@ln -sf libvillas_shm.so $(LIB)/libvillas_shm.so.0
 
 $(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
@@ -66,8 +68,23 @@ check-deps:
 demo: build ## the main job: a week of grid data through shared memory to the C client and back, compared
 	@tests/demo.sh $(LIB)
 
-test: test-rust test-tool test-c test-cpp-sanitizers test-install test-wire crash-sweep test-valgrind test-asan test-fuzz model loom ## all tests
+check: ## the quick loop: formatting, unit tests and each C test once on a build that is quick to make; minutes
+	@$(MAKE) --no-print-directory check-parts LIB=$(TARGET)/debug CARGO_BUILD='$(CARGO) build'
+	@echo "make check: all parts passed"
+
+check-parts: library $(LIB)/villas-shmem
+	$(CARGO) fmt --all --check
+	$(CARGO) test -p villas-shm --lib
+	CHECK_QUICK=1 JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-check" tests/run-c.sh $(C_TESTS)
+
+test: test-rust test-tool test-c test-install test-wire ## everything that the library and the tool do
 	@echo "make test: all parts passed"
+
+proofs: crash-sweep test-forks test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
+	@echo "make proofs: all parts passed"
+
+extras: loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz-asan bench ## what takes too long for CI: hours
+	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --profile checks -p villas-shm
@@ -81,14 +98,18 @@ test-tool: build ## tests of the command-line tool, of the demo and of the READM
 test-c: build ## the C and C++ tests, each in a process of its own
 	@tests/install-missing.sh $(CXX)
 	@tests/symbols.sh $(LIB)
-	KILLS=1000 FORKS=20000 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
+	KILLS=1000 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
 	@CC="$(CC)" CXX="$(CXX)" tests/ring-clients.sh $(LIB)
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
+
+test-forks: build ## 20 000 forks beside threads that open, close and wait, in two pid namespaces
+	FORKS=20000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh fork_beside
 
 stress: build ## 20 million messages through rings of each kind, threads and processes, and a region of 9 GB; three minutes, if nothing else runs
 	RING_STRESS=20000000 LIMIT=3600 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh ring_stress
 	CHECK_LARGE=1 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh large
 
+C_TESTS := $(basename $(notdir $(wildcard tests/c/*.c)))
 CPP_TESTS := $(basename $(notdir $(wildcard tests/c/*.cpp)))
 
 test-cpp-sanitizers: build ## the C++ tests under the address, undefined-behaviour and thread sanitizers, and as C++20
@@ -97,7 +118,7 @@ test-cpp-sanitizers: build ## the C++ tests under the address, undefined-behavio
 	    env "$$with" JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-$${with%%,*}" tests/run-c.sh $(CPP_TESTS) || exit; done
 
 # Who counts locked memory cannot be instrumented, nor who counts on times.
-ASAN_TESTS = $(filter-out locked detection restarts,$(basename $(notdir $(wildcard tests/c/*.c))))
+ASAN_TESTS = $(filter-out locked detection restarts,$(C_TESTS))
 test-c-asan: build ## the C tests under the address and undefined-behaviour sanitizers; two minutes
 	CHECK_SLOW=1 SANITIZE=address,undefined JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-asan" tests/run-c.sh $(ASAN_TESTS)
 
