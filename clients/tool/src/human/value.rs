@@ -44,13 +44,42 @@ pub(super) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'sta
         SignalType::Boolean => {
             let (value, len) = match text {
                 [digit @ (b'0' | b'1'), ..] => (digit - b'0', 1),
-                _ if text.starts_with(b"false") => (0, 5),
-                _ if text.starts_with(b"true") => (1, 4),
-                _ => return Err("is not 0 or 1"),
+                _ if begins_with(text, b"false") => (0, 5),
+                _ if begins_with(text, b"true") => (1, 4),
+                _ => return Err(NO_BOOLEAN),
             };
             Ok((u64::from_ne_bytes([value, 0, 0, 0, 0, 0, 0, 0]), len))
         }
         SignalType::Complex => parse_complex(text).map(|(re, im, len)| (join(re, im), len)),
+    }
+}
+
+/// In any case of letters: programs write `True`, too.
+fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// The value that says that there is none, if the type has one.
+pub(super) fn missing(kind: SignalType) -> Option<u64> {
+    match kind {
+        SignalType::Float => Some(f64::NAN.to_bits()),
+        SignalType::Complex => Some(join(f32::NAN, f32::NAN)),
+        SignalType::Integer | SignalType::Boolean => None,
+    }
+}
+
+/// Why a cell of a type that has no such value must not be empty.
+pub(super) fn no_missing(kind: SignalType) -> &'static str {
+    if kind == SignalType::Boolean { "a boolean is 0 or 1" } else { "an integer cannot say that: there is no NaN" }
+}
+
+/// What a text is that is no value of this type.
+pub(super) fn no_value(kind: SignalType) -> &'static str {
+    match kind {
+        SignalType::Float => NO_NUMBER,
+        SignalType::Integer => NO_INTEGER,
+        SignalType::Boolean => NO_BOOLEAN,
+        SignalType::Complex => NO_COMPLEX,
     }
 }
 
@@ -97,6 +126,9 @@ fn print_special(negative: bool, fraction: u64, fraction_bits: u32, out: &mut Ve
 }
 
 const NO_NUMBER: &str = "is not a number";
+const NO_INTEGER: &str = "is not an integer";
+const NO_BOOLEAN: &str = "is not 0 or 1";
+const NO_COMPLEX: &str = "is not a complex number such as 1.5+2.5i";
 const OUT_OF_RANGE: &str = "is out of range";
 
 #[inline]
@@ -147,7 +179,7 @@ fn parse_integer(text: &[u8]) -> Result<(i64, usize), &'static str> {
     let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
     let digits = text[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 {
-        return Err("is not an integer");
+        return Err(NO_INTEGER);
     }
     let len = sign + digits;
     // Digits and a sign are ASCII, so only the range can be wrong.
@@ -157,7 +189,6 @@ fn parse_integer(text: &[u8]) -> Result<(i64, usize), &'static str> {
 
 /// `1.5+2.5i`; also a real part alone, or an imaginary part alone (`2.5i`).
 fn parse_complex(text: &[u8]) -> Result<(f32, f32, usize), &'static str> {
-    const NO_COMPLEX: &str = "is not a complex number such as 1.5+2.5i";
     let unit = |at: usize| matches!(text.get(at), Some(b'i' | b'j'));
     let (first, len) = parse_single(text)?;
     if unit(len) {
@@ -209,6 +240,15 @@ mod tests {
             assert!(parse(Boolean, text.as_bytes()).is_err(), "{text:?}");
             assert!(parse(Complex, text.as_bytes()).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn booleans_are_read_as_digits_and_as_words() {
+        for (text, value) in [("0", 0), ("1\t2", 1), ("true", 1), ("True", 1), ("FALSE ", 0)] {
+            let bits = u64::from_ne_bytes([value, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(parse(Boolean, text.as_bytes()).map(|(bits, _)| bits), Ok(bits), "{text}");
+        }
+        assert!(parse(Boolean, b"yes").is_err());
     }
 
     #[test]
