@@ -1151,6 +1151,20 @@ int shmem_ring_stats(struct shmem_ring *ring, struct shmem_ring_counters *stats)
 int shmem_ring_close(struct shmem_ring *ring);
 
 /**
+ * Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for who keeps no list of that, such as a
+ * destructor. Pointers to those slots are not valid afterwards, so no other thread may be at one.
+ *
+ * No message comes of a slot that is reserved. A message that is peeked at stays for the next consumer of an SPSC ring; of another ring it is
+ * gone, as if released.
+ *
+ * @param ring the end; not to be used afterwards
+ * @return as `shmem_ring_close`
+ *
+ * Any thread. Not async-signal-safe: it waits for its turn on this end.
+ */
+int shmem_ring_abandon(struct shmem_ring *ring);
+
+/**
  * Removes the name of a ring. Who has it open keeps it.
  *
  * @param name of the shared memory object
@@ -1314,6 +1328,16 @@ int shmem_endpoint_interrupt(struct shmem_endpoint *endpoint);
  * Any thread; async-signal-safe.
  */
 int shmem_endpoint_close(struct shmem_endpoint *endpoint);
+
+/**
+ * Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at, as `shmem_ring_abandon`.
+ *
+ * @param endpoint the side; not to be used afterwards
+ * @return as `shmem_endpoint_close`
+ *
+ * Any thread. Not async-signal-safe.
+ */
+int shmem_endpoint_abandon(struct shmem_endpoint *endpoint);
 
 /**
  * Removes the names of both rings. Who has them open keeps them. (`shmem_ring_unlink` of either name removes that one.)
