@@ -194,10 +194,16 @@ fn expect(record: &mut Record, count: usize) {
 fn value(kind: SignalType, index: usize, text: &[u8]) -> Result<(u64, usize), Wrong<'_>> {
     let wrong = |why| Wrong { at: text, what: format!("value {index}: {} {why}", quoted(text)) };
     let (bits, len) = value::parse(kind, text).map_err(wrong)?;
-    match text.get(len) {
-        Some(&byte) if !is_blank(byte) => Err(wrong(value::no_value(kind))),
-        _ => Ok((bits, len)),
+    if is_word_end(text, len) {
+        return Ok((bits, len));
     }
+    let hexadecimal = if kind == SignalType::Float { value::parse_hexadecimal(text) } else { None };
+    hexadecimal.filter(|&(_, len)| is_word_end(text, len)).ok_or_else(|| wrong(value::no_value(kind)))
+}
+
+#[inline]
+fn is_word_end(text: &[u8], at: usize) -> bool {
+    text.get(at).is_none_or(|&byte| is_blank(byte))
 }
 
 /// Takes the cells between the tabs of a separator of `blanks` bytes, in which nothing stands: a tab separates two
@@ -416,7 +422,8 @@ mod tests {
             ("1.0(1) abc", "value 0: \"abc\""),
             ("1.0(1) 1 2,3", "value 1: \"2,3\""),
             ("1.0(1) 1e999", "out of range"),
-            ("1.0(1) 0x10", "value 0"),
+            ("1.0(1) 0x1g", "value 0: \"0x1g\" is not a number"),
+            ("1.0(1) 0x1p1024", "value 0: \"0x1p1024\" is not a number"),
             ("1.0(1) 1\x002", "value 0: \"1\\x002\""),
             ("1.0(1) 1 1.0+", "value 1: \"1.0+\" is not a number (column 10)"),
             ("1.0(1)\t1;2", "value 0: \"1;2\" is not a number (column 8)"),

@@ -153,6 +153,38 @@ fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usi
     }
 }
 
+/// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: it is none, or no double is exactly it.
+#[cold]
+pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
+    let negative = text.starts_with(b"-");
+    let sign = usize::from(negative || text.starts_with(b"+"));
+    let mut rest = text[sign..].strip_prefix(b"0x").or(text[sign..].strip_prefix(b"0X"))?;
+    let (mut digits, mut exponent, mut has_digit, mut has_point) = (0_u64, 0_i32, false, false);
+    while let [byte, after @ ..] = rest {
+        match char::from(*byte).to_digit(16) {
+            Some(digit) => {
+                digits = digits.checked_mul(16)? + u64::from(digit);
+                exponent -= if has_point { 4 } else { 0 };
+                has_digit = true;
+            }
+            None if *byte == b'.' && !has_point => has_point = true,
+            None => break,
+        }
+        rest = after;
+    }
+    if let [b'p' | b'P', after @ ..] = rest {
+        let (power, len) = parse_integer(after).ok()?;
+        exponent = exponent.checked_add(i32::try_from(power).ok().filter(|power| power.abs() < 10_000)?)?;
+        rest = &after[len..];
+    }
+    // In two steps: 2^-1074 is a double, and so is what it takes to get there.
+    let (half, other) = (exponent / 2, exponent - exponent / 2);
+    let value = digits as f64 * 2_f64.powi(half) * 2_f64.powi(other);
+    let is_exact = value * 2_f64.powi(-other) * 2_f64.powi(-half) == digits as f64 && digits as f64 as u128 == digits.into();
+    let value = if negative { -value } else { value };
+    (has_digit && is_exact).then_some((value.to_bits(), text.len() - rest.len()))
+}
+
 fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
     match fast_float2::parse_partial::<f32, _>(text) {
         Ok((value, len)) if value.is_finite() => Ok((value, len)),
@@ -221,6 +253,41 @@ mod tests {
         assert_eq!(double("-inf"), Ok((f64::NEG_INFINITY, 4)));
         assert_eq!(double("Infinity"), Ok((f64::INFINITY, 8)));
         assert!(double("nan").unwrap().0.is_nan());
+    }
+
+    #[test]
+    fn hexadecimal_floats_are_read_where_a_double_is_exactly_that() {
+        let hexadecimal = |text: &str| parse_hexadecimal(text.as_bytes()).map(|(bits, len)| (f64::from_bits(bits), len));
+        for (text, value) in [
+            ("0x1F", 31.0),
+            ("-0X1.8p-1", -0.75),
+            ("+0x.8", 0.5),
+            ("0x1.999999999999ap-4", 0.1),
+            ("0x1.fffffffffffffp+1023", f64::MAX),
+            ("0x0.0000000000001p-1022", 5e-324),
+            ("0x1p-1074", 5e-324),
+            ("0x0p+0", 0.0),
+            ("0x20000000000002p0", 9007199254740994.0),
+        ] {
+            assert_eq!(hexadecimal(text), Some((value, text.len())), "{text}");
+        }
+        assert!(hexadecimal("-0x0").is_some_and(|(value, _)| value.is_sign_negative()));
+        assert_eq!(hexadecimal("0x1.8p-1\t2"), Some((0.75, 8)));
+        for text in [
+            "0x",
+            "0x.",
+            "0xp1",
+            "0x1p",
+            "x1",
+            "1",
+            "0x1p1024",
+            "0x1p-1075",
+            "0x20000000000001p0",
+            "0x1p99999999999",
+            "0x11111111111111111",
+        ] {
+            assert_eq!(hexadecimal(text), None, "{text}");
+        }
     }
 
     #[test]
