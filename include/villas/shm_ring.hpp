@@ -14,6 +14,7 @@
  * or peeked at. Pointers to these slots are not valid any more; so while a thread is at one, no other closes the object.
  * - No message comes of a slot that was reserved.
  * - A message that was peeked at stays for the next consumer of an SPSC ring. Of another ring it is gone, as if released.
+ * A signal handler must not close an object, as that may wait for a turn. interrupt() is for handlers.
  */
 #ifndef VILLAS_SHM_RING_HPP
 #define VILLAS_SHM_RING_HPP

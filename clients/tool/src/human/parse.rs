@@ -161,49 +161,63 @@ fn offset_nanos(text: &[u8]) -> Option<i128> {
     Some(if negative { -all } else { all })
 }
 
-fn values<'a>(line: &'a [u8], mut rest: &'a [u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<(), Wrong<'a>> {
-    // So many values are expected: as many as the last line had, or as have a name.
+/// So many values are expected: as many as the last good line had, or as have a name.
+fn values<'a>(line: &'a [u8], rest: &'a [u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<(), Wrong<'a>> {
     let last = record.values.len();
-    let expected = last.max(signals.len());
     record.values.clear();
+    let result = cells(line, rest, last.max(signals.len()), signals, limit, record);
+    if result.is_err() {
+        record.values.resize(last, 0);
+    }
+    result
+}
+
+/// What is rare is not in this loop, which takes most of the time that a line takes.
+fn cells<'a>(
+    line: &'a [u8],
+    mut rest: &'a [u8],
+    expected: usize,
+    signals: &Signals,
+    limit: usize,
+    record: &mut Record,
+) -> Result<(), Wrong<'a>> {
     loop {
         let blanks = count_blanks(rest);
         let after = &rest[blanks..];
-        if blanks > 1 || after.is_empty() {
-            empty_cells(line, rest, blanks, expected, signals, limit, record).inspect_err(|_| expect(record, last))?;
+        if blanks > 1 || blanks == 1 && after.is_empty() {
+            empty_cells(line, rest, blanks, expected, signals, limit, record)?;
         }
-        if is_end(after)? {
-            return Ok(());
+        if matches!(after.first(), None | Some(b'#')) {
+            return is_end(after).map(drop);
         }
         rest = after;
         let index = record.values.len();
-        let value = check_room(index, limit, rest).and_then(|()| value(signals.kind(index), index, rest));
-        let (bits, len) = value.inspect_err(|_| expect(record, last))?;
+        if index >= limit {
+            return Err(no_room(limit, rest));
+        }
+        let kind = signals.kind(index);
+        let (bits, len) = match value::parse(kind, rest) {
+            Ok((bits, len)) if is_word_end(rest, len) => (bits, len),
+            other => odd_value(kind, index, rest, other.err())?,
+        };
         record.values.push(bits);
         rest = &rest[len..];
     }
 }
 
-/// The next line is held against the last good one.
-#[cold]
-fn expect(record: &mut Record, count: usize) {
-    record.values.resize(count, 0);
-}
-
-#[inline]
-fn value(kind: SignalType, index: usize, text: &[u8]) -> Result<(u64, usize), Wrong<'_>> {
-    let wrong = |why| Wrong { at: text, what: format!("value {index}: {} {why}", quoted(text)) };
-    let (bits, len) = value::parse(kind, text).map_err(wrong)?;
-    if is_word_end(text, len) {
-        return Ok((bits, len));
-    }
-    let hexadecimal = if kind == SignalType::Float { value::parse_hexadecimal(text) } else { None };
-    hexadecimal.filter(|&(_, len)| is_word_end(text, len)).ok_or_else(|| wrong(value::no_value(kind)))
-}
-
 #[inline]
 fn is_word_end(text: &[u8], at: usize) -> bool {
     text.get(at).is_none_or(|&byte| is_blank(byte))
+}
+
+/// A value in a form that is rare, or what is wrong with it.
+#[cold]
+fn odd_value<'a>(kind: SignalType, index: usize, text: &'a [u8], why: Option<&'static str>) -> Result<(u64, usize), Wrong<'a>> {
+    let hexadecimal = if kind == SignalType::Float { value::parse_hexadecimal(text) } else { None };
+    hexadecimal.filter(|&(_, len)| is_word_end(text, len)).ok_or_else(|| {
+        let why = why.unwrap_or(value::no_value(kind));
+        Wrong { at: text, what: format!("value {index}: {} {why}", quoted(text)) }
+    })
 }
 
 /// Takes the cells between the tabs of a separator of `blanks` bytes, in which nothing stands: a tab separates two
@@ -229,7 +243,9 @@ fn empty_cells<'a>(
             }
             break;
         }
-        check_room(index, limit, at)?;
+        if index >= limit {
+            return Err(no_room(limit, at));
+        }
         let kind = signals.kind(index);
         let Some(bits) = value::missing(kind) else {
             let what = format!("value {index} is empty, and {}", value::no_missing(kind));
@@ -241,13 +257,10 @@ fn empty_cells<'a>(
     Ok(())
 }
 
-#[inline]
-fn check_room(index: usize, limit: usize, rest: &[u8]) -> Result<(), Wrong<'_>> {
-    if index < limit {
-        return Ok(());
-    }
+#[cold]
+fn no_room(limit: usize, rest: &[u8]) -> Wrong<'_> {
     let all = limit + count_tokens(rest).max(1);
-    Err(Wrong { at: rest, what: format!("{all} values, but a sample has room for {limit} (samplelen)") })
+    Wrong { at: rest, what: format!("{all} values, but a sample has room for {limit} (samplelen)") }
 }
 
 fn count_tokens(text: &[u8]) -> usize {
@@ -328,7 +341,7 @@ mod tests {
 
     /// Of which types, the line before, and this line: its values or what is wrong, and what is odd.
     #[track_caller]
-    fn cells(types: &str, before: &str, line: &str, expected: Result<&str, &str>, odd: &[Oddity]) {
+    fn taken(types: &str, before: &str, line: &str, expected: Result<&str, &str>, odd: &[Oddity]) {
         let signals: Signals = types.parse().unwrap();
         let mut record = Record::default();
         let _ = parse(before.as_bytes(), &signals, 4, &mut record);
@@ -345,29 +358,29 @@ mod tests {
     #[test]
     fn an_empty_cell_is_nan_and_moves_no_other() {
         let empty = |index, column| Oddity::Empty { index, column };
-        cells("", "", "1.0(0)\t1.0\t\t3.0", Ok("1.0 nan 3.0"), &[empty(1, 12)]);
-        cells("", "", "1.0(0)\t\t2.0", Ok("nan 2.0"), &[empty(0, 8)]);
-        cells("", "", "1.0(0)\t1.0 \t \t \t 4.0", Ok("1.0 nan nan 4.0"), &[empty(1, 14), empty(2, 16)]);
-        cells("2f1c", "", "1.0\t1\t\t1+2i", Ok("1.0 nan 1.0+2.0i"), &[empty(1, 7)]);
-        cells("1c", "", "1.0\t\t2", Ok("nan+nani 2.0"), &[empty(0, 5)]);
-        cells("1i", "", "1.0\t\t2", Err("value 0 is empty, and an integer cannot say that: there is no NaN (column 5)"), &[]);
-        cells("1b", "", "1.0\t\t2", Err("value 0 is empty, and a boolean is 0 or 1 (column 5)"), &[]);
-        cells("", "", "1.0\t1\t\t\t\t5", Err("5 values, but a sample has room for 4 (samplelen)"), &[]);
-        cells("", "", "1.0  1   2 \t 3", Ok("1.0 2.0 3.0"), &[]);
+        taken("", "", "1.0(0)\t1.0\t\t3.0", Ok("1.0 nan 3.0"), &[empty(1, 12)]);
+        taken("", "", "1.0(0)\t\t2.0", Ok("nan 2.0"), &[empty(0, 8)]);
+        taken("", "", "1.0(0)\t1.0 \t \t \t 4.0", Ok("1.0 nan nan 4.0"), &[empty(1, 14), empty(2, 16)]);
+        taken("2f1c", "", "1.0\t1\t\t1+2i", Ok("1.0 nan 1.0+2.0i"), &[empty(1, 7)]);
+        taken("1c", "", "1.0\t\t2", Ok("nan+nani 2.0"), &[empty(0, 5)]);
+        taken("1i", "", "1.0\t\t2", Err("value 0 is empty, and an integer cannot say that: there is no NaN (column 5)"), &[]);
+        taken("1b", "", "1.0\t\t2", Err("value 0 is empty, and a boolean is 0 or 1 (column 5)"), &[]);
+        taken("", "", "1.0\t1\t\t\t\t5", Err("5 values, but a sample has room for 4 (samplelen)"), &[]);
+        taken("", "", "1.0  1   2 \t 3", Ok("1.0 2.0 3.0"), &[]);
     }
 
     #[test]
     fn an_empty_last_cell_counts_where_a_value_is_expected() {
         let (empty, open) = (|index, column| Oddity::Empty { index, column }, |column| Oddity::OpenEnd { column });
-        cells("", "1.0\t1\t2", "1.0\t1\t", Ok("1.0 nan"), &[empty(1, 7)]);
-        cells("", "1.0\t1\t2\t3", "1.0\t1\t\t", Ok("1.0 nan nan"), &[empty(1, 7), empty(2, 8)]);
-        cells("2f", "", "1.0\t1\t\r", Ok("1.0 nan"), &[empty(1, 7)]);
-        cells("1f1i", "", "1.0\t1\t", Err("value 1 is empty"), &[]);
-        cells("", "1.0\t1\t", "1.0\t1\t", Ok("1.0"), &[]);
-        cells("", "", "1.0\t1\t", Ok("1.0"), &[open(7)]);
-        cells("", "", "1.0\t1 \t \t", Ok("1.0"), &[open(9)]);
-        cells("", "", "1.0\t1\t# with a comment", Ok("1.0"), &[]);
-        cells("", "", "1.0(1)", Ok(""), &[]);
+        taken("", "1.0\t1\t2", "1.0\t1\t", Ok("1.0 nan"), &[empty(1, 7)]);
+        taken("", "1.0\t1\t2\t3", "1.0\t1\t\t", Ok("1.0 nan nan"), &[empty(1, 7), empty(2, 8)]);
+        taken("2f", "", "1.0\t1\t\r", Ok("1.0 nan"), &[empty(1, 7)]);
+        taken("1f1i", "", "1.0\t1\t", Err("value 1 is empty"), &[]);
+        taken("", "1.0\t1\t", "1.0\t1\t", Ok("1.0"), &[]);
+        taken("", "", "1.0\t1\t", Ok("1.0"), &[open(7)]);
+        taken("", "", "1.0\t1 \t \t", Ok("1.0"), &[open(9)]);
+        taken("", "", "1.0\t1\t# with a comment", Ok("1.0"), &[]);
+        taken("", "", "1.0(1)", Ok(""), &[]);
     }
 
     #[test]
