@@ -10,11 +10,13 @@
  * may call any member, but for construction, moves and destruction; threads that share an object take turns. A close() by one thread ends
  * the calls of others; until these have returned, nothing is to be opened by this process that they could mistake for what was closed.
  *
- * Whoever closes an object, destroys it, or assigns another to it, also by an exception, gives back all that it has reserved
- * or peeked at. Pointers to these slots are not valid any more; so while a thread is at one, no other closes the object.
+ * An object that is closed, destroyed or assigned to, also by an exception, gives back all slots
+ * that it has reserved or peeked at. Pointers to these slots are not valid any more: no other thread
+ * may be at one. A signal handler must not close an object, as that may wait for a turn; it may call
+ * interrupt(). What becomes of the slots:
  * - No message comes of a slot that was reserved.
- * - A message that was peeked at stays for the next consumer of an SPSC ring. Of another ring it is gone, as if released.
- * A signal handler must not close an object, as that may wait for a turn. interrupt() is for handlers.
+ * - A message that was peeked at stays for the next consumer of an SPSC ring. Of another ring it is
+ *   gone, as if released.
  */
 #ifndef VILLAS_SHM_RING_HPP
 #define VILLAS_SHM_RING_HPP

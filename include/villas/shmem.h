@@ -464,8 +464,9 @@ int sample_incref_many(struct sample **smps, unsigned int cnt);
  * Copies all that a sample says: sequence number, flags, timestamps, values. The samples may be of different channels.
  *
  * @param dst a sample that this process holds
- * @param src a sample that this process holds. Of a `struct shmem_int` also one that this side has allocated and written, until it is allocated again:
- *            then it says what the reader has made of it, if that changes samples in place
+ * @param src a sample that this process holds. Of a `struct shmem_int` also one that this side has
+ *            allocated and written, until it is allocated again: then it says what the reader has
+ *            made of it, if that changes samples in place
  * @return 0. -1: `EINVAL` not such samples, or the values do not fit; nothing is changed
  *
  * A sample of a `struct shmem_shared` is copied before it is written.
@@ -1154,11 +1155,12 @@ int shmem_ring_stats(struct shmem_ring *ring, struct shmem_ring_counters *stats)
 int shmem_ring_close(struct shmem_ring *ring);
 
 /**
- * Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for who keeps no list of that, such as a
- * destructor. Pointers to those slots are not valid afterwards, so no other thread may be at one.
+ * Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for
+ * callers that keep no list of that, such as destructors. Pointers to those slots are not valid
+ * afterwards, so no other thread may be at one.
  *
- * No message comes of a slot that is reserved. A message that is peeked at stays for the next consumer of an SPSC ring; of another ring it is
- * gone, as if released.
+ * No message comes of a slot that is reserved. A message that is peeked at stays for the next
+ * consumer of an SPSC ring; of another ring it is gone, as if released.
  *
  * @param ring the end; not to be used afterwards
  * @return as `shmem_ring_close`
@@ -1333,7 +1335,8 @@ int shmem_endpoint_interrupt(struct shmem_endpoint *endpoint);
 int shmem_endpoint_close(struct shmem_endpoint *endpoint);
 
 /**
- * Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at, as `shmem_ring_abandon`.
+ * Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at,
+ * as `shmem_ring_abandon`.
  *
  * @param endpoint the side; not to be used afterwards
  * @return as `shmem_endpoint_close`

@@ -313,7 +313,8 @@ pub unsafe extern "C" fn shmem_endpoint_close(endpoint: *mut shmem_endpoint) -> 
     guard_signal_safe(|| unsafe { pair(endpoint) }?.close())
 }
 
-/// Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at, as `shmem_ring_abandon`.
+/// Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at,
+/// as `shmem_ring_abandon`.
 ///
 /// @param endpoint the side; not to be used afterwards
 /// @return as `shmem_endpoint_close`

@@ -668,11 +668,12 @@ pub unsafe extern "C" fn shmem_ring_close(ring: *mut shmem_ring) -> c_int {
     guard_signal_safe(|| unsafe { handle(ring) }?.close_alone())
 }
 
-/// Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for who keeps no list of that, such as a
-/// destructor. Pointers to those slots are not valid afterwards, so no other thread may be at one.
+/// Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for
+/// callers that keep no list of that, such as destructors. Pointers to those slots are not valid
+/// afterwards, so no other thread may be at one.
 ///
-/// No message comes of a slot that is reserved. A message that is peeked at stays for the next consumer of an SPSC ring; of another ring it is
-/// gone, as if released.
+/// No message comes of a slot that is reserved. A message that is peeked at stays for the next
+/// consumer of an SPSC ring; of another ring it is gone, as if released.
 ///
 /// @param ring the end; not to be used afterwards
 /// @return as `shmem_ring_close`

@@ -493,8 +493,9 @@ impl<E: Ends> Handle<E> {
         sample.ok_or_else(|| not_live("used"))
     }
 
-    /// Lets `look` see the sample at `address`: a live one, or, in the wire layout, one that was sent and not handed out again. In this side's turn, in
-    /// which nobody hands it out, and the mapping stays.
+    /// Lets `look` see the sample at `address`: a live one, or, in the wire layout, one that was
+    /// sent and not handed out again. In this side's turn, in which nobody hands it out, and the
+    /// mapping stays.
     pub(crate) fn look_at<R>(&self, address: usize, look: impl FnOnce(&Raw) -> Result<R>) -> Result<R> {
         let mut pass = self.enter_late()?;
         let ends = pass.parts().1;

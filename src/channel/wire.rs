@@ -48,7 +48,8 @@ const ATTEMPTS: u32 = if cfg!(feature = "fuzzing") { 50 } else { 1000 };
 struct Private {
     /// References within this process.
     references: u32,
-    /// References in the region that are this process's. Of a block that nobody here holds: [`SENT`], or 0.
+    /// References in the region that are this process's. Of a block that nobody here holds:
+    /// [`SENT`], or 0.
     shares: u32,
 }
 
@@ -410,8 +411,9 @@ impl Ends for Wire {
         })
     }
 
-    /// Nobody hands such a block out but this side, which does not while it has the turn. The reader may change it: its words are atomic, and
-    /// its length is held against the capacity that this side knows.
+    /// Nobody hands such a block out but this side, which does not while it has the turn. The
+    /// reader may change it: its words are atomic, and its length is held against the capacity that
+    /// this side knows.
     fn sent(&self, address: usize) -> Option<Raw> {
         let (block, raw) = self.own.view.blocks().at(address)?;
         let Private { references, shares } = self.own.blocks[block as usize];

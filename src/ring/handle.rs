@@ -748,16 +748,19 @@ impl Handle {
         Ok(())
     }
 
-    /// The same for a ring that is not an endpoint's, and gives back what is reserved or peeked at. Takes a turn: not async-signal-safe.
+    /// The same for a ring that is not an endpoint's, and gives back what is reserved or peeked at.
+    /// Takes a turn: not async-signal-safe.
     pub(crate) fn abandon_alone(&self) -> Result<()> {
         self.check_alone()?;
         self.abandon()
     }
 
-    /// Closes the ring, and gives back what is reserved or peeked at: as a death would, except that nobody has to find out. A message that was
-    /// peeked at in an SPSC ring stays for the next consumer.
+    /// Closes the ring, and gives back what is reserved or peeked at: as a death would, except that
+    /// nobody has to find out. A message that was peeked at in an SPSC ring stays for the next
+    /// consumer.
     pub(crate) fn abandon(&self) -> Result<()> {
-        // As long as this visit lasts, the gate is not cleared, and what is behind it is what is closed here.
+        // As long as this visit lasts, the gate is not cleared, and what is behind it is what is
+        // closed here.
         let _visit = self.gate.visit().ok_or_else(closed_already)?;
         self.close()?;
         let Some(mut pass) = self.gate.enter(true) else { return Ok(()) };

@@ -9,8 +9,8 @@ pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(MARK).unwrap_or(text)
 }
 
-/// What is wrong with a text that begins with these bytes, if it is UTF-16 or UTF-32: one that has a byte order mark,
-/// or a first letter of ASCII with a zero beside it.
+/// What is wrong with a text that begins with these bytes, if it is UTF-16 or UTF-32: one that has
+/// a byte order mark, or a first letter of ASCII with a zero beside it.
 pub(crate) fn wrong_encoding(start: &[u8]) -> Option<&'static str> {
     let has_mark = matches!(start, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..]);
     (has_mark || matches!(start, [0, b' '..=b'~', ..] | [b' '..=b'~', 0, ..]))

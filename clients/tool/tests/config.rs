@@ -66,7 +66,8 @@ fn libconfig_with_includes_and_json_run() {
     echoes("main.conf", around, "");
 }
 
-/// What the tool says of a node `n` of which only its region is made, with the files written beside each other.
+/// What the tool says of a node `n` of which only its region is made, with the files written beside
+/// each other.
 #[track_caller]
 fn loaded(files: &[(&str, &str)], environment: &[(&str, &str)], code: i32) -> String {
     let node = Node::new("");

@@ -1,8 +1,10 @@
-//! What VILLASnode does to strings: `${NAME}` is a variable of the environment, and `@include` names files.
+//! What VILLASnode does to strings: `${NAME}` is a variable of the environment, and `@include`
+//! names files.
 //!
-//! Both go for libconfig syntax and JSON. A string that begins with `@include ` is replaced by what is in the files, as
-//! JSON has no other way to include one. Then variables are looked up in every string, also in those that this tool
-//! does not use, so that a file loads here if it loads in VILLASnode.
+//! Both go for libconfig syntax and JSON. A string that begins with `@include ` is replaced by what
+//! is in the files, as JSON has no other way to include one. Then variables are looked up in every
+//! string, also in those that this tool does not use, so that a file loads here if it loads in
+//! VILLASnode.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,8 @@ use super::value::{ConfigError, Data, Place, Value};
 /// As deep as the C library of libconfig lets files include each other.
 const MAX_INCLUDES: usize = 10;
 
-/// So many variables may stand in one string, those in the values of others included: one may name itself.
+/// So many variables may stand in one string, those in the values of others included: one may name
+/// itself.
 const MAX_VARIABLES: usize = 100;
 
 /// As glob(3): a file whose name begins with a dot is meant only where the dot is given.
@@ -24,8 +27,8 @@ const AS_GLOB_3: MatchOptions =
 /// Where a file stands among those that include each other.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
-    /// Where relative names are looked for, one after the other: beside the first file, beside those that it includes,
-    /// and in the working directory.
+    /// Where relative names are looked for, one after the other: beside the first file, beside
+    /// those that it includes, and in the working directory.
     directories: Vec<PathBuf>,
     depth: usize,
 }
@@ -83,7 +86,8 @@ impl Origin {
         }
     }
 
-    /// What is in the files as one value: lists one behind the other; groups in one, where the later file counts.
+    /// What is in the files as one value: lists one behind the other; groups in one, where the
+    /// later file counts.
     fn include(&self, pattern: &str, place: &Place) -> Result<Value, ConfigError> {
         let mut all: Option<Value> = None;
         for (path, text) in self.files(pattern, place)? {

@@ -46,7 +46,8 @@ pub(crate) fn load_text(path: &Path, text: &[u8], name: &str) -> Result<NodeConf
 
 /// Reads a file: the tree of all that is in it and in the files that it includes.
 ///
-/// JSON is known by its name or by the brace or bracket that begins it: no libconfig file begins with one.
+/// JSON is known by its name or by the brace or bracket that begins it: no libconfig file begins
+/// with one.
 fn parse(path: &Path, file: &str, text: &[u8], origin: &Origin) -> Result<Value, ConfigError> {
     let text = text_of(file, text)?;
     let is_json = path.extension().is_some_and(|extension| extension == "json")

@@ -3,8 +3,8 @@
 use super::value::{ConfigError, Data, Ignored, Setting, Value, suggestion};
 use crate::signals::{MAX_SIGNALS, Signal, SignalType, Signals};
 
-/// Reads `"64f"`, `{ count = 8, type = "float", name = "u" }`, or a list of `{ name, unit, type }`. `full_name` is the
-/// setting's own, for messages, such as `in.signals`.
+/// Reads `"64f"`, `{ count = 8, type = "float", name = "u" }`, or a list of `{ name, unit, type }`.
+/// `full_name` is the setting's own, for messages, such as `in.signals`.
 pub(super) fn read(setting: &Setting, full_name: &str, ignored: &mut Ignored) -> Result<Signals, ConfigError> {
     match &setting.value.data {
         Data::Text(text) => text.parse().map_err(|error| ConfigError::at(&setting.value.place, error)),

@@ -149,7 +149,8 @@ pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Keys that VILLASnode knows and that have no effect here: all that are found in a node make one warning.
+/// Keys that VILLASnode knows and that have no effect here: all that are found in a node make one
+/// warning.
 #[derive(Debug, Default)]
 pub(super) struct Ignored {
     /// Where the first of them is.

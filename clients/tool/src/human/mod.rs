@@ -5,10 +5,11 @@
 //! ```
 //!
 //! NANOSECONDS is a number of its own, not a decimal fraction: `1.5` is one second and five
-//! nanoseconds. A sign counts for the whole time: `-0.500000000` is half a second before zero. OFFSET is the time from the sample's origin to its reception, in seconds. `F` marks
-//! the first sample of a frame. Lines that start with `#` are comments. A cell between two tabs in
-//! which nothing stands is a missing value: NaN for a float, an error for what has none. Printing and parsing are
-//! inverse to each other, bit for bit, for everything that a sample can hold.
+//! nanoseconds. A sign counts for the whole time: `-0.500000000` is half a second before zero.
+//! OFFSET is the time from the sample's origin to its reception, in seconds. `F` marks the first
+//! sample of a frame. Lines that start with `#` are comments. A cell between two tabs in which
+//! nothing stands is a missing value: NaN for a float, an error for what has none. Printing and
+//! parsing are inverse to each other, bit for bit, for everything that a sample can hold.
 
 mod nan;
 mod parse;

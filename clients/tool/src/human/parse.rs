@@ -220,8 +220,9 @@ fn odd_value<'a>(kind: SignalType, index: usize, text: &'a [u8], why: Option<&'s
     })
 }
 
-/// Takes the cells between the tabs of a separator of `blanks` bytes, in which nothing stands: a tab separates two
-/// cells. Behind the last tab of a line, which many programs write, there is a cell only where a value is expected.
+/// Takes the cells between the tabs of a separator of `blanks` bytes, in which nothing stands: a
+/// tab separates two cells. Behind the last tab of a line, which many programs write, there is a
+/// cell only where a value is expected.
 #[cold]
 fn empty_cells<'a>(
     line: &'a [u8],
@@ -339,7 +340,8 @@ mod tests {
         }
     }
 
-    /// Of which types, the line before, and this line: its values or what is wrong, and what is odd.
+    /// Of which types, the line before, and this line: its values or what is wrong, and what is
+    /// odd.
     #[track_caller]
     fn taken(types: &str, before: &str, line: &str, expected: Result<&str, &str>, odd: &[Oddity]) {
         let signals: Signals = types.parse().unwrap();

@@ -21,8 +21,8 @@ impl Time {
         Self { sec: sec.saturating_add(nsec.div_euclid(NANOS)), nsec: nsec.rem_euclid(NANOS) as u32 }
     }
 
-    /// From what a text says: a sign, which is that of the whole, and two numbers; `None` when the seconds do not
-    /// fit. Nanoseconds of a second or more are carried.
+    /// From what a text says: a sign, which is that of the whole, and two numbers; `None` when the
+    /// seconds do not fit. Nanoseconds of a second or more are carried.
     #[inline]
     pub(crate) fn from_parts(negative: bool, seconds: u64, nanos: u64) -> Option<Self> {
         if !negative && nanos < NANOS as u64 {

@@ -153,7 +153,8 @@ fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usi
     }
 }
 
-/// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: it is none, or no double is exactly it.
+/// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: it is none, or
+/// no double is exactly it.
 #[cold]
 pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
     let negative = text.starts_with(b"-");
