@@ -143,7 +143,8 @@ fn keys_without_effect_make_one_warning() {
         let Data::Group(settings) = parse(path, "a.conf", text.as_bytes(), &Origin::of(path)).unwrap().data else { panic!() };
         NodeConfig::from_setting(&settings[0].group().unwrap()[0]).unwrap().1
     };
-    assert_eq!(of("enabled = true; vectorize = 2; in = { enabled = true, signals = ( { enabled = true } ) }"), None);
+    assert_eq!(of("vectorize = 2; in = { signals = ( { name = \"u\" } ) }"), None);
+    assert!(of("enabled = true; in = { signals = ( { enabled = true } ) }").unwrap().ends_with(": enabled, in.signals.enabled"));
     let all = "enabled = false; builtin = true\nhooks = (); affinity = 1; uuid = \"x\"; initial_sequenceno = 5
         in = { enabled = false, builtin = true, hooks = (), signals = ( { init = 1 }, { init = 2 }, { enabled = false } ) }
         out = { enabled = false, builtin = true, hooks = (), netem = { delay = 5 }, fwmark = 1, signals = { count = 2, init = 1 } }";

@@ -166,11 +166,10 @@ impl Ignored {
         }
     }
 
-    /// `true` is how it is here; `false` has no effect.
+    /// The warning shows what is asked for in vain.
     pub(super) fn add_enabled(&mut self, setting: &Setting, name: &str) -> Result<(), ConfigError> {
-        if !setting.boolean()? {
-            self.add(&setting.place, &format!("{name} = false"));
-        }
+        let value = if setting.boolean()? { "" } else { " = false" };
+        self.add(&setting.place, &format!("{name}{value}"));
         Ok(())
     }
 
