@@ -27,6 +27,7 @@ namespace villas::node {
 
 using Pool = ::pool;
 using Sample = ::sample;
+using SignalData = ::signal_data;
 using ShmemInterface = ::shmem_int;
 using ShmemConfig = ::shmem_conf;
 
@@ -47,11 +48,34 @@ using ::sample_decref_many;
 using ::sample_incref;
 using ::sample_incref_many;
 
+/* The flags of a sample, `smp->flags |= (int)SampleFlags::HAS_DATA`. */
+enum class SampleFlags {
+  HAS_TS_ORIGIN = SAMPLE_HAS_TS_ORIGIN,
+  HAS_TS_RECEIVED = SAMPLE_HAS_TS_RECEIVED,
+  HAS_OFFSET = SAMPLE_HAS_OFFSET,
+  HAS_SEQUENCE = SAMPLE_HAS_SEQUENCE,
+  HAS_DATA = SAMPLE_HAS_DATA,
+  HAS_TS = SAMPLE_HAS_TS_ORIGIN | SAMPLE_HAS_TS_RECEIVED,
+  HAS_ALL = SAMPLE_HAS_ALL,
+  NEW_FRAME = SAMPLE_IS_FIRST,
+  NEW_SIMULATION = SAMPLE_IS_NEW_SIMULATION,
+  ALL = -1
+};
+
 /* One empty sample of the pool of a channel, `&shm.write.shared->pool`. nullptr: none is free (errno EAGAIN), or EINVAL. */
 inline Sample *sample_alloc(Pool *pool)
 {
   Sample *smp;
   return ::sample_alloc(pool, &smp, 1) == 1 ? smp : nullptr;
+}
+
+/* Copies sample after sample, up to the first that cannot be copied (errno EINVAL). How many. */
+inline int sample_copy_many(Sample *const dsts[], const Sample *const srcs[], int cnt)
+{
+  int done = 0;
+  while (done < cnt && ::sample_copy(dsts[done], srcs[done]) == 0)
+    done++;
+  return done;
 }
 
 /* The same as shmem_int_write for arrays of constant samples, which libvillas takes: those that were sent are the reader's. */

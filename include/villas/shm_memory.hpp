@@ -9,6 +9,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -105,8 +106,9 @@ private:
       do
         error = ::posix_fallocate(fresh, 0, static_cast<off_t>(size_));
       while (error == EINTR);
-      const std::string self = "/proc/self/fd/" + std::to_string(fresh);
-      if (error == 0 && ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0)
+      char self[32]; /* no string, which could throw with the descriptor open */
+      std::snprintf(self, sizeof self, "/proc/self/fd/%d", fresh);
+      if (error == 0 && ::linkat(AT_FDCWD, self, AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0)
         error = errno;
       if (error == 0)
         return fresh;

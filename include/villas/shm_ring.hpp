@@ -9,6 +9,14 @@
  * An object is made closed and opened by open(). Its destructor closes it. What is in a ring stays there until it is unlinked. Any thread
  * may call any member, but for construction, moves and destruction; threads that share an object take turns. A close() by one thread ends
  * the calls of others; until these have returned, nothing is to be opened by this process that they could mistake for what was closed.
+ *
+ * An object that is closed, destroyed or assigned to, also by an exception, gives back all slots
+ * that it has reserved or peeked at. Pointers to these slots are not valid any more: no other thread
+ * may be at one. A signal handler must not close an object, as that may wait for a turn; it may call
+ * interrupt(). What becomes of the slots:
+ * - No message comes of a slot that was reserved.
+ * - A message that was peeked at stays for the next consumer of an SPSC ring. Of another ring it is
+ *   gone, as if released.
  */
 #ifndef VILLAS_SHM_RING_HPP
 #define VILLAS_SHM_RING_HPP
@@ -39,11 +47,12 @@ namespace detail {
 /* What the C library has open for an object, or nothing. */
 template <typename Handle> class Owner {
 public:
-  Owner(Owner &&other) noexcept : handle_(other.handle_.exchange(nullptr)) {}
+  Owner(Owner &&other) noexcept : hasGuards_(other.hasGuards_), handle_(other.handle_.exchange(nullptr)) {}
   Owner &operator=(Owner &&other) noexcept
   {
     if (this != &other) {
       close();
+      hasGuards_ = other.hasGuards_;
       handle_.store(other.handle_.exchange(nullptr));
     }
     return *this;
@@ -61,7 +70,8 @@ public:
   }
 
 protected:
-  Owner() noexcept = default;
+  /* hasGuards: slots that were reserved or peeked at have guards, which give them back also after close(). */
+  explicit Owner(bool hasGuards = false) noexcept : hasGuards_(hasGuards) {}
 
   /* function(handle, arguments...), or EPIPE while closed. */
   template <typename Function, typename... Arguments> int call(Function function, Arguments... arguments) const noexcept
@@ -104,10 +114,11 @@ protected:
   }
 
 private:
-  static void release(shmem_ring *ring) noexcept { shmem_ring_close(ring); }
-  static void release(shmem_endpoint *endpoint) noexcept { shmem_endpoint_close(endpoint); }
-  static void release(shmem_shared *shared) noexcept { shmem_shared_close(shared, nullptr); }
+  void release(shmem_ring *ring) const noexcept { hasGuards_ ? shmem_ring_close(ring) : shmem_ring_abandon(ring); }
+  void release(shmem_endpoint *endpoint) const noexcept { shmem_endpoint_abandon(endpoint); }
+  void release(shmem_shared *shared) const noexcept { shmem_shared_close(shared, nullptr); }
 
+  bool hasGuards_;
   std::atomic<Handle *> handle_{nullptr};
 };
 
@@ -133,8 +144,8 @@ public:
   std::uint64_t size() const noexcept { return elementSize_ * capacity_; }
 
 protected:
-  Elements(std::string name, std::uint64_t elementSize, std::uint64_t capacity)
-  : name_(std::move(name)), elementSize_(elementSize), capacity_(capacity)
+  Elements(std::string name, std::uint64_t elementSize, std::uint64_t capacity, bool hasGuards)
+  : Owner<Handle>(hasGuards), name_(std::move(name)), elementSize_(elementSize), capacity_(capacity)
   {
     userSize(elementSize, capacity);
   }
@@ -205,8 +216,8 @@ public:
   static int unlink(const std::string &name) noexcept { return detail::unlinked(shmem_ring_unlink(name.c_str())); }
 
 protected:
-  BasicQueue(int role, std::string name, std::uint64_t elementSize, std::uint64_t capacity)
-  : detail::Elements<shmem_ring>(std::move(name), elementSize, capacity), role_(role)
+  BasicQueue(int role, std::string name, std::uint64_t elementSize, std::uint64_t capacity, bool hasGuards)
+  : detail::Elements<shmem_ring>(std::move(name), elementSize, capacity, hasGuards), role_(role)
   {
   }
 
@@ -231,7 +242,7 @@ template <typename Policy> class BasicProducer : public BasicQueue<Policy> {
 public:
   /* Throws std::overflow_error when elementSize × capacity exceeds the largest off_t less 4096. Other sizes fail in open(). */
   explicit BasicProducer(std::string name, std::uint64_t elementSize = defaultElementSize, std::uint64_t capacity = defaultCapacity)
-  : BasicQueue<Policy>(SHMEM_PRODUCER, std::move(name), elementSize, capacity)
+  : BasicQueue<Policy>(SHMEM_PRODUCER, std::move(name), elementSize, capacity, false)
   {
   }
 
@@ -251,7 +262,7 @@ public:
     return this->callMany(shmem_ring_push_many, elements, count);
   }
 
-  /* A slot of elementSize() bytes for a message that is made in place, until commit() or abort(). nullptr: EAGAIN full. SPSC: one at a time. */
+  /* A slot of elementSize() bytes for a message that is made in place, until commit(), abort() or close(). nullptr: EAGAIN full. SPSC: one at a time. */
   void *reserve() noexcept { return this->pointer(shmem_ring_reserve); }
   /* The same; waits for so long: ETIMEDOUT, EINTR. */
   template <typename Rep, typename Period> void *timedReserve(std::chrono::duration<Rep, Period> timeout) noexcept
@@ -262,6 +273,12 @@ public:
   int commit(void *slot) noexcept { return this->call(shmem_ring_commit, slot); }
   /* Gives up a reserved slot: no message comes of it. */
   int abort(void *slot) noexcept { return this->call(shmem_ring_abort, slot); }
+
+protected:
+  BasicProducer(std::string name, std::uint64_t elementSize, std::uint64_t capacity, bool hasGuards)
+  : BasicQueue<Policy>(SHMEM_PRODUCER, std::move(name), elementSize, capacity, hasGuards)
+  {
+  }
 };
 
 /*
@@ -273,7 +290,7 @@ template <typename Policy> class BasicConsumer : public BasicQueue<Policy> {
 public:
   /* As for BasicProducer. */
   explicit BasicConsumer(std::string name, std::uint64_t elementSize = defaultElementSize, std::uint64_t capacity = defaultCapacity)
-  : BasicQueue<Policy>(SHMEM_CONSUMER, std::move(name), elementSize, capacity)
+  : BasicQueue<Policy>(SHMEM_CONSUMER, std::move(name), elementSize, capacity, false)
   {
   }
 
@@ -289,7 +306,7 @@ public:
   /* Up to `count` messages, as many as there are; does not wait. How many: 0 EAGAIN empty. */
   int popMany(void *elements, std::size_t count) noexcept { return this->callMany(shmem_ring_pop_many, elements, count); }
 
-  /* The oldest message where it lies, until release(). nullptr: EAGAIN empty. SPSC: one at a time. */
+  /* The oldest message where it lies, until release() or close(). nullptr: EAGAIN empty. SPSC: one at a time. */
   const void *peek() noexcept { return this->pointer(shmem_ring_peek); }
   /* The same; waits for so long: ETIMEDOUT, EINTR. */
   template <typename Rep, typename Period> const void *timedPeek(std::chrono::duration<Rep, Period> timeout) noexcept
@@ -298,6 +315,12 @@ public:
   }
   /* Gives a message back that was peeked at. EINVAL not such a message. */
   int release(const void *message) noexcept { return this->call(shmem_ring_release, message); }
+
+protected:
+  BasicConsumer(std::string name, std::uint64_t elementSize, std::uint64_t capacity, bool hasGuards)
+  : BasicQueue<Policy>(SHMEM_CONSUMER, std::move(name), elementSize, capacity, hasGuards)
+  {
+  }
 };
 
 /*
@@ -311,7 +334,7 @@ public:
 
   /* As for BasicProducer. */
   BasicEndpoint(Side which, std::string name, std::uint64_t elementSize = defaultElementSize, std::uint64_t capacity = defaultCapacity)
-  : detail::Elements<shmem_endpoint>(std::move(name), elementSize, capacity), side_(which)
+  : detail::Elements<shmem_endpoint>(std::move(name), elementSize, capacity, false), side_(which)
   {
   }
 

@@ -39,7 +39,7 @@ template <typename T, typename Policy = Spsc> struct Ring {
     /* A reserved slot, whose contents are what was there before. Destroyed, it is given up, also after the ring was closed. */
     using Slot = std::unique_ptr<T, Abort>;
 
-    explicit Producer(std::string name, std::uint64_t capacity = defaultCapacity) : Base(std::move(name), sizeof(T), capacity) {}
+    explicit Producer(std::string name, std::uint64_t capacity = defaultCapacity) : Base(std::move(name), sizeof(T), capacity, true) {}
 
     int tryPush(const T &message) noexcept { return Base::tryPush(&message); }
     int push(const T &message) noexcept { return Base::push(&message); }
@@ -83,7 +83,7 @@ template <typename T, typename Policy = Spsc> struct Ring {
     /* A message where it lies. Destroyed, its slot is given back, also after the ring was closed. */
     using Message = std::unique_ptr<const T, Release>;
 
-    explicit Consumer(std::string name, std::uint64_t capacity = defaultCapacity) : Base(std::move(name), sizeof(T), capacity) {}
+    explicit Consumer(std::string name, std::uint64_t capacity = defaultCapacity) : Base(std::move(name), sizeof(T), capacity, true) {}
 
     int tryPop(T &message) noexcept { return Base::tryPop(&message); }
     int pop(T &message) noexcept { return Base::pop(&message); }

@@ -464,8 +464,12 @@ int sample_incref_many(struct sample **smps, unsigned int cnt);
  * Copies all that a sample says: sequence number, flags, timestamps, values. The samples may be of different channels.
  *
  * @param dst a sample that this process holds
- * @param src a sample that this process holds
- * @return 0. -1: `EINVAL` not live samples, or the values do not fit; nothing is changed
+ * @param src a sample that this process holds. Of a `struct shmem_int` also one that this side has
+ *            allocated and written, until it is allocated again: then it says what the reader has
+ *            made of it, if that changes samples in place
+ * @return 0. -1: `EINVAL` not such samples, or the values do not fit; nothing is changed
+ *
+ * A sample of a `struct shmem_shared` is copied before it is written.
  */
 int sample_copy(struct sample *dst,
                 const struct sample *src);
@@ -1151,6 +1155,21 @@ int shmem_ring_stats(struct shmem_ring *ring, struct shmem_ring_counters *stats)
 int shmem_ring_close(struct shmem_ring *ring);
 
 /**
+ * Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for
+ * callers that keep no list of that, such as destructors. Pointers to those slots are not valid
+ * afterwards, so no other thread may be at one.
+ *
+ * No message comes of a slot that is reserved. A message that is peeked at stays for the next
+ * consumer of an SPSC ring; of another ring it is gone, as if released.
+ *
+ * @param ring the end; not to be used afterwards
+ * @return as `shmem_ring_close`
+ *
+ * Any thread. Not async-signal-safe: it waits for its turn on this end.
+ */
+int shmem_ring_abandon(struct shmem_ring *ring);
+
+/**
  * Removes the name of a ring. Who has it open keeps it.
  *
  * @param name of the shared memory object
@@ -1314,6 +1333,17 @@ int shmem_endpoint_interrupt(struct shmem_endpoint *endpoint);
  * Any thread; async-signal-safe.
  */
 int shmem_endpoint_close(struct shmem_endpoint *endpoint);
+
+/**
+ * Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at,
+ * as `shmem_ring_abandon`.
+ *
+ * @param endpoint the side; not to be used afterwards
+ * @return as `shmem_endpoint_close`
+ *
+ * Any thread. Not async-signal-safe.
+ */
+int shmem_endpoint_abandon(struct shmem_endpoint *endpoint);
 
 /**
  * Removes the names of both rings. Who has them open keeps them. (`shmem_ring_unlink` of either name removes that one.)

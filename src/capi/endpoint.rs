@@ -313,6 +313,22 @@ pub unsafe extern "C" fn shmem_endpoint_close(endpoint: *mut shmem_endpoint) -> 
     guard_signal_safe(|| unsafe { pair(endpoint) }?.close())
 }
 
+/// Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at,
+/// as `shmem_ring_abandon`.
+///
+/// @param endpoint the side; not to be used afterwards
+/// @return as `shmem_endpoint_close`
+///
+/// Any thread. Not async-signal-safe.
+///
+/// # Safety
+/// `endpoint` leads to an endpoint.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_endpoint_abandon(endpoint: *mut shmem_endpoint) -> c_int {
+    // SAFETY: as the caller promises.
+    guard(-1, || unsafe { pair(endpoint) }?.abandon().map(|()| 0))
+}
+
 /// Removes the names of both rings. Who has them open keeps them. (`shmem_ring_unlink` of either name removes that one.)
 ///
 /// @param name of the endpoint

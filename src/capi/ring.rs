@@ -668,6 +668,26 @@ pub unsafe extern "C" fn shmem_ring_close(ring: *mut shmem_ring) -> c_int {
     guard_signal_safe(|| unsafe { handle(ring) }?.close_alone())
 }
 
+/// Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for
+/// callers that keep no list of that, such as destructors. Pointers to those slots are not valid
+/// afterwards, so no other thread may be at one.
+///
+/// No message comes of a slot that is reserved. A message that is peeked at stays for the next
+/// consumer of an SPSC ring; of another ring it is gone, as if released.
+///
+/// @param ring the end; not to be used afterwards
+/// @return as `shmem_ring_close`
+///
+/// Any thread. Not async-signal-safe: it waits for its turn on this end.
+///
+/// # Safety
+/// `ring` leads to a ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_ring_abandon(ring: *mut shmem_ring) -> c_int {
+    // SAFETY: as the caller promises.
+    guard(-1, || unsafe { handle(ring) }?.abandon_alone().map(|()| 0))
+}
+
 /// Removes the name of a ring. Who has it open keeps it.
 ///
 /// @param name of the shared memory object

@@ -63,6 +63,10 @@ impl AnyHandle {
     pub(crate) fn live(self, address: usize) -> Result<Raw> {
         each!(self, handle => handle.live(address))
     }
+
+    pub(crate) fn look_at<R>(self, address: usize, look: impl FnOnce(&Raw) -> Result<R>) -> Result<R> {
+        each!(self, handle => handle.look_at(address, look))
+    }
 }
 
 impl std::fmt::Debug for AnyHandle {

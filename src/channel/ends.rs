@@ -95,5 +95,9 @@ pub(crate) trait Ends: Idle + Sized + Send + 'static {
     fn get(&mut self, address: usize) -> u32;
     /// The sample, if this process holds it.
     fn live(&self, address: usize) -> Option<Raw>;
+    /// The block at `address`, if it may be read though it was sent: until the turn is over.
+    fn sent(&self, _address: usize) -> Option<Raw> {
+        None
+    }
     fn stats(&self, life: &Self::Life) -> Stats;
 }

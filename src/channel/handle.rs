@@ -482,6 +482,16 @@ impl<E: Ends> Handle<E> {
         sample.ok_or_else(|| not_live("used"))
     }
 
+    /// Lets `look` see the sample at `address`: a live one, or, in the wire layout, one that was
+    /// sent and not handed out again. In this side's turn, in which nobody hands it out, and the
+    /// mapping stays.
+    pub(crate) fn look_at<R>(&self, address: usize, look: impl FnOnce(&Raw) -> Result<R>) -> Result<R> {
+        let mut pass = self.enter_late()?;
+        let ends = pass.parts().1;
+        let sample = ends.live(address).or_else(|| ends.sent(address));
+        look(&sample.ok_or_else(|| not_live("used"))?)
+    }
+
     /// The parameters of the region; the defaults when the channel is closed.
     pub(crate) fn config(&self) -> Config {
         self.gate.enter(true).map_or_else(Config::default, |mut pass| pass.parts().0.config())
@@ -538,5 +548,7 @@ fn counted(count: usize, done: Result<std::result::Result<(), i32>>) -> Result<C
 
 #[cold]
 fn not_live(what: &str) -> Error {
-    Error::invalid(format!("not a live sample of this process: it cannot be {what}, it was written or put already"))
+    Error::invalid(format!(
+        "not a live sample of this process: it cannot be {what}, it was written or put already (copy what is to be kept before the write)"
+    ))
 }

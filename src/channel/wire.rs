@@ -48,9 +48,13 @@ const ATTEMPTS: u32 = if cfg!(feature = "fuzzing") { 50 } else { 1000 };
 struct Private {
     /// References within this process.
     references: u32,
-    /// References in the region that are this process's.
+    /// References in the region that are this process's. Of a block that nobody here holds:
+    /// [`SENT`], or 0.
     shares: u32,
 }
+
+/// This side has sent the block, and has not handed it out again.
+const SENT: u32 = u32::MAX;
 
 // SAFETY: integers.
 unsafe impl Zeroable for Private {}
@@ -75,7 +79,10 @@ impl Region {
         if private.references == u32::MAX >> 1 {
             return Err(Error::corrupt("the peer sends a block that this side has not given back"));
         }
-        self.held += u32::from(private.references == 0);
+        if private.references == 0 {
+            self.held += 1;
+            private.shares = 0;
+        }
         private.references += 1;
         private.shares += 1;
         Ok(())
@@ -152,7 +159,7 @@ impl Region {
         let private = &mut self.blocks[block as usize];
         private.references -= 1;
         if private.references == 0 {
-            private.shares = 0;
+            private.shares = SENT;
             self.held -= 1;
         }
         true
@@ -402,6 +409,15 @@ impl Ends for Wire {
             let (block, raw) = region.view.blocks().at(address)?;
             region.is_held(block).then_some(raw)
         })
+    }
+
+    /// Nobody hands such a block out but this side, which does not while it has the turn. The
+    /// reader may change it: its words are atomic, and its length is held against the capacity that
+    /// this side knows.
+    fn sent(&self, address: usize) -> Option<Raw> {
+        let (block, raw) = self.own.view.blocks().at(address)?;
+        let Private { references, shares } = self.own.blocks[block as usize];
+        (references == 0 && shares == SENT).then_some(raw)
     }
 
     fn stats(&self, life: &Link) -> Stats {

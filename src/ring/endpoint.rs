@@ -252,12 +252,21 @@ impl Pair {
 
     /// Closes both. Async-signal-safe.
     pub(crate) fn close(&self) -> Result<()> {
+        self.close_by(Handle::close)
+    }
+
+    /// The same, and gives back what is reserved or peeked at. Not async-signal-safe.
+    pub(crate) fn abandon(&self) -> Result<()> {
+        self.close_by(Handle::abandon)
+    }
+
+    fn close_by(&self, close: impl Fn(&Handle) -> Result<()>) -> Result<()> {
         let already = || Error::invalid("this endpoint is closed already");
         let (Ok(outgoing), Ok(incoming)) = (self.outgoing(), self.incoming()) else { return Err(already()) };
         if !self.is_open.swap(false, Ordering::AcqRel) {
             return Err(already());
         }
-        let done = [outgoing.close(), incoming.close()];
+        let done = [close(outgoing), close(incoming)];
         self.unclaim();
         done.into_iter().collect()
     }

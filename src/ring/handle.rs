@@ -73,6 +73,17 @@ impl Out {
         self.count -= 1;
         Some(index)
     }
+
+    /// Gives each slot that is out to `give`; none is out any more then. Gives how many there were.
+    fn remove_all(&mut self, mut give: impl FnMut(u32)) -> u32 {
+        let count = std::mem::take(&mut self.count);
+        for (index, slot) in self.slots.iter_mut().flat_map(|slots| slots.iter_mut()).enumerate() {
+            if std::mem::take(slot) != 0 {
+                give(index as u32);
+            }
+        }
+        count
+    }
 }
 
 impl Idle for Core {
@@ -408,10 +419,15 @@ impl Handle {
 
     /// Closes a ring that is not an endpoint's. Async-signal-safe, as [`Handle::close`].
     pub(crate) fn close_alone(&self) -> Result<()> {
+        self.check_alone()?;
+        self.close()
+    }
+
+    fn check_alone(&self) -> Result<()> {
         if self.is_endpoints.load(Relaxed) && !self.gate.is_closed() {
             return Err(Error::invalid("this ring is an endpoint's: close that"));
         }
-        self.close()
+        Ok(())
     }
 
     /// The address in its first field: its own.
@@ -716,14 +732,52 @@ impl Handle {
     /// Closes the ring in this process: marks, wakes, takes no lock. Async-signal-safe. The region is unmapped when the last call has
     /// left and the last slot is given back.
     pub(crate) fn close(&self) -> Result<()> {
-        let already = || Error::invalid("this ring is closed already");
-        let visit = self.gate.visit().ok_or_else(already)?;
+        let visit = self.gate.visit().ok_or_else(closed_already)?;
         if !visit.close() {
-            return Err(already());
+            return Err(closed_already());
         }
         visit.with(Life::ring_all);
         Ok(())
     }
+
+    /// The same for a ring that is not an endpoint's, and gives back what is reserved or peeked at.
+    /// Takes a turn: not async-signal-safe.
+    pub(crate) fn abandon_alone(&self) -> Result<()> {
+        self.check_alone()?;
+        self.abandon()
+    }
+
+    /// Closes the ring, and gives back what is reserved or peeked at: as a death would, except that
+    /// nobody has to find out. A message that was peeked at in an SPSC ring stays for the next
+    /// consumer.
+    pub(crate) fn abandon(&self) -> Result<()> {
+        // As long as this visit lasts, the gate is not cleared, and what is behind it is what is
+        // closed here.
+        let _visit = self.gate.visit().ok_or_else(closed_already)?;
+        self.close()?;
+        let Some(mut pass) = self.gate.enter(true) else { return Ok(()) };
+        let (life, core) = pass.parts();
+        match core {
+            Core::Producer(_, is_out) | Core::Consumer(_, is_out) => *is_out = false,
+            Core::Shared { role, out } => {
+                let is_producer = *role == Role::Producer;
+                let count = out.remove_all(|index| {
+                    // Where the place was taken over, its successor has settled the claim.
+                    let Ok(ticket) = ticket(life, index, is_producer) else { return };
+                    let _ = if is_producer { ticket.abort(life.view()) } else { ticket.release(life.view()) };
+                });
+                if count > 0 {
+                    life.ring_all();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn closed_already() -> Error {
+    Error::invalid("this ring is closed already")
 }
 
 /// For so long one attempt takes claims of the dead out of its way, thousands of them; the next one goes on.

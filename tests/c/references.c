@@ -172,6 +172,15 @@ static void a_copy_has_header_and_values(void)
     CHECK_EQ(sample_put(same[i]), 0);
   }
 
+  /* What was written is the reader's, who may change it: it is not copied any more. */
+  struct sample *sent = check_make(pair.node, 9);
+  CHECK_EQ(shmem_shared_write(pair.node, &sent, 1), 1);
+  CHECK_GIVES(sample_copy(from, sent), -1, EINVAL);
+  CHECK(strstr(shmem_last_error(), "copy what is to be kept before the write"));
+  CHECK_EQ(from->sequence, 3);
+  CHECK_EQ(shmem_shared_read(pair.program, &sent, 1), 1);
+  CHECK_EQ(sample_put(sent), 0);
+
   /* Between channels: what fits is copied, what does not is refused and changes nothing. */
   large = check_make(wide.program, 8);
   CHECK_EQ(sample_copy(large, from), 0);

@@ -169,6 +169,55 @@ static void what_is_out_can_be_given_back_after_the_close(void)
   }
 }
 
+static void an_end_that_is_abandoned_gives_back_what_is_out(void)
+{
+  for (int p = 0; p < 3; p++) {
+    const bool is_spsc = policies[p] == SHMEM_SPSC;
+    char got[12];
+    open_both(policies[p], 4);
+    CHECK_EQ(shmem_ring_push(producer, "first\0\0\0\0\0\0"), 0);
+    CHECK_EQ(shmem_ring_push(producer, "second\0\0\0\0\0"), 0);
+    void *slot = shmem_ring_reserve(producer);
+    CHECK(slot && (is_spsc || shmem_ring_reserve(producer)));
+    const char *held = shmem_ring_peek(consumer);
+    CHECK(held && strcmp(held, "first") == 0);
+    CHECK_EQ(shmem_ring_abandon(producer), 0);
+    CHECK_EQ(shmem_ring_abandon(consumer), 0);
+    CHECK_GIVES(shmem_ring_abandon(producer), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_close(producer), -1, EINVAL);
+    CHECK_GIVES(shmem_ring_commit(producer, slot), -1, EPIPE);
+    CHECK_GIVES(shmem_ring_release(consumer, held), -1, EPIPE);
+
+    /* The places are free, nothing holds up what comes, and only what was peeked at in a shared ring is gone. */
+    CHECK_HANDLE(producer = shmem_ring_open(name, policies[p], SHMEM_PRODUCER, 12, 4));
+    CHECK_HANDLE(consumer = shmem_ring_open(name, policies[p], SHMEM_CONSUMER, 12, 4));
+    CHECK_EQ(shmem_ring_push(producer, "third\0\0\0\0\0\0"), 0);
+    for (int i = is_spsc ? 0 : 1; i < 3; i++) {
+      CHECK_EQ(shmem_ring_try_pop(consumer, got), 0);
+      CHECK(strcmp(got, (const char *[]){"first", "second", "third"}[i]) == 0);
+    }
+    CHECK_GIVES(shmem_ring_try_pop(consumer, got), -1, EAGAIN);
+    CHECK_EQ(shmem_ring_available(producer), 4);
+    close_both();
+  }
+}
+
+static void abandon_and_close_refuse_the_same(void)
+{
+  CHECK_GIVES(shmem_ring_abandon(NULL), -1, EINVAL);
+  CHECK_GIVES(shmem_endpoint_abandon(NULL), -1, EINVAL);
+  name = check_name("pair");
+  struct shmem_endpoint *end;
+  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, name, 12, 2, SHMEM_SPSC));
+  CHECK_GIVES(shmem_ring_abandon(shmem_endpoint_outgoing(end)), -1, EINVAL);
+  CHECK(shmem_ring_reserve(shmem_endpoint_outgoing(end)));
+  CHECK_EQ(shmem_endpoint_abandon(end), 0);
+  CHECK_GIVES(shmem_endpoint_abandon(end), -1, EINVAL);
+  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, name, 12, 2, SHMEM_SPSC));
+  CHECK_EQ(shmem_endpoint_close(end), 0);
+  CHECK_EQ(shmem_endpoint_unlink(name), 0);
+}
+
 int main(void)
 {
   check_begin();
@@ -178,5 +227,7 @@ int main(void)
   RUN(of_an_spsc_ring_one_slot_is_out_at_a_time);
   RUN(only_what_is_out_can_be_given_back_and_once);
   RUN(what_is_out_can_be_given_back_after_the_close);
+  RUN(an_end_that_is_abandoned_gives_back_what_is_out);
+  RUN(abandon_and_close_refuse_the_same);
   return 0;
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::human::{Record, Time, parse, show_value};
+use crate::human::{Record, Remarks, Time, parse, show_value};
 use crate::lines::{Lines, Next};
 use crate::signals::{MAX_SIGNALS, SignalType, Signals};
 
@@ -64,13 +64,14 @@ struct Side {
     name: String,
     lines: Lines<File>,
     record: Record,
+    remarks: Remarks,
 }
 
 impl Side {
     fn open(path: &Path) -> Result<Self, String> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
-        Ok(Self { name, lines: Lines::new(file), record: Record::default() })
+        Ok(Self { name, lines: Lines::new(file), record: Record::default(), remarks: Remarks::default() })
     }
 
     fn place(&self) -> String {
@@ -88,7 +89,10 @@ impl Side {
                 }
             };
             match result {
-                Ok(true) => return Ok(true),
+                Ok(true) => {
+                    self.remarks.say(format_args!("{}:{}", self.name, self.lines.number()), &self.record);
+                    return Ok(true);
+                }
                 Ok(false) => {}
                 Err(message) => return Err(format!("{}: {message}", self.place())),
             }
@@ -104,7 +108,7 @@ impl Options {
             return Some((Difference::Sequence, what));
         }
         if self.timestamps && !self.same_time(a.origin, b.origin) {
-            let show = |time: Option<Time>| time.map_or("none".into(), |time| format!("{}.{:09}", time.sec, time.nsec));
+            let show = |time: Option<Time>| time.map_or("none".into(), |time| time.to_string());
             let what = format!("timestamp {} and {}", show(a.origin), show(b.origin));
             return Some((Difference::Timestamp, what));
         }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
-use crate::human::{Record, header, parse, print};
+use crate::human::{Record, Remarks, header, parse, print};
 use crate::lines::{Lines, Next};
 use crate::log::log;
 use crate::signals::{MAX_SIGNALS, Signals};
@@ -22,6 +22,7 @@ pub(crate) fn run() -> Result<bool, String> {
     let (mut lines, mut stdout) = (Lines::new(File::from(stdin)), File::from(stdout));
     let mut record = Record::default();
     let mut output = Vec::with_capacity(2 * CHUNK);
+    let mut remarks = Remarks::default();
     let mut header_printed = false;
     let mut good = true;
     loop {
@@ -35,6 +36,7 @@ pub(crate) fn run() -> Result<bool, String> {
             Next::Line(line) => match parse(line, &signals, MAX_SIGNALS, &mut record) {
                 Ok(false) => {}
                 Ok(true) => {
+                    remarks.say(format_args!("standard input, line {number}"), &record);
                     if !header_printed {
                         header(&signals, record.values.len(), record.received.is_some(), &mut output);
                         header_printed = true;

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use memchr::memchr;
 
+use crate::text;
+
 /// A line longer than this is not kept: the longest sample, 65 536 values of the longest form, fits twice.
 const LONGEST: usize = 4 << 20;
 
@@ -67,9 +69,11 @@ impl<R: Read> Lines<R> {
             }
             if self.at_end || self.fill()? == 0 {
                 self.at_end = true;
+                self.check_encoding()?;
                 return Ok(self.last_line(too_long));
             }
         }
+        self.check_encoding()?;
         let line_feed = self.line_feed.take().unwrap_or(self.end);
         let line = self.start..line_feed;
         self.start = line_feed + 1;
@@ -77,6 +81,14 @@ impl<R: Read> Lines<R> {
         self.number += 1;
         // A line that one read completed can still be longer than what is promised here.
         if too_long || line.len() > LONGEST { Ok(Next::TooLong) } else { Ok(Next::Line(&self.buffer[line])) }
+    }
+
+    /// The lines of another encoding are none that anybody could make sense of.
+    fn check_encoding(&self) -> io::Result<()> {
+        match text::wrong_encoding(&self.buffer[self.start..self.end]) {
+            Some(wrong) if self.number == 0 => Err(io::Error::new(io::ErrorKind::InvalidData, wrong)),
+            _ => Ok(()),
+        }
     }
 
     /// What is left when the stream is over.
@@ -171,6 +183,15 @@ mod tests {
         let mut lines = Lines::new(&text[..]);
         lines.next().unwrap();
         assert!(lines.buffer.len() <= 4 * LONGEST, "memory stays bounded");
+    }
+
+    #[test]
+    fn another_encoding_is_an_error() {
+        for start in [&b"\xff\xfe1\0\n\0"[..], b"\xfe\xff\x001", b"1\0.\0"] {
+            let error = Lines::new(start).next().map(|_| ()).unwrap_err();
+            assert!(error.to_string().contains("UTF-16"), "{error}");
+        }
+        assert_eq!(all(b"1\n\xff\xfe\n", 1).len(), 2, "only where the text begins");
     }
 
     #[test]

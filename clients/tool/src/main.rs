@@ -19,6 +19,7 @@ mod lines;
 mod log;
 mod pipe;
 mod signals;
+mod text;
 
 use std::io::Write;
 use std::process::ExitCode;

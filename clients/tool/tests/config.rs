@@ -66,6 +66,88 @@ fn libconfig_with_includes_and_json_run() {
     echoes("main.conf", around, "");
 }
 
+/// What the tool says of a node `n` of which only its region is made, with the files written beside
+/// each other.
+#[track_caller]
+fn loaded(files: &[(&str, &str)], environment: &[(&str, &str)], code: i32) -> String {
+    let node = Node::new("");
+    for (name, text) in files {
+        fs::create_dir_all(node.path(name).parent().unwrap()).unwrap();
+        fs::write(node.path(name), text.replace("REGION", &node.region)).unwrap();
+    }
+    let mut command = tool(&["pipe", "-r", "-T", "0.01"]);
+    command.current_dir("/").env_clear().arg(node.path(files[0].0)).arg("n");
+    for (name, value) in environment {
+        command.env(name, value.replace("REGION", &node.region));
+    }
+    let output = command.assert().code(code).get_output().clone();
+    String::from_utf8(output.stderr).unwrap().replace(&format!("{}/", node.directory.path().display()), "")
+}
+
+#[test]
+fn variables_of_the_environment_stand_in_any_string() {
+    let conf = "nodes = { n = { type = \"${T}mem\", name = \"${R}\", mode = \"${M}\" \"ing\" } }\nother = [ \"${}$ ${\" ]";
+    let json = r#"{ "nodes": { "n": { "type": "${T}mem", "name": "${R}", "mode": "${M}ing" } }, "other": [ "${}$ ${" ] }"#;
+    // A value may name another variable.
+    let environment = [("T", "sh"), ("R", "${WHOLE}"), ("WHOLE", "REGION"), ("M", "poll")];
+    for (file, text) in [("a.conf", conf), ("a.json", json)] {
+        loaded(&[(file, text)], &environment, 0);
+        let messages = loaded(&[(file, text)], &environment[..3], 1);
+        assert!(messages.contains(&format!("{file}:1: the environment variable M is not set")), "{messages}");
+        let messages = loaded(&[(file, text)], &[("T", "sh"), ("R", "x${R}"), ("M", "poll")], 1);
+        assert!(messages.contains(&format!("{file}:1: more than 100 environment variables in a string")), "{messages}");
+    }
+    let messages = loaded(&[("a.conf", "nodes = {\n@include \"${NONE}/x.conf\"\n}")], &[], 1);
+    assert!(messages.contains("a.conf:2: the environment variable NONE is not set"), "{messages}");
+}
+
+#[test]
+fn a_pattern_includes_files_in_the_order_of_their_names() {
+    let main = "nodes = {\n@include \"${SUB}/node_*.conf\"\n}";
+    let one = "n = { type = \"shmem\", name = \"REGION\" }";
+    let files = [
+        ("main.conf", main),
+        ("parts/node_b.conf", "m = { type = \"shmem\" }"),
+        ("parts/node_a.conf", one),
+        // Neither hidden nor of the pattern.
+        ("parts/.node_x.conf", "="),
+        ("parts/node_c.conf~", "="),
+    ];
+    loaded(&files, &[("SUB", "parts")], 0);
+    let messages = loaded(&files, &[("SUB", "none")], 1);
+    assert!(messages.contains("main.conf:2: cannot include none/node_*.conf: there is no such file; looked in \""), "{messages}");
+    let twice = [files[0], files[2], ("parts/node_b.conf", one)];
+    let messages = loaded(&twice, &[("SUB", "parts")], 1);
+    assert!(messages.contains("parts/node_b.conf:1: \"n\" is set twice, first at parts/node_a.conf:1"), "{messages}");
+}
+
+#[test]
+fn a_string_of_json_includes_files_of_either_syntax() {
+    let files = [
+        ("main.json", r#"{ "nodes": "@include parts/*.*" }"#),
+        ("parts/a.json", r#"{ "n": { "type": "shmem", "name": "other", "in": { "signals": "@include ../signals/*.json" } } }"#),
+        ("parts/b.conf", "n = { name = \"REGION\", @include \"deep/mode.conf\" }"),
+        ("parts/deep/mode.conf", "mode = \"polling\""),
+        ("signals/a.json", r#"[ { "name": "u", "init": 1 } ]"#),
+        ("signals/b.json", r#"[ { "name": "i", "init": 1 } ]"#),
+    ];
+    let messages = loaded(&files, &[], 0);
+    assert!(
+        messages.contains("signals/a.json:1: ignored in node \"n\", since they mean nothing here: in.signals.init"),
+        "{messages}"
+    );
+    for (file, text, message) in [
+        ("signals/b.json", "{}", "signals/b.json:1: a list and a group are included in one place; the other one is at"),
+        ("signals/b.json", "[ }", "signals/b.json:1: "),
+        ("parts/b.conf", "x = \"@include b.conf\"", "files include each other more than 10 deep"),
+        ("parts/b.conf", "x = \"@include none\"", "parts/b.conf:1: cannot include none: there is no such file; looked in \""),
+    ] {
+        let files = files.map(|(name, old)| (name, if name == file { text } else { old }));
+        let messages = loaded(&files, &[], 1);
+        assert!(messages.contains(message), "{messages}");
+    }
+}
+
 #[test]
 fn an_error_in_an_included_file_names_that_file() {
     let node = Node::new("\n@include \"part.conf\"");

@@ -84,6 +84,29 @@ fn malformed_lines_are_skipped_and_make_the_status_1() {
 }
 
 #[test]
+fn empty_cells_of_integers_and_booleans_are_errors_and_of_others_nan() {
+    let node = Node::with_client("signals = \"1f1i1b1c\"", 1);
+    let input = "1.0(1)\t\t2\t1\t1+2i\n2.0(2)\t1\t\t1\t1+2i\n3.0(3)\t1\t2\t\t1+2i\n4.0(4)\t1\t2\tTrue\t\n-0.500000000(5)\t1\t2\t0\t1+2i\n";
+    let output = node.pipe(&[]).write_stdin(input).assert().code(1).get_output().clone();
+    let back = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(sequence(&back), [1, 4, 5]);
+    let back = samples(&back);
+    assert!(back[0].ends_with("(1)\tnan\t2\t1\t1.0+2.0i"), "{}", back[0]);
+    assert!(back[1].ends_with("(4)\t1.0\t2\t1\tnan+nani"), "{}", back[1]);
+    assert!(back[2].starts_with("-0.500000000+"), "{}", back[2]);
+    let messages = String::from_utf8(output.stderr).unwrap();
+    for message in [
+        "warning: standard input, line 1: value 0 is empty, NaN is taken (column 8)",
+        "error: standard input, line 2: value 1 is empty, and an integer cannot say that: there is no NaN (column 10)",
+        "error: standard input, line 3: value 2 is empty, and a boolean is 0 or 1 (column 12)",
+        "warning: standard input, line 4: value 3 is empty, NaN is taken (column 17)",
+        "2 malformed lines were skipped",
+    ] {
+        assert!(messages.contains(message), "{message}: {messages}");
+    }
+}
+
+#[test]
 fn whatever_else_comes_in_the_good_samples_come_back() {
     let node = Node::with_client("samplelen = 65536; queuelen = 4", 1);
     let noise: Vec<u8> = (0..5_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -22,14 +22,14 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// Parses a whole file, which must be one object.
-pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Setting>, ConfigError> {
+/// Parses a whole file.
+pub(super) fn parse(file: &str, text: &str) -> Result<Value, ConfigError> {
     let tree = Tree { file: file.into(), line_feeds: memchr::memchr_iter(b'\n', text.as_bytes()).collect() };
     let result = parse_to_ast(text, &CollectOptions::default(), &STRICT)
         .map_err(|error| ConfigError::at(&tree.place(error.range().start), error.kind()))?;
     match result.value {
-        Some(ast::Value::Object(object)) => tree.settings(object),
-        _ => Err(ConfigError::in_file(file, "the file is not a JSON object")),
+        Some(value) => tree.value(value),
+        None => Err(ConfigError::in_file(file, "the file is not a JSON object: it is empty")),
     }
 }
 

@@ -13,22 +13,20 @@
 //! Written for this tool because it has to name the file and the line of each setting, through
 //! includes: `docs/decisions.md` says what was compared.
 
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::include::{Origin, with_variables};
+use super::text_of;
 use super::value::{ConfigError, Data, Place, Setting, Value};
-
-/// As deep as the C library lets files include each other.
-const MAX_INCLUDES: usize = 10;
 
 /// Values nested deeper than this are an error, so that no file can exhaust the stack.
 const MAX_DEPTH: usize = 100;
 
-/// Parses a whole file; `directory` is where the files that it includes are looked for.
-pub(super) fn parse(file: &str, text: &[u8], directory: &Path) -> Result<Vec<Setting>, ConfigError> {
+/// Parses a whole file; `origin` says where the files that it includes are looked for.
+pub(super) fn parse(file: &str, text: &[u8], origin: &Origin) -> Result<Value, ConfigError> {
     let mut settings = Vec::new();
-    Parser::new(file, text, directory, 0).file(&mut settings)?;
-    Ok(settings)
+    Parser::new(file, text, origin).file(&mut settings)?;
+    Ok(Value { place: Place { file: file.into(), line: 1 }, data: Data::Group(settings) })
 }
 
 struct Parser<'a> {
@@ -37,15 +35,13 @@ struct Parser<'a> {
     /// Where the next byte is read; in range 0 ..= `text.len()`.
     at: usize,
     line: usize,
-    directory: &'a Path,
-    includes: usize,
+    origin: &'a Origin,
     depth: usize,
 }
 
 impl<'a> Parser<'a> {
-    fn new(file: &str, text: &'a [u8], directory: &'a Path, includes: usize) -> Self {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        Self { file: file.into(), text, at: 0, line: 1, directory, includes, depth: 0 }
+    fn new(file: &str, text: &'a [u8], origin: &'a Origin) -> Self {
+        Self { file: file.into(), text, at: 0, line: 1, origin, depth: 0 }
     }
 
     fn file(mut self, settings: &mut Vec<Setting>) -> Result<(), ConfigError> {
@@ -155,7 +151,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The settings of another file, as if they stood here.
+    /// The settings of other files, as if they stood here.
     fn include(&mut self, settings: &mut Vec<Setting>) -> Result<(), ConfigError> {
         self.skip(b"@include".len());
         self.take_while(|byte| matches!(byte, b' ' | b'\t'));
@@ -163,14 +159,13 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected("the name of the file to include, in quotes"));
         }
         let place = self.place();
-        let path: PathBuf = self.directory.join(self.string()?);
-        if self.includes == MAX_INCLUDES {
-            return Err(ConfigError::at(&place, format_args!("files include each other more than {MAX_INCLUDES} deep")));
+        let pattern = with_variables(&self.string()?, &place)?;
+        for (path, text) in self.origin.files(&pattern, &place)? {
+            let name = path.display().to_string();
+            let text = text_of(&name, &text)?;
+            Parser::new(&name, text, &self.origin.inner(&path)).file(settings)?;
         }
-        let name = path.display().to_string();
-        let text =
-            std::fs::read(&path).map_err(|error| ConfigError::at(&place, format_args!("cannot include {name}: {error}")))?;
-        Parser::new(&name, &text, self.directory, self.includes + 1).file(settings)
+        Ok(())
     }
 
     fn value(&mut self) -> Result<Value, ConfigError> {

@@ -1,9 +1,18 @@
 //! What the parser takes, and what it says of what it does not take.
 
+use std::path::Path;
+
 use super::*;
 
 fn settings(text: &str) -> Result<Vec<Setting>, String> {
-    parse("test.conf", text.as_bytes(), Path::new(".")).map_err(|error| error.to_string())
+    parse("test.conf", text.as_bytes(), &Origin::of(Path::new("test.conf"))).map_err(|error| error.to_string()).map(group)
+}
+
+fn group(value: Value) -> Vec<Setting> {
+    match value.data {
+        Data::Group(settings) => settings,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A tree without its places, in a short form.
@@ -135,7 +144,7 @@ fn an_included_file_stands_where_it_is_named() {
     write("loop.conf", "@include \"loop.conf\"");
     let load = |name: &str| {
         let path = directory.path().join(name);
-        parse(name, &std::fs::read(&path).unwrap(), directory.path()).map_err(|error| error.to_string())
+        parse(name, &std::fs::read(&path).unwrap(), &Origin::of(&path)).map_err(|error| error.to_string()).map(group)
     };
 
     let error = load("main.conf").unwrap_err();

@@ -3,6 +3,7 @@
 //! One node of type `shmem` is taken out of the file; everything else in it (other nodes, `paths`,
 //! `logging`, ...) is none of this tool's business and may be anything that the syntax allows.
 
+mod include;
 mod json;
 mod libconfig;
 mod node;
@@ -11,9 +12,13 @@ mod value;
 
 use std::path::Path;
 
+use include::Origin;
 pub(crate) use node::{Layout, NodeConfig};
 pub(crate) use value::ConfigError;
-use value::{Data, Setting};
+use value::{Data, Setting, Value};
+
+use crate::log::log;
+use crate::text;
 
 /// Reads the file at `path` and takes the node called `name` out of it.
 pub(crate) fn load(path: &Path, name: &str) -> Result<NodeConfig, ConfigError> {
@@ -24,24 +29,44 @@ pub(crate) fn load(path: &Path, name: &str) -> Result<NodeConfig, ConfigError> {
 /// The same from what stands in the file.
 pub(crate) fn load_text(path: &Path, text: &[u8], name: &str) -> Result<NodeConfig, ConfigError> {
     let file = path.display().to_string();
-    let settings = parse(path, &file, text)?;
+    let Data::Group(settings) = parse(path, &file, text, &Origin::of(path))?.data else {
+        return Err(ConfigError::in_file(&file, "the file is not a JSON object"));
+    };
     let nodes = find(&settings, "nodes").ok_or_else(|| ConfigError::in_file(&file, "no \"nodes\" here"))?.group()?;
     let node = find(nodes, name).ok_or_else(|| {
         let message = format!("no node is called \"{name}\"; there are: {}", list_shmem_nodes(nodes));
         ConfigError::in_file(&file, message)
     })?;
-    NodeConfig::from_setting(node)
+    let (config, warning) = NodeConfig::from_setting(node)?;
+    if let Some(warning) = warning {
+        log!(Warning, "{warning}");
+    }
+    Ok(config)
 }
 
-/// JSON is known by its name or by the brace that begins it: no libconfig file begins with one.
-fn parse(path: &Path, file: &str, text: &[u8]) -> Result<Vec<Setting>, ConfigError> {
-    let is_json = path.extension().is_some_and(|extension| extension == "json") || text.trim_ascii_start().starts_with(b"{");
-    if is_json {
+/// Reads a file: the tree of all that is in it and in the files that it includes.
+///
+/// JSON is known by its name or by the brace or bracket that begins it: no libconfig file begins
+/// with one.
+fn parse(path: &Path, file: &str, text: &[u8], origin: &Origin) -> Result<Value, ConfigError> {
+    let text = text_of(file, text)?;
+    let is_json = path.extension().is_some_and(|extension| extension == "json")
+        || matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+    let mut value = if is_json {
         let text = std::str::from_utf8(text).map_err(|error| ConfigError::in_file(file, error))?;
-        json::parse(file, text)
+        json::parse(file, text)?
     } else {
-        // Relative to the main file, and not to the working directory, as in VILLASnode.
-        libconfig::parse(file, text, path.parent().unwrap_or(Path::new("")))
+        libconfig::parse(file, text, origin)?
+    };
+    origin.expand(&mut value)?;
+    Ok(value)
+}
+
+/// What is in a file, without a byte order mark.
+fn text_of<'a>(file: &str, text: &'a [u8]) -> Result<&'a [u8], ConfigError> {
+    match text::wrong_encoding(text) {
+        Some(wrong) => Err(ConfigError::in_file(file, wrong)),
+        None => Ok(text::without_mark(text)),
     }
 }
 

@@ -1,8 +1,7 @@
 //! A node of type `shmem`: which keys there are, and what they are when they are not given.
 
 use super::signals;
-use super::value::{ConfigError, Place, Setting};
-use crate::log::log;
+use super::value::{ConfigError, Ignored, Place, Setting, suggestion};
 use crate::signals::{MAX_SIGNALS, Signals};
 
 /// The longest queue that a region can have.
@@ -11,12 +10,13 @@ const MAX_QUEUELEN: u32 = 1 << 20;
 const DEFAULT_QUEUELEN: u32 = 512;
 const DEFAULT_SAMPLELEN: u32 = 64;
 
-/// Keys of a VILLASnode node that are right there and mean nothing here.
-const IGNORED: [&str; 8] = ["affinity", "builtin", "enabled", "fwmark", "hooks", "initial_sequenceno", "netem", "uuid"];
+/// What VILLASnode's schema has beyond, and what has no effect here.
+const IGNORED: [&str; 7] = ["affinity", "builtin", "fwmark", "hooks", "initial_sequenceno", "netem", "uuid"];
 
 /// What has a meaning, for people.
-const NODE_KEYS: &str = "type, name, queuelen, samplelen, mode, polling, vectorize, exec, signals, in, out";
-const DIRECTION_KEYS: &str = "name, signals, vectorize";
+const NODE_KEYS: [&str; 11] =
+    ["type", "name", "queuelen", "samplelen", "mode", "polling", "vectorize", "exec", "signals", "in", "out"];
+const DIRECTION_KEYS: [&str; 3] = ["name", "signals", "vectorize"];
 
 /// One direction, seen from the node: `in` is what it receives.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,16 +61,16 @@ pub(crate) struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// Takes a node's settings apart.
-    pub(super) fn from_setting(node: &Setting) -> Result<Self, ConfigError> {
+    /// Takes a node's settings apart; also gives what there is to warn of.
+    pub(super) fn from_setting(node: &Setting) -> Result<(Self, Option<String>), ConfigError> {
         let mut keys = Keys::default();
         // Before the keys: those of another type are unknown here, but that is not what is wrong.
         check_type(node)?;
         for setting in node.group()? {
             keys.node(setting, &node.name)?;
         }
-        keys.warn(&node.name);
-        keys.finish(node)
+        let warning = keys.ignored.warning(&node.name);
+        Ok((keys.finish(node)?, warning))
     }
 
     /// The same channel, seen from its other end.
@@ -112,8 +112,7 @@ struct Keys {
     both: Shared,
     input: Shared,
     output: Shared,
-    /// The first of the keys without a meaning here, and the names of all.
-    ignored: Option<(Place, Vec<String>)>,
+    ignored: Ignored,
 }
 
 impl Keys {
@@ -129,14 +128,16 @@ impl Keys {
             "mode" => self.set_polling(mode(setting)?, setting)?,
             "polling" => self.set_polling(setting.boolean()?, setting)?,
             "exec" => self.exec = Some(program(setting)?),
-            "signals" => self.both.signals = Some(signals::read(setting)?),
+            "signals" => self.both.signals = Some(signals::read(setting, "signals", &mut self.ignored)?),
             "vectorize" => self.both.vectorize = Some(setting.count(MAX_QUEUELEN)?),
             "in" | "out" => {
                 for inner in setting.group()? {
                     self.direction(inner, &setting.name, node)?;
                 }
             }
-            name if IGNORED.contains(&name) => self.ignore(&setting.place, name.into()),
+            // Whoever names a node on the command line wants it.
+            "enabled" => self.ignored.add_enabled(setting, "enabled")?,
+            name if IGNORED.contains(&name) => self.ignored.add(&setting.place, name),
             name => return Err(unknown(setting, name, node)),
         }
         Ok(())
@@ -147,9 +148,11 @@ impl Keys {
         let full_name = format!("{outer}.{}", setting.name);
         match setting.name.as_str() {
             "name" => keys.name = Some(region_name(setting)?),
-            "signals" => keys.signals = Some(signals::read(setting)?),
+            "signals" => keys.signals = Some(signals::read(setting, &full_name, &mut self.ignored)?),
             "vectorize" => keys.vectorize = Some(setting.count(MAX_QUEUELEN)?),
-            name if IGNORED.contains(&name) => self.ignore(&setting.place, full_name),
+            // Likewise: -r and -s of the command line choose a direction.
+            "enabled" => self.ignored.add_enabled(setting, &full_name)?,
+            name if IGNORED.contains(&name) => self.ignored.add(&setting.place, &full_name),
             _ => return Err(unknown(setting, &full_name, node)),
         }
         Ok(())
@@ -166,16 +169,6 @@ impl Keys {
         }
         self.polling = Some((polling, setting.place.clone()));
         Ok(())
-    }
-
-    fn ignore(&mut self, place: &Place, name: String) {
-        self.ignored.get_or_insert_with(|| (place.clone(), Vec::new())).1.push(name);
-    }
-
-    fn warn(&self, node: &str) {
-        if let Some((place, names)) = &self.ignored {
-            log!(Warning, "{place}: ignored in node \"{node}\", since they mean nothing here: {}", names.join(", "));
-        }
     }
 
     fn finish(self, node: &Setting) -> Result<NodeConfig, ConfigError> {
@@ -247,6 +240,7 @@ fn program(setting: &Setting) -> Result<Vec<String>, ConfigError> {
 }
 
 fn unknown(setting: &Setting, name: &str, node: &str) -> ConfigError {
-    let known = if name.contains('.') { DIRECTION_KEYS } else { NODE_KEYS };
-    ConfigError::at(&setting.place, format_args!("unknown key \"{name}\" in node \"{node}\"; it may be one of {known}"))
+    let known = if name.contains('.') { &DIRECTION_KEYS[..] } else { &NODE_KEYS };
+    let suggestion = suggestion(&setting.name, known);
+    ConfigError::at(&setting.place, format_args!("unknown key \"{name}\" in node \"{node}\"{suggestion}"))
 }

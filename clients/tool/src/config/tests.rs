@@ -121,8 +121,60 @@ fn what_is_out_of_range_is_refused() {
 }
 
 #[test]
+fn signals_that_are_counted_have_names_units_and_all_keys_of_the_schema() {
+    let keys = "in = { signals = { count = 3, name = \"u_\", unit = \"V\", type = \"float\", init = 0.0, enabled = true } }
+        out = { signals = ( { name = \"tap\", type = \"integer\", init = 0, enabled = false } ) }";
+    let config = node(keys).unwrap();
+    let titles = (0..4).map(|index| config.input.signals.title(index).to_string()).collect::<Vec<_>>();
+    assert_eq!(titles, ["u_0[V]", "u_1[V]", "u_2[V]", "signal3"]);
+    assert_eq!(config.output.signals.title(0).to_string(), "tap");
+    assert_eq!(node("signals = { count = 2 }").unwrap().input.signals.title(1).to_string(), "signal1");
+    refused("in = { signals = { count = 2, nmae = \"u\" } }", "unknown key \"nmae\" in \"signals\"; did you mean \"name\"?");
+    refused("in = { signals = ( { count = 2 } ) }", "unknown key \"count\" in \"signals\"; it may be one of name, unit, type");
+    refused("in = { signals = ( { enabled = \"no\" } ) }", "must be true or false");
+}
+
+/// All that the schema of VILLASnode has for a node of this type, its directions and its signals.
+#[test]
+fn keys_without_effect_make_one_warning() {
+    let of = |keys: &str| {
+        let text = format!("nodes = {{ n = {{ type = \"shmem\"; name = \"r\"\n{keys}\n}} }}");
+        let path = Path::new("a.conf");
+        let Data::Group(settings) = parse(path, "a.conf", text.as_bytes(), &Origin::of(path)).unwrap().data else { panic!() };
+        NodeConfig::from_setting(&settings[0].group().unwrap()[0]).unwrap().1
+    };
+    assert_eq!(of("vectorize = 2; in = { signals = ( { name = \"u\" } ) }"), None);
+    assert!(of("enabled = true; in = { signals = ( { enabled = true } ) }").unwrap().ends_with(": enabled, in.signals.enabled"));
+    let all = "enabled = false; builtin = true\nhooks = (); affinity = 1; uuid = \"x\"; initial_sequenceno = 5
+        in = { enabled = false, builtin = true, hooks = (), signals = ( { init = 1 }, { init = 2 }, { enabled = false } ) }
+        out = { enabled = false, builtin = true, hooks = (), netem = { delay = 5 }, fwmark = 1, signals = { count = 2, init = 1 } }";
+    assert_eq!(
+        of(all).unwrap(),
+        "a.conf:2: ignored in node \"n\", since they mean nothing here: enabled = false, builtin, hooks, affinity, uuid, \
+         initial_sequenceno, in.enabled = false, in.builtin, in.hooks, in.signals.init, in.signals.enabled = false, \
+         out.enabled = false, out.builtin, out.hooks, out.netem, out.fwmark, out.signals.init"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_utf_16_is_named() {
+    let conf = "nodes = { n = { type = \"shmem\"; name = \"r\" } }";
+    let json = "{ \"nodes\": { \"n\": { \"type\": \"shmem\", \"name\": \"r\" } } }";
+    for (file, text) in [("a.conf", conf), ("a.json", json), ("json.conf", json)] {
+        assert_eq!(read(file, &format!("\u{feff}{text}"), "n"), node(""), "{file}");
+        let path = tempfile::tempdir().unwrap().path().join(file);
+        for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+            let text: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+            let error = load_text(&path, &text, "n").unwrap_err().to_string();
+            assert!(error.contains(file) && error.contains("UTF-16"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn unknown_keys_name_key_file_and_line() {
-    refused("\n\nquelen = 5", "a.conf:4: unknown key \"quelen\" in node \"n\"");
+    refused("\n\nquelen = 5", "a.conf:4: unknown key \"quelen\" in node \"n\"; did you mean \"queuelen\"?");
+    refused("\nlocation = 5", "a.conf:3: unknown key \"location\" in node \"n\"; it may be one of type, name, queuelen");
     refused("in = {\n nmae = \"x\" }", "a.conf:3: unknown key \"in.nmae\" in node \"n\"");
     let json = "{ \"nodes\": { \"n\": {\n \"type\": \"shmem\",\n \"nmae\": 1 } } }";
     assert!(read("a.json", json, "n").unwrap_err().contains("a.json:3: unknown key \"nmae\""));

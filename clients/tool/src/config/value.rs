@@ -139,3 +139,43 @@ impl Setting {
             .collect()
     }
 }
+
+/// Of several names the one that a misspelt one is likely to mean, as a part of a message.
+pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
+    let distance = |known: &&&str| strsim::osa_distance(name, known);
+    match known.iter().min_by_key(distance) {
+        Some(nearest) if distance(&nearest) <= 1 + nearest.len() / 4 => format!("; did you mean \"{nearest}\"?"),
+        _ => format!("; it may be one of {}", known.join(", ")),
+    }
+}
+
+/// Keys that VILLASnode knows and that have no effect here: all that are found in a node make one
+/// warning.
+#[derive(Debug, Default)]
+pub(super) struct Ignored {
+    /// Where the first of them is.
+    place: Option<Place>,
+    names: Vec<String>,
+}
+
+impl Ignored {
+    pub(super) fn add(&mut self, place: &Place, name: &str) {
+        self.place.get_or_insert_with(|| place.clone());
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.into());
+        }
+    }
+
+    /// The warning shows what is asked for in vain.
+    pub(super) fn add_enabled(&mut self, setting: &Setting, name: &str) -> Result<(), ConfigError> {
+        let value = if setting.boolean()? { "" } else { " = false" };
+        self.add(&setting.place, &format!("{name}{value}"));
+        Ok(())
+    }
+
+    /// What there is to say of them.
+    pub(super) fn warning(&self, node: &str) -> Option<String> {
+        let place = self.place.as_ref()?;
+        Some(format!("{place}: ignored in node \"{node}\", since they mean nothing here: {}", self.names.join(", ")))
+    }
+}

@@ -5,18 +5,22 @@
 //! ```
 //!
 //! NANOSECONDS is a number of its own, not a decimal fraction: `1.5` is one second and five
-//! nanoseconds. OFFSET is the time from the sample's origin to its reception, in seconds. `F` marks
-//! the first sample of a frame. Lines that start with `#` are comments. Printing and parsing are
-//! inverse to each other, bit for bit, for everything that a sample can hold.
+//! nanoseconds. A sign counts for the whole time: `-0.500000000` is half a second before zero.
+//! OFFSET is the time from the sample's origin to its reception, in seconds. `F` marks the first
+//! sample of a frame. Lines that start with `#` are comments. A cell between two tabs in which
+//! nothing stands is a missing value: NaN for a float, an error for what has none. Printing and
+//! parsing are inverse to each other, bit for bit, for everything that a sample can hold.
 
 mod nan;
 mod parse;
 mod print;
+mod remarks;
 mod time;
 mod value;
 
 pub(crate) use parse::{has_few_nanoseconds, parse};
 pub(crate) use print::{header, print};
+pub(crate) use remarks::Remarks;
 pub(crate) use time::Time;
 pub(crate) use value::show as show_value;
 
@@ -33,6 +37,8 @@ pub(crate) struct Record {
     pub(crate) new_frame: bool,
     /// Its values, as the 8 bytes that a sample holds; the signals say what they mean.
     pub(crate) values: Vec<u64>,
+    /// What of its line was taken in another way than it stands there.
+    pub(crate) oddities: Vec<remarks::Oddity>,
 }
 
 #[cfg(test)]
@@ -116,7 +122,7 @@ mod tests {
                 received: (i % 3 > 0).then(&mut time),
                 sequence: (i % 5 > 0).then_some(i.wrapping_neg()),
                 new_frame: i % 7 == 0,
-                values: vec![],
+                ..Record::default()
             };
             assert_eq!(there_and_back(&record, &Signals::default()), record);
         }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use super::remarks::Oddity;
 use super::{Record, Time, value};
-use crate::signals::Signals;
+use crate::signals::{SignalType, Signals};
+use crate::text;
 
 /// What is wrong with a line, for people.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,58 +17,90 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// What is wrong, and the rest of the line from there on.
+struct Wrong<'a> {
+    at: &'a [u8],
+    what: String,
+}
+
+/// The first byte of a line is in column 1.
+fn column(line: &[u8], rest: &[u8]) -> usize {
+    line.len() - rest.len() + 1
+}
+
 /// Parses one line, without its line feed, of a sample with at most `limit` values.
 ///
 /// Gives `false`, with `record` unchanged, for a comment or an empty line. After an error `record`
-/// holds a part of the line.
+/// holds a part of the line. What was taken in another way than it stands there is in
+/// `record.oddities`.
 pub(crate) fn parse(line: &[u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<bool, Malformed> {
+    let mut line = text::without_mark(line);
+    // Here alone a carriage return is a part of the line's end.
+    while let [head @ .., b'\r'] = line {
+        line = head;
+    }
+    sample(line, signals, limit, record).map_err(|wrong| Malformed(format!("{} (column {})", wrong.what, column(line, wrong.at))))
+}
+
+fn sample<'a>(line: &'a [u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<bool, Wrong<'a>> {
     let rest = skip_blanks(line);
-    if at_end(rest) {
+    if is_end(rest)? {
         return Ok(false);
     }
-    let rest = stamp(rest, record)?;
-    values(rest, signals, limit, record)?;
+    record.oddities.clear();
+    let rest = stamp(line, rest, record)?;
+    values(line, rest, signals, limit, record)?;
     Ok(true)
 }
 
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r')
+    matches!(byte, b' ' | b'\t')
+}
+
+fn count_blanks(text: &[u8]) -> usize {
+    text.iter().take_while(|&&byte| is_blank(byte)).count()
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
-    let blanks = text.iter().take_while(|&&byte| is_blank(byte)).count();
-    &text[blanks..]
+    &text[count_blanks(text)..]
 }
 
-/// Nothing more follows, or only a comment.
-fn at_end(text: &[u8]) -> bool {
-    matches!(text.first(), None | Some(b'#'))
+/// Whether nothing more follows, or only a comment.
+fn is_end(text: &[u8]) -> Result<bool, Wrong<'_>> {
+    match text.first() {
+        None => Ok(true),
+        Some(b'#') => match memchr::memchr(b'\r', text) {
+            None => Ok(true),
+            // Where each line ends so, the whole text would be one comment.
+            Some(at) => Err(Wrong {
+                at: &text[at..],
+                what: "a carriage return stands in a comment: lines must end with a line feed, or with both".into(),
+            }),
+        },
+        Some(_) => Ok(false),
+    }
 }
 
 /// What stands before the values; gives the rest of the line.
-fn stamp<'a>(text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Malformed> {
+fn stamp<'a>(line: &'a [u8], text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Wrong<'a>> {
     let negative = text.starts_with(b"-");
-    let (seconds, mut rest) =
-        number(&text[usize::from(negative)..]).filter(|&(seconds, _)| seconds <= 1 << 63).ok_or_else(|| bad("seconds", text))?;
-    let seconds = match (negative, i64::try_from(seconds)) {
-        (false, Ok(seconds)) => seconds,
-        (true, _) => (seconds as i64).wrapping_neg(),
-        (false, Err(_)) => return Err(bad("seconds", text)),
-    };
+    let sign = usize::from(negative || text.starts_with(b"+"));
+    let (seconds, mut rest) = number(&text[sign..]).ok_or_else(|| bad("seconds", text))?;
     let mut nanos = 0;
     if let Some(after) = rest.strip_prefix(b".") {
-        (nanos, rest) = number(after)
-            .filter(|&(nanos, _)| nanos < 1_000_000_000)
-            .ok_or_else(|| bad("nanoseconds, at most nine digits", after))?;
+        (nanos, rest) = number(after).ok_or_else(|| bad("nanoseconds", after))?;
+        if nanos >= 1_000_000_000 {
+            record.oddities.push(Oddity::Carried { nanos, column: column(line, after) });
+        }
     }
-    let origin = Time { sec: seconds, nsec: nanos as u32 };
+    let origin = Time::from_parts(negative, seconds, nanos).ok_or_else(|| bad("seconds", text))?;
     record.origin = Some(origin);
     record.received = None;
     if matches!(rest.first(), Some(b'+' | b'-')) {
         let end = rest.iter().position(|&byte| is_blank(byte) || byte == b'(' || byte == b'F').unwrap_or(rest.len());
         let (offset, after) = rest.split_at(end);
         record.received =
-            Some(offset_nanos(offset).and_then(|nanos| origin.plus_nanos(nanos)).ok_or_else(|| bad("offset", offset))?);
+            Some(offset_nanos(offset).and_then(|nanos| origin.plus_nanos(nanos)).ok_or_else(|| bad("offset", rest))?);
         rest = after;
     }
     record.sequence = None;
@@ -80,7 +114,7 @@ fn stamp<'a>(text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Malformed>
         rest = &rest[1..];
     }
     match rest.first() {
-        Some(&byte) if !is_blank(byte) => Err(bad("timestamp", text)),
+        Some(&byte) if !is_blank(byte) => Err(Wrong { at: rest, ..bad("timestamp", text) }),
         _ => Ok(rest),
     }
 }
@@ -89,7 +123,7 @@ fn stamp<'a>(text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Malformed>
 pub(crate) fn has_few_nanoseconds(line: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     let text = skip_blanks(line);
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let sign = usize::from(text.starts_with(b"-"));
+    let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
     let point = sign + digits(&text[sign..]);
     let nanos = text[point..].strip_prefix(b".")?;
     let nanos = &nanos[..digits(nanos)];
@@ -127,27 +161,107 @@ fn offset_nanos(text: &[u8]) -> Option<i128> {
     Some(if negative { -all } else { all })
 }
 
-fn values(mut rest: &[u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<(), Malformed> {
+/// So many values are expected: as many as the last good line had, or as have a name.
+fn values<'a>(line: &'a [u8], rest: &'a [u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<(), Wrong<'a>> {
+    let last = record.values.len();
     record.values.clear();
+    let result = cells(line, rest, last.max(signals.len()), signals, limit, record);
+    if result.is_err() {
+        record.values.resize(last, 0);
+    }
+    result
+}
+
+/// What is rare is not in this loop, which takes most of the time that a line takes.
+fn cells<'a>(
+    line: &'a [u8],
+    mut rest: &'a [u8],
+    expected: usize,
+    signals: &Signals,
+    limit: usize,
+    record: &mut Record,
+) -> Result<(), Wrong<'a>> {
     loop {
-        rest = skip_blanks(rest);
-        if at_end(rest) {
-            return Ok(());
+        let blanks = count_blanks(rest);
+        let after = &rest[blanks..];
+        if blanks > 1 || blanks == 1 && after.is_empty() {
+            empty_cells(line, rest, blanks, expected, signals, limit, record)?;
         }
+        if matches!(after.first(), None | Some(b'#')) {
+            return is_end(after).map(drop);
+        }
+        rest = after;
         let index = record.values.len();
-        if index == limit {
-            let all = limit + count_tokens(rest);
-            return Err(Malformed(format!("{all} values, but a sample has room for {limit} (samplelen)")));
+        if index >= limit {
+            return Err(no_room(limit, rest));
         }
-        let (bits, len) = value::parse(signals.kind(index), rest)
-            .and_then(|(bits, len)| match rest.get(len) {
-                Some(&byte) if !is_blank(byte) => Err("is not a number"),
-                _ => Ok((bits, len)),
-            })
-            .map_err(|why| Malformed(format!("value {index}: {} {why}", quoted(rest))))?;
+        let kind = signals.kind(index);
+        let (bits, len) = match value::parse(kind, rest) {
+            Ok((bits, len)) if is_word_end(rest, len) => (bits, len),
+            other => odd_value(kind, index, rest, other.err())?,
+        };
         record.values.push(bits);
         rest = &rest[len..];
     }
+}
+
+#[inline]
+fn is_word_end(text: &[u8], at: usize) -> bool {
+    text.get(at).is_none_or(|&byte| is_blank(byte))
+}
+
+/// A value in a form that is rare, or what is wrong with it.
+#[cold]
+fn odd_value<'a>(kind: SignalType, index: usize, text: &'a [u8], why: Option<&'static str>) -> Result<(u64, usize), Wrong<'a>> {
+    let hexadecimal = if kind == SignalType::Float { value::parse_hexadecimal(text) } else { None };
+    hexadecimal.filter(|&(_, len)| is_word_end(text, len)).ok_or_else(|| {
+        let why = why.unwrap_or(value::no_value(kind));
+        Wrong { at: text, what: format!("value {index}: {} {why}", quoted(text)) }
+    })
+}
+
+/// Takes the cells between the tabs of a separator of `blanks` bytes, in which nothing stands: a
+/// tab separates two cells. Behind the last tab of a line, which many programs write, there is a
+/// cell only where a value is expected.
+#[cold]
+fn empty_cells<'a>(
+    line: &'a [u8],
+    text: &'a [u8],
+    blanks: usize,
+    expected: usize,
+    signals: &Signals,
+    limit: usize,
+    record: &mut Record,
+) -> Result<(), Wrong<'a>> {
+    let is_last = blanks == text.len();
+    let ends = memchr::memchr_iter(b'\t', &text[..blanks]).chain(is_last.then_some(blanks));
+    for end in ends.skip(1) {
+        let at = &text[end..];
+        let (index, column) = (record.values.len(), column(line, at));
+        if is_last && index >= expected {
+            if expected == 0 {
+                record.oddities.push(Oddity::OpenEnd { column });
+            }
+            break;
+        }
+        if index >= limit {
+            return Err(no_room(limit, at));
+        }
+        let kind = signals.kind(index);
+        let Some(bits) = value::missing(kind) else {
+            let what = format!("value {index} is empty, and {}", value::no_missing(kind));
+            return Err(Wrong { at, what });
+        };
+        record.values.push(bits);
+        record.oddities.push(Oddity::Empty { index, column });
+    }
+    Ok(())
+}
+
+#[cold]
+fn no_room(limit: usize, rest: &[u8]) -> Wrong<'_> {
+    let all = limit + count_tokens(rest).max(1);
+    Wrong { at: rest, what: format!("{all} values, but a sample has room for {limit} (samplelen)") }
 }
 
 fn count_tokens(text: &[u8]) -> usize {
@@ -155,8 +269,8 @@ fn count_tokens(text: &[u8]) -> usize {
 }
 
 #[cold]
-fn bad(part: &str, text: &[u8]) -> Malformed {
-    Malformed(format!("{part}: {} is not valid", quoted(text)))
+fn bad<'a>(part: &str, text: &'a [u8]) -> Wrong<'a> {
+    Wrong { at: text, what: format!("{part}: {} is not valid", quoted(text)) }
 }
 
 /// The word at the start of `text`, so that it can be shown whatever it consists of.
@@ -199,7 +313,9 @@ mod tests {
         let record = parsed("3F 1").unwrap();
         assert!(record.new_frame);
         assert_eq!(parsed("3.1").unwrap().origin, Some(Time { sec: 3, nsec: 1 }));
-        assert_eq!(parsed("-3.1").unwrap().origin, Some(Time { sec: -3, nsec: 1 }));
+        assert_eq!(parsed("-3.1").unwrap().origin, Some(Time { sec: -4, nsec: 999_999_999 }));
+        assert_eq!(parsed("-0.500000000").unwrap().origin, Some(Time { sec: -1, nsec: 500_000_000 }));
+        assert_eq!(parsed("+3.1").unwrap().origin, Some(Time { sec: 3, nsec: 1 }));
         assert_eq!(parsed("3-1e-3(2)").unwrap().received, Some(Time { sec: 2, nsec: 999_000_000 }));
         assert_eq!(parsed("5+1.234567e+00(2)").unwrap().received, Some(Time { sec: 6, nsec: 234_567_000 }));
     }
@@ -224,6 +340,72 @@ mod tests {
         }
     }
 
+    /// Of which types, the line before, and this line: its values or what is wrong, and what is
+    /// odd.
+    #[track_caller]
+    fn taken(types: &str, before: &str, line: &str, expected: Result<&str, &str>, odd: &[Oddity]) {
+        let signals: Signals = types.parse().unwrap();
+        let mut record = Record::default();
+        let _ = parse(before.as_bytes(), &signals, 4, &mut record);
+        let result = parse(line.as_bytes(), &signals, 4, &mut record).map(|_| {
+            let values = record.values.iter().enumerate();
+            values.map(|(index, &bits)| value::show(signals.kind(index), bits)).collect::<Vec<_>>().join(" ")
+        });
+        match expected {
+            Ok(values) => assert_eq!((result.as_deref(), &record.oddities[..]), (Ok(values), odd), "{line:?}"),
+            Err(what) => assert!(result.as_ref().unwrap_err().to_string().contains(what), "{line:?}: {result:?}"),
+        }
+    }
+
+    #[test]
+    fn an_empty_cell_is_nan_and_moves_no_other() {
+        let empty = |index, column| Oddity::Empty { index, column };
+        taken("", "", "1.0(0)\t1.0\t\t3.0", Ok("1.0 nan 3.0"), &[empty(1, 12)]);
+        taken("", "", "1.0(0)\t\t2.0", Ok("nan 2.0"), &[empty(0, 8)]);
+        taken("", "", "1.0(0)\t1.0 \t \t \t 4.0", Ok("1.0 nan nan 4.0"), &[empty(1, 14), empty(2, 16)]);
+        taken("2f1c", "", "1.0\t1\t\t1+2i", Ok("1.0 nan 1.0+2.0i"), &[empty(1, 7)]);
+        taken("1c", "", "1.0\t\t2", Ok("nan+nani 2.0"), &[empty(0, 5)]);
+        taken("1i", "", "1.0\t\t2", Err("value 0 is empty, and an integer cannot say that: there is no NaN (column 5)"), &[]);
+        taken("1b", "", "1.0\t\t2", Err("value 0 is empty, and a boolean is 0 or 1 (column 5)"), &[]);
+        taken("", "", "1.0\t1\t\t\t\t5", Err("5 values, but a sample has room for 4 (samplelen)"), &[]);
+        taken("", "", "1.0  1   2 \t 3", Ok("1.0 2.0 3.0"), &[]);
+    }
+
+    #[test]
+    fn an_empty_last_cell_counts_where_a_value_is_expected() {
+        let (empty, open) = (|index, column| Oddity::Empty { index, column }, |column| Oddity::OpenEnd { column });
+        taken("", "1.0\t1\t2", "1.0\t1\t", Ok("1.0 nan"), &[empty(1, 7)]);
+        taken("", "1.0\t1\t2\t3", "1.0\t1\t\t", Ok("1.0 nan nan"), &[empty(1, 7), empty(2, 8)]);
+        taken("2f", "", "1.0\t1\t\r", Ok("1.0 nan"), &[empty(1, 7)]);
+        taken("1f1i", "", "1.0\t1\t", Err("value 1 is empty"), &[]);
+        taken("", "1.0\t1\t", "1.0\t1\t", Ok("1.0"), &[]);
+        taken("", "", "1.0\t1\t", Ok("1.0"), &[open(7)]);
+        taken("", "", "1.0\t1 \t \t", Ok("1.0"), &[open(9)]);
+        taken("", "", "1.0\t1\t# with a comment", Ok("1.0"), &[]);
+        taken("", "", "1.0(1)", Ok(""), &[]);
+    }
+
+    #[test]
+    fn a_malformed_line_leaves_the_number_of_expected_values() {
+        let mut record = parsed("1.0\t1\t2\t3").unwrap();
+        assert!(parse(b"1.0\tx", &Signals::default(), 4, &mut record).is_err());
+        assert!(parse(b"1.0\t1\t2\t", &Signals::default(), 4, &mut record).unwrap());
+        assert_eq!((record.values.len(), &record.oddities[..]), (3, &[Oddity::Empty { index: 2, column: 9 }][..]));
+    }
+
+    #[test]
+    fn nanoseconds_of_a_second_or_more_are_carried() {
+        let record = parsed("0.1000000000(1000) 5").unwrap();
+        assert_eq!(record.origin, Some(Time { sec: 1, nsec: 0 }));
+        assert_eq!(record.oddities, [Oddity::Carried { nanos: 1_000_000_000, column: 3 }]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_line_says_nothing() {
+        assert_eq!(parsed("\u{feff}# seconds.nanoseconds"), Err("nothing".into()));
+        assert_eq!(floats(&parsed("\u{feff}1.0(1)\t5").unwrap()), [5.0]);
+    }
+
     #[test]
     fn too_many_values_name_both_numbers() {
         let message = parsed("1.0(1) 1 2 3 4 5 6 x").unwrap_err();
@@ -239,7 +421,11 @@ mod tests {
             ("9223372036854775808.0 1", "seconds"),
             ("99999999999999999999.0 1", "seconds"),
             ("1.x 1", "nanoseconds"),
-            ("1.1000000000 1", "nanoseconds"),
+            ("1.-1 1", "nanoseconds"),
+            ("1. 1", "nanoseconds"),
+            ("1.18446744073709551616 1", "nanoseconds"),
+            ("9223372036854775807.1000000000 1", "seconds"),
+            ("-9223372036854775808.1 1", "seconds"),
             ("1.0+x(1) 1", "offset"),
             ("1.0+1e300(1) 1", "offset"),
             ("1.0(x) 1", "sequence"),
@@ -251,8 +437,17 @@ mod tests {
             ("1.0(1) abc", "value 0: \"abc\""),
             ("1.0(1) 1 2,3", "value 1: \"2,3\""),
             ("1.0(1) 1e999", "out of range"),
-            ("1.0(1) 0x10", "value 0"),
+            ("1.0(1) 0x1g", "value 0: \"0x1g\" is not a number"),
+            ("1.0(1) 0x1p1024", "value 0: \"0x1p1024\" is not a number"),
             ("1.0(1) 1\x002", "value 0: \"1\\x002\""),
+            ("1.0(1) 1 1.0+", "value 1: \"1.0+\" is not a number (column 10)"),
+            ("1.0(1)\t1;2", "value 0: \"1;2\" is not a number (column 8)"),
+            ("  x", "seconds: \"x\" is not valid (column 3)"),
+            ("1.0(1)x 1", "(column 7)"),
+            ("1.0(1) 1 2 3 4 5", "(column 16)"),
+            ("1.0\t1\r2.0\t2\r", "value 0: \"1\\r2.0\" is not a number (column 5)"),
+            ("# a\r1.0\t1\r", "carriage return stands in a comment"),
+            ("1.0\t1\t# a\rb", "carriage return stands in a comment"),
         ] {
             let message = parsed(line).unwrap_err();
             assert!(message.contains(what), "{line:?}: {message}");

@@ -25,8 +25,12 @@ pub(crate) fn print(record: &Record, signals: &Signals, out: &mut Vec<u8>) {
     out.reserve(96 + 26 * record.values.len());
     match record.origin {
         Some(origin) => {
-            out.extend_from_slice(itoa::Buffer::new().format(origin.sec).as_bytes());
-            print_nanos(origin.nsec, out);
+            let (negative, seconds, nanos) = origin.parts();
+            if negative {
+                out.push(b'-');
+            }
+            out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+            print_nanos(nanos, out);
             if let Some(received) = record.received {
                 print_offset(origin, received, out);
             }
@@ -84,6 +88,7 @@ mod tests {
             sequence: Some(7),
             new_frame: false,
             values: vec![0.5_f64.to_bits(), (-2.0_f64).to_bits()],
+            ..Record::default()
         };
         assert_eq!(printed(&record), "1451606400.000000005(7)\t0.5\t-2.0\n");
         record.received = Some(Time { sec: 1451606402, nsec: 0 });

@@ -1,5 +1,6 @@
 //! Points in time as the format prints them.
 
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const NANOS: i64 = 1_000_000_000;
@@ -18,6 +19,27 @@ impl Time {
     /// in the nanoseconds is carried into the seconds.
     pub(crate) fn carried(sec: i64, nsec: i64) -> Self {
         Self { sec: sec.saturating_add(nsec.div_euclid(NANOS)), nsec: nsec.rem_euclid(NANOS) as u32 }
+    }
+
+    /// From what a text says: a sign, which is that of the whole, and two numbers; `None` when the
+    /// seconds do not fit. Nanoseconds of a second or more are carried.
+    #[inline]
+    pub(crate) fn from_parts(negative: bool, seconds: u64, nanos: u64) -> Option<Self> {
+        if !negative && nanos < NANOS as u64 {
+            return Some(Self { sec: i64::try_from(seconds).ok()?, nsec: nanos as u32 });
+        }
+        let all = i128::from(seconds) * i128::from(NANOS) + i128::from(nanos);
+        Self::default().plus_nanos(if negative { -all } else { all })
+    }
+
+    /// The reverse of [`Time::from_parts`].
+    #[inline]
+    pub(super) fn parts(self) -> (bool, u64, u32) {
+        if self.sec < 0 {
+            (true, self.sec.unsigned_abs() - u64::from(self.nsec > 0), (NANOS as u32 - self.nsec) % NANOS as u32)
+        } else {
+            (false, self.sec as u64, self.nsec)
+        }
     }
 
     /// The present.
@@ -52,9 +74,42 @@ impl Time {
     }
 }
 
+/// As the format has it: `-0.500000000` is half a second before zero.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (negative, seconds, nanos) = self.parts();
+        write!(f, "{}{seconds}.{nanos:09}", if negative { "-" } else { "" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sign_is_that_of_the_whole_time() {
+        for (parts, time, text) in [
+            ((true, 0, 500_000_000), Time { sec: -1, nsec: 500_000_000 }, "-0.500000000"),
+            ((true, 3, 1), Time { sec: -4, nsec: 999_999_999 }, "-3.000000001"),
+            ((true, 3, 0), Time { sec: -3, nsec: 0 }, "-3.000000000"),
+            ((false, 3, 1), Time { sec: 3, nsec: 1 }, "3.000000001"),
+            ((true, 1 << 63, 0), Time { sec: i64::MIN, nsec: 0 }, "-9223372036854775808.000000000"),
+        ] {
+            let (negative, seconds, nanos) = parts;
+            assert_eq!(Time::from_parts(negative, seconds, u64::from(nanos)), Some(time));
+            assert_eq!((time.parts(), time.to_string()), (parts, text.into()));
+        }
+        assert_eq!(Time::from_parts(true, 0, 0), Some(Time::default()));
+        assert_eq!(Time::from_parts(true, 1 << 63, 1), None);
+        assert_eq!(Time::from_parts(false, 1 << 63, 0), None);
+    }
+
+    #[test]
+    fn nanoseconds_of_a_text_are_carried_with_its_sign() {
+        assert_eq!(Time::from_parts(false, 0, 1_000_000_000), Some(Time { sec: 1, nsec: 0 }));
+        assert_eq!(Time::from_parts(true, 1, 1_500_000_000), Some(Time { sec: -3, nsec: 500_000_000 }));
+        assert_eq!(Time::from_parts(false, i64::MAX as u64, 1_000_000_000), None);
+    }
 
     #[test]
     fn nanoseconds_out_of_range_are_carried() {

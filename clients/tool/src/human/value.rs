@@ -44,13 +44,42 @@ pub(super) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'sta
         SignalType::Boolean => {
             let (value, len) = match text {
                 [digit @ (b'0' | b'1'), ..] => (digit - b'0', 1),
-                _ if text.starts_with(b"false") => (0, 5),
-                _ if text.starts_with(b"true") => (1, 4),
-                _ => return Err("is not 0 or 1"),
+                _ if begins_with(text, b"false") => (0, 5),
+                _ if begins_with(text, b"true") => (1, 4),
+                _ => return Err(NO_BOOLEAN),
             };
             Ok((u64::from_ne_bytes([value, 0, 0, 0, 0, 0, 0, 0]), len))
         }
         SignalType::Complex => parse_complex(text).map(|(re, im, len)| (join(re, im), len)),
+    }
+}
+
+/// In any case of letters: programs write `True`, too.
+fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// The value that says that there is none, if the type has one.
+pub(super) fn missing(kind: SignalType) -> Option<u64> {
+    match kind {
+        SignalType::Float => Some(f64::NAN.to_bits()),
+        SignalType::Complex => Some(join(f32::NAN, f32::NAN)),
+        SignalType::Integer | SignalType::Boolean => None,
+    }
+}
+
+/// Why a cell of a type that has no such value must not be empty.
+pub(super) fn no_missing(kind: SignalType) -> &'static str {
+    if kind == SignalType::Boolean { "a boolean is 0 or 1" } else { "an integer cannot say that: there is no NaN" }
+}
+
+/// What a text is that is no value of this type.
+pub(super) fn no_value(kind: SignalType) -> &'static str {
+    match kind {
+        SignalType::Float => NO_NUMBER,
+        SignalType::Integer => NO_INTEGER,
+        SignalType::Boolean => NO_BOOLEAN,
+        SignalType::Complex => NO_COMPLEX,
     }
 }
 
@@ -97,6 +126,9 @@ fn print_special(negative: bool, fraction: u64, fraction_bits: u32, out: &mut Ve
 }
 
 const NO_NUMBER: &str = "is not a number";
+const NO_INTEGER: &str = "is not an integer";
+const NO_BOOLEAN: &str = "is not 0 or 1";
+const NO_COMPLEX: &str = "is not a complex number such as 1.5+2.5i";
 const OUT_OF_RANGE: &str = "is out of range";
 
 #[inline]
@@ -119,6 +151,39 @@ fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usi
         Some((value, _)) if value.is_infinite() => Err(OUT_OF_RANGE),
         _ => Err(NO_NUMBER),
     }
+}
+
+/// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: it is none, or
+/// no double is exactly it.
+#[cold]
+pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
+    let negative = text.starts_with(b"-");
+    let sign = usize::from(negative || text.starts_with(b"+"));
+    let mut rest = text[sign..].strip_prefix(b"0x").or(text[sign..].strip_prefix(b"0X"))?;
+    let (mut digits, mut exponent, mut has_digit, mut has_point) = (0_u64, 0_i32, false, false);
+    while let [byte, after @ ..] = rest {
+        match char::from(*byte).to_digit(16) {
+            Some(digit) => {
+                digits = digits.checked_mul(16)? + u64::from(digit);
+                exponent -= if has_point { 4 } else { 0 };
+                has_digit = true;
+            }
+            None if *byte == b'.' && !has_point => has_point = true,
+            None => break,
+        }
+        rest = after;
+    }
+    if let [b'p' | b'P', after @ ..] = rest {
+        let (power, len) = parse_integer(after).ok()?;
+        exponent = exponent.checked_add(i32::try_from(power).ok().filter(|power| power.abs() < 10_000)?)?;
+        rest = &after[len..];
+    }
+    // In two steps: 2^-1074 is a double, and so is what it takes to get there.
+    let (half, other) = (exponent / 2, exponent - exponent / 2);
+    let value = digits as f64 * 2_f64.powi(half) * 2_f64.powi(other);
+    let is_exact = value * 2_f64.powi(-other) * 2_f64.powi(-half) == digits as f64 && digits as f64 as u128 == digits.into();
+    let value = if negative { -value } else { value };
+    (has_digit && is_exact).then_some((value.to_bits(), text.len() - rest.len()))
 }
 
 fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
@@ -147,7 +212,7 @@ fn parse_integer(text: &[u8]) -> Result<(i64, usize), &'static str> {
     let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
     let digits = text[sign..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 {
-        return Err("is not an integer");
+        return Err(NO_INTEGER);
     }
     let len = sign + digits;
     // Digits and a sign are ASCII, so only the range can be wrong.
@@ -157,7 +222,6 @@ fn parse_integer(text: &[u8]) -> Result<(i64, usize), &'static str> {
 
 /// `1.5+2.5i`; also a real part alone, or an imaginary part alone (`2.5i`).
 fn parse_complex(text: &[u8]) -> Result<(f32, f32, usize), &'static str> {
-    const NO_COMPLEX: &str = "is not a complex number such as 1.5+2.5i";
     let unit = |at: usize| matches!(text.get(at), Some(b'i' | b'j'));
     let (first, len) = parse_single(text)?;
     if unit(len) {
@@ -193,6 +257,41 @@ mod tests {
     }
 
     #[test]
+    fn hexadecimal_floats_are_read_where_a_double_is_exactly_that() {
+        let hexadecimal = |text: &str| parse_hexadecimal(text.as_bytes()).map(|(bits, len)| (f64::from_bits(bits), len));
+        for (text, value) in [
+            ("0x1F", 31.0),
+            ("-0X1.8p-1", -0.75),
+            ("+0x.8", 0.5),
+            ("0x1.999999999999ap-4", 0.1),
+            ("0x1.fffffffffffffp+1023", f64::MAX),
+            ("0x0.0000000000001p-1022", 5e-324),
+            ("0x1p-1074", 5e-324),
+            ("0x0p+0", 0.0),
+            ("0x20000000000002p0", 9007199254740994.0),
+        ] {
+            assert_eq!(hexadecimal(text), Some((value, text.len())), "{text}");
+        }
+        assert!(hexadecimal("-0x0").is_some_and(|(value, _)| value.is_sign_negative()));
+        assert_eq!(hexadecimal("0x1.8p-1\t2"), Some((0.75, 8)));
+        for text in [
+            "0x",
+            "0x.",
+            "0xp1",
+            "0x1p",
+            "x1",
+            "1",
+            "0x1p1024",
+            "0x1p-1075",
+            "0x20000000000001p0",
+            "0x1p99999999999",
+            "0x11111111111111111",
+        ] {
+            assert_eq!(hexadecimal(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn what_no_double_can_hold_is_out_of_range() {
         assert_eq!(double("1e999"), Err(OUT_OF_RANGE));
         assert_eq!(double("-1e999"), Err(OUT_OF_RANGE));
@@ -209,6 +308,15 @@ mod tests {
             assert!(parse(Boolean, text.as_bytes()).is_err(), "{text:?}");
             assert!(parse(Complex, text.as_bytes()).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn booleans_are_read_as_digits_and_as_words() {
+        for (text, value) in [("0", 0), ("1\t2", 1), ("true", 1), ("True", 1), ("FALSE ", 0)] {
+            let bits = u64::from_ne_bytes([value, 0, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(parse(Boolean, text.as_bytes()).map(|(bits, _)| bits), Ok(bits), "{text}");
+        }
+        assert!(parse(Boolean, b"yes").is_err());
     }
 
     #[test]

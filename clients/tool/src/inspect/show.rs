@@ -83,6 +83,7 @@ fn waiting(queue: &Queue) -> String {
                     sequence: has(flags::HAS_SEQUENCE).then_some(*sequence),
                     new_frame: flags & flags::NEW_FRAME != 0,
                     values: values.clone(),
+                    ..Record::default()
                 };
                 human::print(&record, &Signals::default(), &mut lines);
             }

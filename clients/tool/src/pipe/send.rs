@@ -14,7 +14,7 @@ use villas_shm::Sample;
 use super::sample::fill;
 use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
-use crate::human::{Record, has_few_nanoseconds, parse};
+use crate::human::{Record, Remarks, has_few_nanoseconds, parse};
 use crate::lines::{Lines, Next};
 use crate::log::log;
 use crate::signals::Signals;
@@ -85,7 +85,7 @@ impl Sender {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(stdin_error)?);
         let wake = self.wake.try_clone().map_err(stdin_error)?;
         let mut lines = Lines::new(Wakeable { input, wake, session: Arc::clone(&self.session) });
-        let mut record = Record::default();
+        let (mut record, mut remarks) = (Record::default(), Remarks::default());
         loop {
             let planned = self.session.sent() + self.filled.len() as u64;
             if self.filled.len() >= self.batch || planned >= self.limit || !lines.is_ready() {
@@ -106,6 +106,7 @@ impl Sender {
                     Ok(false) => continue,
                     Ok(true) => {
                         self.look_at_time(line);
+                        remarks.say(format_args!("standard input, line {}", lines.number()), &record);
                         if self.append(&record, planned)? {
                             continue;
                         }
