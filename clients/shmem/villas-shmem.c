@@ -107,8 +107,7 @@ int main(int argc, char *argv[])
   while ((option = getopt(argc, argv, "hs:w:")) != -1) {
     switch (option) {
     case 'h':
-      fputs(usage, stdout);
-      return EXIT_SUCCESS;
+      return fputs(usage, stdout) < 0 || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
     case 's':
       conf.samplelen = is_number(optarg) && strlen(optarg) < 6 ? atoi(optarg) : 0;
       if (conf.samplelen < 1 || conf.samplelen > 65536)

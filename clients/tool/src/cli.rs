@@ -29,8 +29,9 @@ pub(crate) enum Command {
     ///
     /// After the end of standard input it ends when as many samples came back as were sent, or when
     /// nothing has arrived for --linger; with -l, when so many were received; with -s, when the program
-    /// has taken all. SIGINT and SIGTERM end it at once. It stops the program that it started and
-    /// removes the region.
+    /// has taken all, or has left or never comes. SIGINT and SIGTERM end it at once, and so does the end
+    /// of the reader of its output. It removes the region, and the program that it started sees the end
+    /// (-1, EPIPE); one that does not end within --grace is stopped. A second signal stops it at once.
     #[command(after_help = PIPE_STATUS)]
     Pipe(PipeArgs),
     /// Print samples of a test signal on standard output, RATE in a second.
@@ -77,9 +78,10 @@ pub(crate) enum Command {
 
 const PIPE_STATUS: &str = "\
 Exit status:
-  0  all went well; also after SIGINT or SIGTERM, and when -l is reached
-  1  bad usage or configuration, malformed lines, an exec program that could not start or ended
-     early, samples that were sent and not taken";
+  0  all went well; also after SIGINT or SIGTERM, when -l is reached, and when nobody reads the
+     output any more
+  1  bad usage or configuration, malformed lines, output that cannot be written, an exec program
+     that could not start or ended early, samples that were sent and not taken";
 
 const SIGNAL_STATUS: &str = "\
 Exit status: 0, also after SIGINT or SIGTERM and when nobody reads any more; 1 for errors.
@@ -111,7 +113,7 @@ Exit status:
   3  timestamps differ
   4  numbers of values differ
   5  values differ
-  7  bad usage, or a file that cannot be read";
+  7  bad usage, a file that cannot be read, or output that cannot be written";
 
 const LS_COLUMNS: &str = "\
 --help describes the columns and the JSON. Exit status: 0; 1 for errors.";
@@ -272,8 +274,13 @@ pub(crate) struct PipeArgs {
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<Duration>,
     /// After the end of standard input, end when nothing has arrived for so long [default: 2; with -r: never].
+    /// With -s: end when no program has been there for so long, while samples are unread.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) linger: Option<Duration>,
+    /// In the end, how long the exec program may take to end by itself, before SIGTERM, and 2 s later
+    /// SIGKILL [default: 5].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) grace: Option<Duration>,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
     /// The configuration file: libconfig syntax or JSON.

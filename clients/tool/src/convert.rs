@@ -2,14 +2,13 @@
 //!
 //! What `pipe` reaches is measured against this.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io::Write;
 
 use crate::human::{Record, header, parse, print};
 use crate::lines::{Lines, Next};
 use crate::log::log;
 use crate::signals::{MAX_SIGNALS, Signals};
+use crate::standard;
 
 /// So much text is gathered before it is written.
 const CHUNK: usize = 64 << 10;
@@ -17,9 +16,7 @@ const CHUNK: usize = 64 << 10;
 /// Runs the command; gives whether every line was a sample or a comment.
 pub(crate) fn run() -> Result<bool, String> {
     let signals = Signals::default();
-    let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
-    let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;
-    let (mut lines, mut stdout) = (Lines::new(File::from(stdin)), File::from(stdout));
+    let (mut lines, mut stdout) = (Lines::new(standard::stdin()?), standard::stdout()?);
     let mut record = Record::default();
     let mut output = Vec::with_capacity(2 * CHUNK);
     let mut header_printed = false;
@@ -48,10 +45,12 @@ pub(crate) fn run() -> Result<bool, String> {
             },
         }
         if output.len() >= CHUNK {
-            stdout.write_all(&output).map_err(|error| format!("cannot write standard output: {error}"))?;
+            if !standard::has_reader(stdout.write_all(&output))? {
+                return Ok(good);
+            }
             output.clear();
         }
     }
-    stdout.write_all(&output).map_err(|error| format!("cannot write standard output: {error}"))?;
+    standard::has_reader(stdout.write_all(&output))?;
     Ok(good)
 }

@@ -4,6 +4,8 @@
 //! VILLASnode configuration, between text and shared memory.
 
 #![deny(unsafe_code)]
+// They panic where nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod cli;
@@ -19,6 +21,7 @@ mod lines;
 mod log;
 mod pipe;
 mod signals;
+mod standard;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,6 +32,7 @@ use cli::{Cli, Command, CompareArgs, PipeArgs, SignalArgs};
 use log::log;
 
 fn main() -> ExitCode {
+    events::start_from_defaults();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => return usage(&message),
@@ -64,10 +68,15 @@ fn failure(message: &str, code: u8) -> ExitCode {
 
 /// Help and version are no failures; bad usage has the number that the command documents.
 fn usage(message: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when the terminal is gone.
-    let _ = message.print();
-    if !message.use_stderr() {
-        return ExitCode::SUCCESS;
+    if message.use_stderr() {
+        // Nobody is left to tell when the terminal is gone.
+        let _ = message.print();
+    } else {
+        let print = || standard::has_reader(message.print().and_then(|()| std::io::stdout().flush()));
+        match standard::stdout().and_then(|_| print()) {
+            Ok(_) => return ExitCode::SUCCESS,
+            Err(error) => log!(Error, "{error}"),
+        }
     }
     let is_command = |word: &std::ffi::OsString| Cli::command().get_subcommands().any(|command| word == command.get_name());
     let command = std::env::args_os().skip(1).find(is_command);
@@ -84,6 +93,7 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
         receive_limit: args.receive_limit,
         time_limit: args.time_limit,
         linger,
+        grace: args.grace.unwrap_or(exec::GRACE),
     };
     pipe::run(config, &options, args.swap)
 }
@@ -112,8 +122,10 @@ fn compare(args: &CompareArgs) -> ExitCode {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some((difference, message))) => {
             // The status says it, too, when nobody reads.
-            let _ = writeln!(std::io::stdout(), "{message}");
-            ExitCode::from(difference as u8)
+            match standard::print(&format!("{message}\n")) {
+                Ok(()) => ExitCode::from(difference as u8),
+                Err(error) => failure(&error, compare::TROUBLE),
+            }
         }
         Err(message) => failure(&message, compare::TROUBLE),
     }

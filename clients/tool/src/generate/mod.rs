@@ -7,7 +7,6 @@ mod wave;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::events;
 use crate::human::{Record, Time, header, print};
 use crate::log::log;
 use crate::signals::{Signal as Column, SignalType, Signals};
+use crate::standard;
 use wave::Wave;
 pub(crate) use wave::{Kind, Shape};
 
@@ -81,8 +81,7 @@ struct Generator {
 impl Generator {
     fn new(options: Options, stop: Receiver<()>) -> Result<Self, String> {
         let waves = (0..options.values).map(|index| Wave::new(options.kind.of_value(index), options.shape)).collect();
-        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(stdout_error)?);
-        Ok(Self { options, waves, stop, stdout, output: Vec::with_capacity(2 * CHUNK), missed: 0 })
+        Ok(Self { options, waves, stop, stdout: standard::stdout()?, output: Vec::with_capacity(2 * CHUNK), missed: 0 })
     }
 
     fn run(mut self) -> Result<(), String> {
@@ -90,11 +89,7 @@ impl Generator {
         if self.missed > 0 {
             log!(Warning, "missed {} steps in all", self.missed);
         }
-        match result {
-            // Whoever read has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(stdout_error),
-        }
+        standard::has_reader(result).map(drop)
     }
 
     fn print_all(&mut self) -> io::Result<()> {
@@ -167,10 +162,6 @@ impl Generator {
         self.output.clear();
         result
     }
-}
-
-fn stdout_error(error: io::Error) -> String {
-    format!("cannot write standard output: {error}")
 }
 
 #[cfg(test)]

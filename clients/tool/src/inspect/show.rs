@@ -9,6 +9,7 @@ use villas_shm::{Timespec, flags};
 use super::words;
 use crate::human::{self, Record, Time};
 use crate::signals::Signals;
+use crate::standard;
 
 /// Bytes of a line of `--hex`.
 const LINE: usize = 16;
@@ -120,7 +121,7 @@ fn hex_line(offset: u64, bytes: &[u8]) -> String {
 
 /// Prints all bytes of an object; `*` stands for lines that are like the one before.
 pub(super) fn hex(name: &str) -> Result<(), String> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(standard::stdout()?);
     let (mut offset, mut last, mut chunk) = (0u64, Vec::new(), vec![0; CHUNK]);
     let mut is_repeating = false;
     loop {
@@ -136,22 +137,13 @@ pub(super) fn hex(name: &str) -> Result<(), String> {
             } else {
                 Ok(())
             };
-            if stopped(printed)? {
+            if !standard::has_reader(printed)? {
                 return Ok(());
             }
             offset += line.len() as u64;
         }
         if count < CHUNK {
-            return stopped(writeln!(out, "{offset:08x}").and_then(|()| out.flush())).map(drop);
+            return standard::has_reader(writeln!(out, "{offset:08x}").and_then(|()| out.flush())).map(drop);
         }
-    }
-}
-
-/// Whether nobody reads any more.
-fn stopped(written: io::Result<()>) -> Result<bool, String> {
-    match written {
-        Ok(()) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
-        Err(error) => Err(format!("cannot write: {error}")),
     }
 }

@@ -103,7 +103,7 @@ impl Node {
     /// begin, or stands still with the machine, is waited for longer than by default.
     pub fn pipe(&self, options: &[&str]) -> Command {
         let mut command = tool(&["pipe"]);
-        if !["--linger", "-r", "-s"].iter().any(|option| options.contains(option)) {
+        if !["--linger", "-r"].iter().any(|option| options.contains(option)) {
             command.args(["--linger", "20"]);
         }
         command.args(options).arg(&self.config).arg("n");
