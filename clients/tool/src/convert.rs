@@ -14,8 +14,7 @@ use crate::standard;
 const CHUNK: usize = 64 << 10;
 
 /// Runs the command; gives whether every line was a sample or a comment.
-pub(crate) fn run() -> Result<bool, String> {
-    let signals = Signals::default();
+pub(crate) fn run(signals: &Signals) -> Result<bool, String> {
     let (mut lines, mut stdout) = (Lines::new(standard::stdin()?), standard::stdout()?);
     let mut record = Record::default();
     let mut output = Vec::with_capacity(2 * CHUNK);
@@ -29,14 +28,14 @@ pub(crate) fn run() -> Result<bool, String> {
                 log!(Error, "standard input, line {number}: too long to be a sample");
                 good = false;
             }
-            Next::Line(line) => match parse(line, &signals, MAX_SIGNALS, &mut record) {
+            Next::Line(line) => match parse(line, signals, MAX_SIGNALS, &mut record) {
                 Ok(false) => {}
                 Ok(true) => {
                     if !header_printed {
-                        header(&signals, record.values.len(), record.received.is_some(), &mut output);
+                        header(signals, record.values.len(), record.received.is_some(), &mut output);
                         header_printed = true;
                     }
-                    print(&record, &signals, &mut output);
+                    print(&record, signals, &mut output);
                 }
                 Err(malformed) => {
                     log!(Error, "standard input, line {number}: {malformed}");

@@ -29,7 +29,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command, CompareArgs, PipeArgs, SignalArgs};
+use config::NodeConfig;
 use log::log;
+use signals::Signals;
 
 fn main() -> ExitCode {
     events::start_from_defaults();
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
-        Command::Convert(_) => outcome(convert::run()),
+        Command::Convert(args) => outcome(convert::run(&args.types.unwrap_or_default())),
     }
 }
 
@@ -84,7 +86,12 @@ fn usage(message: &clap::Error) -> ExitCode {
 }
 
 fn pipe(args: PipeArgs) -> Result<bool, String> {
-    let config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
+    let mut config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
+    if let Some(types) = &args.format.types {
+        for direction in [&mut config.input, &mut config.output].into_iter().filter(|of| of.signals.len() == 0) {
+            direction.signals = types.clone();
+        }
+    }
     let linger = args.linger.or((!args.receive_only).then_some(pipe::LINGER));
     let options = pipe::Options {
         sends: !args.receive_only,
@@ -98,6 +105,14 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
     pipe::run(config, &options, args.swap)
 }
 
+/// The types of `-t`, or of the node of `--node`.
+fn value_types(types: Option<&Signals>, node: &[String], pick: fn(NodeConfig) -> Signals) -> Result<Signals, String> {
+    match node {
+        [config, node] => config::load(config.as_ref(), node).map(pick).map_err(|error| error.to_string()),
+        _ => Ok(types.cloned().unwrap_or_default()),
+    }
+}
+
 fn signal(args: &SignalArgs) -> Result<(), String> {
     let shape = generate::Shape {
         rate: args.rate,
@@ -107,12 +122,18 @@ fn signal(args: &SignalArgs) -> Result<(), String> {
         deviation: args.deviation,
         phase: args.phase,
     };
-    let values = args.values as usize;
-    generate::run(generate::Options { kind: args.kind, shape, values, limit: args.limit, is_paced: !args.no_wait })
+    let types = value_types(args.format.types.as_ref(), &args.node, |node| node.output.signals)?;
+    let values = args.values.map_or(types.len().max(1), |values| values as usize);
+    generate::run(generate::Options { kind: args.kind, shape, values, types, limit: args.limit, is_paced: !args.no_wait })
 }
 
 fn compare(args: &CompareArgs) -> ExitCode {
+    let types = match value_types(args.format.types.as_ref(), &args.node, |node| node.input.signals) {
+        Ok(types) => types,
+        Err(message) => return failure(&message, compare::TROUBLE),
+    };
     let options = compare::Options {
+        types,
         epsilon: args.epsilon,
         values: !args.no_values,
         timestamps: !args.no_timestamps,

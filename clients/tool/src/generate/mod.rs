@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::events;
-use crate::human::{Record, Time, header, print};
+use crate::human::{Record, Time, header, join, print};
 use crate::log::log;
 use crate::signals::{Signal as Column, SignalType, Signals};
 use crate::standard;
@@ -37,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) shape: Shape,
     /// Values of each sample.
     pub(crate) values: usize,
+    /// Their types, and their names where they have some.
+    pub(crate) types: Signals,
     /// So many samples are printed.
     pub(crate) limit: Option<u64>,
     /// Wait for the time of each step.
@@ -114,18 +116,21 @@ impl Generator {
             record.sequence = Some(step);
             record.origin = origin.plus_nanos(self.due(step).as_nanos() as i128);
             record.values.clear();
-            record.values.extend(self.waves.iter_mut().map(|wave| wave.value(step).to_bits()));
+            let values = self.waves.iter_mut().enumerate();
+            record.values.extend(values.map(|(index, wave)| bits(signals.kind(index), wave.value(step))));
             print(&record, &signals, &mut self.output);
             step += 1;
         }
         Ok(())
     }
 
-    /// Columns are named after their signals.
+    /// Columns are named after what they show, unless they have names.
     fn signals(&self) -> Signals {
         let column = |index| {
-            let name = Some(self.options.kind.of_value(index).name().into());
-            Column { name, unit: None, kind: SignalType::Float }
+            let given = self.options.types.get(index);
+            let mut column = given.cloned().unwrap_or(Column { name: None, unit: None, kind: SignalType::Float });
+            column.name.get_or_insert_with(|| self.options.kind.of_value(index).name().into());
+            column
         };
         Signals::new((0..self.options.values).map(column).collect())
     }
@@ -164,6 +169,17 @@ impl Generator {
     }
 }
 
+/// A value of this type.
+fn bits(kind: SignalType, value: f64) -> u64 {
+    match kind {
+        SignalType::Float => value.to_bits(),
+        // One that is too large becomes the largest.
+        SignalType::Integer => value.round() as i64 as u64,
+        SignalType::Boolean => u64::from_ne_bytes([u8::from(value > 0.0), 0, 0, 0, 0, 0, 0, 0]),
+        SignalType::Complex => join(value as f32, 0.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +187,7 @@ mod tests {
     #[test]
     fn steps_are_due_to_the_nanosecond_also_after_a_year() {
         let shape = Shape { rate: 3.0, frequency: 1.0, amplitude: 1.0, offset: 0.0, deviation: 0.0, phase: 0.0 };
-        let options = Options { kind: Kind::Sine, shape, values: 1, limit: None, is_paced: false };
+        let options = Options { kind: Kind::Sine, shape, values: 1, types: Signals::default(), limit: None, is_paced: false };
         let generator = Generator::new(options, channel().1).unwrap();
         let year = 31_536_000;
         assert_eq!(generator.due(0), Duration::ZERO);

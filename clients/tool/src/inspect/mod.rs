@@ -51,7 +51,7 @@ pub(crate) fn show(args: &ShowArgs) -> Result<bool, String> {
             }
         };
     }
-    print(&show::show(&entry))
+    print(&show::show(&entry, &args.types.clone().unwrap_or_default()))
 }
 
 pub(crate) fn rm(args: &RmArgs) -> Result<bool, String> {

@@ -17,7 +17,7 @@ const LINE: usize = 16;
 const CHUNK: usize = 64 << 10;
 
 /// The text of `show`. Writing to a `String` cannot fail.
-pub(super) fn show(entry: &Entry) -> String {
+pub(super) fn show(entry: &Entry, types: &Signals) -> String {
     let mut text = format!("{} {}\n", words::kind(entry), words::name(entry));
     let mut line = |heading: &str, what: &str| {
         let _ = writeln!(text, "  {heading:<11} {what}");
@@ -57,7 +57,7 @@ pub(super) fn show(entry: &Entry) -> String {
             "  {heading}: {} of {} wait, {} written, {} read",
             queue.depth, queue.capacity, queue.written, queue.read
         );
-        text.push_str(&waiting(queue));
+        text.push_str(&waiting(queue, types));
     }
     text
 }
@@ -70,7 +70,7 @@ pub(super) fn parameter(value: &Parameter) -> String {
 }
 
 /// The samples, as `villas.human` has them, or the messages.
-fn waiting(queue: &Queue) -> String {
+fn waiting(queue: &Queue, types: &Signals) -> String {
     let mut lines = Vec::new();
     for waiting in &queue.waiting {
         lines.extend_from_slice(b"    ");
@@ -85,7 +85,7 @@ fn waiting(queue: &Queue) -> String {
                     new_frame: flags & flags::NEW_FRAME != 0,
                     values: values.clone(),
                 };
-                human::print(&record, &Signals::default(), &mut lines);
+                human::print(&record, types, &mut lines);
             }
             Waiting::Message(bytes) => {
                 lines.extend(hex_line(0, &bytes[..bytes.len().min(LINE)])[10..].bytes());
