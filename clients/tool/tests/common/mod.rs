@@ -327,7 +327,7 @@ fn build_client() -> PathBuf {
     let client = directory.join("villas-shmem");
     let compiler = std::env::var_os("CC").unwrap_or("cc".into());
     let output = std::process::Command::new(compiler)
-        .args(["-std=c11", "-O2", "-Wall"])
+        .args(["-std=c11", "-pthread", "-O2", "-Wall"])
         .arg("-I")
         .arg(repository("include"))
         .arg(repository("clients/shmem/villas-shmem.c"))
