@@ -17,7 +17,7 @@ pub(super) const SLICE: Duration = Duration::from_millis(100);
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// A rate is told of what took at least so long: that of less is the rate of its first moments.
-const SHORTEST: Duration = Duration::from_millis(10);
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// State and counters of one session.
 ///
