@@ -193,8 +193,11 @@ impl Running {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
+    /// The lines that were printed; one that has come by half is not among them yet.
     pub fn stdout(&self) -> String {
-        self.stdout.so_far()
+        let mut text = self.stdout.so_far();
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        text
     }
 
     pub fn stderr(&self) -> String {
