@@ -308,7 +308,8 @@ impl Channel {
         let _ = each!(self.handle, handle => handle.interrupt());
     }
 
-    /// Closes it while others still have it: their calls return `EPIPE`, and the peer sees the end. Async-signal-safe.
+    /// Closes it while others still have it: their calls return `EPIPE`, and the peer sees the end.
+    /// Async-signal-safe.
     pub fn close(&self) {
         // An error says that it is closed already.
         let _ = each!(self.handle, handle => handle.close());

@@ -29,9 +29,10 @@ pub(crate) enum Command {
     ///
     /// After the end of standard input it ends when as many samples came back as were sent, or when
     /// nothing has arrived for --linger; with -l, when so many were received; with -s, when the program
-    /// has taken all, or has left or never comes. SIGINT and SIGTERM end it at once, and so does the end
-    /// of the reader of its output. It removes the region, and the program that it started sees the end
-    /// (-1, EPIPE); one that does not end within --grace is stopped. A second signal stops it at once.
+    /// has taken all, or has left or never comes. SIGINT and SIGTERM end it at once, and so does
+    /// the end of the reader of its output. It removes the region, and the program that it started
+    /// sees the end (-1, EPIPE); one that does not end within --grace is stopped. A second signal
+    /// stops it at once.
     #[command(after_help = PIPE_STATUS)]
     Pipe(PipeArgs),
     /// Print samples of a test signal on standard output, RATE in a second.
@@ -279,10 +280,10 @@ pub(crate) struct PipeArgs {
     /// With -s: end when no program has been there for so long, while samples are unread.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) linger: Option<Duration>,
-    /// In the end, how long the exec program may take to end by itself, before SIGTERM, and 2 s later
-    /// SIGKILL [default: 5].
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
-    pub(crate) grace: Option<Duration>,
+    /// In the end, how long the exec program may take to end by itself before SIGTERM, which
+    /// SIGKILL follows 2 s later.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) grace: Duration,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
     /// The configuration file: libconfig syntax or JSON.
@@ -332,8 +333,8 @@ pub(crate) struct SignalArgs {
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
-    /// Values, and timestamps in seconds, that are no further apart are equal; 0: the same bits. Of a
-    /// complex value both parts; booleans are equal or not.
+    /// Values, and timestamps in seconds, that are no further apart are equal; 0: the same bits. Of
+    /// a complex value both parts; booleans are equal or not.
     #[arg(short, value_name = "EPS", default_value = "1e-6", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) epsilon: f64,
     /// Ignore the values.
@@ -454,8 +455,8 @@ pub(crate) struct FormatArgs {
     /// The format of the text.
     #[arg(short, value_name = "FORMAT", default_value = "villas.human", value_parser = format_name)]
     pub(crate) format: String,
-    /// The types of the values where no configuration says them: counts and letters, as in 1c or 2f3ib;
-    /// f float, i integer, b boolean, c complex. Those that come after are floats.
+    /// The types of the values where no configuration says them: counts and letters, as in 1c or
+    /// 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
     #[arg(short, value_name = "TYPES")]
     pub(crate) types: Option<Signals>,
 }

@@ -7,11 +7,12 @@ use std::thread;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
 /// Starts from SIGCHLD and a mask as they are by default, whatever the parent has left, for this
-/// process and those that it starts. Where SIGCHLD is ignored, nobody learns how a program has ended,
-/// and its number may be another's by the time that it is signalled; a blocked SIGTERM ends nothing.
+/// process and those that it starts. Where SIGCHLD is ignored, nobody learns how a program has
+/// ended, and its number may be another's by the time that it is signalled; a blocked SIGTERM ends
+/// nothing.
 ///
-/// SIGPIPE stays ignored here, as Rust's runtime has it, so that a write to nobody is an error and no
-/// end without a clean-up; `std::process` gives it back to those that are started.
+/// SIGPIPE stays ignored here, as Rust's runtime has it, so that a write to nobody is an error and
+/// no end without a clean-up; `std::process` gives it back to those that are started.
 pub(crate) fn start_from_defaults() {
     // SAFETY: no handler is installed.
     #[allow(unsafe_code)]

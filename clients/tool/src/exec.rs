@@ -15,13 +15,10 @@ use nix::unistd::Pid;
 
 use crate::log::log;
 
-/// How long a program may take to end by itself once its channel has ended, unless said otherwise.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
-
-/// How long it may take to end after SIGTERM.
+/// How long a program may take to end after SIGTERM.
 const TERM_TIME: Duration = Duration::from_secs(2);
 
-/// A wait for the end of a program lasts no longer than this before it is asked whether it is urgent.
+/// A wait for the end of a program asks so often whether it is urgent.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// A program that runs, or has ended and was not reaped yet.
@@ -87,8 +84,8 @@ impl Program {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits until the program has ended by itself, for `grace`, or until `is_urgent` says so; then it
-    /// gets SIGTERM, and SIGKILL when that does not help. It is gone and reaped afterwards.
+    /// Waits for `grace` until the program ends by itself. Then, or when `is_urgent` says so, it
+    /// gets SIGTERM, and SIGKILL if that does not help. It is gone and reaped afterwards.
     pub(crate) fn stop(mut self, grace: Duration, mut is_urgent: impl FnMut() -> bool) -> io::Result<ExitStatus> {
         let start = Instant::now();
         let ends_by_itself = loop {
@@ -163,7 +160,7 @@ mod tests {
         let mut program = Program::start(&words("sh -c exit\u{20}3"), move || sender.send(()).unwrap()).unwrap();
         told.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(program.status().unwrap().code(), Some(3));
-        assert_eq!(program.stop(GRACE, || false).unwrap().code(), Some(3));
+        assert_eq!(program.stop(Duration::MAX, || false).unwrap().code(), Some(3));
     }
 
     #[test]
@@ -195,7 +192,7 @@ mod tests {
         let grep = ["grep", "-q", "SigBlk:.0*$", "/proc/self/status"].map(String::from);
         let program = Program::start(&grep, || ()).unwrap();
         program.ended.recv_timeout(Duration::from_secs(10)).unwrap_err();
-        assert_eq!(program.stop(GRACE, || false).unwrap().code(), Some(0));
+        assert_eq!(program.stop(Duration::MAX, || false).unwrap().code(), Some(0));
     }
 
     #[test]

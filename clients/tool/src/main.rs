@@ -100,7 +100,7 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
         receive_limit: args.receive_limit,
         time_limit: args.time_limit,
         linger,
-        grace: args.grace.unwrap_or(exec::GRACE),
+        grace: args.grace,
     };
     pipe::run(config, &options, args.swap)
 }

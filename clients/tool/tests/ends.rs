@@ -385,6 +385,16 @@ fn a_program_that_does_not_end_by_itself_gets_sigterm_and_then_sigkill() {
 }
 
 #[test]
+fn a_program_that_has_not_opened_the_region_is_named_and_sees_no_end() {
+    let node = Node::new("exec = [ \"sh\", \"-c\", \"while :; do sleep 0.05; done\" ]");
+    let running = node.start(&["--grace", "1e9"]);
+    until("it says what it waits for", || running.stderr().contains("waiting for the program that was started"));
+    running.signal(Signal::SIGTERM);
+    let (status, _, messages) = running.wait();
+    assert!(status.success() && messages.contains(&node.region), "{messages}");
+}
+
+#[test]
 fn a_second_signal_leaves_a_program_no_more_time() {
     let node = Node::new("");
     let (running, _channel) = deaf(&node, &["--grace", "1e9"]);

@@ -152,7 +152,8 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // The program sees the end also where a thread is stuck in standard output and holds the channel.
+        // A thread that is stuck in standard output holds the channel; the program sees its end
+        // anyway.
         self.channel.close();
         let Some(Created { name, object: created }) = &self.created else { return };
         match object(name) {

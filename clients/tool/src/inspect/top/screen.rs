@@ -23,8 +23,8 @@ const LARGEST: Rect = Rect::new(0, 0, 1000, 500);
 
 /// Given back when it is dropped, and before a panic is reported.
 pub(super) struct Screen {
-    /// Never dropped: that would show the cursor, which [`leave`] has done, and where the terminal is
-    /// gone it would print that on a standard error that is gone, too, and panic.
+    /// Never dropped: that would show the cursor, which [`leave`] has done, and where the terminal
+    /// is gone it would print that on a standard error that is gone, too, and panic.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<io::Stdout>>>,
     /// What is drawn on.
     area: Rect,
