@@ -37,12 +37,12 @@ library: check-deps
 	@ln -sf libvillas_shm.so $(LIB)/libvillas_shm.so.0
 
 $(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
-	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
+	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
 
 # As they are installed: without the way to this checkout, and without debug information.
 $(LIB)/package/villas-shmem: $(LIB)/villas-shmem
 	@mkdir -p $(@D)
-	$(CC) -std=c11 $(WARNINGS) $(CFLAGS) clients/shmem/villas-shmem.c -Iinclude -L$(LIB) -lvillas_shm \
+	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) clients/shmem/villas-shmem.c -Iinclude -L$(LIB) -lvillas_shm \
 	    -Wl,--enable-new-dtags,-rpath,'$(RUNPATH)' -o $@
 
 $(LIB)/package/libvillas_shm.a: library

@@ -22,7 +22,7 @@ root=$(pwd)
 awk -F'\t' '/^#/ {next} {printf "%s", $1; for (i = 2; i <= NF; i++) printf "\t%.17g", 2 * $i; print ""}' examples/grid-week.dat >"$out/expected.dat"
 "$bin/villas-shm" compare -e 0 "$out/expected.dat" "$out/doubled.dat"
 timeless() {
-  sed -E "s/[0-9]{10}\.[0-9]{9}([+-][0-9]+\.[0-9]{9})?/TIME\1/; s/[+-][0-9]+\.[0-9]{9}\(/+OFFSET(/; s/[0-9.]+ s, [0-9]+ samples/RATE/
+  sed -E "s/[0-9]{10}\.[0-9]{9}([+-][0-9]+\.[0-9]{9})?/TIME\1/; s/[+-][0-9]+\.[0-9]{9}\(/+OFFSET(/; s/[0-9.]+ s(, [0-9]+ samples\/s)?\$/RATE/
     s/node [0-9]+ \(/node PID (/; s/\b[0-9]+s\b/AGE/; s/\b(root|$(id -un))\b/USER/; s/ +0\+?( |$)/ 0\1/; s/(waits|wake-ups) [0-9]+/\1 COUNT/g
     s/ +/ /g" "$1"
 }

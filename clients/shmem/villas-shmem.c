@@ -4,16 +4,18 @@
  * Copy this file to begin a program of your own: what your program computes goes where the
  * comment "your computation" stands. Build it with
  *
- *     cc -std=c11 villas-shmem.c -lvillas_shm -o villas-shmem
+ *     cc -std=c11 -pthread villas-shmem.c -lvillas_shm -o villas-shmem
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <villas/shmem.h>
@@ -89,6 +91,39 @@ static int write_all(struct sample *smps[], int cnt)
   return written;
 }
 
+/* Says after a second what is waited for. It is a thread, as a signal would end the wait. */
+static void *say_what_is_waited_for(void *arg)
+{
+  const struct timespec second = {.tv_sec = 1};
+  char **names = arg;
+
+  nanosleep(&second, NULL);
+  if (names[1])
+    fprintf(stderr,
+            "villas-shmem: waiting for a node whose \"in.name\" is \"%s\" and whose \"out.name\" is "
+            "\"%s\" (\"villas-shm pipe\" starts one)\n",
+            names[0], names[1]);
+  else
+    fprintf(stderr,
+            "villas-shmem: waiting for the region \"%s\": no node has created it yet (\"villas-shm "
+            "pipe\" starts one)\n",
+            names[0]);
+  return NULL;
+}
+
+/* Starts that thread; all signals remain this one's. */
+static bool start_to_say(pthread_t *thread, char *names[2])
+{
+  sigset_t all, before;
+  bool started;
+
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  started = pthread_create(thread, NULL, say_what_is_waited_for, names) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return started;
+}
+
 static bool is_number(const char *text)
 {
   return *text && strspn(text, "0123456789") == strlen(text);
@@ -107,8 +142,7 @@ int main(int argc, char *argv[])
   while ((option = getopt(argc, argv, "hs:w:")) != -1) {
     switch (option) {
     case 'h':
-      fputs(usage, stdout);
-      return EXIT_SUCCESS;
+      return fputs(usage, stdout) < 0 || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
     case 's':
       conf.samplelen = is_number(optarg) && strlen(optarg) < 6 ? atoi(optarg) : 0;
       if (conf.samplelen < 1 || conf.samplelen > 65536)
@@ -144,11 +178,18 @@ int main(int argc, char *argv[])
   struct timespec timeout = {.tv_sec = (time_t)(seconds < 0 ? 0 : seconds)};
   if (seconds > 0)
     timeout.tv_nsec = (long)((seconds - (double)timeout.tv_sec) * 1e9);
+  char *waited_for[2] = {names[0], has_two ? names[1] : NULL};
+  pthread_t thread;
+  bool waits = (has_two || seconds > 0) && start_to_say(&thread, waited_for);
   if (has_two)
     shmem_int_timedopen(names[0], names[1], &two, &conf, seconds < 0 ? NULL : &timeout);
   else
     one = seconds < 0 ? shmem_shared_open(names[0], &base)
                       : shmem_shared_timedopen(names[0], &base, &timeout);
+  if (waits) {
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+  }
   if (!one && !two.channel) {
     if (stopped_by)
       fprintf(stderr, "villas-shmem: no samples read; ended: %s\n", strsignal(stopped_by));

@@ -308,6 +308,13 @@ impl Channel {
         let _ = each!(self.handle, handle => handle.interrupt());
     }
 
+    /// Closes it while others still have it: their calls return `EPIPE`, and the peer sees the end.
+    /// Async-signal-safe.
+    pub fn close(&self) {
+        // An error says that it is closed already.
+        let _ = each!(self.handle, handle => handle.close());
+    }
+
     /// Whether the process at the other end is alive, as far as can be known.
     pub fn peer_alive(&self) -> bool {
         each!(self.handle, handle => handle.is_peer_alive()).unwrap_or(false)
@@ -331,6 +338,6 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        let _ = each!(self.handle, handle => handle.close());
+        self.close();
     }
 }

@@ -2,6 +2,8 @@
  * environment variable VILLAS_SHMEM. */
 #include "check.h"
 
+#include <poll.h>
+
 struct run {
   pid_t pid;
   int out, err; /* what it writes */
@@ -129,6 +131,37 @@ static void a_missing_region_is_said_so(void)
   CHECK_EQ(end(&run), 1);
   CHECK(check_clock() - begin >= 0.2);
   CHECK(strstr(err, "villas-check-nowhere"));
+}
+
+/* Waits until the client has written this to standard error, which is in err then. */
+static void said(struct run *run, const char *text)
+{
+  size_t length = 0;
+  ssize_t got;
+
+  while (err[length] = '\0', !strstr(err, text)) {
+    struct pollfd ready = {.fd = run->err, .events = POLLIN};
+    CHECK_EQ(poll(&ready, 1, 20000), 1);
+    CHECK(length < sizeof err - 1);
+    CHECK((got = read(run->err, err + length, sizeof err - 1 - length)) > 0);
+    length += (size_t)got;
+  }
+}
+
+static void it_says_what_it_waits_for(void)
+{
+  struct run run = START("-w", "1000", "villas-check-nowhere");
+
+  said(&run, "waiting for the region \"villas-check-nowhere\": no node has created it yet");
+  kill(run.pid, SIGTERM);
+  CHECK_EQ(end(&run), 0);
+  CHECK(strstr(err, "Terminated") && !strstr(err, "waiting"));
+
+  run = START("villas-check-nowhere-in", "villas-check-nowhere-out");
+  said(&run, "\"in.name\" is \"villas-check-nowhere-in\"");
+  CHECK(strstr(err, "\"out.name\" is \"villas-check-nowhere-out\""));
+  kill(run.pid, SIGTERM);
+  CHECK_EQ(end(&run), 0);
 }
 
 static void it_waits_for_the_region_and_echoes_until_the_node_closes(void)
@@ -367,6 +400,7 @@ int main(void)
   RUN(help_goes_to_standard_output);
   RUN(bad_usage_is_explained);
   RUN(a_missing_region_is_said_so);
+  RUN(it_says_what_it_waits_for);
   RUN(it_waits_for_the_region_and_echoes_until_the_node_closes);
   RUN(a_signal_ends_it_with_a_summary);
   RUN(a_full_queue_loses_nothing);

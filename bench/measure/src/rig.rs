@@ -12,7 +12,7 @@ use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -201,7 +201,8 @@ pub fn fail(message: &str) -> ! {
         during = std::str::from_utf8(bytes).unwrap_or("");
     }
     let process = if PROGRAM.load(Ordering::Relaxed) == 0 { "program" } else { "node" };
-    eprintln!("bench: {process}: {message}, during: {during}");
+    // Without a panic where nobody reads any more.
+    let _ = writeln!(std::io::stderr(), "bench: {process}: {message}, during: {during}");
     print_last_words();
     // SAFETY: ends the process, whose memory nobody looks at any more.
     unsafe { libc::_exit(end_program()) }

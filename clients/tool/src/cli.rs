@@ -29,8 +29,10 @@ pub(crate) enum Command {
     ///
     /// After the end of standard input it ends when as many samples came back as were sent, or when
     /// nothing has arrived for --linger; with -l, when so many were received; with -s, when the program
-    /// has taken all. SIGINT and SIGTERM end it at once. It stops the program that it started and
-    /// removes the region.
+    /// has taken all, or has left or never comes. SIGINT and SIGTERM end it at once, and so does
+    /// the end of the reader of its output. It removes the region, and the program that it started
+    /// sees the end (-1, EPIPE); one that does not end within --grace is stopped. A second signal
+    /// stops it at once.
     #[command(after_help = PIPE_STATUS)]
     Pipe(PipeArgs),
     /// Print samples of a test signal on standard output, RATE in a second.
@@ -77,9 +79,10 @@ pub(crate) enum Command {
 
 const PIPE_STATUS: &str = "\
 Exit status:
-  0  all went well; also after SIGINT or SIGTERM, and when -l is reached
-  1  bad usage or configuration, malformed lines, an exec program that could not start or ended
-     early, samples that were sent and not taken";
+  0  all went well; also after SIGINT or SIGTERM, when -l is reached, and when nobody reads the
+     output any more
+  1  bad usage or configuration, malformed lines, output that cannot be written, an exec program
+     that could not start or ended early, samples that were sent and not taken";
 
 const SIGNAL_STATUS: &str = "\
 Exit status: 0, also after SIGINT or SIGTERM and when nobody reads any more; 1 for errors.
@@ -97,6 +100,8 @@ c = F t + p / 2 pi, the periods that have passed; frac(c) is the part of c behin
   constant  o + a (\"constants\" is the same)
   pulse     o + 1 for one step at the beginning of each period, else o
   mixed     random, sine, square, triangle, ramp, counter, constant, pulse, one value each, and again
+An integer is the nearest one; a boolean is 1 where the value is above 0; a complex value has it as
+its real part, and 0 as its imaginary one.
 
 Step k is printed when it is due, with the timestamp of that moment: start + k / RATE. Steps that
 cannot be printed within 0.1 s are missed: a warning says how many, and their numbers are left out.
@@ -111,7 +116,7 @@ Exit status:
   3  timestamps differ
   4  numbers of values differ
   5  values differ
-  7  bad usage, or a file that cannot be read";
+  7  bad usage, a file that cannot be read, or output that cannot be written";
 
 const LS_COLUMNS: &str = "\
 --help describes the columns and the JSON. Exit status: 0; 1 for errors.";
@@ -272,8 +277,13 @@ pub(crate) struct PipeArgs {
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<Duration>,
     /// After the end of standard input, end when nothing has arrived for so long [default: 2; with -r: never].
+    /// With -s: end when no program has been there for so long, while samples are unread.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) linger: Option<Duration>,
+    /// In the end, how long the exec program may take to end by itself before SIGTERM, which
+    /// SIGKILL follows 2 s later.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) grace: Duration,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
     /// The configuration file: libconfig syntax or JSON.
@@ -287,9 +297,9 @@ pub(crate) struct SignalArgs {
     /// The form of the signal.
     #[arg(value_name = "SIGNAL")]
     pub(crate) kind: Kind,
-    /// Values of each sample.
-    #[arg(short, value_name = "VALUES", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=MAX_SIGNALS as i64))]
-    pub(crate) values: u32,
+    /// Values of each sample [default: as many as -t or --node names, else 1].
+    #[arg(short, value_name = "VALUES", value_parser = clap::value_parser!(u32).range(1..=MAX_SIGNALS as i64))]
+    pub(crate) values: Option<u32>,
     /// Samples per second, in Hz.
     #[arg(short, value_name = "RATE", default_value = "10", value_parser = rate, allow_negative_numbers = true)]
     pub(crate) rate: f64,
@@ -316,11 +326,15 @@ pub(crate) struct SignalArgs {
     pub(crate) phase: f64,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+    /// Instead of -t: the types, names and units of what `pipe CONFIG NODE` reads.
+    #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
+    pub(crate) node: Vec<String>,
 }
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
-    /// Floats, and timestamps in seconds, that are no further apart are equal; 0: the same bits.
+    /// Values, and timestamps in seconds, that are no further apart are equal; 0: the same bits. Of
+    /// a complex value both parts; booleans are equal or not.
     #[arg(short, value_name = "EPS", default_value = "1e-6", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) epsilon: f64,
     /// Ignore the values.
@@ -334,6 +348,9 @@ pub(crate) struct CompareArgs {
     pub(crate) no_sequence: bool,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
+    /// Instead of -t: the types of what `pipe CONFIG NODE` prints.
+    #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
+    pub(crate) node: Vec<String>,
     /// Two files or more.
     #[arg(value_name = "FILE", required = true, num_args = 2..)]
     pub(crate) files: Vec<PathBuf>,
@@ -366,6 +383,9 @@ pub(crate) struct ShowArgs {
     /// Show so many of the samples or messages that wait in each queue.
     #[arg(short = 'n', value_name = "N", default_value = "5", allow_negative_numbers = true)]
     pub(crate) waiting: usize,
+    /// The types of the values of samples, as for `pipe`.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
     /// Print the object's bytes, with their offsets, instead.
     #[arg(long, conflicts_with = "json")]
     pub(crate) hex: bool,
@@ -435,9 +455,10 @@ pub(crate) struct FormatArgs {
     /// The format of the text.
     #[arg(short, value_name = "FORMAT", default_value = "villas.human", value_parser = format_name)]
     pub(crate) format: String,
-    /// The types of the values where no configuration says them.
-    #[arg(short, value_name = "TYPES", default_value = "64f", value_parser = value_types)]
-    pub(crate) types: Signals,
+    /// The types of the values where no configuration says them: counts and letters, as in 1c or
+    /// 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
 }
 
 /// A key as `ipcs` prints it: its 32 bits, or the number that they mean.
@@ -504,11 +525,6 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 
 fn format_name(text: &str) -> Result<String, &'static str> {
     if text == "villas.human" { Ok(text.into()) } else { Err("not supported yet; villas.human is") }
-}
-
-fn value_types(text: &str) -> Result<Signals, String> {
-    let types: Signals = text.parse()?;
-    if types.all_floats() { Ok(types) } else { Err("not supported yet; floats, such as 64f, are".into()) }
 }
 
 #[cfg(test)]

@@ -3,13 +3,16 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::human::{Record, Remarks, Time, parse, show_value};
+use crate::human::{Record, Remarks, Time, parse, show_value, split};
 use crate::lines::{Lines, Next};
 use crate::signals::{MAX_SIGNALS, SignalType, Signals};
 
 /// What the command line says.
+#[derive(Clone)]
 pub(crate) struct Options {
-    /// Floats and times that are not further apart are equal; 0 asks for the same bits.
+    /// What the values are.
+    pub(crate) types: Signals,
+    /// Values and times that are not further apart are equal; 0 asks for the same bits.
     pub(crate) epsilon: f64,
     /// Compare the values.
     pub(crate) values: bool,
@@ -42,9 +45,9 @@ pub(crate) fn run(paths: &[PathBuf], options: &Options) -> Result<Option<(Differ
     let mut sides = paths.iter().map(|path| Side::open(path)).collect::<Result<Vec<_>, _>>()?;
     let Some((first, others)) = sides.split_first_mut() else { return Ok(None) };
     loop {
-        let more = first.advance()?;
+        let more = first.advance(&options.types)?;
         for other in &mut *others {
-            if other.advance()? != more {
+            if other.advance(&options.types)? != more {
                 let (long, short) = if more { (&*first, &*other) } else { (&*other, &*first) };
                 let message = format!("{} has a sample more, where {} ends", long.place(), short.name);
                 return Ok(Some((Difference::Length, message)));
@@ -79,14 +82,12 @@ impl Side {
     }
 
     /// Goes to the next sample; `false` at the end.
-    fn advance(&mut self) -> Result<bool, String> {
+    fn advance(&mut self, types: &Signals) -> Result<bool, String> {
         loop {
             let result = match self.lines.next().map_err(|error| format!("{}: {error}", self.name))? {
                 Next::End => return Ok(false),
                 Next::TooLong => Err("this line is too long to be a sample".to_owned()),
-                Next::Line(line) => {
-                    parse(line, &Signals::default(), MAX_SIGNALS, &mut self.record).map_err(|malformed| malformed.to_string())
-                }
+                Next::Line(line) => parse(line, types, MAX_SIGNALS, &mut self.record).map_err(|malformed| malformed.to_string()),
             };
             match result {
                 Ok(true) => {
@@ -94,6 +95,10 @@ impl Side {
                     return Ok(true);
                 }
                 Ok(false) => {}
+                // A type that was not given is what is wrong with a complex value.
+                Err(message) if types.len() == 0 && message.starts_with("value ") => {
+                    return Err(format!("{}: {message} (-t TYPES says what the values are, as in -t 2f1c)", self.place()));
+                }
                 Err(message) => return Err(format!("{}: {message}", self.place())),
             }
         }
@@ -118,8 +123,9 @@ impl Options {
         if a.values.len() != b.values.len() {
             return Some((Difference::Count, format!("{} values and {}", a.values.len(), b.values.len())));
         }
-        let index = a.values.iter().zip(&b.values).position(|(&a, &b)| !self.same_value(a, b))?;
-        let show = |record: &Record| show_value(SignalType::Float, record.values[index]);
+        let mut pairs = a.values.iter().zip(&b.values).enumerate();
+        let index = pairs.position(|(index, (&a, &b))| !self.same_value(self.types.kind(index), a, b))?;
+        let show = |record: &Record| show_value(self.types.kind(index), record.values[index]);
         Some((Difference::Data, format!("value {index} is {} and {}", show(a), show(b))))
     }
 
@@ -130,13 +136,24 @@ impl Options {
         }
     }
 
-    fn same_value(&self, a: u64, b: u64) -> bool {
-        let (x, y) = (f64::from_bits(a), f64::from_bits(b));
-        if a == b || x.is_nan() && y.is_nan() {
+    fn same_value(&self, kind: SignalType, a: u64, b: u64) -> bool {
+        match kind {
+            SignalType::Float => self.same_float(f64::from_bits(a), f64::from_bits(b)),
+            SignalType::Integer => (a as i64).abs_diff(b as i64) as f64 <= self.epsilon,
+            SignalType::Boolean => a == b,
+            SignalType::Complex => {
+                let ((a_real, a_imaginary), (b_real, b_imaginary)) = (split(a), split(b));
+                self.same_float(a_real.into(), b_real.into()) && self.same_float(a_imaginary.into(), b_imaginary.into())
+            }
+        }
+    }
+
+    fn same_float(&self, a: f64, b: f64) -> bool {
+        if a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan() {
             return true;
         }
         // Equal infinities are equal bits; two zeros, a distance of 0, differ where bits are asked for.
-        self.epsilon > 0.0 && (x - y).abs() <= self.epsilon
+        self.epsilon > 0.0 && (a - b).abs() <= self.epsilon
     }
 }
 
@@ -147,36 +164,41 @@ mod tests {
     fn compared(options: &Options, a: &str, b: &str) -> Option<Difference> {
         let record = |line: &str| {
             let mut record = Record::default();
-            parse(line.as_bytes(), &Signals::default(), 64, &mut record).unwrap();
+            parse(line.as_bytes(), &options.types, 64, &mut record).unwrap();
             record
         };
         options.difference(&record(a), &record(b)).map(|(difference, _)| difference)
     }
 
-    const EXACT: Options = Options { epsilon: 0.0, values: true, timestamps: true, sequence: true };
-    const USUAL: Options = Options { epsilon: 1e-6, ..EXACT };
+    fn exact() -> Options {
+        Options { types: Signals::default(), epsilon: 0.0, values: true, timestamps: true, sequence: true }
+    }
+
+    fn usual() -> Options {
+        Options { epsilon: 1e-6, ..exact() }
+    }
 
     #[test]
     fn the_tolerance_is_absolute() {
-        assert_eq!(compared(&USUAL, "1.0(1) 1000000.0", "1.0(1) 1000000.0000005"), None);
-        assert_eq!(compared(&USUAL, "1.0(1) 1000000.0", "1.0(1) 1000000.00001"), Some(Difference::Data));
-        assert_eq!(compared(&USUAL, "1.0(1) 0.0", "1.0(1) -0.0"), None);
-        assert_eq!(compared(&USUAL, "1.0(1) 1e-9", "1.0(1) 2e-9"), None);
-        assert_eq!(compared(&USUAL, "1.0(1) 1", "1.500(1) 1"), None);
-        assert_eq!(compared(&USUAL, "1.0(1) 1", "1.5000(1) 1"), Some(Difference::Timestamp));
+        assert_eq!(compared(&usual(), "1.0(1) 1000000.0", "1.0(1) 1000000.0000005"), None);
+        assert_eq!(compared(&usual(), "1.0(1) 1000000.0", "1.0(1) 1000000.00001"), Some(Difference::Data));
+        assert_eq!(compared(&usual(), "1.0(1) 0.0", "1.0(1) -0.0"), None);
+        assert_eq!(compared(&usual(), "1.0(1) 1e-9", "1.0(1) 2e-9"), None);
+        assert_eq!(compared(&usual(), "1.0(1) 1", "1.500(1) 1"), None);
+        assert_eq!(compared(&usual(), "1.0(1) 1", "1.5000(1) 1"), Some(Difference::Timestamp));
     }
 
     #[test]
     fn a_tolerance_of_zero_asks_for_the_same_bits() {
-        assert_eq!(compared(&EXACT, "1.0(1) 0.1 -inf", "1.0(1) 0.10000000000000001 -inf"), None);
-        assert_eq!(compared(&EXACT, "1.0(1) 0.1", "1.0(1) 0.10000000000000002"), Some(Difference::Data));
-        assert_eq!(compared(&EXACT, "1.0(1) 0.0", "1.0(1) -0.0"), Some(Difference::Data));
-        assert_eq!(compared(&EXACT, "1.0(1) 1", "1.1(1) 1"), Some(Difference::Timestamp));
+        assert_eq!(compared(&exact(), "1.0(1) 0.1 -inf", "1.0(1) 0.10000000000000001 -inf"), None);
+        assert_eq!(compared(&exact(), "1.0(1) 0.1", "1.0(1) 0.10000000000000002"), Some(Difference::Data));
+        assert_eq!(compared(&exact(), "1.0(1) 0.0", "1.0(1) -0.0"), Some(Difference::Data));
+        assert_eq!(compared(&exact(), "1.0(1) 1", "1.1(1) 1"), Some(Difference::Timestamp));
     }
 
     #[test]
     fn nan_equals_nan_and_infinities_equal_themselves() {
-        for options in [&EXACT, &USUAL] {
+        for options in [&exact(), &usual()] {
             assert_eq!(compared(options, "1.0(1) nan inf", "1.0(1) -nan(0x5) inf"), None);
             assert_eq!(compared(options, "1.0(1) nan", "1.0(1) 1"), Some(Difference::Data));
             assert_eq!(compared(options, "1.0(1) inf", "1.0(1) -inf"), Some(Difference::Data));
@@ -185,15 +207,39 @@ mod tests {
     }
 
     #[test]
+    fn values_are_compared_as_what_they_are() {
+        let compared = |types: &str, epsilon: f64, a: &str, b: &str| {
+            let options = Options { types: types.parse().unwrap(), epsilon, ..exact() };
+            compared(&options, &format!("1.0(1) {a}"), &format!("1.0(1) {b}"))
+        };
+        let differs = Some(Difference::Data);
+        assert_eq!(compared("c", 0.0, "5.0+0.0i", "5+0i"), None);
+        assert_eq!(compared("c", 1e-6, "5+0i", "5+1i"), differs);
+        assert_eq!(compared("c", 1e-6, "5+1i", "6+1i"), differs);
+        // Each part by itself: the points are further apart than either.
+        assert_eq!(compared("c", 1.0, "0+0i", "1-1i"), None);
+        assert_eq!(compared("c", 0.0, "0+0i", "0-0i"), differs);
+        assert_eq!(compared("c", 0.0, "nan+nani", "-nan+nani"), None);
+        // As doubles these two are one number.
+        assert_eq!(compared("i", 0.0, "9007199254740993", "9007199254740992"), differs);
+        assert_eq!(compared("i", 1.0, "9007199254740993", "9007199254740992"), None);
+        assert_eq!(compared("i", 1.0, "9223372036854775807", "-9223372036854775808"), differs);
+        assert_eq!(compared("b", 5.0, "0", "1"), differs);
+        assert_eq!(compared("b", 0.0, "true", "1"), None);
+        // What comes after the list is a float.
+        assert_eq!(compared("1c1b", 1e-6, "1+2i 1 0.5", "1+2i 1 0.5000001"), None);
+    }
+
+    #[test]
     fn each_part_can_be_left_out() {
         let (a, b) = ("1.0(1) 1 2", "2.0(2) 1");
-        assert_eq!(compared(&USUAL, a, b), Some(Difference::Sequence));
-        let no_sequence = Options { sequence: false, ..USUAL };
+        assert_eq!(compared(&usual(), a, b), Some(Difference::Sequence));
+        let no_sequence = Options { sequence: false, ..usual() };
         assert_eq!(compared(&no_sequence, a, b), Some(Difference::Timestamp));
-        let no_time = Options { timestamps: false, ..no_sequence };
+        let no_time = Options { timestamps: false, ..no_sequence.clone() };
         assert_eq!(compared(&no_time, a, b), Some(Difference::Count));
-        let nothing = Options { values: false, ..no_time };
+        let nothing = Options { values: false, ..no_time.clone() };
         assert_eq!(compared(&nothing, a, b), None);
-        assert_eq!(compared(&USUAL, "1.0(1) 1", "1.0 1"), Some(Difference::Sequence));
+        assert_eq!(compared(&usual(), "1.0(1) 1", "1.0 1"), Some(Difference::Sequence));
     }
 }

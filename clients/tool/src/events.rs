@@ -1,11 +1,24 @@
 //! What a main thread waits for: signals, and the ends of the threads that it started.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+
+/// Starts from SIGCHLD and a mask as they are by default, whatever the parent has left, for this
+/// process and those that it starts. Where SIGCHLD is ignored, nobody learns how a program has
+/// ended, and its number may be another's by the time that it is signalled; a blocked SIGTERM ends
+/// nothing.
+///
+/// SIGPIPE stays ignored here, as Rust's runtime has it, so that a write to nobody is an error and
+/// no end without a clean-up; `std::process` gives it back to those that are started.
+pub(crate) fn start_from_defaults() {
+    // SAFETY: no handler is installed.
+    #[allow(unsafe_code)]
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+    let _ = SigSet::empty().thread_set_mask();
+}
 
 /// Turns SIGINT, SIGTERM and SIGHUP into events, from now on and for the threads that are started from here.
 ///
@@ -13,14 +26,6 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 /// by one: no handler runs, nothing is interrupted.
 pub(crate) fn catch_signals<E: Send + 'static>(events: Sender<E>, event: fn(Signal) -> E) -> Result<(), String> {
     catch_these_signals(&[], events, event)
-}
-
-/// The signals that were blocked when the tool was started.
-static BEFORE: OnceLock<SigSet> = OnceLock::new();
-
-/// What the programs that the tool starts are to have blocked: what it was started with itself.
-pub(crate) fn mask_for_programs() -> SigSet {
-    BEFORE.get().copied().unwrap_or_else(|| SigSet::thread_get_mask().unwrap_or(SigSet::empty()))
 }
 
 /// The same with some besides.
@@ -33,8 +38,7 @@ pub(crate) fn catch_these_signals<E: Send + 'static>(
     if !is_ignored(Signal::SIGHUP) {
         signals.add(Signal::SIGHUP);
     }
-    let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).map_err(|errno| format!("cannot block signals: {errno}"))?;
-    let _ = BEFORE.set(before);
+    signals.thread_block().map_err(|errno| format!("cannot block signals: {errno}"))?;
     thread::spawn(move || {
         while let Ok(signal) = signals.wait() {
             if events.send(event(signal)).is_err() {

@@ -5,18 +5,21 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use crate::log::log;
 
 /// How long a program may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(2);
+const TERM_TIME: Duration = Duration::from_secs(2);
+
+/// A wait for the end of a program asks so often whether it is urgent.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// A program that runs, or has ended and was not reaped yet.
 pub(crate) struct Program {
@@ -53,11 +56,11 @@ impl Program {
     fn spawn(path: &Path, arguments: &[String]) -> io::Result<Child> {
         let mut command = Command::new(path);
         command.args(arguments).stdin(Stdio::null()).stdout(io::stderr().as_fd().try_clone_to_owned()?);
-        let mask = crate::events::mask_for_programs();
+        // The tool takes its signals from a queue, and has them blocked for that.
+        let mask = SigSet::empty();
         // SAFETY: between fork and exec only `pthread_sigmask` is called, which is async-signal-safe.
         #[allow(unsafe_code)]
         unsafe {
-            // The tool takes its signals from a queue, and has them blocked for that.
             command.pre_exec(move || Ok(mask.thread_set_mask()?));
         }
         command.spawn()
@@ -81,17 +84,42 @@ impl Program {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Ends the program: SIGTERM, then SIGKILL when that does not help. It is gone and reaped afterwards.
-    pub(crate) fn stop(mut self) -> io::Result<ExitStatus> {
-        // Not reaped yet, so the number is still this program's and nobody else's.
-        if self.status().is_none() {
+    /// Waits for `grace` until the program ends by itself. Then, or when `is_urgent` says so, it
+    /// gets SIGTERM, and SIGKILL if that does not help. It is gone and reaped afterwards.
+    pub(crate) fn stop(mut self, grace: Duration, mut is_urgent: impl FnMut() -> bool) -> io::Result<ExitStatus> {
+        let start = Instant::now();
+        let ends_by_itself = loop {
+            let left = grace.saturating_sub(start.elapsed());
+            if self.ends_within(SLICE.min(left)) {
+                break true;
+            }
+            if is_urgent() {
+                log!(Info, "{} gets SIGTERM, without more time to end by itself", self.name);
+                break false;
+            }
+            if left.is_zero() {
+                let seconds = grace.as_secs_f64();
+                log!(
+                    Warning,
+                    "{} did not end by itself within {seconds} s and gets SIGTERM (--grace SECONDS gives it longer)",
+                    self.name
+                );
+                break false;
+            }
+        };
+        // A number is signalled only while nobody has reaped it: it is still this program's then.
+        if !ends_by_itself && self.child.try_wait()?.is_none() {
             let _ = kill(pid(self.child.id()), Signal::SIGTERM);
-            if self.ended.recv_timeout(GRACE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                log!(Warning, "{} did not end within {} s of SIGTERM and is killed", self.name, GRACE.as_secs());
+            if !self.ends_within(TERM_TIME) {
+                log!(Warning, "{} did not end within {} s of SIGTERM and is killed", self.name, TERM_TIME.as_secs());
                 self.child.kill()?;
             }
         }
         self.child.wait()
+    }
+
+    fn ends_within(&self, limit: Duration) -> bool {
+        self.ended.recv_timeout(limit) != Err(RecvTimeoutError::Timeout)
     }
 }
 
@@ -132,14 +160,29 @@ mod tests {
         let mut program = Program::start(&words("sh -c exit\u{20}3"), move || sender.send(()).unwrap()).unwrap();
         told.recv_timeout(Duration::from_secs(10)).unwrap();
         assert_eq!(program.status().unwrap().code(), Some(3));
-        assert_eq!(program.stop().unwrap().code(), Some(3));
+        assert_eq!(program.stop(Duration::MAX, || false).unwrap().code(), Some(3));
     }
 
     #[test]
-    fn a_program_is_stopped_by_sigterm() {
+    fn a_program_is_stopped_by_sigterm_when_its_time_is_over_or_it_is_urgent() {
         use std::os::unix::process::ExitStatusExt;
         let program = Program::start(&words("sleep 100"), || ()).unwrap();
-        assert_eq!(program.stop().unwrap().signal(), Some(Signal::SIGTERM as i32));
+        assert_eq!(program.stop(Duration::ZERO, || false).unwrap().signal(), Some(Signal::SIGTERM as i32));
+        let program = Program::start(&words("sleep 100"), || ()).unwrap();
+        assert_eq!(program.stop(Duration::MAX, || true).unwrap().signal(), Some(Signal::SIGTERM as i32));
+    }
+
+    #[test]
+    fn a_program_that_ends_by_itself_gets_no_signal() {
+        let program = Program::start(&words("sleep 0.3"), || ()).unwrap();
+        assert_eq!(program.stop(Duration::MAX, || false).unwrap().code(), Some(0));
+    }
+
+    #[test]
+    fn a_program_that_somebody_else_has_reaped_is_not_signalled() {
+        let program = Program::start(&words("true"), || ()).unwrap();
+        nix::sys::wait::waitpid(pid(program.child.id()), None).unwrap();
+        assert!(program.stop(Duration::MAX, || false).is_err());
     }
 
     #[test]
@@ -149,7 +192,7 @@ mod tests {
         let grep = ["grep", "-q", "SigBlk:.0*$", "/proc/self/status"].map(String::from);
         let program = Program::start(&grep, || ()).unwrap();
         program.ended.recv_timeout(Duration::from_secs(10)).unwrap_err();
-        assert_eq!(program.stop().unwrap().code(), Some(0));
+        assert_eq!(program.stop(Duration::MAX, || false).unwrap().code(), Some(0));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! VILLASnode configuration, between text and shared memory.
 
 #![deny(unsafe_code)]
+// They panic where nobody reads any more.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod cli;
@@ -19,6 +21,7 @@ mod lines;
 mod log;
 mod pipe;
 mod signals;
+mod standard;
 mod text;
 
 use std::io::Write;
@@ -27,9 +30,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command, CompareArgs, PipeArgs, SignalArgs};
+use config::NodeConfig;
 use log::log;
+use signals::Signals;
 
 fn main() -> ExitCode {
+    events::start_from_defaults();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => return usage(&message),
@@ -45,7 +51,7 @@ fn main() -> ExitCode {
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
-        Command::Convert(_) => outcome(convert::run()),
+        Command::Convert(args) => outcome(convert::run(&args.types.unwrap_or_default())),
     }
 }
 
@@ -65,10 +71,15 @@ fn failure(message: &str, code: u8) -> ExitCode {
 
 /// Help and version are no failures; bad usage has the number that the command documents.
 fn usage(message: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when the terminal is gone.
-    let _ = message.print();
-    if !message.use_stderr() {
-        return ExitCode::SUCCESS;
+    if message.use_stderr() {
+        // Nobody is left to tell when the terminal is gone.
+        let _ = message.print();
+    } else {
+        let print = || standard::has_reader(message.print().and_then(|()| std::io::stdout().flush()));
+        match standard::stdout().and_then(|_| print()) {
+            Ok(_) => return ExitCode::SUCCESS,
+            Err(error) => log!(Error, "{error}"),
+        }
     }
     let is_command = |word: &std::ffi::OsString| Cli::command().get_subcommands().any(|command| word == command.get_name());
     let command = std::env::args_os().skip(1).find(is_command);
@@ -76,7 +87,12 @@ fn usage(message: &clap::Error) -> ExitCode {
 }
 
 fn pipe(args: PipeArgs) -> Result<bool, String> {
-    let config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
+    let mut config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
+    if let Some(types) = &args.format.types {
+        for direction in [&mut config.input, &mut config.output].into_iter().filter(|of| of.signals.len() == 0) {
+            direction.signals = types.clone();
+        }
+    }
     let linger = args.linger.or((!args.receive_only).then_some(pipe::LINGER));
     let options = pipe::Options {
         sends: !args.receive_only,
@@ -85,8 +101,17 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
         receive_limit: args.receive_limit,
         time_limit: args.time_limit,
         linger,
+        grace: args.grace,
     };
     pipe::run(config, &options, args.swap)
+}
+
+/// The types of `-t`, or of the node of `--node`.
+fn value_types(types: Option<&Signals>, node: &[String], pick: fn(NodeConfig) -> Signals) -> Result<Signals, String> {
+    match node {
+        [config, node] => config::load(config.as_ref(), node).map(pick).map_err(|error| error.to_string()),
+        _ => Ok(types.cloned().unwrap_or_default()),
+    }
 }
 
 fn signal(args: &SignalArgs) -> Result<(), String> {
@@ -98,12 +123,18 @@ fn signal(args: &SignalArgs) -> Result<(), String> {
         deviation: args.deviation,
         phase: args.phase,
     };
-    let values = args.values as usize;
-    generate::run(generate::Options { kind: args.kind, shape, values, limit: args.limit, is_paced: !args.no_wait })
+    let types = value_types(args.format.types.as_ref(), &args.node, |node| node.output.signals)?;
+    let values = args.values.map_or(types.len().max(1), |values| values as usize);
+    generate::run(generate::Options { kind: args.kind, shape, values, types, limit: args.limit, is_paced: !args.no_wait })
 }
 
 fn compare(args: &CompareArgs) -> ExitCode {
+    let types = match value_types(args.format.types.as_ref(), &args.node, |node| node.input.signals) {
+        Ok(types) => types,
+        Err(message) => return failure(&message, compare::TROUBLE),
+    };
     let options = compare::Options {
+        types,
         epsilon: args.epsilon,
         values: !args.no_values,
         timestamps: !args.no_timestamps,
@@ -113,8 +144,10 @@ fn compare(args: &CompareArgs) -> ExitCode {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some((difference, message))) => {
             // The status says it, too, when nobody reads.
-            let _ = writeln!(std::io::stdout(), "{message}");
-            ExitCode::from(difference as u8)
+            match standard::print(&format!("{message}\n")) {
+                Ok(()) => ExitCode::from(difference as u8),
+                Err(error) => failure(&error, compare::TROUBLE),
+            }
         }
         Err(message) => failure(&message, compare::TROUBLE),
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::tool;
+use common::{Node, tool};
 use std::fs;
 use tempfile::TempDir;
 
@@ -69,6 +69,24 @@ fn all_files_are_compared_with_the_first() {
     assert_eq!(compare(&["-e", "0.5"], &files).0, 0, "though the last two are further apart");
     assert_eq!(compare(&["-e", "0.3"], &files).0, 5);
     assert_eq!(compare(&[], &[ONE, ONE, "1.0(1) 1.5 2.5\n"]).0, 1);
+}
+
+#[test]
+fn types_are_given_or_taken_from_a_node() {
+    let (a, b, c) = ("1.0(1) 5.0+0.0i 7\n", "1.0(1) 5+0i 7\n", "1.0(1) 5+1i 7\n");
+    let node = Node::new("in = { signals = \"1c1i\" }, out = { signals = \"2b\" }");
+    let config = node.config.to_str().unwrap();
+    for types in [&["-t", "1ci"][..], &["--node", config, "n"]] {
+        assert_eq!(compare(types, &[a, b]), (0, String::new()));
+        let (code, text) = compare(types, &[a, c]);
+        assert!(code == 5 && text.contains("value 0 is 5.0+0.0i and 5.0+1.0i"), "{text}");
+    }
+    let (code, text) = compare(&[], &[a, b]);
+    assert!(code == 7 && text.contains("0.dat:1: value 0: \"5.0+0.0i\"") && text.contains("-t TYPES"), "{text}");
+    assert_eq!(compare(&["-t", "1x"], &[a, b]).0, 7);
+    let (code, text) = compare(&["--node", config, "m"], &[a, b]);
+    assert!(code == 7 && text.contains("no node is called \"m\""), "{text}");
+    assert_eq!(compare(&["--node", config, "n", "-t", "1c"], &[a, b]).0, 7);
 }
 
 #[test]

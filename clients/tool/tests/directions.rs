@@ -59,7 +59,7 @@ fn goes_on(running: &Running) {
 #[test]
 fn sending_ends_when_the_peer_has_read_everything() {
     let node = Node::new("");
-    let mut running = node.start(&["-s", "--linger", "0"]);
+    let mut running = node.start(&["-s", "--linger", "1e9"]);
     running.send(&lines(0, 100));
     drop(running.stdin.take());
     goes_on(&running);
@@ -97,9 +97,60 @@ fn sending_to_nobody_is_ended_by_the_time() {
 }
 
 #[test]
+fn sending_to_nobody_is_ended_by_linger_and_says_what_is_unread() {
+    // With the end of the input in the queue, and without.
+    for (count, queued, rest) in [(10, 10, ""), (100, 16, ", and the rest of the input was not sent")] {
+        let node = Node::new("queuelen = 16");
+        let mut running = node.start(&["-s", "--linger", "0.2"]);
+        // The tool may have ended by then.
+        let _ = running.stdin.take().unwrap().write_all(lines(0, count).as_bytes());
+        let (status, _, messages) = running.wait_for(Duration::from_secs(20));
+        assert_eq!(status.code(), Some(1), "{messages}");
+        let message = format!("{queued} samples were sent but not taken{rest}: no program has opened");
+        assert!(messages.contains(&message), "{messages}");
+        assert!(messages.contains(&format!("sent {queued}, received 0, redelivered 0, waited ")), "{messages}");
+        assert!(!messages.contains("samples/s"), "{messages}");
+    }
+}
+
+#[test]
+fn sending_to_a_program_that_has_left_is_ended_by_linger_and_says_what_is_unread() {
+    // Without a program the queue takes nothing, so that the input does not come to its end.
+    for (count, rest) in [(10, ""), (100, ", and the rest of the input was not sent")] {
+        let node = Node::new("queuelen = 16");
+        let mut running = node.start(&["-s", "--linger", "1.5"]);
+        let _ = running.stdin.as_mut().unwrap().write_all(lines(0, count).as_bytes());
+        let program = program(&node);
+        drop(take(&program, 4));
+        drop(program);
+        drop(running.stdin.take());
+        until("it says what it waits for", || running.stderr().contains("the last one has left, and "));
+        let (status, _, messages) = running.wait_for(Duration::from_secs(20));
+        assert_eq!(status.code(), Some(1), "{messages}");
+        let message = format!("samples were sent but not taken{rest}: the program has left");
+        assert!(messages.contains(&message), "{messages}");
+        let sent: u64 = messages.split("villas-shm: sent ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+        assert!(messages.contains(&format!("{} {message}", sent - 4)) && (sent == count || !rest.is_empty()), "{messages}");
+    }
+}
+
+#[test]
+fn a_program_that_is_there_may_take_its_time() {
+    let node = Node::new("");
+    let mut running = node.start(&["-s", "--linger", "0"]);
+    let program = program(&node);
+    running.send(&lines(0, 10));
+    drop(running.stdin.take());
+    until("it says what it waits for", || running.stderr().contains("waiting for the program: 10 sent to it are unread"));
+    assert!(is_running(running.child.id()));
+    drop(take(&program, 10));
+    well(running, 0);
+}
+
+#[test]
 fn sending_survives_the_death_of_the_reader() {
     let node = Node::new("");
-    let mut running = node.start(&["-s"]);
+    let mut running = node.start(&["-s", "--linger", "1e9"]);
     running.send(&lines(0, 10));
     drop(running.stdin.take());
     let first = program(&node);
@@ -289,7 +340,7 @@ fn the_other_end_ends_with_the_node() {
 #[test]
 fn an_other_end_that_is_killed_has_a_successor() {
     let node = Node::new("");
-    let mut tool = node.start(&["-s"]);
+    let mut tool = node.start(&["-s", "--linger", "1e9"]);
     let first = other_end(&node, &["-r"]);
     tool.send(&lines(0, 10));
     until("they arrive", || first.printed() == 10);

@@ -222,7 +222,8 @@ fn without_a_client_what_was_sent_is_not_taken() {
     let (status, _, messages) = running.wait_for(Duration::from_secs(3));
     assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
     assert_eq!(status.code(), Some(1), "{messages}");
-    assert!(messages.contains("10 samples were sent but not taken"), "{messages}");
+    assert!(messages.contains("10 samples were sent but not taken: no program has opened the region"), "{messages}");
+    assert!(messages.contains("sent 10, received 0, redelivered 0, waited ") && !messages.contains("samples/s"), "{messages}");
 }
 
 #[test]
@@ -322,7 +323,7 @@ fn kill_quietly(client: &mut std::process::Child) -> std::io::Result<()> {
 }
 
 #[test]
-fn a_closed_standard_output_ends_it() {
+fn it_ends_well_and_quietly_when_nobody_reads_its_output_any_more() {
     let node = Node::with_client("", 64);
     let mut running = Command::new(TOOL)
         .arg("pipe")
@@ -338,9 +339,165 @@ fn a_closed_standard_output_ends_it() {
     let mut stdin = running.stdin.take().unwrap();
     stdin.write_all(lines(0, 10).as_bytes()).unwrap();
     let output = running.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(0));
     let messages = String::from_utf8(output.stderr).unwrap();
-    assert!(messages.contains("cannot write standard output: Broken pipe"), "{messages}");
+    assert!(!messages.contains("error") && !messages.contains("warning"), "{messages}");
+    assert!(!node.region_exists());
+}
+
+#[test]
+fn a_program_that_sees_the_end_has_time_to_write_its_results() {
+    let node = Node::new("");
+    let (client, region, results) = (client().display(), &node.region, node.path("results"));
+    let script = format!("{client} -w 10 {region} 64; sleep 0.3; echo done > {}", results.display());
+    let text = format!("nodes = {{ n = {{ type = \"shmem\", name = \"{region}\", exec = [ \"sh\", \"-c\", \"{script}\" ] }} }}");
+    fs::write(&node.config, text).unwrap();
+    let output = node.pipe(&["--grace", "20"]).write_stdin(lines(0, 10)).assert().success().get_output().clone();
+    assert_eq!(fs::read_to_string(&results).unwrap(), "done\n");
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(!messages.contains("SIGTERM"), "{messages}");
+}
+
+/// A program that does not care for the end, of a channel at which this test is.
+fn deaf(node: &Node, options: &[&str]) -> (common::Running, Channel) {
+    let text = format!(
+        "nodes = {{ n = {{ type = \"shmem\", name = \"{}\", exec = [ \"sh\", \"-c\", \"trap '' TERM; echo ready; while :; do sleep 0.05; done\" ] }} }}",
+        node.region
+    );
+    fs::write(&node.config, text).unwrap();
+    let mut running = node.start(options);
+    let channel = Channel::timed_open(&node.region, Some(PATIENCE)).unwrap();
+    until("it is deaf", || running.stderr().contains("ready"));
+    drop(running.stdin.take());
+    (running, channel)
+}
+
+#[test]
+fn a_program_that_does_not_end_by_itself_gets_sigterm_and_then_sigkill() {
+    let node = Node::new("");
+    let (running, _channel) = deaf(&node, &["--linger", "0", "--grace", "0.3"]);
+    let program = running.program();
+    let (status, _, messages) = running.wait();
+    assert!(status.success(), "{messages}");
+    assert!(messages.contains("sh did not end by itself within 0.3 s and gets SIGTERM"), "{messages}");
+    assert!(messages.contains("sh did not end within 2 s of SIGTERM and is killed"), "{messages}");
+    assert!(!is_running(program));
+}
+
+#[test]
+fn a_program_that_has_not_opened_the_region_is_named_and_sees_no_end() {
+    let node = Node::new("exec = [ \"sh\", \"-c\", \"while :; do sleep 0.05; done\" ]");
+    let running = node.start(&["--grace", "1e9"]);
+    until("it says what it waits for", || running.stderr().contains("waiting for the program that was started"));
+    running.signal(Signal::SIGTERM);
+    let (status, _, messages) = running.wait();
+    assert!(status.success() && messages.contains(&node.region), "{messages}");
+}
+
+#[test]
+fn a_second_signal_leaves_a_program_no_more_time() {
+    let node = Node::new("");
+    let (running, _channel) = deaf(&node, &["--grace", "1e9"]);
+    running.signal(Signal::SIGTERM);
+    until("it is over", || running.stderr().contains("villas-shm: sent 0"));
+    running.signal(Signal::SIGTERM);
+    let (status, _, messages) = running.wait();
+    assert!(status.success(), "{messages}");
+    assert!(messages.contains("sh gets SIGTERM, without more time to end by itself"), "{messages}");
+}
+
+#[test]
+fn a_program_sees_the_end_though_nobody_reads_the_output() {
+    let node = Node::new("samplelen = 1000");
+    let mut child = Command::new(TOOL)
+        .arg("pipe")
+        .arg(&node.config)
+        .arg("n")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let channel = Channel::timed_open(&node.region, Some(PATIENCE)).unwrap();
+    let mut samples = Vec::new();
+    let mut write = || {
+        if samples.is_empty() {
+            let _ = channel.alloc_many(&mut samples, 1);
+            samples.iter_mut().for_each(|sample| sample.write_values(&[0.123456789; 1000]).unwrap());
+        }
+        channel.write(&mut samples)
+    };
+    until("standard output is full", || write().is_ok_and(|_| writes_to_stdout(child.id()) != Some(false)));
+    kill(child.id(), Signal::SIGTERM);
+    until("the channel has ended", || write().is_err());
+    let mut status = None;
+    until("the tool ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn what_a_parent_ignores_or_blocks_is_as_usual_here_and_for_the_program() {
+    use nix::sys::signal::{SigHandler, SigSet, signal};
+    use std::os::unix::process::CommandExt;
+    let node = Node::new("");
+    let script = format!("grep -E 'Sig(Blk|Ign)' /proc/self/status; exec {} -w 10 {}", client().display(), node.region);
+    let text =
+        format!("nodes = {{ n = {{ type = \"shmem\", name = \"{}\", exec = [ \"sh\", \"-c\", \"{script}\" ] }} }}", node.region);
+    fs::write(&node.config, text).unwrap();
+    let mut command = Command::new(TOOL);
+    command.args(["pipe", "--linger", "20"]).arg(&node.config).arg("n");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // SAFETY: both are system calls, and no handler is installed.
+    unsafe {
+        command.pre_exec(|| {
+            for number in [Signal::SIGCHLD, Signal::SIGPIPE] {
+                signal(number, SigHandler::SigIgn)?;
+            }
+            Ok(SigSet::all().thread_block()?)
+        });
+    }
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines(0, 3).as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{messages}");
+    assert!(sequence(&String::from_utf8(output.stdout).unwrap()).into_iter().eq(0..3));
+    let mask = |name: &str| {
+        let line = messages.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{messages}"));
+        u64::from_str_radix(line.trim(), 16).unwrap()
+    };
+    assert_eq!(mask("SigBlk:"), 0, "{messages}");
+    let bits = [Signal::SIGCHLD, Signal::SIGPIPE].map(|number| 1 << (number as u32 - 1));
+    assert_eq!(mask("SigIgn:") & (bits[0] | bits[1]), 0, "{messages}");
+}
+
+#[test]
+fn a_name_that_is_another_s_by_now_stays() {
+    let node = Node::new("");
+    let running = node.start(&[]);
+    until("the region is there", || node.region_exists());
+    let path = std::path::Path::new("/dev/shm").join(&node.region);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "another's").unwrap();
+    let (status, _, messages) = running.wait();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
+    assert_eq!(status.code(), Some(1), "{messages}");
+    assert_eq!(messages.matches("another region by now").count(), 1, "{messages}");
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_name_that_is_removed_is_told_once() {
+    let node = Node::new("");
+    let running = node.start(&["--linger", "2.5"]);
+    until("the region is there", || node.region_exists());
+    fs::remove_file(std::path::Path::new("/dev/shm").join(&node.region)).unwrap();
+    let (_, _, messages) = running.finish();
+    let told = messages.lines().filter(|line| ["removed", "no longer", "leads"].iter().any(|word| line.contains(word)));
+    assert_eq!(told.count(), 1, "{messages}");
 }
 
 #[test]

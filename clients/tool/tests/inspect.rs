@@ -89,6 +89,21 @@ fn a_region_of_the_dead_is_stale_shown_and_removed() {
 }
 
 #[test]
+fn waiting_samples_are_shown_with_the_types_that_are_given() {
+    let node = Node::new("");
+    let channel = Channel::create(&node.region, &Config { samplelen: 3, ..Config::default() }).unwrap();
+    let mut sample = channel.alloc().unwrap();
+    sample.set_len(3).unwrap();
+    sample.set_bits(0, i64::MIN as u64);
+    sample.set_bits(1, 1f64.to_bits());
+    channel.write(&mut vec![sample]).unwrap();
+    let shown = stdout(&["show", "-t", "i", &node.region]);
+    assert!(shown.contains("(0)\t-9223372036854775808\t1.0\t"), "{shown}");
+    drop(channel);
+    Channel::unlink(&node.region).unwrap();
+}
+
+#[test]
 fn what_a_live_process_holds_is_not_removed_unless_forced() {
     let node = Node::new("");
     let running = node.start(&[]);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Node, Signal, client, kill, lines, repository, samples, sequence, until, week};
+use common::{Node, Signal, client, kill, lines, repository, samples, sequence, tool, until, week};
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -59,6 +59,36 @@ fn every_type_of_signal_comes_back() {
     assert!(back[0].starts_with("1.000000005+"), "the time of reception is stamped: {}", back[0]);
     assert!(back[0].ends_with("(7)F\t0.1\t-9223372036854775808\t1\t1.5-2.5i"), "{}", back[0]);
     assert!(back[1].ends_with("(1)\tnan\t7\t0\t0.0+3.0i"), "the second of the session has number 1: {}", back[1]);
+}
+
+#[test]
+fn what_one_prints_the_others_read() {
+    let node = Node::with_client("", 1);
+    let config = node.config.to_str().unwrap();
+    for types in ["1c", "8f", "2fi3bc", "b"] {
+        let text = tool(&["signal", "mixed", "-n", "-l", "20", "-t", types]).assert().success().get_output().stdout.clone();
+        let back = echo(&node, &["-t", types], &String::from_utf8(text.clone()).unwrap());
+        let (sent, received) = (node.path("sent.dat"), node.path("received.dat"));
+        fs::write(&sent, text).unwrap();
+        fs::write(&received, &back).unwrap();
+        tool(&["compare", "-e", "0", "-t", types]).args([&sent, &received]).assert().success();
+        let convert = tool(&["convert", "-t", types]).write_stdin(back.clone()).assert().success().get_output().stdout.clone();
+        assert_eq!(samples(&String::from_utf8(convert).unwrap()), samples(&back));
+    }
+    // A configuration that says the types is right.
+    let text = "nodes = { n = { type = \"shmem\", name = \"NAME\", exec = [ \"CLIENT\", \"-w\", \"10\", \"NAME\" ],
+        signals = ( { name = \"u\", unit = \"V\", type = \"complex\" }, { name = \"on\", type = \"boolean\" } ) } }";
+    let text = text.replace("NAME", &node.region).replace("CLIENT", &client().display().to_string());
+    fs::write(&node.config, text).unwrap();
+    let signal = tool(&["signal", "sine", "-nl", "10", "--node", config, "n"]).assert().success().get_output().stdout.clone();
+    let signal = String::from_utf8(signal).unwrap();
+    assert!(signal.starts_with("# seconds.nanoseconds(sequence)\tu[V]\ton\n"), "{signal}");
+    assert!(samples(&signal)[1].ends_with("(1)\t0.58778524+0.0i\t1"), "{signal}");
+    let back = echo(&node, &["-t", "2i"], &signal);
+    let (sent, received) = (node.path("sent.dat"), node.path("received.dat"));
+    fs::write(&sent, signal).unwrap();
+    fs::write(&received, back).unwrap();
+    tool(&["compare", "-e", "0", "--node", config, "n"]).args([&sent, &received]).assert().success();
 }
 
 #[test]

@@ -226,6 +226,20 @@ fn it_ends_though_nobody_reads_any_more() {
 }
 
 #[test]
+fn values_have_the_types_that_are_asked_for() {
+    let lines = |arguments: &[&str]| -> Vec<String> {
+        let text = signal(arguments);
+        samples(&text).into_iter().map(|line| line.split_once('\t').unwrap().1.to_owned()).collect()
+    };
+    let options = ["-n", "-l", "2", "-r", "2", "-a", "1.7"];
+    let square = |types: &[&str]| lines(&[&["square"], &options[..], types].concat());
+    assert_eq!(square(&["-t", "ibcf"]), ["-2\t0\t-1.7+0.0i\t-1.7", "2\t1\t1.7+0.0i\t1.7"]);
+    assert_eq!(square(&["-t", "ibcf", "-v", "2"]), ["-2\t0", "2\t1"]);
+    assert_eq!(square(&["-t", "i", "-v", "2"]), ["-2\t-1.7", "2\t1.7"], "what comes after is a float");
+    assert_eq!(lines(&["counter", "-n", "-l", "2", "-a", "1e30", "-t", "i"]), ["0", "9223372036854775807"]);
+}
+
+#[test]
 fn what_is_no_signal_is_refused() {
     for options in [
         &["sinus"][..],

@@ -7,7 +7,7 @@ mod terminal;
 use common::{Node, Signal, TOOL, hang_up_by_default, lines, tool, until};
 use pty_process::blocking::Command;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use terminal::Terminal;
@@ -340,5 +340,39 @@ fn without_a_terminal_to_draw_on_it_says_what_to_do() {
         let output = tool(&["top", "--interval", interval]).assert().code(1).get_output().clone();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains(why), "{text}");
+    }
+}
+
+#[test]
+fn a_terminal_that_claims_an_impossible_size_is_drawn_on_all_the_same() {
+    let name = name("huge");
+    let command = Command::new(TOOL).args(["top", &name]).env("TERM", "xterm-256color");
+    let mut top = Terminal::start_claiming((u16::MAX, u16::MAX), 80, 24, command);
+    top.until_shown("0 objects");
+    top.press("q");
+    assert!(top.end().success());
+    top.assert_restored();
+}
+
+#[test]
+fn a_terminal_that_is_gone_with_standard_error_ends_it_well() {
+    hang_up_by_default();
+    // A hang-up and the errors of the terminal come in any order.
+    for round in 0..10 {
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        pty.resize(pty_process::Size::new(24, 80)).unwrap();
+        let mut top = Command::new(TOOL).args(["top", "--interval", "0.05"]).env("TERM", "xterm-256color").spawn(pts).unwrap();
+        let (mut screen, mut piece) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&screen).contains("interval") {
+            let count = (&pty).read(&mut piece).unwrap();
+            screen.extend_from_slice(&piece[..count]);
+        }
+        drop(pty);
+        let mut status = None;
+        until("it ends", || {
+            status = top.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0), "round {round}: {status:?}");
     }
 }

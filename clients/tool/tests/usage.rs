@@ -27,7 +27,7 @@ fn bad_usage_is_an_error() {
         &["pipe", "-l", "x", "a.conf", "n"],
         &["pipe", "--linger", "-1", "a.conf", "n"],
         &["pipe", "-f", "json", "a.conf", "n"],
-        &["pipe", "-t", "8i", "a.conf", "n"],
+        &["pipe", "-t", "8x", "a.conf", "n"],
         &["pipe", "-T", "soon", "a.conf", "n"],
         &["signal"],
         &["-d", "loud", "pipe", "a.conf", "n"],

@@ -3,7 +3,6 @@
 mod print;
 mod target;
 
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use villas_shm_measure::SAMPLE_HEADER;
@@ -17,6 +16,7 @@ use villas_shm_measure::yardsticks::{BareStream, BareTrip, Futex};
 
 use crate::cli::{BenchArgs, Mode};
 use crate::log::log;
+use crate::standard;
 use target::Target;
 
 /// Nanoseconds of a turn, and of one in which both sides sleep for each sample.
@@ -171,15 +171,13 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool, String> {
     args.mode.sort_by_key(|mode| *mode as u8);
     args.mode.dedup();
     let cpus = cpus(args.cpus)?;
-    // Before the measuring: nobody shall wait for a plot that cannot be written.
+    // Before the measuring: nobody shall wait for what cannot be written.
+    standard::stdout()?;
     let plot = args.plot.as_deref().map(Target::check).transpose()?;
     let rows = measure(&args, cpus)?;
     if let Some(target) = plot {
         target.write(&print::plot(&rows, cpus))?;
     }
     let text = if args.json { print::json(&rows, cpus, args.duration, true) } else { print::table(&rows, cpus) };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
-        _ => Ok(true),
-    }
+    standard::print(&text).map(|()| true)
 }

@@ -7,16 +7,16 @@ mod wave;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::events;
-use crate::human::{Record, Time, header, print};
+use crate::human::{Record, Time, header, join, print};
 use crate::log::log;
 use crate::signals::{Signal as Column, SignalType, Signals};
+use crate::standard;
 use wave::Wave;
 pub(crate) use wave::{Kind, Shape};
 
@@ -37,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) shape: Shape,
     /// Values of each sample.
     pub(crate) values: usize,
+    /// Their types, and their names where they have some.
+    pub(crate) types: Signals,
     /// So many samples are printed.
     pub(crate) limit: Option<u64>,
     /// Wait for the time of each step.
@@ -81,8 +83,7 @@ struct Generator {
 impl Generator {
     fn new(options: Options, stop: Receiver<()>) -> Result<Self, String> {
         let waves = (0..options.values).map(|index| Wave::new(options.kind.of_value(index), options.shape)).collect();
-        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(stdout_error)?);
-        Ok(Self { options, waves, stop, stdout, output: Vec::with_capacity(2 * CHUNK), missed: 0 })
+        Ok(Self { options, waves, stop, stdout: standard::stdout()?, output: Vec::with_capacity(2 * CHUNK), missed: 0 })
     }
 
     fn run(mut self) -> Result<(), String> {
@@ -90,11 +91,7 @@ impl Generator {
         if self.missed > 0 {
             log!(Warning, "missed {} steps in all", self.missed);
         }
-        match result {
-            // Whoever read has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(stdout_error),
-        }
+        standard::has_reader(result).map(drop)
     }
 
     fn print_all(&mut self) -> io::Result<()> {
@@ -119,18 +116,21 @@ impl Generator {
             record.sequence = Some(step);
             record.origin = origin.plus_nanos(self.due(step).as_nanos() as i128);
             record.values.clear();
-            record.values.extend(self.waves.iter_mut().map(|wave| wave.value(step).to_bits()));
+            let values = self.waves.iter_mut().enumerate();
+            record.values.extend(values.map(|(index, wave)| bits(signals.kind(index), wave.value(step))));
             print(&record, &signals, &mut self.output);
             step += 1;
         }
         Ok(())
     }
 
-    /// Columns are named after their signals.
+    /// Columns are named after what they show, unless they have names.
     fn signals(&self) -> Signals {
         let column = |index| {
-            let name = Some(self.options.kind.of_value(index).name().into());
-            Column { name, unit: None, kind: SignalType::Float }
+            let given = self.options.types.get(index);
+            let mut column = given.cloned().unwrap_or(Column { name: None, unit: None, kind: SignalType::Float });
+            column.name.get_or_insert_with(|| self.options.kind.of_value(index).name().into());
+            column
         };
         Signals::new((0..self.options.values).map(column).collect())
     }
@@ -169,8 +169,15 @@ impl Generator {
     }
 }
 
-fn stdout_error(error: io::Error) -> String {
-    format!("cannot write standard output: {error}")
+/// A value of this type.
+fn bits(kind: SignalType, value: f64) -> u64 {
+    match kind {
+        SignalType::Float => value.to_bits(),
+        // One that is too large becomes the largest.
+        SignalType::Integer => value.round() as i64 as u64,
+        SignalType::Boolean => u64::from_ne_bytes([u8::from(value > 0.0), 0, 0, 0, 0, 0, 0, 0]),
+        SignalType::Complex => join(value as f32, 0.0),
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn steps_are_due_to_the_nanosecond_also_after_a_year() {
         let shape = Shape { rate: 3.0, frequency: 1.0, amplitude: 1.0, offset: 0.0, deviation: 0.0, phase: 0.0 };
-        let options = Options { kind: Kind::Sine, shape, values: 1, limit: None, is_paced: false };
+        let options = Options { kind: Kind::Sine, shape, values: 1, types: Signals::default(), limit: None, is_paced: false };
         let generator = Generator::new(options, channel().1).unwrap();
         let year = 31_536_000;
         assert_eq!(generator.due(0), Duration::ZERO);

@@ -22,7 +22,7 @@ pub(crate) use parse::{has_few_nanoseconds, parse};
 pub(crate) use print::{header, print};
 pub(crate) use remarks::Remarks;
 pub(crate) use time::Time;
-pub(crate) use value::show as show_value;
+pub(crate) use value::{join, show as show_value, split};
 
 /// One sample, away from shared memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -83,12 +83,14 @@ pub(super) fn no_value(kind: SignalType) -> &'static str {
     }
 }
 
-fn split(bits: u64) -> (f32, f32) {
+/// Real and imaginary part.
+pub(crate) fn split(bits: u64) -> (f32, f32) {
     let [a, b, c, d, e, f, g, h] = bits.to_ne_bytes();
     (f32::from_ne_bytes([a, b, c, d]), f32::from_ne_bytes([e, f, g, h]))
 }
 
-fn join(real: f32, imaginary: f32) -> u64 {
+/// The value of these parts.
+pub(crate) fn join(real: f32, imaginary: f32) -> u64 {
     let ([a, b, c, d], [e, f, g, h]) = (real.to_ne_bytes(), imaginary.to_ne_bytes());
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }

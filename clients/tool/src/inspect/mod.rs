@@ -7,22 +7,19 @@ mod table;
 mod top;
 mod words;
 
-use std::io::{self, Write};
+use std::io;
 
 use villas_shm::inspect::{self, Entry, Id, State};
 
 use crate::cli::{LsArgs, RmArgs, ShowArgs, Target};
 use crate::log::log;
+use crate::standard;
 
 pub(crate) use clean::run as clean;
 pub(crate) use top::run as top;
 
-/// Writes all of it. That nobody reads any more is no failure.
 fn print(text: &str) -> Result<bool, String> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write: {error}")),
-        _ => Ok(true),
-    }
+    standard::print(text).map(|()| true)
 }
 
 pub(crate) fn ls(args: &LsArgs) -> Result<bool, String> {
@@ -54,7 +51,7 @@ pub(crate) fn show(args: &ShowArgs) -> Result<bool, String> {
             }
         };
     }
-    print(&show::show(&entry))
+    print(&show::show(&entry, &args.types.clone().unwrap_or_default()))
 }
 
 pub(crate) fn rm(args: &RmArgs) -> Result<bool, String> {

@@ -9,6 +9,7 @@ use villas_shm::{Timespec, flags};
 use super::words;
 use crate::human::{self, Record, Time};
 use crate::signals::Signals;
+use crate::standard;
 
 /// Bytes of a line of `--hex`.
 const LINE: usize = 16;
@@ -16,7 +17,7 @@ const LINE: usize = 16;
 const CHUNK: usize = 64 << 10;
 
 /// The text of `show`. Writing to a `String` cannot fail.
-pub(super) fn show(entry: &Entry) -> String {
+pub(super) fn show(entry: &Entry, types: &Signals) -> String {
     let mut text = format!("{} {}\n", words::kind(entry), words::name(entry));
     let mut line = |heading: &str, what: &str| {
         let _ = writeln!(text, "  {heading:<11} {what}");
@@ -56,7 +57,7 @@ pub(super) fn show(entry: &Entry) -> String {
             "  {heading}: {} of {} wait, {} written, {} read",
             queue.depth, queue.capacity, queue.written, queue.read
         );
-        text.push_str(&waiting(queue));
+        text.push_str(&waiting(queue, types));
     }
     text
 }
@@ -69,7 +70,7 @@ pub(super) fn parameter(value: &Parameter) -> String {
 }
 
 /// The samples, as `villas.human` has them, or the messages.
-fn waiting(queue: &Queue) -> String {
+fn waiting(queue: &Queue, types: &Signals) -> String {
     let mut lines = Vec::new();
     for waiting in &queue.waiting {
         lines.extend_from_slice(b"    ");
@@ -85,7 +86,7 @@ fn waiting(queue: &Queue) -> String {
                     values: values.clone(),
                     ..Record::default()
                 };
-                human::print(&record, &Signals::default(), &mut lines);
+                human::print(&record, types, &mut lines);
             }
             Waiting::Message(bytes) => {
                 lines.extend(hex_line(0, &bytes[..bytes.len().min(LINE)])[10..].bytes());
@@ -121,7 +122,7 @@ fn hex_line(offset: u64, bytes: &[u8]) -> String {
 
 /// Prints all bytes of an object; `*` stands for lines that are like the one before.
 pub(super) fn hex(name: &str) -> Result<(), String> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = io::BufWriter::new(standard::stdout()?);
     let (mut offset, mut last, mut chunk) = (0u64, Vec::new(), vec![0; CHUNK]);
     let mut is_repeating = false;
     loop {
@@ -137,22 +138,13 @@ pub(super) fn hex(name: &str) -> Result<(), String> {
             } else {
                 Ok(())
             };
-            if stopped(printed)? {
+            if !standard::has_reader(printed)? {
                 return Ok(());
             }
             offset += line.len() as u64;
         }
         if count < CHUNK {
-            return stopped(writeln!(out, "{offset:08x}").and_then(|()| out.flush())).map(drop);
+            return standard::has_reader(writeln!(out, "{offset:08x}").and_then(|()| out.flush())).map(drop);
         }
-    }
-}
-
-/// Whether nobody reads any more.
-fn stopped(written: io::Result<()>) -> Result<bool, String> {
-    match written {
-        Ok(()) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
-        Err(error) => Err(format!("cannot write: {error}")),
     }
 }

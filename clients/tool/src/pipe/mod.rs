@@ -20,6 +20,7 @@ use crate::config::{Layout, NodeConfig};
 use crate::events;
 use crate::exec::Program;
 use crate::log::log;
+use crate::standard;
 use open::{Opened, Region};
 use receive::Ended;
 use session::Session;
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) time_limit: Option<Duration>,
     /// How long nothing may arrive once all is sent; `None`: as long as it likes.
     pub(crate) linger: Option<Duration>,
+    /// How long the program may take to end by itself once its channel has ended.
+    pub(crate) grace: Duration,
 }
 
 /// What the main thread waits for.
@@ -56,6 +59,13 @@ enum Event {
 /// Runs the command, at the other end of the channel if `swap` says so; gives whether all went well.
 /// What did not has been said.
 pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Result<bool, String> {
+    // Before anything is started, or taken from the input.
+    if options.receives {
+        standard::stdout()?;
+    }
+    if options.sends {
+        standard::stdin()?;
+    }
     // A time that no clock reaches never comes.
     let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     let (events, inbox) = channel();
@@ -77,26 +87,36 @@ pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Resu
     let starts_first = matches!(&config.layout, Layout::TwoRegions { input, output } if input != output);
     let mut program = if starts_first { start()? } else { None };
     let opened = if swap { Region::open(&config, &inbox, deadline) } else { Region::create(&config, &inbox, deadline) };
+    let mut sees_the_end = false;
     let good = opened.and_then(|opened| match opened {
         Opened::Open(region) => {
             // From here on the name is there, and goes with the region whatever happens.
             if !starts_first {
                 program = start()?;
             }
-            with_region(&config, options, deadline, &region, program.as_mut(), events.clone(), &inbox)
+            let (good, has_come) = with_region(&config, options, deadline, &region, program.as_mut(), events.clone(), &inbox)?;
+            sees_the_end = has_come;
+            Ok(good)
         }
         Opened::Signalled => Ok(true),
         Opened::ProgramEnded => Err(program.as_mut().map_or_else(String::new, Program::ended_early)),
     });
+    let good = good.unwrap_or_else(|message| {
+        log!(Error, "{message}");
+        false
+    });
     // Last, because it may take its time: the name is free for the next one meanwhile.
     if let Some(program) = program {
         let name = program.name().to_owned();
-        let status = program.stop().map_err(|error| format!("cannot stop {name}: {error}"))?;
+        // A program that has never been at the channel sees no end of it.
+        let is_urgent = || !sees_the_end || inbox.try_iter().any(|event| matches!(event, Event::Signal(_)));
+        let status = program.stop(options.grace, is_urgent).map_err(|error| format!("cannot stop {name}: {error}"))?;
         log!(Debug, "{name} has ended: {status}");
     }
-    good
+    Ok(good)
 }
 
+/// Gives whether all went well, and whether a program has ever been there.
 fn with_region(
     config: &NodeConfig,
     options: &Options,
@@ -105,7 +125,7 @@ fn with_region(
     program: Option<&mut Program>,
     events: Sender<Event>,
     inbox: &Receiver<Event>,
-) -> Result<bool, String> {
+) -> Result<(bool, bool), String> {
     let (session, wake) = Session::new(region, config.exec.is_some()).map_err(|error| format!("cannot make a pipe: {error}"))?;
     let session = Arc::new(session);
     if options.sends {
@@ -116,5 +136,7 @@ fn with_region(
     }
     let receiver = receive::Receiver::new(Arc::clone(&session), config, options);
     events::spawn(events, Event::Received, || receiver.run());
-    Ok(Supervisor::new(&session, 1 + u32::from(options.sends), deadline).watch(program, inbox))
+    let good = Supervisor::new(&session, 1 + u32::from(options.sends), deadline).watch(program, inbox);
+    region.is_loss_told.set(session.has_told_of_name());
+    Ok((good, session.has_come()))
 }

@@ -1,6 +1,8 @@
 //! The channel of a node: created, or opened at its other end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
@@ -20,8 +22,27 @@ pub(super) struct Region {
     ends_with_peer: bool,
     /// VILLASnode's layout, whose programs do not all say which parts of a sample's header are valid.
     pub(super) is_wire: bool,
-    /// The name to remove in the end.
-    created: Option<String>,
+    created: Option<Created>,
+    /// Somebody has said that the name was removed, or leads to another region.
+    pub(super) is_loss_told: Cell<bool>,
+}
+
+/// A name to remove in the end, if it still leads where it led.
+struct Created {
+    name: String,
+    object: Option<(u64, u64)>,
+}
+
+impl Created {
+    fn new(name: &str) -> Self {
+        Self { name: name.into(), object: object(name) }
+    }
+}
+
+/// Device and number of what a name leads to.
+fn object(name: &str) -> Option<(u64, u64)> {
+    let data = Path::new("/dev/shm").join(name.trim_start_matches('/')).symlink_metadata().ok()?;
+    Some((data.dev(), data.ino()))
 }
 
 /// How the wait for a channel ended.
@@ -40,7 +61,7 @@ impl Region {
             Layout::OneRegion(name) => {
                 let channel = Channel::create(name, &parameters(config))
                     .map_err(|error| format!("cannot create the region \"{name}\": {error}"))?;
-                Ok(Opened::Open(Self::new(channel, Some(name.clone()), false, false)))
+                Ok(Opened::Open(Self::new(channel, Some(Created::new(name)), false, false)))
             }
             Layout::TwoRegions { input, output } => Self::shake_hands(config, input, output, inbox, deadline),
         }
@@ -64,7 +85,7 @@ impl Region {
             if let Some(event) = wait.event() {
                 return Ok(event);
             }
-            wait.say(|| format!("the region \"{name}\": no node has created it yet"));
+            wait.say(|| format!("the region \"{name}\": no node has created it yet (\"villas-shm pipe\" without -x does)"));
         }
     }
 
@@ -87,7 +108,9 @@ impl Region {
         let wait = RefCell::new((Wait::new(inbox, deadline), None));
         let cancelled = || {
             let (wait, event) = &mut *wait.borrow_mut();
-            wait.say(|| format!("a program that reads \"{output}\" and writes \"{input}\""));
+            wait.say(|| {
+                format!("a program that reads \"{output}\" and writes \"{input}\" (\"villas-shmem {input} {output}\" does)")
+            });
             *event = wait.event();
             event.is_some() || wait.is_late()
         };
@@ -103,8 +126,8 @@ impl Region {
         }
     }
 
-    fn new(channel: Channel, created: Option<String>, ends_with_peer: bool, is_wire: bool) -> Self {
-        Self { channel: Arc::new(channel), ends_with_peer, is_wire, created }
+    fn new(channel: Channel, created: Option<Created>, ends_with_peer: bool, is_wire: bool) -> Self {
+        Self { channel: Arc::new(channel), ends_with_peer, is_wire, created, is_loss_told: Cell::new(false) }
     }
 
     pub(super) fn channel(&self) -> Arc<Channel> {
@@ -113,7 +136,12 @@ impl Region {
 
     /// What the other end opens, for people.
     pub(super) fn describe(&self) -> String {
-        self.created.as_ref().map_or_else(|| "its region".into(), |name| format!("the region \"{name}\""))
+        self.created.as_ref().map_or_else(|| "its region".into(), |Created { name, .. }| format!("the region \"{name}\""))
+    }
+
+    /// What would open it, for people.
+    pub(super) fn opener(&self) -> String {
+        self.created.as_ref().map_or_else(String::new, |Created { name, .. }| format!("\"villas-shmem {name}\" does"))
     }
 
     /// Whether the other end does not come back once it is gone.
@@ -124,10 +152,19 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        if let Some(name) = &self.created
-            && let Err(error) = Channel::unlink(name)
-        {
-            log!(Warning, "cannot remove the region \"{name}\": {error}");
+        // A thread that is stuck in standard output holds the channel; the program sees its end
+        // anyway.
+        self.channel.close();
+        let Some(Created { name, object: created }) = &self.created else { return };
+        match object(name) {
+            now if now != *created && self.is_loss_told.get() => {}
+            None => log!(Info, "the name \"{name}\" of the region was removed already, by somebody else"),
+            now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now, and stays"),
+            _ => {
+                if let Err(error) = Channel::unlink(name) {
+                    log!(Warning, "cannot remove the region \"{name}\": {error}");
+                }
+            }
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use crate::config::NodeConfig;
 use crate::human::{Record, Time, header, print};
 use crate::log::log;
 use crate::signals::Signals;
+use crate::standard;
 
 /// So much text is gathered before it is written while more samples are ready.
 const CHUNK: usize = 64 << 10;
@@ -38,6 +38,10 @@ pub(super) enum Ended {
     AllTaken,
     /// Nothing for a while.
     Quiet,
+    /// The program is gone, and no other has come for a while.
+    Left,
+    /// Nobody reads what is printed any more.
+    NoReader,
     /// No program has opened the region in its time.
     NobodyCame,
     /// The time that the session was given.
@@ -57,6 +61,8 @@ impl fmt::Display for Ended {
             Self::AllBack => "received as many samples as were sent",
             Self::AllTaken => "all that was sent was taken",
             Self::Quiet => "nothing arrives any more",
+            Self::Left => "the program has left, and no other has come",
+            Self::NoReader => "nobody reads the output any more",
             Self::NobodyCame => "no program has opened the region",
             Self::TimeOver => "the time is over",
             Self::PeerGone { .. } => "the other end is gone",
@@ -79,6 +85,8 @@ pub(super) struct Receiver {
     /// When a sample came, or the peer: `linger` counts from there.
     last_activity: Option<Instant>,
     said_that_it_waits: bool,
+    /// When a program was there last; at first, the beginning.
+    alone_since: Instant,
     /// When as many had come as were sent.
     all_back: Option<Instant>,
     received: u64,
@@ -101,6 +109,7 @@ impl Receiver {
             started: Instant::now(),
             last_activity: None,
             said_that_it_waits: false,
+            alone_since: Instant::now(),
             all_back: None,
             received: 0,
             redelivered: 0,
@@ -110,7 +119,7 @@ impl Receiver {
 
     /// Receives until the session is over.
     pub(super) fn run(mut self) -> Result<Ended, String> {
-        let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(stdout_error)?);
+        let mut stdout = self.prints.then(standard::stdout).transpose()?;
         let ended = self.receive_all(&mut stdout)?;
         if self.prints {
             self.print_header(0);
@@ -119,7 +128,7 @@ impl Receiver {
         Ok(ended)
     }
 
-    fn receive_all(&mut self, stdout: &mut File) -> Result<Ended, String> {
+    fn receive_all(&mut self, stdout: &mut Option<File>) -> Result<Ended, String> {
         let session = Arc::clone(&self.session);
         let mut samples: Vec<Sample> = Vec::with_capacity(self.batch);
         let mut record = Record::default();
@@ -131,7 +140,9 @@ impl Receiver {
             let mut result = session.channel.try_read(&mut samples, most);
             if samples.is_empty() {
                 // Nothing is ready, so this is the moment to show what there is.
-                self.flush(stdout)?;
+                if !self.flush(stdout)? {
+                    return Ok(Ended::NoReader);
+                }
                 // Asked before the wait: what came until then is found by it.
                 let last_wait = session.peer_ended();
                 result = session.channel.read(&mut samples, most);
@@ -151,8 +162,8 @@ impl Receiver {
             }
             self.count(&samples);
             samples.clear();
-            if self.output.len() >= CHUNK {
-                self.flush(stdout)?;
+            if self.output.len() >= CHUNK && !self.flush(stdout)? {
+                return Ok(Ended::NoReader);
             }
         }
     }
@@ -176,6 +187,7 @@ impl Receiver {
         let arrival = Instant::now();
         let redelivered = samples.iter().filter(|sample| sample.flags() & flags::REDELIVERED != 0).count() as u64;
         self.last_activity = Some(arrival);
+        self.alone_since = arrival;
         self.received += samples.len() as u64;
         self.redelivered += redelivered;
         self.session.count_received(samples.len() as u64, redelivered, arrival);
@@ -190,22 +202,17 @@ impl Receiver {
         }
     }
 
-    fn flush(&mut self, stdout: &mut File) -> Result<(), String> {
-        stdout.write_all(&self.output).map_err(stdout_error)?;
+    /// Prints what has gathered; gives whether somebody reads it.
+    fn flush(&mut self, stdout: &mut Option<File>) -> Result<bool, String> {
+        let Some(stdout) = stdout else { return Ok(true) };
+        let has_reader = standard::has_reader(stdout.write_all(&self.output))?;
         self.output.clear();
-        Ok(())
+        Ok(has_reader)
     }
 
     /// After a wait in vain.
     fn idle(&mut self, error: Option<villas_shm::Error>) -> Result<(), String> {
-        if self.last_activity.is_none() && self.session.channel.peer_alive() {
-            log!(Debug, "a program has opened the region");
-            self.last_activity = Some(Instant::now());
-        }
-        if self.last_activity.is_none() && !self.said_that_it_waits && self.started.elapsed() >= SILENCE {
-            log!(Info, "waiting for a program: none has opened {} yet", self.session.region);
-            self.said_that_it_waits = true;
-        }
+        self.look_for_program();
         match error {
             None => Ok(()),
             Some(error) if is_transient(error.errno()) => Ok(()),
@@ -223,8 +230,44 @@ impl Receiver {
                 }
                 Ok(())
             }
+            Some(error) if !self.session.is_to_be_told(error.errno()) => Ok(()),
             Some(error) => Err(receive_error(&error)),
         }
+    }
+
+    /// Notes when a program is there; says what is waited for, once, after a while.
+    fn look_for_program(&mut self) {
+        let now = Instant::now();
+        let is_there = self.session.channel.peer_alive();
+        if is_there {
+            self.alone_since = now;
+            if self.last_activity.is_none() {
+                log!(Debug, "a program has opened the region");
+                self.last_activity = Some(now);
+            }
+        }
+        let unread = self.session.not_taken();
+        let since = if is_there { self.session.sent_all().unwrap_or(now) } else { self.alone_since };
+        if self.said_that_it_waits || self.session.is_loopback || now - since < SILENCE {
+            return;
+        }
+        let region = &self.session.region;
+        match (is_there, self.session.has_come()) {
+            (false, false) if self.session.has_program => {
+                log!(Info, "waiting for the program that was started: it has not opened {region} yet");
+            }
+            (false, false) => {
+                log!(Info, "waiting for a program: none has opened {region} yet ({})", self.session.opener);
+            }
+            (false, true) if unread > 0 => {
+                log!(Info, "waiting for another program: the last one has left, and {unread} sent to it are unread");
+            }
+            (true, _) if unread > 0 && !self.prints => {
+                log!(Info, "waiting for the program: {unread} sent to it are unread");
+            }
+            _ => return,
+        }
+        self.said_that_it_waits = true;
     }
 
     fn is_over(&mut self) -> Option<Ended> {
@@ -237,10 +280,10 @@ impl Receiver {
         if let Some(limit) = self.limit {
             return (self.received >= limit).then_some(Ended::Limit);
         }
-        let sent_all = self.session.sent_all()?;
         if !self.prints {
-            return (self.session.not_taken() == 0).then_some(Ended::AllTaken);
+            return self.is_taken();
         }
+        let sent_all = self.session.sent_all()?;
         let sent = self.session.sent();
         // What is marked may have been counted before; then as much is missing still.
         if sent > 0 && self.received - self.redelivered >= sent {
@@ -248,13 +291,35 @@ impl Receiver {
             return self.is_settled(since).then_some(Ended::AllBack);
         }
         let quiet_since = self.last_activity.map_or(sent_all, |last| last.max(sent_all));
+        self.has_lingered(quiet_since)
+    }
+
+    /// Of `-s`: whether all was taken, or nobody is there to take it.
+    fn is_taken(&self) -> Option<Ended> {
+        let idle_since = self.session.sends_nothing_since()?;
+        if self.session.sent_all().is_some() && self.session.not_taken() == 0 {
+            return Some(Ended::AllTaken);
+        }
+        // A program that is there may take its time.
+        let is_there = self.session.channel.peer_alive();
+        if is_there { None } else { self.has_lingered(idle_since.max(self.alone_since)) }
+    }
+
+    /// Whether `--linger` is over, and a program that was started has had its time to come.
+    fn has_lingered(&self, since: Instant) -> Option<Ended> {
         // A time that no clock reaches never comes.
-        let mut end = quiet_since.checked_add(self.linger?)?;
+        let mut end = since.checked_add(self.linger?)?;
         if self.session.has_program && self.last_activity.is_none() {
             end = end.max(self.started + START_TIME);
         }
-        let why = if self.last_activity.is_some() { Ended::Quiet } else { Ended::NobodyCame };
-        (Instant::now() >= end).then_some(why)
+        if Instant::now() < end {
+            return None;
+        }
+        Some(match (self.session.has_come(), self.session.channel.peer_alive()) {
+            (false, _) => Ended::NobodyCame,
+            (true, false) => Ended::Left,
+            (true, true) => Ended::Quiet,
+        })
     }
 
     /// Whether the peer has taken all, or has had its time to do so: one that does not echo may still
@@ -266,8 +331,4 @@ impl Receiver {
 
 fn receive_error(error: &villas_shm::Error) -> String {
     format!("cannot receive: {error}")
-}
-
-fn stdout_error(error: io::Error) -> String {
-    format!("cannot write standard output: {error}")
 }

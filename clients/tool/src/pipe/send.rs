@@ -1,6 +1,5 @@
 //! Standard input to the region.
 
-use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use crate::human::{Record, Remarks, has_few_nanoseconds, parse};
 use crate::lines::{Lines, Next};
 use crate::log::log;
 use crate::signals::Signals;
+use crate::standard;
 
 /// As many samples as are written at once when more is ready, whatever `vectorize` says: that is a
 /// matter of speed only, since the reader decides itself how many it takes.
@@ -48,6 +48,8 @@ pub(super) struct Sender {
     /// The queue is so long that the reader is busy while the sender pauses.
     is_paced: bool,
     pace: Pace,
+    /// The queue took nothing the last time, or nobody is there.
+    is_stuck: bool,
 }
 
 impl Sender {
@@ -69,6 +71,7 @@ impl Sender {
             looked_at: 0,
             is_paced: queuelen >= 2 * BATCH as u32,
             pace: Pace::default(),
+            is_stuck: false,
         }
     }
 
@@ -82,7 +85,7 @@ impl Sender {
 
     /// Gives whether all that was to be sent has been sent.
     fn send_all(&mut self) -> Result<bool, String> {
-        let input = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(stdin_error)?);
+        let input = standard::stdin()?;
         let wake = self.wake.try_clone().map_err(stdin_error)?;
         let mut lines = Lines::new(Wakeable { input, wake, session: Arc::clone(&self.session) });
         let (mut record, mut remarks) = (Record::default(), Remarks::default());
@@ -207,6 +210,7 @@ impl Sender {
                     if count > 0 {
                         self.pace.reset();
                     }
+                    self.note_stuck(count == 0);
                     if self.is_paced && !self.filled.is_empty() {
                         self.pace.wait();
                     }
@@ -217,12 +221,21 @@ impl Sender {
         Ok(true)
     }
 
+    /// Tells the session when the queue takes nothing any more, and when it does again.
+    fn note_stuck(&mut self, is_stuck: bool) {
+        if is_stuck != self.is_stuck {
+            self.is_stuck = is_stuck;
+            self.session.set_stuck(is_stuck);
+        }
+    }
+
     /// Waits for a successor of a peer that is gone; gives back what no waiting mends. A program of
     /// ours has no successor, but its end ends the session.
-    fn wait_after<'a>(&self, error: &'a villas_shm::Error) -> Result<(), &'a villas_shm::Error> {
+    fn wait_after<'a>(&mut self, error: &'a villas_shm::Error) -> Result<(), &'a villas_shm::Error> {
         if error.errno() == Errno::EPIPE as i32 {
+            self.note_stuck(true);
             let _ = self.session.channel.wait(Some(SLICE));
-        } else if !is_transient(error.errno()) {
+        } else if !is_transient(error.errno()) && self.session.is_to_be_told(error.errno()) {
             return Err(error);
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use villas_shm::Channel;
 
 use super::open::Region;
@@ -15,6 +16,9 @@ pub(super) const SLICE: Duration = Duration::from_millis(100);
 /// After so long it is said what is waited for.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
+/// A rate is told of what took at least so long: that of less is the rate of its first moments.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// State and counters of one session.
 ///
 /// All is `Relaxed`: the flags are looked at again and again, and the counters that decide when it
@@ -23,6 +27,8 @@ pub(super) struct Session {
     pub(super) channel: Arc<Channel>,
     /// What the other end opens, for people.
     pub(super) region: String,
+    /// What would open it, for people.
+    pub(super) opener: String,
     /// The other end does not come back once it is gone.
     pub(super) ends_with_peer: bool,
     /// There is no other end: what is written is read here.
@@ -31,13 +37,19 @@ pub(super) struct Session {
     pub(super) is_wire: bool,
     /// There is a program of ours, which may take a moment before it opens the region.
     pub(super) has_program: bool,
+    started: Instant,
+    came: AtomicBool,
     stopped: AtomicBool,
+    /// Somebody has said that the name does not lead here any more.
+    told_of_name: AtomicBool,
     time_over: OnceLock<Instant>,
     peer_ended: AtomicBool,
     /// Dropped to wake the sender out of its wait for standard input.
     wake: Mutex<Option<PipeWriter>>,
     /// Set once nothing more will be sent.
     sent_all: OnceLock<Instant>,
+    /// Since when the queue takes nothing: it is full, or the peer is gone.
+    stuck_since: Mutex<Option<Instant>>,
     first: OnceLock<Instant>,
     sent: AtomicU64,
     received: AtomicU64,
@@ -52,15 +64,20 @@ impl Session {
         let session = Self {
             channel: region.channel(),
             region: region.describe(),
+            opener: region.opener(),
             ends_with_peer: region.ends_with_peer(),
             is_loopback: region.is_wire && !region.ends_with_peer(),
             is_wire: region.is_wire,
             has_program,
+            started: Instant::now(),
+            came: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            told_of_name: AtomicBool::new(false),
             time_over: OnceLock::new(),
             peer_ended: AtomicBool::new(false),
             wake: Mutex::new(Some(writer)),
             sent_all: OnceLock::new(),
+            stuck_since: Mutex::new(None),
             first: OnceLock::new(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -120,6 +137,32 @@ impl Session {
         self.sent_all.get().copied()
     }
 
+    /// Notes that the queue takes nothing, or does again.
+    pub(super) fn set_stuck(&self, is_stuck: bool) {
+        let mut since = self.stuck_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = is_stuck.then(|| since.unwrap_or_else(Instant::now));
+    }
+
+    /// Since when nothing more can be sent: all is, or the queue takes nothing.
+    pub(super) fn sends_nothing_since(&self) -> Option<Instant> {
+        self.sent_all().or_else(|| *self.stuck_since.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether an error has to be told. Both threads meet the loss of the name (`ESTALE`), which is
+    /// told once and ends the session.
+    pub(super) fn is_to_be_told(&self, errno: i32) -> bool {
+        if errno != Errno::ESTALE as i32 || !self.told_of_name.swap(true, Relaxed) {
+            return true;
+        }
+        self.stop();
+        false
+    }
+
+    /// Whether the loss of the name was told.
+    pub(super) fn has_told_of_name(&self) -> bool {
+        self.told_of_name.load(Relaxed)
+    }
+
     /// Counts samples that the queue took.
     pub(super) fn count_sent(&self, count: u64) {
         self.sent.fetch_add(count, Relaxed);
@@ -143,6 +186,14 @@ impl Session {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
+    /// Whether a program has ever been there.
+    pub(super) fn has_come(&self) -> bool {
+        let traces = || self.received.load(Relaxed) > 0 || self.sent() > self.not_taken();
+        let has_come = self.came.load(Relaxed) || traces() || self.channel.peer_alive();
+        self.came.store(has_come, Relaxed);
+        has_come
+    }
+
     /// How many samples were sent that the peer has not taken.
     pub(super) fn not_taken(&self) -> u64 {
         self.channel.stats().queued_out
@@ -152,11 +203,22 @@ impl Session {
     pub(super) fn summary(&self) -> String {
         let (sent, received) = (self.sent(), self.received.load(Relaxed));
         let redelivered = self.redelivered.load(Relaxed);
+        let mut text = format!("sent {sent}, received {received}, redelivered {redelivered}");
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = last.or(self.sent_all()).unwrap_or_else(Instant::now);
-        let seconds = self.first.get().map_or(0.0, |first| end.saturating_duration_since(*first).as_secs_f64());
-        let count = if received > 0 { received } else { sent };
-        let rate = if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-        format!("sent {sent}, received {received}, redelivered {redelivered}, {seconds:.3} s, {rate:.0} samples/s")
+        // What nobody has received or taken has not moved, however fast it was queued.
+        let end = last.or_else(|| self.sent_all().filter(|_| sent > 0 && self.not_taken() == 0));
+        if let (Some(&first), Some(end)) = (self.first.get(), end) {
+            let moved = end.saturating_duration_since(first);
+            text += &format!(", {:.3} s", moved.as_secs_f64());
+            if moved >= SHORTEST {
+                let count = if received > 0 { received } else { sent };
+                text += &format!(", {:.0} samples/s", count as f64 / moved.as_secs_f64());
+            }
+        }
+        let waited = end.unwrap_or(self.started).elapsed();
+        if end.is_none() || waited >= SILENCE {
+            text += &format!(", waited {:.1} s", waited.as_secs_f64());
+        }
+        text
     }
 }

@@ -132,10 +132,19 @@ impl<'a> Supervisor<'a> {
         let queued = self.session.not_taken();
         log!(Info, "{}", self.session.summary());
         let mut message = format!("{} sent but not taken", were(queued, "sample"));
-        if matches!(self.ended, Some(Ended::NobodyCame)) {
-            message += ": no program has opened the region in time (--linger SECONDS gives it longer)";
+        if matches!(self.ended, Some(Ended::NobodyCame | Ended::Left)) && self.session.sent_all().is_none() {
+            message += ", and the rest of the input was not sent";
         }
-        if queued > 0 && (self.is_signalled || matches!(self.ended, Some(Ended::Limit))) {
+        match self.ended {
+            Some(Ended::NobodyCame) => {
+                message += ": no program has opened the region in time (--linger SECONDS gives it longer)";
+            }
+            Some(Ended::Left) => message += ": the program has left (--linger SECONDS gives another one longer to come)",
+            _ => {}
+        }
+        if matches!(self.ended, Some(Ended::NoReader)) {
+            log!(Debug, "{message}");
+        } else if queued > 0 && (self.is_signalled || matches!(self.ended, Some(Ended::Limit))) {
             log!(Warning, "{message}");
         } else if queued > 0 {
             self.fail(message);

@@ -103,7 +103,7 @@ impl Node {
     /// begin, or stands still with the machine, is waited for longer than by default.
     pub fn pipe(&self, options: &[&str]) -> Command {
         let mut command = tool(&["pipe"]);
-        if !["--linger", "-r", "-s"].iter().any(|option| options.contains(option)) {
+        if !["--linger", "-r"].iter().any(|option| options.contains(option)) {
             command.args(["--linger", "20"]);
         }
         command.args(options).arg(&self.config).arg("n");
@@ -193,8 +193,11 @@ impl Running {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
+    /// The lines that were printed; one that has come by half is not among them yet.
     pub fn stdout(&self) -> String {
-        self.stdout.so_far()
+        let mut text = self.stdout.so_far();
+        text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
+        text
     }
 
     pub fn stderr(&self) -> String {
@@ -327,7 +330,7 @@ fn build_client() -> PathBuf {
     let client = directory.join("villas-shmem");
     let compiler = std::env::var_os("CC").unwrap_or("cc".into());
     let output = std::process::Command::new(compiler)
-        .args(["-std=c11", "-O2", "-Wall"])
+        .args(["-std=c11", "-pthread", "-O2", "-Wall"])
         .arg("-I")
         .arg(repository("include"))
         .arg(repository("clients/shmem/villas-shmem.c"))

@@ -33,9 +33,14 @@ impl Terminal {
         Terminal::start(columns, rows, Command::new(TOOL).args(arguments).env("TERM", "xterm-256color"))
     }
 
-    pub fn start(columns: u16, rows: u16, mut command: Command) -> Terminal {
+    pub fn start(columns: u16, rows: u16, command: Command) -> Terminal {
+        Self::start_claiming((columns, rows), columns, rows, command)
+    }
+
+    /// The same in a terminal that claims to have another size than it has.
+    pub fn start_claiming(claimed: (u16, u16), columns: u16, rows: u16, mut command: Command) -> Terminal {
         let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(rows, columns)).unwrap();
+        pty.resize(Size::new(claimed.1, claimed.0)).unwrap();
         let before = tcgetattr(&pts).unwrap();
         let child = command.spawn_borrowed(&pts).unwrap();
         let pty = Arc::new(pty);

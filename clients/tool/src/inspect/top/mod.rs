@@ -23,6 +23,8 @@ use screen::Screen;
 
 /// The second look comes sooner than the others: the first has no rates.
 const FIRST: Duration = Duration::from_millis(250);
+/// How long after an error of the terminal a hang-up is waited for.
+const HANG_UP: Duration = Duration::from_millis(100);
 /// What `+` and `-` step through, in milliseconds.
 const INTERVALS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
 
@@ -50,6 +52,19 @@ pub(crate) fn run(args: &TopArgs) -> Result<bool, String> {
     let mut screen = Screen::enter()?;
     let keys = events.clone();
     events::spawn(events, Event::Deaf, move || read_keys(&keys));
+    match watch(&mut top, &mut screen, &inbox) {
+        Err(_) if has_hung_up(&inbox) => Ok(true),
+        outcome => outcome,
+    }
+}
+
+/// Whether an error comes from a terminal that is gone: its signal may be seen a moment later.
+fn has_hung_up(inbox: &mpsc::Receiver<Event>) -> bool {
+    std::iter::from_fn(|| inbox.recv_timeout(HANG_UP).ok()).any(|event| matches!(event, Event::Signal(Signal::SIGHUP)))
+}
+
+/// Draws and reacts until the end.
+fn watch(top: &mut Top, screen: &mut Screen, inbox: &mpsc::Receiver<Event>) -> Result<bool, String> {
     let mut next = Instant::now() + FIRST.min(top.interval);
     loop {
         top.page = screen.draw(|frame| draw::draw(frame, &mut top.view()))?;

@@ -1,22 +1,33 @@
 //! The terminal: taken for the whole screen, and given back as it was.
 
 use std::io::{self, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{SigSet, Signal, raise};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use ratatui::layout::Rect;
-use ratatui::{Frame, Terminal};
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
 /// Whether there is something to give back. Relaxed: it is the terminal that is shared, and who gives it back does all of that.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// No terminal that people look at is larger, and each cell takes memory: one that claims to be is
+/// drawn on in its upper left corner.
+const LARGEST: Rect = Rect::new(0, 0, 1000, 500);
+
 /// Given back when it is dropped, and before a panic is reported.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<io::Stdout>>,
+    /// Never dropped: that would show the cursor, which [`leave`] has done, and where the terminal
+    /// is gone it would print that on a standard error that is gone, too, and panic.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<io::Stdout>>>,
+    /// What is drawn on.
+    area: Rect,
 }
 
 impl Screen {
@@ -41,8 +52,9 @@ impl Screen {
             leave();
             report(panic);
         }));
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout())).map_err(failed)?;
-        let mut screen = Screen { terminal };
+        let options = TerminalOptions { viewport: Viewport::Fixed(Rect::ZERO) };
+        let terminal = Terminal::with_options(CrosstermBackend::new(io::stdout()), options).map_err(failed)?;
+        let mut screen = Screen { terminal: ManuallyDrop::new(terminal), area: Rect::ZERO };
         screen.enter_again()?;
         Ok(screen)
     }
@@ -53,13 +65,25 @@ impl Screen {
         IS_TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode().map_err(failed)?;
         execute!(io::stdout(), EnterAlternateScreen).map_err(failed)?;
+        self.area = Rect::ZERO;
+        self.fit()
+    }
+
+    /// Fills the terminal as it is now, and begins anew if that has changed.
+    fn fit(&mut self) -> Result<(), String> {
+        let area = Rect::from(self.terminal.size().map_err(failed)?).intersection(LARGEST);
+        if area == self.area {
+            return Ok(());
+        }
+        self.area = area;
         // Not `clear`, which asks the terminal where its cursor is and waits for what the other thread reads.
-        let size = self.terminal.size().map_err(failed)?;
-        self.terminal.resize(Rect::from(size)).map_err(failed)
+        execute!(io::stdout(), Clear(ClearType::All)).map_err(failed)?;
+        self.terminal.resize(area).map_err(failed)
     }
 
     /// Draws, and returns what the drawing does.
     pub(super) fn draw<T>(&mut self, draw: impl FnOnce(&mut Frame<'_>) -> T) -> Result<T, String> {
+        self.fit()?;
         let mut outcome = None;
         self.terminal.draw(|frame| outcome = Some(draw(frame))).map_err(failed)?;
         outcome.ok_or_else(|| "nothing was drawn".into())
