@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::Slept;
 use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
 use crate::patience::{Habit, Watched};
-use crate::region::{Claim, Layout};
+use crate::region::{Claim, Layout, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
 use crate::sync::Shared64;
 use crate::sys::gate::Common;
 use crate::wait::{self, QUICK_LOOKS};
@@ -65,21 +65,37 @@ fn reserve(region: &Region, role: Role) -> Result<(u32, u64)> {
     if let Some(place) = fixed {
         return Ok((place, region.claim(place)?));
     }
-    // First those that ask for no look at the living.
-    for wants_clean in [true, false] {
-        for place in FIRST_SHARED..facts.places {
-            if wants_clean && !is_clean(region, place) {
-                continue;
-            }
-            if let Claim::Reserved(incarnation) = region.try_claim(place)? {
-                return Ok((place, incarnation));
+    let start = Instant::now();
+    loop {
+        let mut contended = 0;
+        // First those that ask for no look at the living.
+        for wants_clean in [true, false] {
+            for place in FIRST_SHARED..facts.places {
+                if wants_clean && !is_clean(region, place) {
+                    continue;
+                }
+                match region.try_claim(place)? {
+                    Claim::Reserved(incarnation) => return Ok((place, incarnation)),
+                    Claim::Held => {}
+                    Claim::Contended => contended += 1,
+                }
             }
         }
+        let places = facts.places - FIRST_SHARED;
+        if contended == 0 {
+            return Err(Error::new(libc::EBUSY, format!("all {places} places in {} are held by live processes", region.origin)));
+        }
+        if !is_patient(start, RIVAL_PATIENCE, &region.object) {
+            return Err(Error::new(
+                libc::EBUSY,
+                format!(
+                    "none of the {places} places in {} is free: processes are about to take some, or to remove the ring; try again",
+                    region.origin
+                ),
+            ));
+        }
+        std::thread::sleep(RIVAL_NAP);
     }
-    Err(Error::new(
-        libc::EBUSY,
-        format!("all {} places in {} are held by live processes", facts.places - FIRST_SHARED, region.origin),
-    ))
 }
 
 /// Whether the last holder of a place has closed, or there was none.

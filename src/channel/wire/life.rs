@@ -81,7 +81,7 @@ impl Mapped {
     /// Whether the maker of the region is alive. `None`: cannot be known. `thorough`: finds a pid that is used again, too.
     pub(super) fn is_maker_alive(&self, observer: &Identity, thorough: bool) -> Option<bool> {
         match self.trailer() {
-            Some(trailer) => Some(self.object.is_locked(ALIVE, 1) && !trailer.slot().identity().is_gone(observer, thorough)),
+            Some(trailer) => Some(self.object.is_locked(ALIVE) && !trailer.slot().identity().is_gone(observer, thorough)),
             None => self.object.is_open_elsewhere(),
         }
     }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
 use crate::layout::wire::{Facts, View};
 use crate::patience::Limit;
-use crate::region::{Origin, unix_time};
+use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, unix_time};
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
@@ -74,14 +74,16 @@ fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapp
     view.fresh_trailer().slot().occupy(unix_time(), me);
     let region = Mapped::new(view, mapping, object, name);
     region.lock()?;
+    let start = Instant::now();
     while !region.object.link(&name)? {
-        clear(&name, config, me)?;
+        clear(&name, config, me, start)?;
     }
     Ok(region)
 }
 
-/// Removes what the dead have left under the name of this side's region.
-fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
+/// Removes what the dead have left under the name of this side's region. If a rival is at it, returns for another try;
+/// `start` is when the tries began.
+fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<()> {
     let object = match Object::open(name) {
         Err(e) if e.errno() == libc::ENOENT => return Ok(()),
         object => object?,
@@ -109,6 +111,10 @@ fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
     }
     // Two that find the same leftover: the second would remove what the first has put in its place.
     if !found.lock_for_removal()? {
+        if is_patient(start, RIVAL_PATIENCE, &found.object) {
+            std::thread::sleep(RIVAL_NAP);
+            return Ok(());
+        }
         return Err(Error::new(libc::EBUSY, format!("\"{name}\" is being opened by another process at this moment")));
     }
     if found.object.is_named(name) {
