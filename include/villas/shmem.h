@@ -1448,7 +1448,7 @@ int shmem_segment_unlink_id(int id);
  * Adds a signal, and wakes all who wait.
  *
  * @param event in memory that this process may write
- * @return 0. -1: `EINVAL` null, or its address is not a multiple of 8
+ * @return 0. -1: `EINVAL` null, a handle of this library, or its address is not a multiple of 8
  *
  * Async-signal-safe unless it fails. No system call when nobody sleeps. One that is stopped, or loses its processor, between the count and the wake-up delays
  * the wake-ups of others by up to 50 ms.

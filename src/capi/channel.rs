@@ -102,11 +102,11 @@ pub(super) fn face<E: Ends>(handle: &'static Handle<E>) -> *mut shmem_shared {
 /// The channel behind a pointer.
 ///
 /// # Safety
-/// `shm` is null, or leads to readable memory as large as a `struct pool`.
+/// `shm` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
 unsafe fn handle(shm: *const shmem_shared) -> Result<&'static Handle<Native>> {
     // SAFETY: as the caller promises.
-    unsafe { known(shm.cast(), Handle::<Native>::at) }
+    unsafe { known(shm.cast(), "channel of one region", Handle::<Native>::at) }
 }
 
 /// # Safety

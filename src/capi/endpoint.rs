@@ -1,8 +1,8 @@
 //! Group "endpoints".
 
 use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring, within};
-use super::{convert, guard, guard_signal_safe, text};
-use crate::error::{Error, Result};
+use super::{convert, guard, guard_signal_safe, known, text};
+use crate::error::Result;
 use crate::patience::Limit;
 use crate::ring::Policy;
 use crate::ring::endpoint::{EndpointSide, Pair, unlink};
@@ -25,16 +25,8 @@ pub struct shmem_endpoint {
 /// `endpoint` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
 unsafe fn pair(endpoint: *const shmem_endpoint) -> Result<&'static Pair> {
-    let pair = endpoint.cast::<Pair>();
-    if pair.is_null() {
-        return Err(Error::invalid("the endpoint is a null pointer"));
-    }
-    // SAFETY: checked for alignment first; the first field is a pointer, readable as the caller promises.
-    if !pair.is_aligned() || unsafe { (*pair).own_address() } != pair {
-        return Err(Error::invalid("the pointer does not lead to an endpoint"));
-    }
-    // SAFETY: only pairs hold their own address there, and they live for ever.
-    Ok(unsafe { &*pair })
+    // SAFETY: as the caller promises.
+    unsafe { known(endpoint.cast(), "endpoint", Pair::at) }
 }
 
 /// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.

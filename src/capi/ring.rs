@@ -1,7 +1,7 @@
 //! Group "rings".
 
 use super::segment::SHMEM_SEGMENT_KEEP;
-use super::{convert, error, guard, guard_signal_safe, text, timeout};
+use super::{convert, error, guard, guard_signal_safe, known, text, timeout};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, View};
 use crate::patience::Limit;
@@ -75,16 +75,8 @@ pub struct shmem_ring_counters {
 /// `ring` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
 pub(super) unsafe fn handle(ring: *const shmem_ring) -> Result<&'static Handle> {
-    let handle = ring.cast::<Handle>();
-    if handle.is_null() {
-        return Err(Error::invalid("the ring is a null pointer"));
-    }
-    // SAFETY: checked for alignment first; the first field is a pointer, readable as the caller promises.
-    if !handle.is_aligned() || unsafe { (*handle).own_address() } != handle {
-        return Err(Error::invalid("the pointer does not lead to a ring"));
-    }
-    // SAFETY: only handles hold their own address there, and they live for ever.
-    Ok(unsafe { &*handle })
+    // SAFETY: as the caller promises.
+    unsafe { known(ring.cast(), "ring", Handle::at) }
 }
 
 /// Converts an outcome of the hot path: a wait that was in vain sets `errno` and no sentence.

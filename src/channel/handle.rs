@@ -15,31 +15,19 @@ use crate::sys::address_map::AddressMap;
 use crate::sys::gate::{Gate, Pass};
 use crate::sys::object::Object;
 use crate::sys::slab::{Reused, Slab};
+use crate::sys::tag::Tag;
 use crate::sys::{barrier, fork};
 use once_cell::sync::OnceCell;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What a C program sees of a [`Handle`]: `struct shmem_shared` in atomics, as handles are used again.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct Public {
-    /// The handle's own address plus [`Ends::TAG`]: tells a pointer to a handle from others.
-    channel: AtomicPtr<c_void>,
+    channel: Tag,
     polling: AtomicI32,
-}
-
-impl Public {
-    fn set(&self, channel: *const c_void, polling: bool) {
-        self.polling.store(i32::from(polling), Relaxed);
-        self.channel.store(channel.cast_mut(), Relaxed);
-    }
-
-    #[inline(always)]
-    pub(crate) fn own_address(&self) -> *const c_void {
-        self.channel.load(Relaxed)
-    }
 }
 
 /// An open channel; [`Handle::find`] and the C interface know it by its address.
@@ -154,8 +142,8 @@ impl<E: Ends> Handle<E> {
                 return Err(Error::new(libc::ENOMEM, "the region is mapped beyond the addresses that this library serves"));
             }
         }
-        let own = std::ptr::from_ref(handle).cast::<u8>().wrapping_add(E::TAG);
-        handle.public.set(own.cast(), life.is_polling());
+        handle.public.polling.store(i32::from(life.is_polling()), Relaxed);
+        handle.public.channel.mark(E::KIND);
         handle.gate.fill(life, ends);
         Ok(handle)
     }
@@ -169,13 +157,13 @@ impl<E: Ends> Handle<E> {
     /// The handle at `address`, if there is one.
     ///
     /// # Safety
-    /// `pointer` leads to readable memory as large as a [`Public`], 8-aligned.
+    /// `pointer` leads to readable memory as large as a [`Tag`], aligned as one.
     #[inline(always)]
     pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Handle<E>> {
-        // SAFETY: as the caller promises; the first field is a pointer.
-        let own = unsafe { (*pointer.cast::<Public>()).own_address() };
-        // SAFETY: only handles hold their own address there, each layout's with another tag, and they live for ever.
-        (own == pointer.cast::<u8>().wrapping_add(E::TAG).cast()).then(|| unsafe { &*pointer.cast::<Handle<E>>() })
+        // SAFETY: as the caller promises.
+        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(E::KIND);
+        // SAFETY: only handles of this layout have its tag, and they live for ever.
+        is_one.then(|| unsafe { &*pointer.cast::<Handle<E>>() })
     }
 
     fn closed(&self) -> Error {

@@ -30,6 +30,7 @@ use crate::region::{Layout, Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, witho
 use crate::sys::gate::{Common, Idle};
 use crate::sys::nap::nap;
 use crate::sys::object::{Name, Object};
+use crate::sys::tag::Kind;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ impl Idle for Native {
 
 impl Ends for Native {
     type Life = Life;
-    const TAG: usize = 0;
+    const KIND: Kind = Kind::Native;
 
     #[inline(always)]
     fn register() -> &'static Register<Native> {
