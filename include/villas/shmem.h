@@ -186,7 +186,8 @@ struct pool {
  * An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
  *
  * A signal handler ends a wait (`EINTR`) where it interrupts a sleep. One that runs while the call spins, as it always does in `polling` mode, or just before
- * it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`. `shmem_shared_read` returns every 100 ms in any case.
+ * it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`, which is never lost. `shmem_shared_read` returns every 100 ms in
+ * any case.
  *
  * Threads take turns in a channel. That is no lock with priority inheritance: a real-time thread waits for an ordinary one that lost its processor in its turn.
  */
@@ -666,7 +667,9 @@ int shmem_shared_timedalloc(struct shmem_shared *shm,
                             const struct timespec *timeout);
 
 /**
- * Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with `EINTR`.
+ * Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with `EINTR`. If there is
+ * none, the next wait ends so, and only that one: an interruption just before a wait is not lost. Calls that need not
+ * wait, or do not wait, neither end by it nor use it up.
  *
  * @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
  *
@@ -827,7 +830,8 @@ int shmem_int_alloc(struct shmem_int *shm,
                     unsigned int cnt);
 
 /**
- * Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms.
+ * Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the next wait ends so at
+ * once, and only that one, as with `shmem_shared_interrupt`.
  *
  * @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
  *
@@ -1119,7 +1123,8 @@ int shmem_ring_set(struct shmem_ring *ring,
                    unsigned int gid);
 
 /**
- * Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`.
+ * Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`. If there is none, the next wait
+ * ends so, and only that one. Calls that need not wait, or do not wait, neither end by it nor use it up.
  *
  * @return 0. -1: `EINVAL`; `EPIPE` the end is closed
  *
@@ -1297,7 +1302,7 @@ int shmem_endpoint_element_size(struct shmem_endpoint *endpoint);
 int shmem_endpoint_capacity(struct shmem_endpoint *endpoint);
 
 /**
- * Ends the waits of this side that have begun, as `shmem_ring_interrupt`.
+ * Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those, or else the next one.
  *
  * @return as `shmem_ring_interrupt`
  *

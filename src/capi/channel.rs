@@ -20,7 +20,8 @@ pub const SHMEM_CONF_GROUP: c_uint = 2;
 /// An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
 ///
 /// A signal handler ends a wait (`EINTR`) where it interrupts a sleep. One that runs while the call spins, as it always does in `polling` mode, or just before
-/// it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`. `shmem_shared_read` returns every 100 ms in any case.
+/// it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`, which is never lost. `shmem_shared_read` returns every 100 ms in
+/// any case.
 ///
 /// Threads take turns in a channel. That is no lock with priority inheritance: a real-time thread waits for an ordinary one that lost its processor in its turn.
 #[allow(non_camel_case_types)]
@@ -499,7 +500,9 @@ pub unsafe extern "C" fn shmem_shared_timedalloc(
     }
 }
 
-/// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with `EINTR`.
+/// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with `EINTR`. If there is
+/// none, the next wait ends so, and only that one: an interruption just before a wait is not lost. Calls that need not
+/// wait, or do not wait, neither end by it nor use it up.
 ///
 /// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
 ///

@@ -248,7 +248,8 @@ pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sa
     unsafe { alloc::<Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
 }
 
-/// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms.
+/// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the next wait ends so at
+/// once, and only that one, as with `shmem_shared_interrupt`.
 ///
 /// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
 ///

@@ -501,10 +501,10 @@ impl<E: Ends> Handle<E> {
         Ok(half.stats(life))
     }
 
-    /// Ends the waits that have begun. Async-signal-safe.
+    /// Ends the waits that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
         let interrupt = |life: &E::Life| {
-            life.pace().interrupt();
+            life.interrupts().raise();
             life.ring_own();
         };
         self.look(interrupt).ok_or_else(|| self.closed())

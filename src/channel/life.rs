@@ -12,6 +12,7 @@ use super::Config;
 use super::ends::{Ends, Lives, Peer};
 use super::native::Native;
 use crate::error::{Error, Result};
+use crate::interrupts::Interrupts;
 use crate::layout::channel::{Facts, RawFacts, View};
 use crate::layout::slot::Slot;
 use crate::layout::{Bell, Side, SideBell, Slept, Words};
@@ -313,7 +314,7 @@ impl Watched for Life {
     fn sleep(&self, hint: &Hint, armed: wait::Armed, limit: Duration) -> Slept {
         wait::sleep(&self.bell(hint), armed, limit)
     }
-    fn interrupts(&self) -> u32 {
+    fn interrupts(&self) -> &Interrupts {
         self.pace.interrupts()
     }
     fn is_polling(&self) -> bool {

@@ -303,7 +303,7 @@ impl Channel {
         Ok(count)
     }
 
-    /// Ends the waits of this side that have begun, with 0. Async-signal-safe.
+    /// Ends the waits of this side that have begun, with 0; if there is none, the next one ends so. Async-signal-safe.
     pub fn interrupt(&self) {
         let _ = each!(self.handle, handle => handle.interrupt());
     }

@@ -721,7 +721,7 @@ impl Handle {
         visit.with(|life| life.region.object.set(mode, uid, gid))
     }
 
-    /// Ends the waits that have begun. Async-signal-safe.
+    /// Ends the waits that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
         visit.with(Life::interrupt);

@@ -8,6 +8,7 @@
 use super::mpmc::{self, Obstacle};
 use super::{Policy, Role, broken, spsc};
 use crate::error::{Error, Result};
+use crate::interrupts::Interrupts;
 use crate::layout::Slept;
 use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
 use crate::patience::{Habit, Watched};
@@ -15,7 +16,7 @@ use crate::region::{Claim, Layout, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
 use crate::sync::Shared64;
 use crate::sys::gate::Common;
 use crate::wait::{self, QUICK_LOOKS};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A mapped ring, before this process takes part in it.
@@ -41,7 +42,7 @@ pub(crate) struct Life {
     pub(crate) region: Region,
     pub(crate) place: u32,
     incarnation: u64,
-    interrupts: AtomicU32,
+    interrupts: Interrupts,
     /// An end waits for one thing only, messages or room.
     habit: Habit,
     /// The claim that is in the way, since when, and when its owner was asked for last.
@@ -124,7 +125,7 @@ impl Life {
             region,
             place,
             incarnation,
-            interrupts: AtomicU32::new(0),
+            interrupts: Interrupts::new(),
             habit: Habit::default(),
             claim: [AtomicU64::new(0), AtomicU64::new(0)],
             claim_since: AtomicU64::new(0),
@@ -148,9 +149,9 @@ impl Life {
         wait::ring(self.view().chime(bell));
     }
 
-    /// Ends the waits of this handle that have begun. Async-signal-safe.
+    /// Ends the waits of this handle that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) {
-        self.interrupts.fetch_add(1, Relaxed);
+        self.interrupts.raise();
         self.ring_all();
     }
 
@@ -302,8 +303,8 @@ impl Watched for Life {
     fn sleep(&self, (_, bell): &(Hint, Bell), armed: wait::Armed, limit: Duration) -> Slept {
         wait::sleep(&self.view().chime(*bell), armed, limit)
     }
-    fn interrupts(&self) -> u32 {
-        self.interrupts.load(Relaxed)
+    fn interrupts(&self) -> &Interrupts {
+        &self.interrupts
     }
     fn is_polling(&self) -> bool {
         false

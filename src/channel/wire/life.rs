@@ -12,6 +12,7 @@ use crate::channel::Config;
 use crate::channel::ends::{Ends, Lives, Peer};
 use crate::channel::life::THOROUGH_MICROS;
 use crate::error::{Error, Result};
+use crate::interrupts::Interrupts;
 use crate::layout::Slept;
 use crate::layout::wire::{STOPPED, Trailer, View, Which};
 use crate::patience::{Habit, Pace, Watched};
@@ -255,7 +256,7 @@ impl Watched for Link {
         }
     }
 
-    fn interrupts(&self) -> u32 {
+    fn interrupts(&self) -> &Interrupts {
         self.pace.interrupts()
     }
 
