@@ -109,6 +109,11 @@ impl Origin {
         }
     }
 
+    /// Whether nobody can come by the name any more. What has no name is handed over otherwise.
+    pub(crate) fn is_lost(&self, object: &Object) -> bool {
+        matches!(self, Origin::Named(name) if object.is_unlinked() || object.is_replaced(name))
+    }
+
     /// Whether the name leads to some other object.
     pub(crate) fn leads_elsewhere(&self, object: &Object) -> bool {
         matches!(self, Origin::Named(name) if object.is_replaced(name))

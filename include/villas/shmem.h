@@ -585,7 +585,8 @@ struct shmem_shared *shmem_shared_timedopen(const char *name, void **base, const
  *
  * @param shm     an open channel
  * @param timeout relative; `NULL`: without limit
- * @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE` the channel was closed; `ESTALE`; `EINVAL`
+ * @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE` the channel was closed;
+ *         `ESTALE` as for `shmem_shared_read`; `EINVAL`
  */
 int shmem_shared_wait(struct shmem_shared *shm,
                       const struct timespec *timeout);
@@ -600,7 +601,14 @@ int shmem_shared_wait(struct shmem_shared *shm,
  *         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
  *         attaches), or the channel is closed;
  *         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
- *         open again; `EINVAL`
+ *         open again; or nobody can come any more (below); `EINVAL`
+ *
+ * A side that has been without a live peer for a second, in a region whose name was removed, waits for nobody: all calls
+ * that would have to wait say `ESTALE`, once all is read. Create or open the region again. If a peer comes all the same,
+ * calls go on. A region without a name (`shmem_shared_create_fd`) is never lost, nor is one whose peer lives. Who removes
+ * names under live processes: systemd-logind when a user's last session ends (`RemoveIPC=`), Python's
+ * `multiprocessing.resource_tracker` when a program ends that has opened the name, and a container that has the same
+ * `/dev/shm` when it cleans up.
  *
  * Any thread; several may read at once.
  */
@@ -728,7 +736,8 @@ int shmem_shared_unlink(const char *name);
  * @param rname the node's `out.name`
  * @param shm   filled
  * @param conf  the parameters of the region that is written; `NULL`: all defaults
- * @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR` a signal handler ran; `EBADMSG` `wname`, or the semaphore of a name, leads to something
+ * @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR` a signal handler ran; `ESTALE` `wname`
+ *         was removed while this waited, so that nobody can come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
  *         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOTSUP` not on
  *         x86-64 Linux with glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
  *

@@ -366,7 +366,8 @@ pub unsafe extern "C" fn shmem_shared_timedopen(
 ///
 /// @param shm     an open channel
 /// @param timeout relative; `NULL`: without limit
-/// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE` the channel was closed; `ESTALE`; `EINVAL`
+/// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE` the channel was closed;
+///         `ESTALE` as for `shmem_shared_read`; `EINVAL`
 ///
 /// # Safety
 /// `shm` leads to a channel, `timeout` is null or valid.
@@ -389,7 +390,14 @@ pub unsafe extern "C" fn shmem_shared_wait(shm: *mut shmem_shared, timeout: *con
 ///         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
 ///         attaches), or the channel is closed;
 ///         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
-///         open again; `EINVAL`
+///         open again; or nobody can come any more (below); `EINVAL`
+///
+/// A side that has been without a live peer for a second, in a region whose name was removed, waits for nobody: all calls
+/// that would have to wait say `ESTALE`, once all is read. Create or open the region again. If a peer comes all the same,
+/// calls go on. A region without a name (`shmem_shared_create_fd`) is never lost, nor is one whose peer lives. Who removes
+/// names under live processes: systemd-logind when a user's last session ends (`RemoveIPC=`), Python's
+/// `multiprocessing.resource_tracker` when a program ends that has opened the name, and a container that has the same
+/// `/dev/shm` when it cleans up.
 ///
 /// Any thread; several may read at once.
 ///

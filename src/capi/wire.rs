@@ -77,7 +77,8 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
 /// @param rname the node's `out.name`
 /// @param shm   filled
 /// @param conf  the parameters of the region that is written; `NULL`: all defaults
-/// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR` a signal handler ran; `EBADMSG` `wname`, or the semaphore of a name, leads to something
+/// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR` a signal handler ran; `ESTALE` `wname`
+///         was removed while this waited, so that nobody can come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
 ///         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOTSUP` not on
 ///         x86-64 Linux with glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
 ///

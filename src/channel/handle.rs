@@ -182,7 +182,8 @@ impl<E: Ends> Handle<E> {
         Some(self.gate.visit()?.with(look))
     }
 
-    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side.
+    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side, and before each wait
+    /// that somebody can end it.
     fn repeat<T>(
         &self,
         limit: &Limit,
@@ -195,7 +196,10 @@ impl<E: Ends> Handle<E> {
             || self.closed(),
             |life, half, _| {
                 life.check_tenure()?;
-                attempt(life, half)
+                match attempt(life, half)? {
+                    Attempt::Wait(hint) => life.lost().map_or(Ok(Attempt::Wait(hint)), Err),
+                    done => Ok(done),
+                }
             },
         )
     }

@@ -328,6 +328,12 @@ impl Object {
         name.target() == Some(self.identity)
     }
 
+    /// Whether its name was removed. Asked by the descriptor: this process may see another `/dev/shm` by now than the one
+    /// that it has the object from.
+    pub(crate) fn is_unlinked(&self) -> bool {
+        self.status().is_ok_and(|status| status.st_nlink == 0)
+    }
+
     /// Whether the name leads to some other object.
     pub(crate) fn is_replaced(&self, name: &Name) -> bool {
         name.target().is_some_and(|target| target != self.identity)

@@ -92,6 +92,11 @@ impl Mapped {
         self.is_ours
     }
 
+    /// Whether nobody can come by its name any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.object.is_unlinked() || self.object.is_replaced(&self.name)
+    }
+
     /// Whether another process has it mapped. `None`: cannot be known.
     pub(super) fn is_mapped_elsewhere(&self) -> Option<bool> {
         self.mapping.is_mapped_elsewhere()
@@ -334,6 +339,11 @@ impl Lives for Link {
     }
 
     fn replaced(&self) -> Option<Error> {
+        None
+    }
+
+    /// There was a peer when the channel was opened, and nobody comes after it: its end is told.
+    fn lost(&self) -> Option<Error> {
         None
     }
 

@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 const FIRST_PAGE: u64 = 4096;
 /// Between two looks at what no semaphore tells.
 const SLICE: Duration = Duration::from_millis(20);
+/// So long nobody has this side's region, whose name is gone, before that is told.
+const ALONE: Duration = Duration::from_secs(1);
 
 /// Bytes of a region of this library with these parameters; 0 means the default.
 pub(crate) fn total_size(queuelen: u32, samplelen: u32) -> Result<u64> {
@@ -212,6 +214,7 @@ fn find_peer(
     let start = Instant::now();
     let (mut has_posted, mut posted_for) = (false, None);
     let (guest, mut maker) = (Presence::new(), Presence::new());
+    let mut lost_since = None;
     // What a predecessor has posted and nobody has taken would let the other into what is no more.
     posts.mine.drain();
     loop {
@@ -237,6 +240,11 @@ fn find_peer(
             maker = Presence::new();
         }
         let has_come = guest.ask(own) == Some(true);
+        if has_come || !own.is_lost() {
+            lost_since = None;
+        } else if lost_since.get_or_insert_with(Instant::now).elapsed() >= ALONE {
+            return Err(lost(&own.name));
+        }
         let why = match found {
             // A VILLASnode's region says nothing of its maker: who only looks at what a dead one has left is none.
             Ok(peer) if !has_come && !peer.is_ours() && maker.ask(&peer) == Some(false) => {
@@ -255,6 +263,16 @@ fn find_peer(
             return Err(Error::new(libc::ETIMEDOUT, format!("the other side, \"{rname}\", has not come in time: {why}")));
         }
     }
+}
+
+fn lost(name: &Name) -> Error {
+    Error::new(
+        libc::ESTALE,
+        format!(
+            "nobody can come any more: the name \"{name}\" was removed, and nobody has the region; open again. \
+             systemd-logind (RemoveIPC), Python's resource tracker or the end of a container may have removed it"
+        ),
+    )
 }
 
 /// Waits for the other's post. `false`: the time is over.
