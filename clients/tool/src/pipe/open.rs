@@ -126,6 +126,8 @@ impl Drop for Region {
     fn drop(&mut self) {
         if let Some(name) = &self.created
             && let Err(error) = Channel::unlink(name)
+            // Another may have removed it: whom that harms is told when it does (ESTALE).
+            && error.errno() != Errno::ENOENT as i32
         {
             log!(Warning, "cannot remove the region \"{name}\": {error}");
         }
