@@ -385,10 +385,11 @@ unsigned int shmem_version(void);
 const char *shmem_strerror(int errnum);
 
 /**
- * The sentence for people that belongs to the last call of this thread that failed: what was wrong, and what to do.
+ * The sentence for people that belongs to the last call of this thread that failed, or did less than was asked for: what
+ * was wrong, and what to do.
  *
- * Calls that move samples or messages and find nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) set `errno` alone and leave the
- * sentence of an earlier call: so does what is async-signal-safe. `shmem_strerror` has words for those.
+ * A call that finds nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) has a sentence too. Only what is
+ * async-signal-safe (`_interrupt`, `_close`) sets `errno` alone and leaves the sentence of an earlier call.
  *
  * @return a string that stays until the next call of this thread that fails, empty when none has; never `NULL`; not to be freed
  */

@@ -1,5 +1,6 @@
 //! Group "endpoints".
 
+use super::error::Call;
 use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring, within};
 use super::{convert, guard, guard_signal_safe, known, text};
 use crate::error::Result;
@@ -139,7 +140,7 @@ pub unsafe extern "C" fn shmem_endpoint_send_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(-1, || unsafe { push_many(pair(endpoint)?.outgoing()?, elements, count) }))
+    none_is_zero(outcome(Call::Push, -1, || unsafe { push_many(pair(endpoint)?.outgoing()?, elements, count) }))
 }
 
 /// Receives the oldest message; waits for one without limit.
@@ -197,7 +198,7 @@ pub unsafe extern "C" fn shmem_endpoint_receive_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(-1, || unsafe { pop_many(pair(endpoint)?.incoming()?, elements, count) }))
+    none_is_zero(outcome(Call::Pop, -1, || unsafe { pop_many(pair(endpoint)?.incoming()?, elements, count) }))
 }
 
 /// How many messages can be sent without waiting.

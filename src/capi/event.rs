@@ -1,5 +1,6 @@
 //! Group "events".
 
+use super::error::Call;
 use super::{error, guard, timeout};
 use crate::Event;
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ unsafe fn wait(
             unsafe { seen.as_mut() }.ok_or_else(|| Error::invalid("seen, the number of signals seen, is a null pointer"))?;
         Ok(how(&event, seen).map_or_else(
             |why| {
-                error::set_errno(why);
+                error::note(Call::Wait, why);
                 0
             },
             |fresh| c_int::try_from(fresh).unwrap_or(c_int::MAX),
