@@ -1,17 +1,20 @@
-//! Interruptions of the waits of one handle. None is lost: one that comes while nobody waits ends the next wait.
+//! Interruptions of the waits of one handle. None is lost: one that comes while nobody waits ends
+//! the next wait.
 //!
-//! Two counters: how many interruptions were raised, and up to which of them a wait has ended with `EINTR`. A wait that
-//! begins takes the second for what it has seen; it is to end when more were raised. So an interruption ends every wait
-//! that has begun and has not yet ended, and if there is none, the next one, and only that. Where a wait begins at the
-//! moment in which another ends, both may end by the same interruption.
+//! Two counters: how many interruptions were raised, and up to which of them a wait has ended with
+//! `EINTR`. A wait that begins takes the second for what it has seen; it is to end when more were
+//! raised. So an interruption ends every wait that has begun and has not yet ended, and if there is
+//! none, the next one, and only that. Where a wait begins at the moment in which another ends, both
+//! may end by the same interruption.
 //!
 //! | edge | interrupter | waiter |
 //! |---|---|---|
 //! | I1 | raises (release), after what it has stored | sees the number (acquire), then what was stored before |
 //!
-//! An interrupter wakes the sleepers after it has raised; a sleeper looks for interruptions between its arming and its
-//! sleep: so W1 of `wait` holds for the counter as for what is published. `answered` is ordered by nothing (relaxed):
-//! the thread whose wait has ended sees its own store, and another that does not see it yet ends once more than it must.
+//! An interrupter wakes the sleepers after it has raised; a sleeper looks for interruptions between
+//! its arming and its sleep: so W1 of `wait` holds for the counter as for what is published.
+//! `answered` is ordered by nothing (relaxed): the thread whose wait has ended sees its own store,
+//! and another that does not see it yet ends once more than it must.
 
 use crate::sync::{AtomicU64, Ordering};
 use Ordering::{Acquire, Relaxed, Release};
@@ -28,7 +31,8 @@ impl Interrupts {
         Interrupts { raised: AtomicU64::new(0), answered: AtomicU64::new(0) }
     }
 
-    /// Ends the waits that have begun, or else the next one; sleepers must be woken after it. Async-signal-safe.
+    /// Ends the waits that have begun, or else the next one; sleepers must be woken after it.
+    /// Async-signal-safe.
     pub(crate) fn raise(&self) {
         self.raised.fetch_add(1, Release); // I1
     }
@@ -38,7 +42,8 @@ impl Interrupts {
         self.answered.load(Relaxed)
     }
 
-    /// Whether a wait that had `seen` so many is to end. A look at `raised` may be older than one at `answered`.
+    /// Whether a wait that had `seen` so many is to end. A look at `raised` may be older than one
+    /// at `answered`.
     pub(crate) fn is_due(&self, seen: u64) -> bool {
         self.raised.load(Acquire) > seen // I1
     }
@@ -116,7 +121,8 @@ mod model {
         }
     }
 
-    /// One that a wait beside it misses ends the next wait; one that ends a wait does not end the next one, too.
+    /// One that a wait beside it misses ends the next wait; one that ends a wait does not end the
+    /// next one, too.
     #[test]
     fn an_interruption_is_neither_lost_nor_told_twice() {
         loom::model(|| {

@@ -28,14 +28,14 @@ use std::time::{Duration, Instant, SystemTime};
 /// The fuzzer has none: the rivals that it makes do not give up.
 pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(if cfg!(feature = "fuzzing") { 0 } else { 50 });
 
-/// The same while a rival removes the region, which takes microseconds unless the rival loses its processor or is
-/// stopped.
+/// The same while a rival removes the region, which takes microseconds unless the rival loses its
+/// processor or is stopped.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two attempts.
 pub(crate) const RIVAL_NAP: Duration = Duration::from_micros(200);
 
-/// Whether to go on with attempts that began at `start`, with so much patience (zero: none whatever comes) with a rival
-/// that holds a lock on `object`.
+/// Whether to go on with attempts that began at `start`, with so much patience (zero: none whatever
+/// comes) with a rival that holds a lock on `object`.
 pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) -> bool {
     let waited = start.elapsed();
     waited < patience || waited < REMOVAL_PATIENCE && !patience.is_zero() && object.is_being_removed()

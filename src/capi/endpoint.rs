@@ -273,7 +273,8 @@ pub unsafe extern "C" fn shmem_endpoint_capacity(endpoint: *mut shmem_endpoint) 
     convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.view()?.facts().capacity as c_int))
 }
 
-/// Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those, or else the next one.
+/// Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those,
+/// or else the next one.
 ///
 /// @return as `shmem_ring_interrupt`
 ///

@@ -18,7 +18,8 @@ pub const SHMEM_VERSION_PATCH: c_uint = 0;
 
 thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
-    /// What came after [`LAST`], of a call that has no sentence made: its kind, then its errno. [`NONE`]: nothing did.
+    /// What came after [`LAST`], of a call that has no sentence made: its kind, then its errno.
+    /// [`NONE`]: nothing did.
     static LATER: Cell<(Call, c_int)> = const { Cell::new(NONE) };
 }
 
@@ -37,7 +38,8 @@ pub(super) enum Call {
 }
 
 impl Call {
-    /// The sentence for an errno that is no failure to be described. `None`: there is none of its own.
+    /// The sentence for an errno that is no failure to be described. `None`: there is none of its
+    /// own.
     fn sentence(self, errno: c_int) -> Option<&'static CStr> {
         Some(match (self, errno) {
             (Call::Read, libc::EAGAIN) => c"no sample has come yet: call again",
@@ -138,11 +140,12 @@ pub extern "C" fn shmem_strerror(errnum: c_int) -> *const c_char {
     }
 }
 
-/// The sentence for people that belongs to the last call of this thread that failed, or did less than was asked for: what
-/// was wrong, and what to do.
+/// The sentence for people that belongs to the last call of this thread that failed, or did less
+/// than was asked for: what was wrong, and what to do.
 ///
-/// A call that finds nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) has a sentence too. Only what is
-/// async-signal-safe (`_interrupt`, `_close`) sets `errno` alone and leaves the sentence of an earlier call.
+/// A call that finds nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) has a sentence
+/// too. Only what is async-signal-safe (`_interrupt`, `_close`) sets `errno` alone and leaves the
+/// sentence of an earlier call.
 ///
 /// @return a string that stays until the next call of this thread that fails, empty when none has; never `NULL`; not to be freed
 #[unsafe(no_mangle)]

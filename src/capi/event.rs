@@ -29,7 +29,8 @@ pub struct shmem_event {
 /// `event` is null or leads to a `struct shmem_event` that stays.
 unsafe fn known<'m>(event: *const shmem_event) -> Result<Event<'m>> {
     let tag = event.cast::<Tag>();
-    // A handle would take the signal for a change of its kind. SAFETY: aligned, and readable as the caller promises.
+    // A handle would take the signal for a change of its kind. SAFETY: aligned, and readable as the
+    // caller promises.
     if !tag.is_null() && tag.is_aligned() && unsafe { &*tag }.is_any() {
         return Err(Error::invalid("the pointer leads to a handle of this library, not to a struct shmem_event"));
     }

@@ -581,8 +581,9 @@ pub unsafe extern "C" fn shmem_ring_set(ring: *mut shmem_ring, mode: c_uint, uid
     guard(-1, || unsafe { handle(ring) }?.set_permissions(changed(mode), changed(uid), changed(gid)).map(|()| 0))
 }
 
-/// Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`. If there is none, the next wait
-/// ends so, and only that one. Calls that need not wait, or do not wait, neither end by it nor use it up.
+/// Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`. If there is
+/// none, the next wait ends so, and only that one. Calls that need not wait, or do not wait,
+/// neither end by it nor use it up.
 ///
 /// @return 0. -1: `EINVAL`; `EPIPE` the end is closed
 ///

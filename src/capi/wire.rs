@@ -54,8 +54,8 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
     if !shm.is_aligned() {
         return Err(closed());
     }
-    // A handle of another kind is shorter than the struct, and so is an event. No other first word is the address of a
-    // region. SAFETY: as the caller promises.
+    // A handle of another kind is shorter than the struct, and so is an event. No other first word
+    // is the address of a region. SAFETY: as the caller promises.
     let base = unsafe { (&raw const (*shm).read.base).read() };
     if base.is_null() || !(base as usize).is_multiple_of(PAGE) {
         return Err(closed());
@@ -77,8 +77,9 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
 /// @param rname the node's `out.name`
 /// @param shm   filled
 /// @param conf  the parameters of the region that is written; `NULL`: all defaults
-/// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR` a signal handler ran; `ESTALE` `wname`
-///         was removed while this waited, so that nobody can come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
+/// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR`
+///         a signal handler ran; `ESTALE` `wname` was removed while this waited, so that nobody can
+///         come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
 ///         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOTSUP` not on
 ///         x86-64 Linux with glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
 ///
@@ -249,8 +250,8 @@ pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sa
     unsafe { alloc::<Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
 }
 
-/// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the next wait ends so at
-/// once, and only that one, as with `shmem_shared_interrupt`.
+/// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the
+/// next wait ends so at once, and only that one, as with `shmem_shared_interrupt`.
 ///
 /// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
 ///

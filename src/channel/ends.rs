@@ -41,8 +41,9 @@ pub(crate) trait Lives: Common + Watched + Send + Sync {
     fn is_final(&self) -> bool;
     /// `ESTALE` when the name leads to another region by now.
     fn replaced(&self) -> Option<Error>;
-    /// `ESTALE` when there has been no live peer for a second, and none can come since the name leads nowhere, or
-    /// elsewhere. For calls that would have to wait; found out by probes ([`Lives::probe_peer`]).
+    /// `ESTALE` when there has been no live peer for a second, and none can come since the name
+    /// leads nowhere, or elsewhere. For calls that would have to wait; found out by probes
+    /// ([`Lives::probe_peer`]).
     fn lost(&self) -> Option<Error>;
 
     /// For a wait for a free block.

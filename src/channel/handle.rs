@@ -182,8 +182,8 @@ impl<E: Ends> Handle<E> {
         Some(self.gate.visit()?.with(look))
     }
 
-    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side, and before each wait
-    /// that somebody can end it.
+    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side,
+    /// and before each wait that somebody can end it.
     fn repeat<T>(
         &self,
         limit: &Limit,

@@ -29,8 +29,8 @@ use std::time::Duration;
 /// Between two thorough probes.
 pub(super) const THOROUGH_MICROS: u64 = 1_000_000;
 
-/// After so much time without a live peer, and again and again after so much, it is asked whether the name still leads
-/// to the region.
+/// After so much time without a live peer, and again and again after so much, it is asked whether
+/// the name still leads to the region.
 const ALONE_MICROS: u64 = 1_000_000;
 
 /// A mapped region of a channel, before a side of it is held.
@@ -123,7 +123,8 @@ pub(crate) struct Life {
     looked: AtomicU64,
     /// When the peer was probed thoroughly.
     examined: AtomicU64,
-    /// When it is to be asked whether the name still leads here. 0: the peer was alive when it was probed last.
+    /// When it is to be asked whether the name still leads here. 0: the peer was alive when it was
+    /// probed last.
     asks_at: AtomicU64,
     /// Nobody can come by the name, nor is anybody there.
     is_lost: AtomicBool,
@@ -165,7 +166,8 @@ impl Life {
     /// Asks the kernel whether the peer is alive.
     fn ask_for_peer(&self, now: u64) -> bool {
         let Peer::Present(incarnation) = self.peer() else { return false };
-        // A pid that is used again is looked for once a second: that is the dear part, and pids are not used again so soon.
+        // A pid that is used again is looked for once a second: that is the dear part, and pids are
+        // not used again so soon.
         let is_new = self.looked.swap(incarnation, Relaxed) != incarnation;
         let thorough = is_new || now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
         if thorough {
@@ -176,14 +178,16 @@ impl Life {
             return true;
         }
         if self.seen.load(Relaxed) == incarnation || self.found != incarnation {
-            // Release, and acquire in `peer`: who hears of it from this thread sees all that the dead had stored, too.
+            // Release, and acquire in `peer`: who hears of it from this thread sees all that the
+            // dead had stored, too.
             self.gone.store(incarnation, Release);
         }
         false
     }
 
-    /// Notes whether there was a live peer at `now`; once a second without one, asks whether one can still come.
-    /// Relaxed: it orders nothing, and threads that ask at once only ask once more than they must.
+    /// Notes whether there was a live peer at `now`; once a second without one, asks whether one
+    /// can still come. Relaxed: it orders nothing, and threads that ask at once only ask once more
+    /// than they must.
     fn note_company(&self, is_there: bool, now: u64) {
         match (is_there, self.asks_at.load(Relaxed)) {
             (true, 0) => {}

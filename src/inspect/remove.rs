@@ -52,14 +52,16 @@ impl Entry {
             return unlink();
         }
         self.when_unused(name, |object| {
-            // Others may have come since it was asked: behind the lock nobody takes a place in the region any more.
+            // Others may have come since it was asked: behind the lock nobody takes a place in the
+            // region any more.
             let is_mine = object.lock_all()? && object.is_open_elsewhere() == Some(false);
             if is_mine { unlink().map(Some) } else { Ok(None) }
         })
     }
 
-    /// Whether [`Entry::remove`] would remove it. Asks the kernel whether anybody has it open, for which the object must
-    /// be this user's; takes no lock. A process that opens the object at this very moment waits some microseconds.
+    /// Whether [`Entry::remove`] would remove it. Asks the kernel whether anybody has it open, for
+    /// which the object must be this user's; takes no lock. A process that opens the object at this
+    /// very moment waits some microseconds.
     ///
     /// # Errors
     /// As [`Entry::remove`].
@@ -71,12 +73,12 @@ impl Entry {
         }
     }
 
-    /// Does something with the object when nobody has a lock on it, nor has it open or mapped: at once or within
-    /// [`PATIENCE`], as others may only look at it. What cannot be known counts as in use. `then`: `None` if somebody has
-    /// come.
+    /// Does something with the object when nobody has a lock on it, nor has it open or mapped: at
+    /// once or within [`PATIENCE`], as others may only look at it. What cannot be known counts as
+    /// in use. `then`: `None` if somebody has come.
     ///
-    /// Nothing is held between two tries: neither a lock, for which processes that start would wait, nor a descriptor,
-    /// by which two that want to remove it would be in each other's way.
+    /// Nothing is held between two tries: neither a lock, for which processes that start would
+    /// wait, nor a descriptor, by which two that want to remove it would be in each other's way.
     fn when_unused<T>(&self, name: &Name, then: impl Fn(&Object) -> Result<Option<T>>) -> Result<T> {
         if self.kind == Kind::Unknown {
             return Err(Error::new(libc::EBUSY, format!("\"{name}\" cannot be looked into, so who uses it is not known")));

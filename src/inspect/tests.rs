@@ -120,7 +120,8 @@ fn a_wire_region_is_shown_with_what_waits_in_it_and_not_changed() {
     assert!(refused.errno() == libc::EBUSY && refused.message().contains(&std::process::id().to_string()), "{refused}");
 }
 
-/// A reader and a writer at full speed, for as long as it takes to look often, one look after the other.
+/// A reader and a writer at full speed, for as long as it takes to look often, one look after the
+/// other.
 #[test]
 fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
     const SAMPLES: u64 = 200_000;
@@ -202,8 +203,9 @@ fn looks_at_rings_in_full_traffic_see_no_contradiction() {
     }
 }
 
-/// Does something again and again while others look at the objects of these names and remove those that are stale, as
-/// `villas-shm clean` does; until both have been done often. Everything must succeed.
+/// Does something again and again while others look at the objects of these names and remove those
+/// that are stale, as `villas-shm clean` does; until both have been done often. Everything must
+/// succeed.
 fn beside_removals(names: &[String], mut work: impl FnMut() -> crate::Result<()>) {
     const OFTEN: u32 = 300;
     let _guard = Unlinked(names);

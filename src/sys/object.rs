@@ -317,8 +317,9 @@ impl Object {
         self.allocated < self.size
     }
 
-    /// Locks all bytes, for a removal: nobody else can take a place in the region, nor judge it. To be held for a few
-    /// system calls only, as others wait for it. `false`: another has a lock on one of them.
+    /// Locks all bytes, for a removal: nobody else can take a place in the region, nor judge it. To
+    /// be held for a few system calls only, as others wait for it. `false`: another has a lock on
+    /// one of them.
     pub(crate) fn lock_all(&self) -> Result<bool> {
         self.lock_range(0, 0)
     }
@@ -328,8 +329,8 @@ impl Object {
         name.target() == Some(self.identity)
     }
 
-    /// Whether its name was removed. Asked by the descriptor: this process may see another `/dev/shm` by now than the one
-    /// that it has the object from.
+    /// Whether its name was removed. Asked by the descriptor: this process may see another
+    /// `/dev/shm` by now than the one that it has the object from.
     pub(crate) fn is_unlinked(&self) -> bool {
         self.status().is_ok_and(|status| status.st_nlink == 0)
     }
@@ -368,15 +369,17 @@ impl Object {
         let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, byte, 1)));
     }
 
-    /// Whether another open description holds a lock on the byte. What cannot be known counts as held.
+    /// Whether another open description holds a lock on the byte. What cannot be known counts as
+    /// held.
     ///
-    /// A lock on all bytes does not count: whoever has it ([`Object::lock_all`]) has found that nobody holds any of
-    /// them.
+    /// A lock on all bytes does not count: whoever has it ([`Object::lock_all`]) has found that
+    /// nobody holds any of them.
     pub(crate) fn is_locked(&self, byte: u64) -> bool {
         self.find_lock(byte, 1).is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK && !is_of_all(&found))
     }
 
-    /// Whether another open description holds a lock on any byte. What cannot be known counts as held.
+    /// Whether another open description holds a lock on any byte. What cannot be known counts as
+    /// held.
     pub(crate) fn has_any_lock(&self) -> bool {
         self.find_lock(0, 0).is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK)
     }
@@ -386,12 +389,13 @@ impl Object {
         self.find_lock(0, 0).is_some_and(|found| i32::from(found.l_type) != libc::F_UNLCK && is_of_all(&found))
     }
 
-    /// A lock of another open description on one of `length` bytes, 0: up to the end; takes none. `None`: cannot be
-    /// known.
+    /// A lock of another open description on one of `length` bytes, 0: up to the end; takes none.
+    /// `None`: cannot be known.
     fn find_lock(&self, byte: u64, length: u64) -> Option<libc::flock> {
         let mut found = range(libc::F_WRLCK, byte, length);
         fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
-        // The number may be another file's by now, if the program has closed descriptors that are not its own.
+        // The number may be another file's by now, if the program has closed descriptors that are
+        // not its own.
         (i32::from(found.l_type) != libc::F_UNLCK || self.is_ours()).then_some(found)
     }
 }

@@ -32,9 +32,9 @@ fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> Option
 
 /// The start time of a process, as its first thread has it.
 ///
-/// A process must read of itself what others read of it. An emulator (`qemu-user`) answers `/proc/self/stat` and
-/// `/proc/PID/stat` for its own process by itself, with other numbers than the kernel gives to others. It passes this
-/// path on to the kernel.
+/// A process must read of itself what others read of it. An emulator (`qemu-user`) answers
+/// `/proc/self/stat` and `/proc/PID/stat` for its own process by itself, with other numbers than
+/// the kernel gives to others. It passes this path on to the kernel.
 fn start_time(pid: u32) -> Option<u64> {
     start_time_in(format_args!("/proc/{pid}/task/{pid}/stat"))
 }
@@ -48,12 +48,12 @@ fn start_time_in(path: std::fmt::Arguments<'_>) -> Option<u64> {
     std::str::from_utf8(fields.nth(19)?).ok()?.parse().ok()
 }
 
-/// Names the source of start times in [`Identity::namespace`]: a process that has its own from elsewhere has another
-/// number there, or none.
+/// Names the source of start times in [`Identity::namespace`]: a process that has its own from
+/// elsewhere has another number there, or none.
 const SOURCE: u64 = u64::from_be_bytes(*b"TaskStat");
 
-/// What both must share for pids and start times to mean the same to them: the pid namespace, the time namespace, and
-/// the source of the start time. 0 unknown.
+/// What both must share for pids and start times to mean the same to them: the pid namespace, the
+/// time namespace, and the source of the start time. 0 unknown.
 fn namespace() -> u64 {
     let inode = |what: &str| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
     match inode("/proc/self/ns/pid") {
@@ -129,15 +129,16 @@ impl Identity {
         String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
     }
 
-    /// Whether pid and start time mean the same to `observer` as to this process: both are known, in the same
-    /// namespaces and from the same source. If not, only the locks tell who is alive.
+    /// Whether pid and start time mean the same to `observer` as to this process: both are known,
+    /// in the same namespaces and from the same source. If not, only the locks tell who is alive.
     fn is_comparable(&self, observer: &Identity) -> bool {
         let is_known = |who: &Identity| who.pid != 0 && who.start_time != 0 && who.namespace != 0;
         is_known(self) && is_known(observer) && self.namespace == observer.namespace
     }
 
     /// `true` only when the process is gone for certain: it has ended (a zombie included), or its pid is another
-    /// process's now, which only a `thorough` look finds out. Of one that is not comparable nothing can be known.
+    /// process's now, which only a `thorough` look finds out. Of one that is not comparable nothing
+    /// can be known.
     pub(crate) fn is_gone(&self, observer: &Identity, thorough: bool) -> bool {
         // Nearly all that the fuzzer's regions name are this process. Others go on.
         #[cfg(feature = "fuzzing")]

@@ -1,8 +1,9 @@
-//! What tells a pointer to a handle from any other pointer, and the kinds of handles from each other.
+//! What tells a pointer to a handle from any other pointer, and the kinds of handles from each
+//! other.
 //!
-//! A handle begins with its own address plus the tag of its kind. The C interface loads that word, and no more, before
-//! it takes a pointer for a handle. Handles lie in memory whose type is stable (`slab`), so that the word of a closed
-//! one stays.
+//! A handle begins with its own address plus the tag of its kind. The C interface loads that word,
+//! and no more, before it takes a pointer for a handle. Handles lie in memory whose type is stable
+//! (`slab`), so that the word of a closed one stays.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -18,7 +19,8 @@ pub(crate) enum Kind {
     Segment,
 }
 
-/// The first field of a handle. Relaxed: whoever has the pointer has it from a call that came after the store.
+/// The first field of a handle. Relaxed: whoever has the pointer has it from a call that came after
+/// the store.
 #[repr(transparent)]
 #[derive(Default)]
 pub(crate) struct Tag(AtomicUsize);

@@ -1,5 +1,6 @@
-/* A handle that is given to a function of another kind is refused (EINVAL) and not touched, and so are other pointers; a
- * closed one says so. Every exported function that takes a handle is in the table, with every wrong kind. */
+/* A handle that is given to a function of another kind is refused (EINVAL) and not touched, and so
+ * are other pointers; a closed one says so. Every exported function that takes a handle is in the
+ * table, with every wrong kind. */
 #include "wire.h"
 
 enum kind { CHANNEL, WIRE, POOL, RING, ENDPOINT, SEGMENT, SAMPLE, EVENT, KINDS };
@@ -174,7 +175,8 @@ static void refuses(const struct call *call, void *handle, const char *word)
     check_fail(__FILE__, __LINE__, "%s of %s gives %ld", call->name, word, (long)given);
 }
 
-/* An event is any memory; a pool also that of a channel of one region, whose address is the channel's. */
+/* An event is any memory; a pool also that of a channel of one region, whose address is the
+ * channel's. */
 static bool is_right(enum kind wanted, enum kind given)
 {
   return given == wanted || (wanted == POOL && given == CHANNEL) ||
@@ -226,7 +228,8 @@ static void what_belongs_to_another_is_refused(void)
   all_work();
 }
 
-/* A call says EPIPE where it is documented for a closed handle, else EINVAL; and the other kinds know it no better than before. */
+/* A call says EPIPE where it is documented for a closed handle, else EINVAL; and the other kinds
+ * know it no better than before. */
 static void a_closed_handle_is_refused_by_all(void)
 {
   CHECK_EQ(sample_put(live), 0);

@@ -1,5 +1,6 @@
-/* shmem_last_error() after a call that found nothing, or no room, in time, that a signal handler or an interruption ended, or whose peer
- * is gone: a sentence of that call, not the one of an older failure. */
+/* shmem_last_error() after a call that found nothing, or no room, in time, that a signal handler or
+ * an interruption ended, or whose peer is gone: a sentence of that call, not the one of an older
+ * failure. */
 #include "wire.h"
 
 static char old[400];

@@ -1,5 +1,6 @@
-/* A side that waits alone in a region whose name is removed is told (ESTALE), as nobody can come any more: systemd-logind, Python's
- * resource tracker and containers remove names under live processes. Nobody else is told. */
+/* A side that waits alone in a region whose name is removed is told (ESTALE), as nobody can come
+ * any more: systemd-logind, Python's resource tracker and containers remove names under live processes.
+ * Nobody else is told. */
 #include "wire.h"
 
 /* Longer than a side is alone before it is told. */

@@ -233,7 +233,8 @@ static void who_sleeps_is_woken(void)
 
 /* ---- interrupt ------------------------------------------------------------------------------- */
 
-/* Once is enough, wherever the thread stands: it may look asleep before it waits, or be awake and spin. */
+/* Once is enough, wherever the thread stands: it may look asleep before it waits, or be awake and
+ * spin. */
 static void interrupt(struct call *call)
 {
   CHECK_EQ(shmem_shared_interrupt(call->shm), 0);
@@ -341,7 +342,8 @@ static void an_interrupt_ends_the_waits_of_all_threads(void)
     calls[i] = (struct call){.body = long_read, .shm = pair.node};
     threads[i] = start_call(&calls[i]);
   }
-  /* Once is enough for all that wait. One that only looks asleep may find it answered by the others. */
+  /* Once is enough for all that wait. One that only looks asleep may find it answered by the
+   * others. */
   for (int i = 0; i < THREADS; i++) {
     WAIT_UNTIL(calls[i].done || shmem_shared_interrupt(pair.node) != 0, 10);
     end_call(&calls[i], threads[i]);

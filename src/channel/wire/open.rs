@@ -83,8 +83,8 @@ fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapp
     Ok(region)
 }
 
-/// Removes what the dead have left under the name of this side's region. If a rival is at it, returns for another try;
-/// `start` is when the tries began.
+/// Removes what the dead have left under the name of this side's region. If a rival is at it,
+/// returns for another try; `start` is when the tries began.
 fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<()> {
     let object = match Object::open(name) {
         Err(e) if e.errno() == libc::ENOENT => return Ok(()),
