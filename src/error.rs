@@ -73,7 +73,7 @@ pub fn strerror(errno: i32) -> &'static str {
         libc::EINTR => "a signal handler ran, or the wait was interrupted",
         libc::ENOTSUP => "not supported on this system",
         libc::EPIPE => "closed in this process, or the peer has closed or died and nothing is left to read",
-        libc::ESTALE => "this region was replaced, or this side was taken over: open again",
+        libc::ESTALE => "this region was replaced or has lost its name, or this side was taken over: open again",
         _ => nix::errno::Errno::from_raw(errno).desc(),
     }
 }

@@ -28,6 +28,7 @@ mod event;
 pub mod fuzzing;
 #[cfg(not(loom))]
 pub mod inspect;
+mod interrupts;
 mod layout;
 #[cfg(loom)]
 mod model;

@@ -5,6 +5,7 @@
 //! (`wait`, edge W1).
 
 use crate::error::{Error, Result as Fallible};
+use crate::interrupts::Interrupts;
 use crate::layout::Slept;
 use crate::sync::relax;
 use crate::sys::gate::{Common, Idle, Pass};
@@ -30,8 +31,8 @@ pub(crate) trait Watched {
     fn arm(&self, hint: &Self::Hint) -> Self::Armed;
     /// Sleeps until something happens, at most for `limit`, or a slice.
     fn sleep(&self, hint: &Self::Hint, armed: Self::Armed, limit: Duration) -> Slept;
-    /// Counts the interruptions.
-    fn interrupts(&self) -> u32;
+    /// What interrupts the waits.
+    fn interrupts(&self) -> &Interrupts;
     /// Who waits spins and never sleeps.
     fn is_polling(&self) -> bool;
     /// What the waits of this kind have taught. `None`: nothing can be learnt from how long one takes.
@@ -99,6 +100,9 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
         };
         if let Some(why) = ended {
             patience.teach(watched, &hint, false);
+            if why == libc::EINTR {
+                watched.interrupts().answer();
+            }
             return Ok(Err(why));
         }
         let paused = pass.pause();
@@ -163,7 +167,7 @@ pub(crate) struct Pace {
     opened: Instant,
     /// When the peer was probed last, in microseconds after `opened`.
     probed: AtomicU64,
-    interrupts: AtomicU32,
+    interrupts: Interrupts,
     pub(crate) for_samples: Habit,
     pub(crate) for_room: Habit,
 }
@@ -173,7 +177,7 @@ impl Pace {
         Pace {
             opened: Instant::now(),
             probed: AtomicU64::new(0),
-            interrupts: AtomicU32::new(0),
+            interrupts: Interrupts::new(),
             for_samples: Habit::default(),
             for_room: Habit::default(),
         }
@@ -198,13 +202,8 @@ impl Pace {
         }
     }
 
-    /// Ends the waits that have begun; their threads must be woken. Async-signal-safe.
-    pub(crate) fn interrupt(&self) {
-        self.interrupts.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn interrupts(&self) -> u32 {
-        self.interrupts.load(Relaxed)
+    pub(crate) fn interrupts(&self) -> &Interrupts {
+        &self.interrupts
     }
 }
 
@@ -213,7 +212,8 @@ struct Patience<W: Watched> {
     limit: Limit,
     clock: Option<Clock>,
     armed: Option<W::Armed>,
-    interrupts: u32,
+    /// The interruptions that this wait need not answer.
+    seen: u64,
 }
 
 struct Clock {
@@ -228,7 +228,7 @@ struct Clock {
 
 impl<W: Watched> Patience<W> {
     fn new(limit: &Limit, life: &W) -> Patience<W> {
-        Patience { limit: *limit, clock: None, armed: None, interrupts: life.interrupts() }
+        Patience { limit: *limit, clock: None, armed: None, seen: life.interrupts().seen() }
     }
 
     /// Waits a while. `Ok`: make another attempt. `Err`: the wait is over, with this `errno`.
@@ -299,7 +299,7 @@ impl<W: Watched> Patience<W> {
 
     /// Looks at the clock and at what else may end the wait: the time, and whether the peer was probed.
     fn check(&mut self, life: &W) -> Result<(Instant, bool), i32> {
-        if life.interrupts() != self.interrupts {
+        if life.interrupts().is_due(self.seen) {
             return Err(libc::EINTR);
         }
         let now = Instant::now();
@@ -402,11 +402,11 @@ mod tests {
     }
 
     /// A region in which nothing is seen, and in which every sleep lasts for `nap`.
-    #[derive(Default)]
     struct Quiet {
         looks: Cell<u32>,
         nap: Cell<Duration>,
         habit: Habit,
+        interrupts: Interrupts,
     }
 
     impl Watched for Quiet {
@@ -428,8 +428,8 @@ mod tests {
             std::thread::sleep(self.nap.get());
             Slept::Woken
         }
-        fn interrupts(&self) -> u32 {
-            0
+        fn interrupts(&self) -> &Interrupts {
+            &self.interrupts
         }
         fn is_polling(&self) -> bool {
             false
@@ -462,7 +462,7 @@ mod tests {
 
     #[test]
     fn a_wait_sleeps_at_once_after_long_ones_and_spins_again_after_a_short_one() {
-        let quiet = Quiet::default();
+        let quiet = Quiet { looks: Cell::new(0), nap: Cell::default(), habit: Habit::default(), interrupts: Interrupts::new() };
         quiet.nap.set(10 * SOON);
         assert_eq!([(); 5].map(|()| quiet.wait()), [true, true, false, false, false]);
         quiet.nap.set(Duration::ZERO);

@@ -28,6 +28,19 @@ use std::time::{Duration, Instant, SystemTime};
 /// The fuzzer has none: the rivals that it makes do not give up.
 pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(if cfg!(feature = "fuzzing") { 0 } else { 50 });
 
+/// The same while a rival removes the region, which takes microseconds unless the rival loses its
+/// processor or is stopped.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two attempts.
+pub(crate) const RIVAL_NAP: Duration = Duration::from_micros(200);
+
+/// Whether to go on with attempts that began at `start`, with so much patience (zero: none whatever
+/// comes) with a rival that holds a lock on `object`.
+pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) -> bool {
+    let waited = start.elapsed();
+    waited < patience || waited < REMOVAL_PATIENCE && !patience.is_zero() && object.is_being_removed()
+}
+
 /// How often the slot may have changed when its next incarnation has been locked: once for each rival that was faster. Who changes it
 /// without end does not keep to the rules, and must not keep others from looking at the clock.
 const CLAIM_LOOKS: u32 = 8;
@@ -94,6 +107,11 @@ impl Origin {
             Origin::Named(name) => object.is_named(name),
             Origin::Unnamed => true,
         }
+    }
+
+    /// Whether nobody can come by the name any more. What has no name is handed over otherwise.
+    pub(crate) fn is_lost(&self, object: &Object) -> bool {
+        matches!(self, Origin::Named(name) if object.is_unlinked() || object.is_replaced(name))
     }
 
     /// Whether the name leads to some other object.
@@ -202,12 +220,12 @@ impl<L: Layout> Region<L> {
     /// Whether another open description holds the lock of a byte. A program may have closed the region's descriptor; then the name
     /// leads to the object still, or what cannot be known counts as held.
     fn is_locked(&self, byte: u64) -> bool {
-        if !self.object.is_locked(byte, 1) {
+        if !self.object.is_locked(byte) {
             return false;
         }
         let Origin::Named(name) = self.origin else { return true };
         let again = if self.object.is_ours() { None } else { Object::find(&name) };
-        again.is_none_or(|object| object.identity() != self.object.identity() || object.is_locked(byte, 1))
+        again.is_none_or(|object| object.identity() != self.object.identity() || object.is_locked(byte))
     }
 
     /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by [`Region::announce`].
@@ -234,9 +252,9 @@ impl<L: Layout> Region<L> {
             match self.try_claim(place)? {
                 Claim::Reserved(incarnation) => return Ok(incarnation),
                 Claim::Held => return Err(self.busy(place)),
-                Claim::Contended if start.elapsed() > patience => return Err(contended()),
                 // A rival holds the byte for the few system calls that lie between here and `announce`, or until it gives up.
-                Claim::Contended => std::thread::sleep(Duration::from_micros(200)),
+                Claim::Contended if is_patient(start, patience, &self.object) => std::thread::sleep(RIVAL_NAP),
+                Claim::Contended => return Err(contended()),
             }
         }
     }
@@ -275,7 +293,7 @@ impl<L: Layout> Region<L> {
     /// Whether any process holds a side of a region whose header cannot be trusted: every version of the layout has its
     /// locks beyond the end.
     pub(crate) fn has_any_lock(object: &Object) -> bool {
-        object.is_locked(0, 0)
+        object.has_any_lock()
     }
 
     /// Enters this process as the claimed incarnation, so that a peer that comes finds it.

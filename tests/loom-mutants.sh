@@ -30,6 +30,9 @@ high-water   seen   killed             src/pool.rs      /words.used(self.side).p
 complete     seen   reader_that_is_killed             src/channel/side.rs  /pool.complete(/d
 roll-forward seen   killed             src/channel/side.rs  /pool.complete(/,/ring(/{/output.publish/d}
 mark         seen   killed             src/channel/side.rs  /flags::REDELIVERED)/d
+I1-raise     seen   interrupts         src/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
+I1-loads     seen   interrupts         src/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
+answered     seen   interrupts         src/interrupts.rs /self.answered.fetch_max/d
 W1-ringer    seen   sleep              src/wait.rs      /light_fence(); \/\/ W1/d
 W1-sleeper   seen   sleep              src/wait.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/wait.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/

@@ -47,13 +47,13 @@ static void on_signal(int number)
 
   if (number != SIGALRM)
     stopped_by = number;
-  /* Again in a second: a signal that comes just before a wait begins does not end that. */
-  alarm(1);
-  /* Allowed in a signal handler; ends a read or a write that waits. */
+  /* Allowed in a signal handler; ends a read or a write that waits, or else the next one. */
   if (one)
     shmem_shared_interrupt(one);
-  else
+  else if (two.channel)
     shmem_int_interrupt(&two);
+  else
+    alarm(1); /* a signal just before the open waits does not end that: again in a second */
   errno = saved;
 }
 

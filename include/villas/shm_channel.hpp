@@ -189,7 +189,8 @@ public:
    */
   Batches batches(std::size_t most = 64);
 
-  /* Ends the waits that have begun. Async-signal-safe. 0, or -1: EPIPE closed. */
+  /* Ends the waits that have begun, or else the next one. Async-signal-safe. 0, or -1: EPIPE
+   * closed. */
   int interrupt() noexcept { return call(shmem_shared_interrupt); }
   /* Whether the process at the other end is alive, as far as can be known. */
   bool peerAlive() const noexcept { return call(shmem_shared_peer_alive) == 1; }

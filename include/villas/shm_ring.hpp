@@ -202,7 +202,8 @@ public:
   void *get(std::uint64_t offset = 0) { return at(offset); }
   const void *get(std::uint64_t offset = 0) const { return at(offset); }
 
-  /* Ends the waits of this end that have begun, with EINTR. Async-signal-safe. 0, or -1: EPIPE closed. */
+  /* Ends the waits of this end that have begun, or else the next one, with EINTR.
+   * Async-signal-safe. 0, or -1: EPIPE closed. */
   int interrupt() noexcept { return call(shmem_ring_interrupt); }
 
   /* Counters and fill levels. 0, or -1: EPIPE closed. */
@@ -396,7 +397,8 @@ public:
   /* There is nothing to receive. */
   bool empty() const noexcept { return pending() == 0; }
 
-  /* Ends the waits of this side that have begun, with EINTR. Async-signal-safe. 0, or -1: EPIPE closed. */
+  /* Ends the waits of this side that have begun, in each direction those, or else the next one, with
+   * EINTR. Async-signal-safe. 0, or -1: EPIPE closed. */
   int interrupt() noexcept { return call(shmem_endpoint_interrupt); }
 
   /* Removes the names of both rings. 0, also when there are none. -1: EINVAL name; EACCES. */

@@ -186,7 +186,8 @@ struct pool {
  * An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
  *
  * A signal handler ends a wait (`EINTR`) where it interrupts a sleep. One that runs while the call spins, as it always does in `polling` mode, or just before
- * it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`. `shmem_shared_read` returns every 100 ms in any case.
+ * it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`, which is
+ * never lost. `shmem_shared_read` returns every 100 ms in any case.
  *
  * Threads take turns in a channel. That is no lock with priority inheritance: a real-time thread waits for an ordinary one that lost its processor in its turn.
  */
@@ -384,10 +385,12 @@ unsigned int shmem_version(void);
 const char *shmem_strerror(int errnum);
 
 /**
- * The sentence for people that belongs to the last call of this thread that failed: what was wrong, and what to do.
+ * The sentence for people that belongs to the last call of this thread that failed, or did less
+ * than was asked for: what was wrong, and what to do.
  *
- * Calls that move samples or messages and find nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) set `errno` alone and leave the
- * sentence of an earlier call: so does what is async-signal-safe. `shmem_strerror` has words for those.
+ * A call that finds nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) has a sentence
+ * too. Only what is async-signal-safe (`_interrupt`, `_close`) sets `errno` alone and leaves the
+ * sentence of an earlier call.
  *
  * @return a string that stays until the next call of this thread that fails, empty when none has; never `NULL`; not to be freed
  */
@@ -588,10 +591,10 @@ struct shmem_shared *shmem_shared_timedopen(const char *name, void **base, const
  *
  * @param shm     an open channel
  * @param timeout relative; `NULL`: without limit
- * @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE` the channel was closed; `ESTALE`; `EINVAL`
+ * @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE`
+ *         the channel was closed; `ESTALE` as for `shmem_shared_read`; `EINVAL`
  */
-int shmem_shared_wait(struct shmem_shared *shm,
-                      const struct timespec *timeout);
+int shmem_shared_wait(struct shmem_shared *shm, const struct timespec *timeout);
 
 /**
  * Receives samples, as soon as there is one. Spins in polling mode, else spins a little and then sleeps.
@@ -603,7 +606,15 @@ int shmem_shared_wait(struct shmem_shared *shm,
  *         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
  *         attaches), or the channel is closed;
  *         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
- *         open again; `EINVAL`
+ *         open again; or nobody can come any more (below); `EINVAL`
+ *
+ * A side that has been without a live peer for a second, in a region whose name was removed, waits
+ * for nobody: all calls that would have to wait say `ESTALE`, once all is read. Create or open the
+ * region again. If a peer comes all the same, calls go on. A region without a name
+ * (`shmem_shared_create_fd`) is never lost, nor is one whose peer lives. Who removes names under
+ * live processes: systemd-logind when a user's last session ends (`RemoveIPC=`), Python's
+ * `multiprocessing.resource_tracker` when a program ends that has opened the name, and a container
+ * that has the same `/dev/shm` when it cleans up.
  *
  * Any thread; several may read at once.
  */
@@ -670,7 +681,9 @@ int shmem_shared_timedalloc(struct shmem_shared *shm,
                             const struct timespec *timeout);
 
 /**
- * Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with `EINTR`.
+ * Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with
+ * `EINTR`. If there is none, the next wait ends so, and only that one: an interruption just before
+ * a wait is not lost. Calls that need not wait, or do not wait, neither end by it nor use it up.
  *
  * @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
  *
@@ -729,7 +742,9 @@ int shmem_shared_unlink(const char *name);
  * @param rname the node's `out.name`
  * @param shm   filled
  * @param conf  the parameters of the region that is written; `NULL`: all defaults
- * @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR` a signal handler ran; `EBADMSG` `wname`, or the semaphore of a name, leads to something
+ * @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR`
+ *         a signal handler ran; `ESTALE` `wname` was removed while this waited, so that nobody can
+ *         come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
  *         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOTSUP` not on
  *         x86-64 Linux with glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
  *
@@ -831,7 +846,8 @@ int shmem_int_alloc(struct shmem_int *shm,
                     unsigned int cnt);
 
 /**
- * Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms.
+ * Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the
+ * next wait ends so at once, and only that one, as with `shmem_shared_interrupt`.
  *
  * @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
  *
@@ -1123,7 +1139,9 @@ int shmem_ring_set(struct shmem_ring *ring,
                    unsigned int gid);
 
 /**
- * Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`.
+ * Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`. If there is
+ * none, the next wait ends so, and only that one. Calls that need not wait, or do not wait,
+ * neither end by it nor use it up.
  *
  * @return 0. -1: `EINVAL`; `EPIPE` the end is closed
  *
@@ -1316,7 +1334,8 @@ int shmem_endpoint_element_size(struct shmem_endpoint *endpoint);
 int shmem_endpoint_capacity(struct shmem_endpoint *endpoint);
 
 /**
- * Ends the waits of this side that have begun, as `shmem_ring_interrupt`.
+ * Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those,
+ * or else the next one.
  *
  * @return as `shmem_ring_interrupt`
  *
@@ -1478,7 +1497,7 @@ int shmem_segment_unlink_id(int id);
  * Adds a signal, and wakes all who wait.
  *
  * @param event in memory that this process may write
- * @return 0. -1: `EINVAL` null, or its address is not a multiple of 8
+ * @return 0. -1: `EINVAL` null, a handle of this library, or its address is not a multiple of 8
  *
  * Async-signal-safe unless it fails. No system call when nobody sleeps. One that is stopped, or loses its processor, between the count and the wake-up delays
  * the wake-ups of others by up to 50 ms.

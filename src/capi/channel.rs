@@ -20,7 +20,8 @@ pub const SHMEM_CONF_GROUP: c_uint = 2;
 /// An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
 ///
 /// A signal handler ends a wait (`EINTR`) where it interrupts a sleep. One that runs while the call spins, as it always does in `polling` mode, or just before
-/// it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`. `shmem_shared_read` returns every 100 ms in any case.
+/// it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`, which is
+/// never lost. `shmem_shared_read` returns every 100 ms in any case.
 ///
 /// Threads take turns in a channel. That is no lock with priority inheritance: a real-time thread waits for an ordinary one that lost its processor in its turn.
 #[allow(non_camel_case_types)]
@@ -102,11 +103,11 @@ pub(super) fn face<E: Ends>(handle: &'static Handle<E>) -> *mut shmem_shared {
 /// The channel behind a pointer.
 ///
 /// # Safety
-/// `shm` is null, or leads to readable memory as large as a `struct pool`.
+/// `shm` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
 unsafe fn handle(shm: *const shmem_shared) -> Result<&'static Handle<Native>> {
     // SAFETY: as the caller promises.
-    unsafe { known(shm.cast(), Handle::<Native>::at) }
+    unsafe { known(shm.cast(), "channel of one region", Handle::<Native>::at) }
 }
 
 /// # Safety
@@ -365,7 +366,8 @@ pub unsafe extern "C" fn shmem_shared_timedopen(
 ///
 /// @param shm     an open channel
 /// @param timeout relative; `NULL`: without limit
-/// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE` the channel was closed; `ESTALE`; `EINVAL`
+/// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE`
+///         the channel was closed; `ESTALE` as for `shmem_shared_read`; `EINVAL`
 ///
 /// # Safety
 /// `shm` leads to a channel, `timeout` is null or valid.
@@ -388,7 +390,15 @@ pub unsafe extern "C" fn shmem_shared_wait(shm: *mut shmem_shared, timeout: *con
 ///         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
 ///         attaches), or the channel is closed;
 ///         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
-///         open again; `EINVAL`
+///         open again; or nobody can come any more (below); `EINVAL`
+///
+/// A side that has been without a live peer for a second, in a region whose name was removed, waits
+/// for nobody: all calls that would have to wait say `ESTALE`, once all is read. Create or open the
+/// region again. If a peer comes all the same, calls go on. A region without a name
+/// (`shmem_shared_create_fd`) is never lost, nor is one whose peer lives. Who removes names under
+/// live processes: systemd-logind when a user's last session ends (`RemoveIPC=`), Python's
+/// `multiprocessing.resource_tracker` when a program ends that has opened the name, and a container
+/// that has the same `/dev/shm` when it cleans up.
 ///
 /// Any thread; several may read at once.
 ///
@@ -499,7 +509,9 @@ pub unsafe extern "C" fn shmem_shared_timedalloc(
     }
 }
 
-/// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with `EINTR`.
+/// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with
+/// `EINTR`. If there is none, the next wait ends so, and only that one: an interruption just before
+/// a wait is not lost. Calls that need not wait, or do not wait, neither end by it nor use it up.
 ///
 /// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
 ///

@@ -1,8 +1,9 @@
 //! Group "endpoints".
 
+use super::error::Call;
 use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring, within};
-use super::{convert, guard, guard_signal_safe, text};
-use crate::error::{Error, Result};
+use super::{convert, guard, guard_signal_safe, known, text};
+use crate::error::Result;
 use crate::patience::Limit;
 use crate::ring::Policy;
 use crate::ring::endpoint::{EndpointSide, Pair, unlink};
@@ -25,16 +26,8 @@ pub struct shmem_endpoint {
 /// `endpoint` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
 unsafe fn pair(endpoint: *const shmem_endpoint) -> Result<&'static Pair> {
-    let pair = endpoint.cast::<Pair>();
-    if pair.is_null() {
-        return Err(Error::invalid("the endpoint is a null pointer"));
-    }
-    // SAFETY: checked for alignment first; the first field is a pointer, readable as the caller promises.
-    if !pair.is_aligned() || unsafe { (*pair).own_address() } != pair {
-        return Err(Error::invalid("the pointer does not lead to an endpoint"));
-    }
-    // SAFETY: only pairs hold their own address there, and they live for ever.
-    Ok(unsafe { &*pair })
+    // SAFETY: as the caller promises.
+    unsafe { known(endpoint.cast(), "endpoint", Pair::at) }
 }
 
 /// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
@@ -147,7 +140,7 @@ pub unsafe extern "C" fn shmem_endpoint_send_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(-1, || unsafe { push_many(pair(endpoint)?.outgoing()?, elements, count) }))
+    none_is_zero(outcome(Call::Push, -1, || unsafe { push_many(pair(endpoint)?.outgoing()?, elements, count) }))
 }
 
 /// Receives the oldest message; waits for one without limit.
@@ -205,7 +198,7 @@ pub unsafe extern "C" fn shmem_endpoint_receive_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(-1, || unsafe { pop_many(pair(endpoint)?.incoming()?, elements, count) }))
+    none_is_zero(outcome(Call::Pop, -1, || unsafe { pop_many(pair(endpoint)?.incoming()?, elements, count) }))
 }
 
 /// How many messages can be sent without waiting.
@@ -280,7 +273,8 @@ pub unsafe extern "C" fn shmem_endpoint_capacity(endpoint: *mut shmem_endpoint) 
     convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.view()?.facts().capacity as c_int))
 }
 
-/// Ends the waits of this side that have begun, as `shmem_ring_interrupt`.
+/// Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those,
+/// or else the next one.
 ///
 /// @return as `shmem_ring_interrupt`
 ///

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use libc::{c_char, c_int, c_uint};
-use std::cell::RefCell;
-use std::ffi::CString;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, CString};
 use std::sync::atomic::{
     AtomicPtr,
     Ordering::{AcqRel, Acquire},
@@ -18,10 +18,84 @@ pub const SHMEM_VERSION_PATCH: c_uint = 0;
 
 thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
+    /// What came after [`LAST`], of a call that has no sentence made: its kind, then its errno.
+    /// [`NONE`]: nothing did.
+    static LATER: Cell<(Call, c_int)> = const { Cell::new(NONE) };
+}
+
+const NONE: (Call, c_int) = (Call::Read, 0);
+
+/// The kinds of calls that find nothing, or no room, in time.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    Read,
+    Write,
+    Alloc,
+    Push,
+    Pop,
+    /// For an event.
+    Wait,
+}
+
+impl Call {
+    /// The sentence for an errno that is no failure to be described. `None`: there is none of its
+    /// own.
+    fn sentence(self, errno: c_int) -> Option<&'static CStr> {
+        Some(match (self, errno) {
+            (Call::Read, libc::EAGAIN) => c"no sample has come yet: call again",
+            (Call::Read, libc::ETIMEDOUT) => c"no sample has come within the time",
+            (Call::Read, libc::EINTR) => c"a signal handler ran, or the read was interrupted, before a sample came: call again",
+            (Call::Write, libc::EAGAIN) => c"the queue is full: the samples that were not taken are still the caller's",
+            (Call::Write, libc::ETIMEDOUT) => {
+                c"the queue was still full when the time was over: the samples that were not taken are still the caller's"
+            }
+            (Call::Write, libc::EINTR) => {
+                c"a signal handler ran, or the write was interrupted, before all was taken: the rest is still the caller's"
+            }
+            (Call::Write, libc::EPIPE) => {
+                c"the peer closed or died, or the channel was closed, before all was taken: the rest is still the caller's"
+            }
+            (Call::Write, libc::EINVAL) => {
+                c"the next sample cannot be sent: it is not live, of another channel, too long, or still out"
+            }
+            (Call::Alloc, libc::EAGAIN) => {
+                c"all blocks of this side are in use: put samples, or wait until the peer has put what it has"
+            }
+            (Call::Alloc, libc::ETIMEDOUT) => c"too few blocks of this side were free before the time was over",
+            (Call::Alloc, libc::EINTR) => {
+                c"a signal handler ran, or the wait was interrupted, before enough blocks were free: call again"
+            }
+            (Call::Alloc, libc::EPIPE) => {
+                c"too few blocks are free, and the peer, which has the others, closed or died, or the channel was closed"
+            }
+            (Call::Write | Call::Alloc, libc::ESTALE) => {
+                c"only a part was done: this side was taken over, or the name no longer leads to this region; open again"
+            }
+            (Call::Push, libc::EAGAIN) => c"the ring is full: the message was not given",
+            (Call::Push, libc::ETIMEDOUT) => c"the ring was still full when the time was over: the message was not given",
+            (Call::Push, libc::EINTR) => {
+                c"a signal handler ran, or the wait was interrupted, before the ring had room: the message was not given"
+            }
+            (Call::Pop, libc::EAGAIN) => c"the ring is empty",
+            (Call::Pop, libc::ETIMEDOUT) => c"no message has come within the time",
+            (Call::Pop, libc::EINTR) => c"a signal handler ran, or the wait was interrupted, before a message came: call again",
+            (Call::Wait, libc::EAGAIN) => c"no signal has come yet: call again",
+            (Call::Wait, libc::ETIMEDOUT) => c"no signal has come within the time",
+            (Call::Wait, libc::EINTR) => c"a signal handler ran before a signal came: call again",
+            _ => return None,
+        })
+    }
 }
 
 pub(super) fn set_errno(errno: c_int) {
     nix::errno::Errno::from_raw(errno).set();
+}
+
+/// Sets `errno`; [`shmem_last_error`] has a constant sentence for it, which costs one store here.
+pub(super) fn note(call: Call, errno: c_int) {
+    // A thread that is about to end has none any more.
+    let _ = LATER.try_with(|later| later.set((call, errno)));
+    set_errno(errno);
 }
 
 /// Keeps the sentence of `e` for [`shmem_last_error`] and sets `errno`.
@@ -30,6 +104,7 @@ pub(super) fn remember(e: &Error) {
     let text = CString::new(e.message().replace('\0', " ")).unwrap_or_default();
     // A thread that is about to end has none any more.
     let _ = LAST.try_with(|last| *last.borrow_mut() = text);
+    let _ = LATER.try_with(|later| later.set(NONE));
     set_errno(e.errno());
 }
 
@@ -65,13 +140,19 @@ pub extern "C" fn shmem_strerror(errnum: c_int) -> *const c_char {
     }
 }
 
-/// The sentence for people that belongs to the last call of this thread that failed: what was wrong, and what to do.
+/// The sentence for people that belongs to the last call of this thread that failed, or did less
+/// than was asked for: what was wrong, and what to do.
 ///
-/// Calls that move samples or messages and find nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) set `errno` alone and leave the
-/// sentence of an earlier call: so does what is async-signal-safe. `shmem_strerror` has words for those.
+/// A call that finds nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) has a sentence
+/// too. Only what is async-signal-safe (`_interrupt`, `_close`) sets `errno` alone and leaves the
+/// sentence of an earlier call.
 ///
 /// @return a string that stays until the next call of this thread that fails, empty when none has; never `NULL`; not to be freed
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_last_error() -> *const c_char {
+    let (call, errno) = LATER.try_with(Cell::get).unwrap_or(NONE);
+    if errno != 0 {
+        return call.sentence(errno).map_or_else(|| shmem_strerror(errno), CStr::as_ptr);
+    }
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }

@@ -1,9 +1,11 @@
 //! Group "events".
 
+use super::error::Call;
 use super::{error, guard, timeout};
 use crate::Event;
 use crate::error::{Error, Result};
 use crate::patience::Limit;
+use crate::sys::tag::Tag;
 use libc::{c_int, timespec};
 
 /// A counter of signals, on which processes wait for what others write into shared memory: put it into a segment, or any other memory that
@@ -26,6 +28,12 @@ pub struct shmem_event {
 /// # Safety
 /// `event` is null or leads to a `struct shmem_event` that stays.
 unsafe fn known<'m>(event: *const shmem_event) -> Result<Event<'m>> {
+    let tag = event.cast::<Tag>();
+    // A handle would take the signal for a change of its kind. SAFETY: aligned, and readable as the
+    // caller promises.
+    if !tag.is_null() && tag.is_aligned() && unsafe { &*tag }.is_any() {
+        return Err(Error::invalid("the pointer leads to a handle of this library, not to a struct shmem_event"));
+    }
     // SAFETY: as the caller promises.
     unsafe { Event::at(event.cast_mut().cast()) }
 }
@@ -47,7 +55,7 @@ unsafe fn wait(
             unsafe { seen.as_mut() }.ok_or_else(|| Error::invalid("seen, the number of signals seen, is a null pointer"))?;
         Ok(how(&event, seen).map_or_else(
             |why| {
-                error::set_errno(why);
+                error::note(Call::Wait, why);
                 0
             },
             |fresh| c_int::try_from(fresh).unwrap_or(c_int::MAX),
@@ -58,7 +66,7 @@ unsafe fn wait(
 /// Adds a signal, and wakes all who wait.
 ///
 /// @param event in memory that this process may write
-/// @return 0. -1: `EINVAL` null, or its address is not a multiple of 8
+/// @return 0. -1: `EINVAL` null, a handle of this library, or its address is not a multiple of 8
 ///
 /// Async-signal-safe unless it fails. No system call when nobody sleeps. One that is stopped, or loses its processor, between the count and the wake-up delays
 /// the wake-ups of others by up to 50 ms.

@@ -18,6 +18,7 @@ mod wire;
 
 use crate::channel::handle::Public;
 use crate::error::{Error, Result};
+use crate::sys::tag::Tag;
 use crate::sys::thread::Uncancelled;
 use libc::{c_char, c_int, c_void, timespec};
 use std::ffi::CStr;
@@ -61,22 +62,27 @@ fn guard_signal_safe(body: impl FnOnce() -> Result<()>) -> c_int {
     }
 }
 
-/// Checks that a pointer may lead to a handle.
+/// The handle behind a pointer; `what` it should be, for people.
 ///
 /// # Safety
-/// `pointer` is null, or leads to readable memory as large as a `struct pool`.
+/// `pointer` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-unsafe fn known<H>(pointer: *const c_void, at: unsafe fn(*const c_void) -> Option<H>) -> Result<H> {
-    if pointer.is_null() {
-        return Err(Error::invalid("the channel is a null pointer"));
-    }
-    let found = if pointer.cast::<Public>().is_aligned() {
+unsafe fn known<H>(pointer: *const c_void, what: &'static str, at: unsafe fn(*const c_void) -> Option<H>) -> Result<H> {
+    let found = if !pointer.is_null() && pointer.cast::<Tag>().is_aligned() {
         // SAFETY: aligned, and readable as the caller promises.
         unsafe { at(pointer) }
     } else {
         None
     };
-    found.ok_or_else(|| Error::invalid("the pointer does not lead to a channel of this kind"))
+    found.ok_or_else(|| unknown(pointer, what))
+}
+
+#[cold]
+fn unknown(pointer: *const c_void, what: &'static str) -> Error {
+    if pointer.is_null() {
+        return Error::invalid(format!("the {what} is a null pointer"));
+    }
+    Error::invalid(format!("the pointer does not lead to a {what}: it is of another kind, or none of this library's"))
 }
 
 /// Checks an array of `count` pointers.

@@ -1,7 +1,8 @@
 //! Group "rings".
 
+use super::error::Call;
 use super::segment::SHMEM_SEGMENT_KEEP;
-use super::{convert, error, guard, guard_signal_safe, text, timeout};
+use super::{convert, error, guard, guard_signal_safe, known, text, timeout};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, View};
 use crate::patience::Limit;
@@ -75,26 +76,18 @@ pub struct shmem_ring_counters {
 /// `ring` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
 pub(super) unsafe fn handle(ring: *const shmem_ring) -> Result<&'static Handle> {
-    let handle = ring.cast::<Handle>();
-    if handle.is_null() {
-        return Err(Error::invalid("the ring is a null pointer"));
-    }
-    // SAFETY: checked for alignment first; the first field is a pointer, readable as the caller promises.
-    if !handle.is_aligned() || unsafe { (*handle).own_address() } != handle {
-        return Err(Error::invalid("the pointer does not lead to a ring"));
-    }
-    // SAFETY: only handles hold their own address there, and they live for ever.
-    Ok(unsafe { &*handle })
+    // SAFETY: as the caller promises.
+    unsafe { known(ring.cast(), "ring", Handle::at) }
 }
 
 /// Converts an outcome of the hot path: a wait that was in vain sets `errno` and no sentence.
 #[inline(always)]
-pub(super) fn outcome<T>(failure: T, body: impl FnOnce() -> Result<Outcome<T>>) -> T {
+pub(super) fn outcome<T>(call: Call, failure: T, body: impl FnOnce() -> Result<Outcome<T>>) -> T {
     match convert(Err(0), body) {
         Ok(value) => value,
         Err(0) => failure,
         Err(errno) => {
-            error::set_errno(errno);
+            error::note(call, errno);
             failure
         }
     }
@@ -110,7 +103,7 @@ pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static Handle>, element:
     let write = |to, length| unsafe { store_bytes(element.cast(), to, length) };
     match handle() {
         Ok(handle) if !element.is_null() && handle.push_at_once(write) => 0,
-        _ => otherwise(handle, element, |handle| handle.push_otherwise(limit, write)),
+        _ => otherwise(Call::Push, handle, element, |handle| handle.push_otherwise(limit, write)),
     }
 }
 
@@ -124,18 +117,19 @@ pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static Handle>, element: 
     let read = |from: *const u8, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
     match handle() {
         Ok(handle) if !element.is_null() && handle.pop_at_once(!matches!(limit, Limit::Now), read) => 0,
-        _ => otherwise(handle, element, |handle| handle.pop_otherwise(limit, read)),
+        _ => otherwise(Call::Pop, handle, element, |handle| handle.pop_otherwise(limit, read)),
     }
 }
 
 /// The shortest way was in vain: goes another, or finds out what is wrong.
 #[inline(never)]
 fn otherwise(
+    call: Call,
     handle: impl Fn() -> Result<&'static Handle>,
     element: *const c_void,
     work: impl FnOnce(&Handle) -> Result<Outcome<()>>,
 ) -> c_int {
-    outcome(-1, || {
+    outcome(call, -1, || {
         let handle = handle()?;
         if element.is_null() {
             return Err(Error::invalid("the element is a null pointer"));
@@ -295,7 +289,7 @@ pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_push_many(ring: *mut shmem_ring, elements: *const c_void, count: c_uint) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(-1, || unsafe { push_many(handle(ring)?, elements, count) }))
+    none_is_zero(outcome(Call::Push, -1, || unsafe { push_many(handle(ring)?, elements, count) }))
 }
 
 /// Nothing moved, for now: 0 with the `errno` that is set.
@@ -358,7 +352,7 @@ pub unsafe extern "C" fn shmem_ring_timed_pop(ring: *mut shmem_ring, element: *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_pop_many(ring: *mut shmem_ring, elements: *mut c_void, count: c_uint) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(-1, || unsafe { pop_many(handle(ring)?, elements, count) }))
+    none_is_zero(outcome(Call::Pop, -1, || unsafe { pop_many(handle(ring)?, elements, count) }))
 }
 
 /// Reserves a slot of the ring for a message that is made in place; does not wait.
@@ -375,7 +369,7 @@ pub unsafe extern "C" fn shmem_ring_pop_many(ring: *mut shmem_ring, elements: *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_reserve(ring: *mut shmem_ring) -> *mut c_void {
     // SAFETY: as the caller promises.
-    outcome(std::ptr::null_mut(), || Ok(unsafe { handle(ring) }?.reserve(&Limit::Now)?.map(<*mut u8>::cast)))
+    outcome(Call::Push, std::ptr::null_mut(), || Ok(unsafe { handle(ring) }?.reserve(&Limit::Now)?.map(<*mut u8>::cast)))
 }
 
 /// The same as `shmem_ring_reserve`; waits for room.
@@ -388,7 +382,7 @@ pub unsafe extern "C" fn shmem_ring_reserve(ring: *mut shmem_ring) -> *mut c_voi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_reserve(ring: *mut shmem_ring, timeout: *const timespec) -> *mut c_void {
     // SAFETY: as the caller promises.
-    outcome(std::ptr::null_mut(), || unsafe { Ok(handle(ring)?.reserve(&limit(timeout)?)?.map(<*mut u8>::cast)) })
+    outcome(Call::Push, std::ptr::null_mut(), || unsafe { Ok(handle(ring)?.reserve(&limit(timeout)?)?.map(<*mut u8>::cast)) })
 }
 
 /// Publishes the message in a reserved slot.
@@ -435,7 +429,7 @@ pub unsafe extern "C" fn shmem_ring_abort(ring: *mut shmem_ring, slot: *mut c_vo
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_peek(ring: *mut shmem_ring) -> *const c_void {
     // SAFETY: as the caller promises.
-    outcome(std::ptr::null(), || Ok(unsafe { handle(ring) }?.peek(&Limit::Now)?.map(|at| at.cast_const().cast())))
+    outcome(Call::Pop, std::ptr::null(), || Ok(unsafe { handle(ring) }?.peek(&Limit::Now)?.map(|at| at.cast_const().cast())))
 }
 
 /// The same as `shmem_ring_peek`; waits for a message.
@@ -448,7 +442,7 @@ pub unsafe extern "C" fn shmem_ring_peek(ring: *mut shmem_ring) -> *const c_void
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_peek(ring: *mut shmem_ring, timeout: *const timespec) -> *const c_void {
     // SAFETY: as the caller promises.
-    outcome(std::ptr::null(), || unsafe { Ok(handle(ring)?.peek(&limit(timeout)?)?.map(|at| at.cast_const().cast())) })
+    outcome(Call::Pop, std::ptr::null(), || unsafe { Ok(handle(ring)?.peek(&limit(timeout)?)?.map(|at| at.cast_const().cast())) })
 }
 
 /// Gives back the slot of a message that was peeked at.
@@ -587,7 +581,9 @@ pub unsafe extern "C" fn shmem_ring_set(ring: *mut shmem_ring, mode: c_uint, uid
     guard(-1, || unsafe { handle(ring) }?.set_permissions(changed(mode), changed(uid), changed(gid)).map(|()| 0))
 }
 
-/// Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`.
+/// Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`. If there is
+/// none, the next wait ends so, and only that one. Calls that need not wait, or do not wait,
+/// neither end by it nor use it up.
 ///
 /// @return 0. -1: `EINVAL`; `EPIPE` the end is closed
 ///

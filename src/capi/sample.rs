@@ -71,7 +71,7 @@ pub struct pool {
 pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe {
-        match known(pool.cast(), Handle::<Native>::at) {
+        match known(pool.cast(), "pool", Handle::<Native>::at) {
             Ok(handle) => alloc::<Native>(move || Ok(handle), smps, cnt, &Limit::Now),
             Err(_) => alloc_wire(pool, smps, cnt),
         }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, c
 #[inline(never)]
 unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<Wire>(|| known(pool.cast(), Handle::<Wire>::at), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(|| known(pool.cast(), "pool", Handle::<Wire>::at), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `sample_alloc`.

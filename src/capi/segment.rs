@@ -4,6 +4,7 @@ use super::{guard, text};
 use crate::error::{Error, Result};
 use crate::sys::gate::{Common, Gate, Idle};
 use crate::sys::slab::{Reused, Slab};
+use crate::sys::tag::{Kind, Tag};
 use crate::sys::{barrier, fork};
 use crate::{Segment, SegmentOptions, SegmentStat, Timespec};
 use libc::{c_char, c_int, c_uint, c_void, timespec};
@@ -29,7 +30,22 @@ pub const SHMEM_SEGMENT_KEEP: c_uint = 0xffff_ffff;
 /// The system's permissions decide who may attach it, whosever it is. A child of a fork inherits it, and detaches its own by `shmem_segment_close`.
 #[allow(non_camel_case_types)]
 pub struct shmem_segment {
+    tagged: Tagged,
+}
+
+#[repr(C)]
+pub struct Tagged {
+    tag: Tag,
     gate: Gate<Segment, NoTurns>,
+}
+
+const _: () = assert!(std::mem::offset_of!(shmem_segment, tagged) == 0);
+
+impl std::ops::Deref for shmem_segment {
+    type Target = Tagged;
+    fn deref(&self) -> &Tagged {
+        &self.tagged
+    }
 }
 
 static SEGMENTS: Slab<shmem_segment> = Slab::new();
@@ -123,7 +139,8 @@ fn in_child() {
 fn give(segment: Segment) -> Result<*mut shmem_segment> {
     barrier::register();
     fork::on_child(in_child)?;
-    let slot = SEGMENTS.take(|| shmem_segment { gate: Gate::new() });
+    let slot = SEGMENTS.take(|| shmem_segment { tagged: Tagged { tag: Tag::default(), gate: Gate::new() } });
+    slot.tag.mark(Kind::Segment);
     slot.gate.fill(segment, NoTurns);
     Ok(std::ptr::from_ref(slot).cast_mut())
 }

@@ -3,6 +3,7 @@
 //! Each has a short way, which is copied into its callers and does nothing but what a call does that finds all as usual, and a long way, which
 //! finds out what is not. The short way so needs few registers and no memory beyond that of the channel.
 
+use super::error::Call;
 use super::sample::sample;
 use super::{check_array, convert, error};
 use crate::channel::ends::Ends;
@@ -14,9 +15,9 @@ use libc::{c_int, c_uint};
 
 /// The return value and `errno` of a call that moves samples.
 #[inline(always)]
-fn counted(done: Count) -> c_int {
+fn counted(call: Call, done: Count) -> c_int {
     if done.why != 0 {
-        error::set_errno(done.why);
+        error::note(call, done.why);
     }
     done.count as c_int
 }
@@ -73,7 +74,7 @@ unsafe fn read_patiently<E: Ends>(
             return Ok(0);
         }
         // SAFETY: no more than `most` are given, and the array has room for so many.
-        Ok(counted(handle.read_patiently(most, limit, unsafe { into(smps) })?))
+        Ok(counted(Call::Read, handle.read_patiently(most, limit, unsafe { into(smps) })?))
     })
 }
 
@@ -119,7 +120,7 @@ unsafe fn write_patiently<E: Ends>(
             return Ok(0);
         }
         // SAFETY: places are below the number of pointers.
-        Ok(counted(handle.write_patiently(sent, count, limit, |at| unsafe { smps.add(at).read() } as usize)?))
+        Ok(counted(Call::Write, handle.write_patiently(sent, count, limit, |at| unsafe { smps.add(at).read() } as usize)?))
     })
 }
 
@@ -165,7 +166,7 @@ unsafe fn alloc_patiently<E: Ends>(
             return Ok(0);
         }
         // SAFETY: no more than `most` are given, and the array has room for so many.
-        Ok(counted(handle.alloc_patiently(count, most, limit, unsafe { into(smps) })?))
+        Ok(counted(Call::Alloc, handle.alloc_patiently(count, most, limit, unsafe { into(smps) })?))
     })
 }
 

@@ -39,6 +39,8 @@ pub struct shmem_int {
 }
 
 /// What `check` is, combined with `channel`: tells a struct that was opened from one that was not.
+/// Regions begin at multiples of this.
+const PAGE: usize = 4096;
 const CHECK: usize = usize::from_le_bytes(*b"shmemint");
 
 /// # Safety
@@ -48,13 +50,23 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
     if shm.is_null() {
         return Err(Error::invalid("the channel is a null pointer"));
     }
-    // SAFETY: as the caller promises.
+    let closed = || Error::invalid("the struct shmem_int is not an open channel");
+    if !shm.is_aligned() {
+        return Err(closed());
+    }
+    // A handle of another kind is shorter than the struct, and so is an event. No other first word
+    // is the address of a region. SAFETY: as the caller promises.
+    let base = unsafe { (&raw const (*shm).read.base).read() };
+    if base.is_null() || !(base as usize).is_multiple_of(PAGE) {
+        return Err(closed());
+    }
+    // SAFETY: as above.
     let (channel, check) = unsafe { ((*shm).channel, (*shm).check) };
     if channel as usize ^ CHECK != check {
-        return Err(Error::invalid("the struct shmem_int is not an open channel"));
+        return Err(closed());
     }
     // SAFETY: the library has put the pointer there; handles live for ever.
-    unsafe { known(channel, Handle::<Wire>::at) }
+    unsafe { known(channel, "channel of the wire layout", Handle::<Wire>::at) }
 }
 
 /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes, and opens
@@ -65,7 +77,9 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
 /// @param rname the node's `out.name`
 /// @param shm   filled
 /// @param conf  the parameters of the region that is written; `NULL`: all defaults
-/// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR` a signal handler ran; `EBADMSG` `wname`, or the semaphore of a name, leads to something
+/// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR`
+///         a signal handler ran; `ESTALE` `wname` was removed while this waited, so that nobody can
+///         come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
 ///         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOTSUP` not on
 ///         x86-64 Linux with glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
 ///
@@ -236,7 +250,8 @@ pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sa
     unsafe { alloc::<Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
 }
 
-/// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms.
+/// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the
+/// next wait ends so at once, and only that one, as with `shmem_shared_interrupt`.
 ///
 /// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
 ///

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::patience::{Pace, Watched};
 use crate::sys::gate::{Common, Idle};
+use crate::sys::tag::Kind;
 
 /// What is known of the peer, without asking the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,10 @@ pub(crate) trait Lives: Common + Watched + Send + Sync {
     fn is_final(&self) -> bool;
     /// `ESTALE` when the name leads to another region by now.
     fn replaced(&self) -> Option<Error>;
+    /// `ESTALE` when there has been no live peer for a second, and none can come since the name
+    /// leads nowhere, or elsewhere. For calls that would have to wait; found out by probes
+    /// ([`Lives::probe_peer`]).
+    fn lost(&self) -> Option<Error>;
 
     /// For a wait for a free block.
     fn block_hint(&self) -> Self::Hint;
@@ -58,8 +63,8 @@ pub(crate) trait Lives: Common + Watched + Send + Sync {
 /// The core. `None` and 0 where a reference is asked for: this process holds no sample at the address.
 pub(crate) trait Ends: Idle + Sized + Send + 'static {
     type Life: Lives;
-    /// Tells the handles of one layout from those of another: below 8.
-    const TAG: usize;
+    /// Tells the handles of one layout from those of another.
+    const KIND: Kind;
     /// Whether a side has no more blocks than fit into its queue: a writer then finds no block before it finds no room, so that
     /// asking for one must tell it that the peer is gone.
     const IS_POOL_SHORT: bool = false;

@@ -14,30 +14,18 @@ use crate::patience::{self, Attempt, Limit, Watched};
 use crate::sys::address_map::AddressMap;
 use crate::sys::gate::{Gate, Pass};
 use crate::sys::slab::{Reused, Slab};
+use crate::sys::tag::Tag;
 use crate::sys::{barrier, fork};
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What a C program sees of a [`Handle`]: `struct shmem_shared` in atomics, as handles are used again.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct Public {
-    /// The handle's own address plus [`Ends::TAG`]: tells a pointer to a handle from others.
-    channel: AtomicPtr<c_void>,
+    channel: Tag,
     polling: AtomicI32,
-}
-
-impl Public {
-    fn set(&self, channel: *const c_void, polling: bool) {
-        self.polling.store(i32::from(polling), Relaxed);
-        self.channel.store(channel.cast_mut(), Relaxed);
-    }
-
-    #[inline(always)]
-    pub(crate) fn own_address(&self) -> *const c_void {
-        self.channel.load(Relaxed)
-    }
 }
 
 /// An open channel; [`Handle::find`] and the C interface know it by its address.
@@ -143,8 +131,8 @@ impl<E: Ends> Handle<E> {
                 return Err(Error::new(libc::ENOMEM, "the region is mapped beyond the addresses that this library serves"));
             }
         }
-        let own = std::ptr::from_ref(handle).cast::<u8>().wrapping_add(E::TAG);
-        handle.public.set(own.cast(), life.is_polling());
+        handle.public.polling.store(i32::from(life.is_polling()), Relaxed);
+        handle.public.channel.mark(E::KIND);
         handle.gate.fill(life, ends);
         Ok(handle)
     }
@@ -158,13 +146,13 @@ impl<E: Ends> Handle<E> {
     /// The handle at `address`, if there is one.
     ///
     /// # Safety
-    /// `pointer` leads to readable memory as large as a [`Public`], 8-aligned.
+    /// `pointer` leads to readable memory as large as a [`Tag`], aligned as one.
     #[inline(always)]
     pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Handle<E>> {
-        // SAFETY: as the caller promises; the first field is a pointer.
-        let own = unsafe { (*pointer.cast::<Public>()).own_address() };
-        // SAFETY: only handles hold their own address there, each layout's with another tag, and they live for ever.
-        (own == pointer.cast::<u8>().wrapping_add(E::TAG).cast()).then(|| unsafe { &*pointer.cast::<Handle<E>>() })
+        // SAFETY: as the caller promises.
+        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(E::KIND);
+        // SAFETY: only handles of this layout have its tag, and they live for ever.
+        is_one.then(|| unsafe { &*pointer.cast::<Handle<E>>() })
     }
 
     fn closed(&self) -> Error {
@@ -183,7 +171,8 @@ impl<E: Ends> Handle<E> {
         Some(self.gate.visit()?.with(look))
     }
 
-    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side.
+    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side,
+    /// and before each wait that somebody can end it.
     fn repeat<T>(
         &self,
         limit: &Limit,
@@ -196,7 +185,10 @@ impl<E: Ends> Handle<E> {
             || self.closed(),
             |life, half, _| {
                 life.check_tenure()?;
-                attempt(life, half)
+                match attempt(life, half)? {
+                    Attempt::Wait(hint) => life.lost().map_or(Ok(Attempt::Wait(hint)), Err),
+                    done => Ok(done),
+                }
             },
         )
     }
@@ -512,10 +504,10 @@ impl<E: Ends> Handle<E> {
         Ok(half.stats(life))
     }
 
-    /// Ends the waits that have begun. Async-signal-safe.
+    /// Ends the waits that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
         let interrupt = |life: &E::Life| {
-            life.pace().interrupt();
+            life.interrupts().raise();
             life.ring_own();
         };
         self.look(interrupt).ok_or_else(|| self.closed())

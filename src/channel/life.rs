@@ -12,6 +12,7 @@ use super::Config;
 use super::ends::{Ends, Lives, Peer};
 use super::native::Native;
 use crate::error::{Error, Result};
+use crate::interrupts::Interrupts;
 use crate::layout::channel::{Facts, RawFacts, View};
 use crate::layout::slot::Slot;
 use crate::layout::{Bell, Side, SideBell, Slept, Words};
@@ -20,12 +21,16 @@ use crate::queue::{Lookout, RoomLookout};
 use crate::region::Layout;
 use crate::sys::gate::Common;
 use crate::wait;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 /// Between two thorough probes.
 pub(super) const THOROUGH_MICROS: u64 = 1_000_000;
+
+/// After so much time without a live peer, and again and again after so much, it is asked whether
+/// the name still leads to the region.
+const ALONE_MICROS: u64 = 1_000_000;
 
 /// A mapped region of a channel, before a side of it is held.
 pub(crate) type Region = crate::region::Region<View>;
@@ -95,6 +100,8 @@ impl Region {
             gone: AtomicU64::new(0),
             looked: AtomicU64::new(0),
             examined: AtomicU64::new(0),
+            asks_at: AtomicU64::new(0),
+            is_lost: AtomicBool::new(false),
             pace: Pace::new(),
         }
     }
@@ -115,6 +122,11 @@ pub(crate) struct Life {
     looked: AtomicU64,
     /// When the peer was probed thoroughly.
     examined: AtomicU64,
+    /// When it is to be asked whether the name still leads here. 0: the peer was alive when it was
+    /// probed last.
+    asks_at: AtomicU64,
+    /// Nobody can come by the name, nor is anybody there.
+    is_lost: AtomicBool,
     pace: Pace,
 }
 
@@ -150,6 +162,47 @@ impl Life {
         self.region.last_of(self.side.other())
     }
 
+    /// Asks the kernel whether the peer is alive.
+    fn ask_for_peer(&self, now: u64) -> bool {
+        let Peer::Present(incarnation) = self.peer() else { return false };
+        // A pid that is used again is looked for once a second: that is the dear part, and pids are
+        // not used again so soon.
+        let is_new = self.looked.swap(incarnation, Relaxed) != incarnation;
+        let thorough = is_new || now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
+        if thorough {
+            self.examined.store(now, Relaxed);
+        }
+        if self.region.is_incarnation_alive(self.side.other(), incarnation, thorough) {
+            self.seen.store(incarnation, Relaxed);
+            return true;
+        }
+        if self.seen.load(Relaxed) == incarnation || self.found != incarnation {
+            // Release, and acquire in `peer`: who hears of it from this thread sees all that the
+            // dead had stored, too.
+            self.gone.store(incarnation, Release);
+        }
+        false
+    }
+
+    /// Notes whether there was a live peer at `now`; once a second without one, asks whether one
+    /// can still come. Relaxed: it orders nothing, and threads that ask at once only ask once more
+    /// than they must.
+    fn note_company(&self, is_there: bool, now: u64) {
+        match (is_there, self.asks_at.load(Relaxed)) {
+            (true, 0) => {}
+            (true, _) => {
+                self.asks_at.store(0, Relaxed);
+                self.is_lost.store(false, Relaxed);
+            }
+            (false, 0) => self.asks_at.store(now + ALONE_MICROS, Relaxed),
+            (false, at) if now >= at => {
+                self.asks_at.store(now + ALONE_MICROS, Relaxed);
+                self.is_lost.store(self.region.origin.is_lost(&self.region.object), Relaxed);
+            }
+            (false, _) => {}
+        }
+    }
+
     fn bell(&self, hint: &Hint) -> SideBell<'_, View> {
         let bell = match hint {
             Hint::Entry(_) | Hint::Peer(_) => Bell::Data,
@@ -175,22 +228,9 @@ impl Lives for Life {
 
     fn probe_peer(&self) -> bool {
         let now = self.pace.note_probe();
-        let Peer::Present(incarnation) = self.peer() else { return false };
-        // A pid that is used again is looked for once a second: that is the dear part, and pids are not used again so soon.
-        let is_new = self.looked.swap(incarnation, Relaxed) != incarnation;
-        let thorough = is_new || now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
-        if thorough {
-            self.examined.store(now, Relaxed);
-        }
-        if self.region.is_incarnation_alive(self.side.other(), incarnation, thorough) {
-            self.seen.store(incarnation, Relaxed);
-            return true;
-        }
-        if self.seen.load(Relaxed) == incarnation || self.found != incarnation {
-            // Release, and acquire in `peer`: who hears of it from this thread sees all that the dead had stored, too.
-            self.gone.store(incarnation, Release);
-        }
-        false
+        let is_alive = self.ask_for_peer(now);
+        self.note_company(is_alive, now);
+        is_alive
     }
 
     #[inline(always)]
@@ -211,7 +251,10 @@ impl Lives for Life {
 
     #[cold]
     fn end(&self) -> Error {
-        self.replaced().unwrap_or_else(|| Error::new(libc::EPIPE, "the peer has closed or died, and nothing is left to read"))
+        // Those who call again and again are alone for as long, though they do not wait.
+        self.pace.probe_now_and_then(self);
+        let end = || Error::new(libc::EPIPE, "the peer has closed or died, and nothing is left to read");
+        self.replaced().or_else(|| self.lost()).unwrap_or_else(end)
     }
 
     fn is_final(&self) -> bool {
@@ -222,6 +265,24 @@ impl Lives for Life {
     fn replaced(&self) -> Option<Error> {
         let Region { object, origin, .. } = &self.region;
         origin.leads_elsewhere(object).then(|| Error::new(libc::ESTALE, format!("{origin} is another region by now: open again")))
+    }
+
+    fn lost(&self) -> Option<Error> {
+        // One who has the region may have come since it was asked.
+        if !self.is_lost.load(Relaxed) || self.probe_peer() || !self.is_lost.load(Relaxed) {
+            return None;
+        }
+        let origin = &self.region.origin;
+        let lost = || {
+            Error::new(
+                libc::ESTALE,
+                format!(
+                    "nobody can come any more: the name {origin} was removed, and no peer has the region; open again. \
+                     systemd-logind (RemoveIPC), Python's resource tracker or the end of a container may have removed it"
+                ),
+            )
+        };
+        Some(self.replaced().unwrap_or_else(lost))
     }
 
     fn pace(&self) -> &Pace {
@@ -308,7 +369,7 @@ impl Watched for Life {
     fn sleep(&self, hint: &Hint, armed: wait::Armed, limit: Duration) -> Slept {
         wait::sleep(&self.bell(hint), armed, limit)
     }
-    fn interrupts(&self) -> u32 {
+    fn interrupts(&self) -> &Interrupts {
         self.pace.interrupts()
     }
     fn is_polling(&self) -> bool {

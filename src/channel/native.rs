@@ -26,10 +26,11 @@ use crate::layout::channel::{Facts, MAGIC, View};
 use crate::layout::sample::Raw;
 use crate::layout::{Side, Words};
 use crate::patience::Limit;
-use crate::region::{Layout, Origin, RIVAL_PATIENCE, without_size};
+use crate::region::{Layout, Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, without_size};
 use crate::sys::gate::{Common, Idle};
 use crate::sys::nap::nap;
 use crate::sys::object::{Name, Object};
+use crate::sys::tag::Kind;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ impl Idle for Native {
 
 impl Ends for Native {
     type Life = Life;
-    const TAG: usize = 0;
+    const KIND: Kind = Kind::Native;
 
     #[inline(always)]
     fn register() -> &'static Register<Native> {
@@ -298,9 +299,9 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
             name.unlink()?;
         }
         Ok(None)
-    } else if start.elapsed() < RIVAL_PATIENCE {
+    } else if is_patient(start, RIVAL_PATIENCE, &object) {
         // Another creator may be removing it.
-        std::thread::sleep(Duration::from_micros(200));
+        std::thread::sleep(RIVAL_NAP);
         Ok(None)
     } else {
         Err(why)

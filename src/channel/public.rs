@@ -169,7 +169,8 @@ impl Channel {
     ///
     /// # Errors
     /// `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `ETIMEDOUT`; `EINTR` a signal handler ran;
-    /// `EBADMSG` `wname` leads to something else; `EACCES`, `ENOSPC` as the system says; `ENOTSUP` not on x86-64 Linux with glibc.
+    /// `EBADMSG` `wname` leads to something else; `ESTALE` `wname` was removed while this waited;
+    /// `EACCES`, `ENOSPC` as the system says; `ENOTSUP` not on x86-64 Linux with glibc.
     pub fn open_wire(wname: &str, rname: &str, config: &Config, timeout: Option<Duration>) -> Result<Channel> {
         let handle = wire::open(wname, rname, config, &Limit::timeout(timeout), &|| false)?;
         Ok(Channel { handle: AnyHandle::Wire(handle) })
@@ -203,7 +204,8 @@ impl Channel {
     /// Waits until a live peer is attached, without limit for `None`.
     ///
     /// # Errors
-    /// `ETIMEDOUT`; `EINTR`; `ESTALE` the name leads to another region; `EPIPE` closed, or of the wire layout, whose peers do
+    /// `ETIMEDOUT`; `EINTR`; `ESTALE` as for [`Channel::read`]; `EPIPE` closed, or of the wire
+    /// layout, whose peers do
     /// not come back.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
         each!(self.handle, handle => handle.wait(&Limit::timeout(timeout)))
@@ -245,7 +247,9 @@ impl Channel {
     /// are over, a signal handler ran, or [`Channel::interrupt`]).
     ///
     /// # Errors
-    /// `EPIPE` the peer closed or died, and everything it wrote has been read; `EBADMSG` corrupt; `ESTALE`.
+    /// `EPIPE` the peer closed or died, and everything it wrote has been read; `EBADMSG` corrupt;
+    /// `ESTALE` the name leads to another region, this side was taken over, or nobody can come any
+    /// more: there has been no live peer for a second, and the name was removed.
     pub fn read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
         let give = |_, raw| append(samples, self.handle, raw);
         Ok(each!(self.handle, handle => handle.read(most, &READ_LIMIT, give))?.count)
@@ -303,7 +307,8 @@ impl Channel {
         Ok(count)
     }
 
-    /// Ends the waits of this side that have begun, with 0. Async-signal-safe.
+    /// Ends the waits of this side that have begun, with 0; if there is none, the next one ends so.
+    /// Async-signal-safe.
     pub fn interrupt(&self) {
         let _ = each!(self.handle, handle => handle.interrupt());
     }

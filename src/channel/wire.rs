@@ -36,6 +36,7 @@ use crate::layout::wire::{View, Which};
 use crate::sync::relax;
 use crate::sys::gate::Idle;
 use crate::sys::table::{Table, Zeroable};
+use crate::sys::tag::Kind;
 use crate::wait::QUICK_LOOKS;
 pub(crate) use life::{ALIVE, Hint, Link};
 pub(crate) use open::{open, total_size};
@@ -328,7 +329,7 @@ impl Idle for Wire {
 
 impl Ends for Wire {
     type Life = Link;
-    const TAG: usize = 1;
+    const KIND: Kind = Kind::Wire;
     const IS_POOL_SHORT: bool = true;
 
     fn register() -> &'static Register<Wire> {

@@ -65,7 +65,7 @@ fn look_at_peers(entry: &mut Entry, view: &View, object: &Object) {
             continue;
         }
         let byte = <View as Layout>::first_byte(side) | (incarnation & ((1 << <View as Layout>::INCARNATION_BITS) - 1));
-        is_held |= entry.add_peer(role, slot, &me, object.is_locked(byte, 1), slot.closed.observe() == incarnation);
+        is_held |= entry.add_peer(role, slot, &me, object.is_locked(byte), slot.closed.observe() == incarnation);
     }
     entry.judge(is_held, object);
 }

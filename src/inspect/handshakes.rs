@@ -1,5 +1,6 @@
 //! Looks at regions of the wire layout while their processes ask who else has them open.
 
+use super::tests::Unlinked;
 use super::{Entry, Kind, State, look, look_into, read_bytes};
 use crate::sys::object::{Name, Object};
 use crate::sys::semaphore::{self, Permissions, Semaphore};
@@ -73,6 +74,7 @@ fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
     let at = Name::new(&other).unwrap();
     assert!(left.link(&at).unwrap());
     drop(left);
+    let _guard = Unlinked(std::slice::from_ref(&other));
     let entry = look(&other, 0).unwrap();
     assert!(entry.kind == Kind::Wire && entry.state != State::Live, "{entry:?}");
 
@@ -87,7 +89,6 @@ fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
         }
     }
     assert!(looks > 100 && posts > 10, "{looks} looks, {posts} posts");
-    at.unlink().unwrap();
     semaphore::unlink(&at);
 }
 

@@ -382,7 +382,7 @@ impl Entry {
     fn judge(&mut self, is_held: bool, object: &Object) {
         self.state = if is_held {
             State::Live
-        } else if object.is_locked(0, 0) {
+        } else if object.has_any_lock() {
             self.note =
                 Some("a process that it does not name holds a lock on it: one that comes or goes, or a forked child".into());
             State::Unknown

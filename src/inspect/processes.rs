@@ -28,7 +28,7 @@ pub(crate) struct Processes {
 
 impl Processes {
     /// As if nobody had anything mapped.
-    #[cfg(feature = "fuzzing")]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn none() -> Processes {
         Processes { objects: HashMap::new(), segments: HashMap::new(), are_complete: true }
     }

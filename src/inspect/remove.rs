@@ -47,39 +47,62 @@ impl Entry {
     }
 
     fn remove_name(&self, name: &Name, force: bool) -> Result<()> {
-        let _held = if force { None } else { Some(self.reserve(name)?) };
-        if name.target() != Some(self.identity) {
-            return Err(replaced(name));
+        let unlink = || if name.target() == Some(self.identity) { name.unlink() } else { Err(replaced(name)) };
+        if force {
+            return unlink();
         }
-        name.unlink()
+        self.when_unused(name, |object| {
+            // Others may have come since it was asked: behind the lock nobody takes a place in the
+            // region any more.
+            let is_mine = object.lock_all()? && object.is_open_elsewhere() == Some(false);
+            if is_mine { unlink().map(Some) } else { Ok(None) }
+        })
     }
 
-    /// Whether [`Entry::remove`] would remove it: asks the kernel whether anybody has it open, for which the object must be this user's,
-    /// and who opens it at this very moment waits some microseconds.
+    /// Whether [`Entry::remove`] would remove it. Asks the kernel whether anybody has it open, for
+    /// which the object must be this user's; takes no lock. A process that opens the object at this
+    /// very moment waits some microseconds.
     ///
     /// # Errors
     /// As [`Entry::remove`].
     pub fn check_removable(&self) -> Result<()> {
         match &self.id {
-            Id::Name(name) => self.reserve(&Name::new(name)?).map(drop),
+            Id::Name(name) => self.when_unused(&Name::new(name)?, |_| Ok(Some(()))),
             Id::SystemV { .. } if self.attach_count == Some(0) => Ok(()),
             Id::SystemV { .. } => Err(self.busy()),
         }
     }
 
-    /// While the object is held, nobody can take a place in the region in it, nor judge it.
-    fn reserve(&self, name: &Name) -> Result<Object> {
+    /// Does something with the object when nobody has a lock on it, nor has it open or mapped: at
+    /// once or within [`PATIENCE`], as others may only look at it. What cannot be known counts as
+    /// in use. `then`: `None` if somebody has come.
+    ///
+    /// Nothing is held between two tries: neither a lock, for which processes that start would
+    /// wait, nor a descriptor, by which two that want to remove it would be in each other's way.
+    fn when_unused<T>(&self, name: &Name, then: impl Fn(&Object) -> Result<Option<T>>) -> Result<T> {
         if self.kind == Kind::Unknown {
             return Err(Error::new(libc::EBUSY, format!("\"{name}\" cannot be looked into, so who uses it is not known")));
         }
-        let object = Object::open(name)?;
-        if object.identity() != self.identity {
-            return Err(replaced(name));
+        let start = Instant::now();
+        loop {
+            let object = Object::open(name)?;
+            if object.identity() != self.identity {
+                return Err(replaced(name));
+            }
+            let is_locked = object.has_any_lock();
+            if !is_locked
+                && object.is_open_elsewhere() == Some(false)
+                && let Some(done) = then(&object)?
+            {
+                return Ok(done);
+            }
+            let is_held = is_locked && !object.is_being_removed();
+            drop(object);
+            if is_held || start.elapsed() >= PATIENCE {
+                return Err(super::look(name.as_str(), 0).unwrap_or_else(|_| self.clone()).busy());
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        if !object.lock_all()? || is_in_use(&object) {
-            return Err(super::look(name.as_str(), 0).unwrap_or_else(|_| self.clone()).busy());
-        }
-        Ok(object)
     }
 
     fn busy(&self) -> Error {
@@ -93,16 +116,4 @@ impl Entry {
 
 fn replaced(name: &Name) -> Error {
     Error::new(libc::ESTALE, format!("\"{name}\" is another object by now: look again"))
-}
-
-/// Whether anybody else has it open or mapped. What cannot be known counts as in use.
-fn is_in_use(object: &Object) -> bool {
-    let start = Instant::now();
-    while object.is_open_elsewhere() != Some(false) {
-        if start.elapsed() >= PATIENCE {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    false
 }

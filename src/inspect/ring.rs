@@ -62,7 +62,7 @@ fn look_at_peers(entry: &mut Entry, view: &View, object: &Object) {
             Err(_) => "participant",
         };
         let byte = View::first_byte(place) | (incarnation & ((1 << View::INCARNATION_BITS) - 1));
-        is_held |= entry.add_peer(role, slot, &me, object.is_locked(byte, 1), false);
+        is_held |= entry.add_peer(role, slot, &me, object.is_locked(byte), false);
     }
     entry.peers.sort_by_key(|peer| std::cmp::Reverse(peer.role));
     entry.judge(is_held, object);

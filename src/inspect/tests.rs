@@ -1,9 +1,11 @@
 //! Looks at regions in use, at what dead processes left, at anything at all.
 
-use super::{Entry, Id, Kind, Parameter, PeerState, State, Waiting, look, read_bytes};
+use super::{Entry, Id, Kind, Parameter, PeerState, Processes, State, Waiting, look, look_among, read_bytes};
 use crate::chance::{Chance, try_cases};
 use crate::sys::object::{Name, Object};
-use crate::{Channel, Config, Policy, Ring, Role};
+use crate::{Channel, Config, Endpoint, EndpointSide, Policy, Ring, Role};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 fn name(what: &str) -> String {
     format!("villas-inspect-{what}-{}", std::process::id())
@@ -118,18 +120,21 @@ fn a_wire_region_is_shown_with_what_waits_in_it_and_not_changed() {
     assert!(refused.errno() == libc::EBUSY && refused.message().contains(&std::process::id().to_string()), "{refused}");
 }
 
-/// A reader and a writer at full speed; looks one after the other.
+/// A reader and a writer at full speed, for as long as it takes to look often, one look after the
+/// other.
 #[test]
 fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
     const SAMPLES: u64 = 200_000;
+    const LOOKS: u32 = 10;
     let name = name("traffic");
     let node = Channel::create(&name, &Config { queuelen: 64, samplelen: 2, ..Config::default() }).unwrap();
     let program = Channel::open(&name).unwrap();
-    let mut looks = 0;
+    let _guard = Unlinked(std::slice::from_ref(&name));
+    let (looks, total) = (AtomicU32::new(0), AtomicU64::new(u64::MAX));
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let (mut next, mut taken) = (0, Vec::new());
-            while next < SAMPLES {
+            while next < total.load(Relaxed) {
                 program.read(&mut taken, 16).unwrap();
                 for sample in taken.drain(..) {
                     assert_eq!((sample.sequence(), sample.flags()), (next, 0));
@@ -139,20 +144,24 @@ fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
             }
         });
         scope.spawn(|| {
-            for number in 0..SAMPLES {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let mut number = 0;
+            while number < SAMPLES || looks.load(Relaxed) <= LOOKS && Instant::now() < deadline {
                 let mut sample = Vec::new();
                 while node.timed_alloc(&mut sample, 1, None).unwrap() == 0 {}
                 sample[0].set_sequence(number);
                 sample[0].write_values(&[number as f64, 0.5]).unwrap();
                 while node.timed_write(&mut sample, None).unwrap() == 0 {}
+                number += 1;
             }
+            total.store(number, Relaxed);
         });
         let mut read = 0;
-        while !reader.is_finished() || looks == 0 {
+        while !reader.is_finished() {
             let entry = look(&name, 64).unwrap();
             assert_eq!((entry.state, &entry.note), (State::Live, &None));
             let queue = &entry.queues[0];
-            assert!(queue.depth <= 64 && queue.read >= read && queue.written <= SAMPLES, "{queue:?}");
+            assert!(queue.depth <= 64 && queue.read >= read && queue.written <= total.load(Relaxed), "{queue:?}");
             // Numbers are positions: what was taken and written anew while it was copied is not among them.
             let waiting = numbers(&queue.waiting);
             assert!(waiting.windows(2).all(|pair| pair[1] == pair[0] + 1), "{waiting:?} from {}", queue.read);
@@ -162,15 +171,15 @@ fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
                 assert_eq!(values[0], (*sequence as f64).to_bits(), "torn");
             }
             read = queue.read;
-            looks += 1;
+            looks.fetch_add(1, Relaxed);
         }
     });
-    assert!(looks > 10, "{looks} looks");
+    let (looks, total) = (looks.into_inner(), total.into_inner());
+    assert!(looks > LOOKS, "{looks} looks");
     let (sent, got) = (node.stats(), program.stats());
-    assert_eq!((sent.written, got.read, got.redelivered, sent.blocks_free), (SAMPLES, SAMPLES, 0, 128));
+    assert_eq!((sent.written, got.read, got.redelivered, sent.blocks_free), (total, total, 0, 128));
     let counters = look(&name, 0).unwrap().counters;
     assert_eq!(counters.iter().find(|(name, _)| *name == "program waits").unwrap().1, got.waits);
-    Channel::unlink(&name).unwrap();
 }
 
 /// A small ring turns over many times within a look.
@@ -180,6 +189,7 @@ fn looks_at_rings_in_full_traffic_see_no_contradiction() {
         let name = name(&format!("busy-{}", policy.name()));
         let producer = Ring::<u64>::open(&name, policy, Role::Producer, 3).unwrap();
         let consumer = Ring::<u64>::open(&name, policy, Role::Consumer, 3).unwrap();
+        let _guard = Unlinked(std::slice::from_ref(&name));
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| (0..100_000).for_each(|number| assert_eq!(consumer.pop().unwrap(), number)));
             scope.spawn(|| (0..100_000).for_each(|number| producer.push(&number).unwrap()));
@@ -190,8 +200,124 @@ fn looks_at_rings_in_full_traffic_see_no_contradiction() {
                 assert!(waiting.windows(2).all(|pair| pair[1] == pair[0] + 1), "{waiting:?}");
             }
         });
-        Ring::unlink(&name).unwrap();
     }
+}
+
+/// Does something again and again while others look at the objects of these names and remove those
+/// that are stale, as `villas-shm clean` does; until both have been done often. Everything must
+/// succeed.
+fn beside_removals(names: &[String], mut work: impl FnMut() -> crate::Result<()>) {
+    const OFTEN: u32 = 300;
+    let _guard = Unlinked(names);
+    let (is_over, asked) = (AtomicBool::new(false), AtomicU32::new(0));
+    let clean = |removes: bool| {
+        while !is_over.load(Relaxed) {
+            // `/proc` is not asked: so more of them count as stale, and there are many more looks.
+            let seen = names.iter().filter_map(|name| look_among(name, 0, Processes::none).ok());
+            for entry in seen.filter(|entry| entry.state != State::Live) {
+                let _ = entry.check_removable();
+                if removes {
+                    let _ = entry.remove(false);
+                }
+                asked.fetch_add(1, Relaxed);
+            }
+        }
+    };
+    let failed = std::thread::scope(|scope| {
+        scope.spawn(|| clean(false));
+        scope.spawn(|| clean(true));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut done = 0;
+        let failed = loop {
+            if let Err(e) = work() {
+                break Some(format!("after {done}: {e}"));
+            }
+            done += 1;
+            match asked.load(Relaxed) {
+                OFTEN.. if done >= OFTEN => break None,
+                asked if Instant::now() > deadline => break Some(format!("only {done} beside {asked} questions")),
+                _ => {}
+            }
+        };
+        is_over.store(true, Relaxed);
+        failed
+    });
+    assert_eq!(failed, None);
+}
+
+/// Removes the names, however the test ends.
+pub(super) struct Unlinked<'n>(pub(super) &'n [String]);
+
+impl Drop for Unlinked<'_> {
+    fn drop(&mut self) {
+        for name in self.0 {
+            let _ = Name::new(name).and_then(|name| name.unlink());
+        }
+    }
+}
+
+/// The region that the last round left is replaced, also by one with other parameters.
+#[test]
+fn no_channel_fails_to_start_beside_removals() {
+    let names = [name("start-channel")];
+    let mut queuelen = 0;
+    beside_removals(&names, || {
+        queuelen = queuelen % 3 + 1;
+        let node = Channel::create(&names[0], &Config { queuelen, samplelen: 2, spare: 1, ..Config::default() })?;
+        let program = Channel::open(&names[0])?;
+        drop((node, program));
+        Ok(())
+    });
+}
+
+#[test]
+fn no_ring_fails_to_start_beside_removals() {
+    for policy in [Policy::Spsc, Policy::Mpsc, Policy::Mpmc] {
+        let names = [name(&format!("start-{}", policy.name()))];
+        beside_removals(&names, || {
+            let producer = Ring::<u64>::open(&names[0], policy, Role::Producer, 3)?;
+            let consumer = Ring::<u64>::open(&names[0], policy, Role::Consumer, 3)?;
+            drop((producer, consumer));
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn no_endpoint_fails_to_start_beside_removals() {
+    let at = name("start-endpoint");
+    let names = [format!("{at}_AB"), format!("{at}_BA")];
+    beside_removals(&names, || {
+        let a = Endpoint::<u64>::open(EndpointSide::A, &at, Policy::Spsc, 3)?;
+        let b = Endpoint::<u64>::open(EndpointSide::B, &at, Policy::Spsc, 3)?;
+        drop((a, b));
+        Ok(())
+    });
+}
+
+/// Under its name each finds what a process has left that was killed: a region whose lock is gone.
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn no_channel_of_the_wire_layout_fails_to_start_beside_removals() {
+    let names = [name("start-wire-a"), name("start-wire-b")];
+    let config = Config { queuelen: 4, samplelen: 2, ..Config::default() };
+    let made = Channel::open_wire(&names[0], &names[0], &config, None).unwrap();
+    let left = bytes(&names[0]);
+    drop(made);
+    beside_removals(&names, || {
+        for name in &names {
+            let object = Object::unnamed(left.len() as u64, 0o600, None)?;
+            assert_eq!(nix::sys::uio::pwrite(&object, &left, 0), Ok(left.len()));
+            assert!(object.link(&Name::new(name)?)?);
+        }
+        let limit = Some(Duration::from_secs(20));
+        let (a, b) = std::thread::scope(|scope| {
+            let a = scope.spawn(|| Channel::open_wire(&names[0], &names[1], &config, limit));
+            (Channel::open_wire(&names[1], &names[0], &config, limit), a.join().unwrap())
+        });
+        drop((a?, b?));
+        Ok(())
+    });
 }
 
 fn mutate(chance: &mut Chance, region: &mut Vec<u8>) {
@@ -255,8 +381,9 @@ fn blank() -> Entry {
     let at = name("blank");
     let object = Object::unnamed(1, 0o600, None).unwrap();
     assert!(object.link(&Name::new(&at).unwrap()).unwrap());
+    let guard = Unlinked(std::slice::from_ref(&at));
     let entry = look(&at, 0).unwrap();
-    Name::new(&at).unwrap().unlink().unwrap();
+    drop(guard);
     assert_eq!((entry.kind, &entry.id), (Kind::Posix, &Id::Name(at)));
     entry
 }

@@ -33,7 +33,7 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
     if let Some(trailer) = trailer {
         let slot = trailer.slot();
         entry.created = Some(slot.attached());
-        is_held = entry.add_peer("writer", slot, &Identity::mine(), object.is_locked(ALIVE, 1), is_closed);
+        is_held = entry.add_peer("writer", slot, &Identity::mine(), object.is_locked(ALIVE), is_closed);
     } else {
         entry.note = Some("made by VILLASnode".into());
     }

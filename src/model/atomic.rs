@@ -39,6 +39,9 @@ macro_rules! atomic {
             pub(crate) fn fetch_add(&self, more: $int, order: Ordering) -> $int {
                 self.access().fetch_add(more, order)
             }
+            pub(crate) fn fetch_max(&self, least: $int, order: Ordering) -> $int {
+                self.access().fetch_max(least, order)
+            }
             pub(crate) fn fetch_sub(&self, less: $int, order: Ordering) -> $int {
                 self.access().fetch_sub(less, order)
             }

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::plain::Plain;
 use crate::sys::object::NAME_MAX;
 use crate::sys::slab::{Reused, Slab};
+use crate::sys::tag::{Kind, Tag};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
@@ -177,8 +179,7 @@ impl Endpoint<Bytes> {
 /// The two rings of an endpoint, as the C interface has them: in memory whose type is stable, like handles.
 #[repr(C)]
 pub(crate) struct Pair {
-    /// Its own address: tells a pointer to a pair from others.
-    own: AtomicPtr<Pair>,
+    tag: Tag,
     /// Entered in the list of pairs as somebody's.
     is_used: AtomicBool,
     is_open: AtomicBool,
@@ -209,7 +210,7 @@ impl Pair {
         outgoing.join_endpoint();
         incoming.join_endpoint();
         let make = || Pair {
-            own: AtomicPtr::default(),
+            tag: Tag::default(),
             is_used: AtomicBool::new(false),
             is_open: AtomicBool::new(false),
             outgoing: AtomicPtr::default(),
@@ -218,15 +219,21 @@ impl Pair {
         let pair = PAIRS.take(make);
         pair.outgoing.store(std::ptr::from_ref(outgoing).cast_mut(), Ordering::Relaxed);
         pair.incoming.store(std::ptr::from_ref(incoming).cast_mut(), Ordering::Relaxed);
-        pair.own.store(std::ptr::from_ref(pair).cast_mut(), Ordering::Relaxed);
+        pair.tag.mark(Kind::Endpoint);
         pair.is_open.store(true, Ordering::Release);
         Ok(pair)
     }
 
-    /// The address in its first field: its own.
+    /// The pair at `pointer`, if there is one.
+    ///
+    /// # Safety
+    /// `pointer` leads to readable memory as large as a [`Tag`], aligned as one.
     #[inline(always)]
-    pub(crate) fn own_address(&self) -> *const Pair {
-        self.own.load(Ordering::Relaxed)
+    pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Pair> {
+        // SAFETY: as the caller promises.
+        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(Kind::Endpoint);
+        // SAFETY: only pairs have this tag, and they live for ever.
+        is_one.then(|| unsafe { &*pointer.cast::<Pair>() })
     }
 
     #[inline(always)]

@@ -12,9 +12,11 @@ use crate::patience::{self, Attempt, Limit};
 use crate::sys::gate::{Gate, Idle, Pass};
 use crate::sys::slab::{Reused, Slab};
 use crate::sys::table::Table;
+use crate::sys::tag::{Kind, Tag};
 use crate::sys::{barrier, fork};
 use crate::wait::QUICK_LOOKS;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// What one thread at a time works with.
@@ -98,8 +100,7 @@ impl Idle for Core {
 /// An open ring; the C interface knows it by its address.
 #[repr(C)]
 pub(crate) struct Handle {
-    /// Its own address: tells a pointer to a handle from others.
-    own: AtomicPtr<Handle>,
+    tag: Tag,
     /// Closed with its endpoint, which would else go on with whatever ring has this handle next.
     is_endpoints: AtomicBool,
     gate: Gate<Life, Core>,
@@ -399,14 +400,14 @@ impl Handle {
 
     /// Makes a handle of a place that has been taken.
     pub(crate) fn new(life: Life, end: End) -> &'static Handle {
-        let make = || Handle { own: AtomicPtr::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
+        let make = || Handle { tag: Tag::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
         let handle = HANDLES.take(make);
         let core = match end {
             End::Producer(ring) => Core::Producer(ring, false),
             End::Consumer(ring) => Core::Consumer(ring, false),
             End::Shared(role) => Core::Shared { role, out: Out::default() },
         };
-        handle.own.store(std::ptr::from_ref(handle).cast_mut(), Relaxed);
+        handle.tag.mark(Kind::Ring);
         handle.is_endpoints.store(false, Relaxed);
         handle.gate.fill(life, core);
         handle
@@ -430,10 +431,16 @@ impl Handle {
         Ok(())
     }
 
-    /// The address in its first field: its own.
+    /// The handle at `pointer`, if there is one.
+    ///
+    /// # Safety
+    /// `pointer` leads to readable memory as large as a [`Tag`], aligned as one.
     #[inline(always)]
-    pub(crate) fn own_address(&self) -> *const Handle {
-        self.own.load(Relaxed)
+    pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Handle> {
+        // SAFETY: as the caller promises.
+        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(Kind::Ring);
+        // SAFETY: only rings have this tag, and they live for ever.
+        is_one.then(|| unsafe { &*pointer.cast::<Handle>() })
     }
 
     #[cold]
@@ -722,7 +729,7 @@ impl Handle {
         visit.with(|life| life.region.object.set(mode, uid, gid))
     }
 
-    /// Ends the waits that have begun. Async-signal-safe.
+    /// Ends the waits that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
         visit.with(Life::interrupt);

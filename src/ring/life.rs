@@ -8,14 +8,15 @@
 use super::mpmc::{self, Obstacle};
 use super::{Policy, Role, broken, spsc};
 use crate::error::{Error, Result};
+use crate::interrupts::Interrupts;
 use crate::layout::Slept;
 use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
 use crate::patience::{Habit, Watched};
-use crate::region::{Claim, Layout};
+use crate::region::{Claim, Layout, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
 use crate::sync::Shared64;
 use crate::sys::gate::Common;
 use crate::wait::{self, QUICK_LOOKS};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A mapped ring, before this process takes part in it.
@@ -41,7 +42,7 @@ pub(crate) struct Life {
     pub(crate) region: Region,
     pub(crate) place: u32,
     incarnation: u64,
-    interrupts: AtomicU32,
+    interrupts: Interrupts,
     /// An end waits for one thing only, messages or room.
     habit: Habit,
     /// The claim that is in the way, since when, and when its owner was asked for last.
@@ -65,21 +66,37 @@ fn reserve(region: &Region, role: Role) -> Result<(u32, u64)> {
     if let Some(place) = fixed {
         return Ok((place, region.claim(place)?));
     }
-    // First those that ask for no look at the living.
-    for wants_clean in [true, false] {
-        for place in FIRST_SHARED..facts.places {
-            if wants_clean && !is_clean(region, place) {
-                continue;
-            }
-            if let Claim::Reserved(incarnation) = region.try_claim(place)? {
-                return Ok((place, incarnation));
+    let start = Instant::now();
+    loop {
+        let mut contended = 0;
+        // First those that ask for no look at the living.
+        for wants_clean in [true, false] {
+            for place in FIRST_SHARED..facts.places {
+                if wants_clean && !is_clean(region, place) {
+                    continue;
+                }
+                match region.try_claim(place)? {
+                    Claim::Reserved(incarnation) => return Ok((place, incarnation)),
+                    Claim::Held => {}
+                    Claim::Contended => contended += 1,
+                }
             }
         }
+        let places = facts.places - FIRST_SHARED;
+        if contended == 0 {
+            return Err(Error::new(libc::EBUSY, format!("all {places} places in {} are held by live processes", region.origin)));
+        }
+        if !is_patient(start, RIVAL_PATIENCE, &region.object) {
+            return Err(Error::new(
+                libc::EBUSY,
+                format!(
+                    "none of the {places} places in {} is free: processes are about to take some, or to remove the ring; try again",
+                    region.origin
+                ),
+            ));
+        }
+        std::thread::sleep(RIVAL_NAP);
     }
-    Err(Error::new(
-        libc::EBUSY,
-        format!("all {} places in {} are held by live processes", facts.places - FIRST_SHARED, region.origin),
-    ))
 }
 
 /// Whether the last holder of a place has closed, or there was none.
@@ -108,7 +125,7 @@ impl Life {
             region,
             place,
             incarnation,
-            interrupts: AtomicU32::new(0),
+            interrupts: Interrupts::new(),
             habit: Habit::default(),
             claim: [AtomicU64::new(0), AtomicU64::new(0)],
             claim_since: AtomicU64::new(0),
@@ -132,9 +149,9 @@ impl Life {
         wait::ring(self.view().chime(bell));
     }
 
-    /// Ends the waits of this handle that have begun. Async-signal-safe.
+    /// Ends the waits of this handle that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) {
-        self.interrupts.fetch_add(1, Relaxed);
+        self.interrupts.raise();
         self.ring_all();
     }
 
@@ -286,8 +303,8 @@ impl Watched for Life {
     fn sleep(&self, (_, bell): &(Hint, Bell), armed: wait::Armed, limit: Duration) -> Slept {
         wait::sleep(&self.view().chime(*bell), armed, limit)
     }
-    fn interrupts(&self) -> u32 {
-        self.interrupts.load(Relaxed)
+    fn interrupts(&self) -> &Interrupts {
+        &self.interrupts
     }
     fn is_polling(&self) -> bool {
         false

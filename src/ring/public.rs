@@ -137,7 +137,8 @@ impl<T> Ring<T> {
         self.handle.set_permissions(mode, uid, gid)
     }
 
-    /// Ends the waits of this `Ring` that have begun, with `EINTR`. Async-signal-safe.
+    /// Ends the waits of this `Ring` that have begun, with `EINTR`; if there is none, the next one
+    /// ends so. Async-signal-safe.
     pub fn interrupt(&self) {
         let _ = self.handle.interrupt();
     }

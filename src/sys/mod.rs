@@ -34,4 +34,6 @@ pub(crate) mod slab;
 #[cfg(not(loom))]
 pub(crate) mod sysv;
 pub(crate) mod table;
+#[cfg(not(loom))]
+pub(crate) mod tag;
 pub(crate) mod thread;

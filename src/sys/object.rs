@@ -388,7 +388,9 @@ impl Object {
         self.allocated < self.size
     }
 
-    /// Locks all bytes. `false`: another has a lock on one of them.
+    /// Locks all bytes, for a removal: nobody else can take a place in the region, nor judge it. To
+    /// be held for a few system calls only, as others wait for it. `false`: another has a lock on
+    /// one of them.
     pub(crate) fn lock_all(&self) -> Result<bool> {
         self.lock_range(0, 0)
     }
@@ -396,6 +398,12 @@ impl Object {
     /// Whether the name leads to this object.
     pub(crate) fn is_named(&self, name: &Name) -> bool {
         name.target() == Some(self.identity)
+    }
+
+    /// Whether its name was removed. Asked by the descriptor: this process may see another
+    /// `/dev/shm` by now than the one that it has the object from.
+    pub(crate) fn is_unlinked(&self) -> bool {
+        self.status().is_ok_and(|status| status.st_nlink == 0)
     }
 
     /// Whether the name leads to some other object.
@@ -422,14 +430,34 @@ impl Object {
         let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, byte, 1)));
     }
 
-    /// Whether another open description holds a lock on any of `length` bytes. What cannot be known counts as held.
-    pub(crate) fn is_locked(&self, byte: u64, length: u64) -> bool {
-        let mut probe = range(libc::F_WRLCK, byte, length);
-        match fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_GETLK(&mut probe)) {
-            // The number may be another file's by now, if the program has closed descriptors that are not its own.
-            Ok(_) => i32::from(probe.l_type) != libc::F_UNLCK || !self.is_ours(),
-            Err(_) => true,
-        }
+    /// Whether another open description holds a lock on the byte. What cannot be known counts as
+    /// held.
+    ///
+    /// A lock on all bytes does not count: whoever has it ([`Object::lock_all`]) has found that
+    /// nobody holds any of them.
+    pub(crate) fn is_locked(&self, byte: u64) -> bool {
+        self.find_lock(byte, 1).is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK && !is_of_all(&found))
+    }
+
+    /// Whether another open description holds a lock on any byte. What cannot be known counts as
+    /// held.
+    pub(crate) fn has_any_lock(&self) -> bool {
+        self.find_lock(0, 0).is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK)
+    }
+
+    /// Whether another is about to remove the object ([`Object::lock_all`]).
+    pub(crate) fn is_being_removed(&self) -> bool {
+        self.find_lock(0, 0).is_some_and(|found| i32::from(found.l_type) != libc::F_UNLCK && is_of_all(&found))
+    }
+
+    /// A lock of another open description on one of `length` bytes, 0: up to the end; takes none.
+    /// `None`: cannot be known.
+    fn find_lock(&self, byte: u64, length: u64) -> Option<libc::flock> {
+        let mut found = range(libc::F_WRLCK, byte, length);
+        fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
+        // The number may be another file's by now, if the program has closed descriptors that are
+        // not its own.
+        (i32::from(found.l_type) != libc::F_UNLCK || self.is_ours()).then_some(found)
     }
 }
 
@@ -555,6 +583,10 @@ pub(crate) fn directory() -> &'static Path {
     Path::new(DIRECTORY)
 }
 
+fn is_of_all(lock: &libc::flock) -> bool {
+    lock.l_start == 0 && lock.l_len == 0
+}
+
 fn range(kind: libc::c_int, byte: u64, length: u64) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
@@ -582,6 +614,23 @@ mod tests {
             Ok(())
         });
         assert_eq!((allocated, end), (Ok(()), size));
+    }
+
+    #[test]
+    fn a_lock_on_all_bytes_says_that_nobody_holds_any() {
+        let name = Name::new(&format!("villas-locks-{}", std::process::id())).unwrap();
+        let made = Object::unnamed(4096, 0o600, None).unwrap();
+        assert!(made.link(&name).unwrap());
+        let (one, other) = (Object::open(&name).unwrap(), Object::open(&name).unwrap());
+        name.unlink().unwrap();
+        let seen = || (made.is_locked(7), made.has_any_lock(), made.is_being_removed());
+        assert_eq!(seen(), (false, false, false));
+        assert!(one.lock(7).unwrap() && !other.lock_all().unwrap());
+        assert_eq!(seen(), (true, true, false));
+        assert!(!made.is_locked(8));
+        one.unlock(7);
+        assert!(other.lock_all().unwrap() && !one.lock(7).unwrap());
+        assert_eq!(seen(), (false, true, true));
     }
 
     /// The probe takes a lease for a moment, and an open that does not wait fails in it.

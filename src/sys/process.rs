@@ -13,7 +13,7 @@ pub(crate) struct Identity {
     pub(crate) pid: u32,
     /// Clock ticks from boot to its start; 0 unknown.
     pub(crate) start_time: u64,
-    /// Tells its pid and time namespaces from others; 0 unknown.
+    /// Tells its pid and time namespaces from others, and where `start_time` comes from; 0 unknown.
     pub(crate) namespace: u64,
     /// The first 16 bytes of its program's name.
     pub(crate) program: [u64; 2],
@@ -21,30 +21,44 @@ pub(crate) struct Identity {
 
 /// Reads a small file of `/proc` into `buffer`, without the heap.
 fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    let mut text = [0; 32];
+    let mut text = [0; 48];
     let mut rest = &mut text[..];
     rest.write_fmt(path).ok()?;
-    let used = 32 - rest.len();
+    let used = 48 - rest.len();
     let mut file = std::fs::File::open(std::str::from_utf8(&text[..used]).ok()?).ok()?;
     let n = file.read(buffer).ok()?;
     Some(&buffer[..n])
 }
 
-/// Field 22 of `/proc/PID/stat`, counted behind the program's name, which may contain anything.
+/// The start time of a process, as its first thread has it.
+///
+/// A process must read of itself what others read of it. An emulator (`qemu-user`) answers
+/// `/proc/self/stat` and `/proc/PID/stat` for its own process by itself, with other numbers than
+/// the kernel gives to others. It passes this path on to the kernel.
 fn start_time(pid: u32) -> Option<u64> {
+    start_time_in(format_args!("/proc/{pid}/task/{pid}/stat"))
+}
+
+/// Field 22 of a `stat` file, counted behind the program's name, which may contain anything.
+fn start_time_in(path: std::fmt::Arguments<'_>) -> Option<u64> {
     let mut buffer = [0; 1024];
-    let text = small_file(format_args!("/proc/{pid}/stat"), &mut buffer)?;
+    let text = small_file(path, &mut buffer)?;
     let behind_name = text.iter().rposition(|&c| c == b')')? + 2;
     let mut fields = text[behind_name..].split(|&c| c == b' ');
     std::str::from_utf8(fields.nth(19)?).ok()?.parse().ok()
 }
 
-/// What both must share for pids and start times to mean the same to them: the pid namespace and the time namespace. 0 unknown.
+/// Names the source of start times in [`Identity::namespace`]: a process that has its own from
+/// elsewhere has another number there, or none.
+const SOURCE: u64 = u64::from_be_bytes(*b"TaskStat");
+
+/// What both must share for pids and start times to mean the same to them: the pid namespace, the
+/// time namespace, and the source of the start time. 0 unknown.
 fn namespace() -> u64 {
     let inode = |what: &str| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
     match inode("/proc/self/ns/pid") {
         0 => 0,
-        pid => pid ^ inode("/proc/self/ns/time").rotate_left(32),
+        pid => pid ^ inode("/proc/self/ns/time").rotate_left(32) ^ SOURCE,
     }
 }
 
@@ -122,17 +136,23 @@ impl Identity {
         format!("process {} ({}){place}", self.pid, self.program_name())
     }
 
+    /// Whether pid and start time mean the same to `observer` as to this process: both are known,
+    /// in the same namespaces and from the same source. If not, only the locks tell who is alive.
+    fn is_comparable(&self, observer: &Identity) -> bool {
+        let is_known = |who: &Identity| who.pid != 0 && who.start_time != 0 && who.namespace != 0;
+        is_known(self) && is_known(observer) && self.namespace == observer.namespace
+    }
+
     /// `true` only when the process is gone for certain: it has ended (a zombie included), or its pid is another
-    /// process's now, which only a `thorough` look finds out. From another pid namespace than that of `observer`
-    /// nothing can be known.
+    /// process's now, which only a `thorough` look finds out. Of one that is not comparable nothing
+    /// can be known.
     pub(crate) fn is_gone(&self, observer: &Identity, thorough: bool) -> bool {
         // Nearly all that the fuzzer's regions name are this process. Others go on.
         #[cfg(feature = "fuzzing")]
         if self == observer {
             return false;
         }
-        let is_known = |who: &Identity| who.pid != 0 && who.start_time != 0 && who.namespace != 0;
-        if !is_known(self) || !is_known(observer) || self.namespace != observer.namespace {
+        if !self.is_comparable(observer) {
             return false;
         }
         // SAFETY: the call takes two plain integers.
@@ -148,5 +168,38 @@ impl Identity {
         }
         let mut poll = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)];
         nix::poll::poll(&mut poll, nix::poll::PollTimeout::ZERO) == Ok(1)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Without an emulator all sources give the same.
+    #[test]
+    fn a_process_reads_the_same_start_time_of_itself_as_others_read_of_it() {
+        let me = std::process::id();
+        let own = start_time(me).unwrap();
+        assert_eq!(Identity::look_up().start_time, own);
+        for path in ["/proc/self/stat".to_string(), format!("/proc/{me}/stat"), format!("/proc/self/task/{me}/stat")] {
+            assert_eq!(start_time_in(format_args!("{path}")), Some(own), "{path}");
+        }
+        // As long as a path can be.
+        assert_eq!(start_time(u32::MAX), None);
+    }
+
+    #[test]
+    fn a_start_time_from_another_source_says_nothing() {
+        let me = Identity::look_up();
+        assert!(me.is_comparable(&me) && !me.is_gone(&me, true));
+        // Another process had the pid before.
+        let earlier = Identity { start_time: me.start_time - 1, ..me };
+        assert!(earlier.is_gone(&me, true) && !earlier.is_gone(&me, false));
+        // This process, as an emulator tells it of itself.
+        let elsewhere = Identity { namespace: me.namespace ^ SOURCE, ..earlier };
+        assert!(!elsewhere.is_comparable(&me) && !elsewhere.is_gone(&me, true));
+        for unknown in [Identity { start_time: 0, ..earlier }, Identity { namespace: 0, ..earlier }] {
+            assert!(!unknown.is_gone(&me, true) && !earlier.is_gone(&unknown, true));
+        }
     }
 }

@@ -320,11 +320,13 @@ static void an_interrupt_ends_a_wait(void)
     wire_open_pair(&pair, "interrupt", check_conf(0, 4, 2, 0), check_conf(polling, 4, 2, 0));
     struct waiter waiter = {.shm = &pair.ends[0]};
     pthread_t thread;
-    CHECK_EQ(shmem_int_interrupt(&pair.ends[0]), 0); /* nobody waits: no later wait ends by it */
+    CHECK_EQ(shmem_int_interrupt(&pair.ends[0]), 0); /* nobody waits: the next wait ends by it, and no other */
+    CHECK_GIVES(shmem_int_timedread(&pair.ends[0], &smp, 1, NULL), 0, EINTR);
     CHECK_GIVES(shmem_int_timedread(&pair.ends[0], &smp, 1, MS(20)), 0, ETIMEDOUT);
     CHECK_EQ(pthread_create(&thread, NULL, wait_long, &waiter), 0);
     WAIT_UNTIL(waiter.tid != 0 && (polling || check_asleep(getpid(), waiter.tid)), 10);
-    WAIT_UNTIL((shmem_int_interrupt(&pair.ends[0]), waiter.done), 10);
+    CHECK_EQ(shmem_int_interrupt(&pair.ends[0]), 0);
+    WAIT_UNTIL(waiter.done, 10);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_EQ(waiter.result, 0);
     CHECK_EQ(waiter.error, EINTR);

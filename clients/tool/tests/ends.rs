@@ -48,6 +48,20 @@ fn a_hangup_that_nohup_ignores_does_not_end_it() {
     assert!(child.wait().unwrap().success());
 }
 
+/// As systemd-logind, Python's resource tracker and containers do.
+#[test]
+fn it_ends_and_says_so_when_its_name_is_removed_before_a_program_has_come() {
+    let node = Node::new("");
+    let running = node.start(&[]);
+    until("the region is there", || node.region_exists());
+    Channel::unlink(&node.region).unwrap();
+    until("it says so", || running.stderr().contains("was removed"));
+    let (status, _, messages) = running.wait();
+    assert!(!status.success());
+    assert_eq!(messages.matches("nobody can come").count(), 1, "{messages}");
+    assert!(messages.contains(&node.region) && !messages.contains("cannot remove"), "{messages}");
+}
+
 #[test]
 fn a_program_that_puts_nothing_is_named_as_what_holds_it_up() {
     let node = Node::new("queuelen = 16");

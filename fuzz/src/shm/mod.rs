@@ -124,8 +124,8 @@ impl Object {
         }
     }
 
-    fn is_locked(&self, owner: usize, first: u64, last: u64) -> bool {
-        self.locks.iter().any(|lock| lock.owner != owner && lock.first <= last && first <= lock.last)
+    fn find_lock(&self, owner: usize, first: u64, last: u64) -> Option<&Lock> {
+        self.locks.iter().find(|lock| lock.owner != owner && lock.first <= last && first <= lock.last)
     }
 
     fn unlock(&mut self, owner: usize, first: u64, last: u64) {
@@ -337,16 +337,21 @@ impl State {
                 let range = unsafe { &mut *(argument as *mut libc::flock) };
                 let first = range.l_start as u64;
                 let last = if range.l_len == 0 { u64::MAX } else { first + (range.l_len as u64 - 1) };
-                let is_free = !object.is_locked(description, first, last);
+                let found = object.find_lock(description, first, last).map(|lock| (lock.first, lock.last));
                 match (command, c_int::from(range.l_type)) {
                     (libc::F_OFD_SETLK, libc::F_UNLCK) => object.unlock(description, first, last),
-                    (libc::F_OFD_SETLK, libc::F_WRLCK) if is_free => {
+                    (libc::F_OFD_SETLK, libc::F_WRLCK) if found.is_none() => {
                         object.unlock(description, first, last);
                         object.locks.push(Lock { owner: description, first, last });
                     }
                     (libc::F_OFD_SETLK, libc::F_WRLCK) => return Err(libc::EAGAIN),
-                    (libc::F_OFD_GETLK, libc::F_WRLCK) if is_free => range.l_type = libc::F_UNLCK as libc::c_short,
-                    (libc::F_OFD_GETLK, libc::F_WRLCK) => {}
+                    (libc::F_OFD_GETLK, libc::F_WRLCK) => match found {
+                        None => range.l_type = libc::F_UNLCK as libc::c_short,
+                        Some((first, last)) => {
+                            range.l_start = first as libc::off_t;
+                            range.l_len = if last == u64::MAX { 0 } else { (last - first + 1) as libc::off_t };
+                        }
+                    },
                     (_, kind) => panic!("a lock of kind {kind}"),
                 }
                 Ok(0)

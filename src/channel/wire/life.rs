@@ -12,6 +12,7 @@ use crate::channel::Config;
 use crate::channel::ends::{Ends, Lives, Peer};
 use crate::channel::life::THOROUGH_MICROS;
 use crate::error::{Error, Result};
+use crate::interrupts::Interrupts;
 use crate::layout::Slept;
 use crate::layout::wire::{STOPPED, Trailer, View, Which};
 use crate::patience::{Habit, Pace, Watched};
@@ -81,7 +82,7 @@ impl Mapped {
     /// Whether the maker of the region is alive. `None`: cannot be known. `thorough`: finds a pid that is used again, too.
     pub(super) fn is_maker_alive(&self, observer: &Identity, thorough: bool) -> Option<bool> {
         match self.trailer() {
-            Some(trailer) => Some(self.object.is_locked(ALIVE, 1) && !trailer.slot().identity().is_gone(observer, thorough)),
+            Some(trailer) => Some(self.object.is_locked(ALIVE) && !trailer.slot().identity().is_gone(observer, thorough)),
             None => self.object.is_open_elsewhere(),
         }
     }
@@ -89,6 +90,11 @@ impl Mapped {
     /// Whether this library made it, and it names its maker.
     pub(super) fn is_ours(&self) -> bool {
         self.is_ours
+    }
+
+    /// Whether nobody can come by its name any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.object.is_unlinked() || self.object.is_replaced(&self.name)
     }
 
     /// Whether another process has it mapped. `None`: cannot be known.
@@ -255,7 +261,7 @@ impl Watched for Link {
         }
     }
 
-    fn interrupts(&self) -> u32 {
+    fn interrupts(&self) -> &Interrupts {
         self.pace.interrupts()
     }
 
@@ -333,6 +339,11 @@ impl Lives for Link {
     }
 
     fn replaced(&self) -> Option<Error> {
+        None
+    }
+
+    /// There was a peer when the channel was opened, and nobody comes after it: its end is told.
+    fn lost(&self) -> Option<Error> {
         None
     }
 

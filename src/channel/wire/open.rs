@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
 use crate::layout::wire::{Facts, View};
 use crate::patience::Limit;
-use crate::region::{Origin, unix_time};
+use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, unix_time};
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 const FIRST_PAGE: u64 = 4096;
 /// Between two looks at what no semaphore tells.
 const SLICE: Duration = Duration::from_millis(20);
+/// So long nobody has this side's region, whose name is gone, before that is told.
+const ALONE: Duration = Duration::from_secs(1);
 
 /// Bytes of a region of this library with these parameters; 0 means the default.
 pub(crate) fn total_size(queuelen: u32, samplelen: u32) -> Result<u64> {
@@ -74,14 +76,16 @@ fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapp
     view.fresh_trailer().slot().occupy(unix_time(), me);
     let region = Mapped::new(view, mapping, object, name);
     region.lock()?;
+    let start = Instant::now();
     while !region.object.link(&name)? {
-        clear(&name, config, me)?;
+        clear(&name, config, me, start)?;
     }
     Ok(region)
 }
 
-/// Removes what the dead have left under the name of this side's region.
-fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
+/// Removes what the dead have left under the name of this side's region. If a rival is at it,
+/// returns for another try; `start` is when the tries began.
+fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<()> {
     let object = match Object::open(name) {
         Err(e) if e.errno() == libc::ENOENT => return Ok(()),
         object => object?,
@@ -106,6 +110,10 @@ fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
     }
     // Two that find the same leftover: the second would remove what the first has put in its place.
     if !found.lock_for_removal()? {
+        if is_patient(start, RIVAL_PATIENCE, &found.object) {
+            std::thread::sleep(RIVAL_NAP);
+            return Ok(());
+        }
         return Err(Error::new(libc::EBUSY, format!("\"{name}\" is being opened by another process at this moment")));
     }
     if found.object.is_named(name) {
@@ -203,6 +211,7 @@ fn find_peer(
     let start = Instant::now();
     let (mut has_posted, mut posted_for) = (false, None);
     let (guest, mut maker) = (Presence::new(), Presence::new());
+    let mut lost_since = None;
     // What a predecessor has posted and nobody has taken would let the other into what is no more.
     posts.mine.drain();
     loop {
@@ -228,6 +237,11 @@ fn find_peer(
             maker = Presence::new();
         }
         let has_come = guest.ask(own) == Some(true);
+        if has_come || !own.is_lost() {
+            lost_since = None;
+        } else if lost_since.get_or_insert_with(Instant::now).elapsed() >= ALONE {
+            return Err(lost(&own.name));
+        }
         let why = match found {
             // A VILLASnode's region says nothing of its maker: who only looks at what a dead one has left is none.
             Ok(peer) if !has_come && !peer.is_ours() && maker.ask(&peer) == Some(false) => {
@@ -246,6 +260,16 @@ fn find_peer(
             return Err(Error::new(libc::ETIMEDOUT, format!("the other side, \"{rname}\", has not come in time: {why}")));
         }
     }
+}
+
+fn lost(name: &Name) -> Error {
+    Error::new(
+        libc::ESTALE,
+        format!(
+            "nobody can come any more: the name \"{name}\" was removed, and nobody has the region; open again. \
+             systemd-logind (RemoveIPC), Python's resource tracker or the end of a container may have removed it"
+        ),
+    )
 }
 
 /// Waits for the other's post. `false`: the time is over.

@@ -161,7 +161,10 @@ impl Drop for Region {
             None => log!(Info, "the name \"{name}\" of the region was removed already, by somebody else"),
             now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now, and stays"),
             _ => {
-                if let Err(error) = Channel::unlink(name) {
+                // Another may have removed it meanwhile: whom that harms is told when it does (ESTALE).
+                if let Err(error) = Channel::unlink(name)
+                    && error.errno() != Errno::ENOENT as i32
+                {
                     log!(Warning, "cannot remove the region \"{name}\": {error}");
                 }
             }

@@ -1,0 +1,142 @@
+//! Interruptions of the waits of one handle. None is lost: one that comes while nobody waits ends
+//! the next wait.
+//!
+//! Two counters: how many interruptions were raised, and up to which of them a wait has ended with
+//! `EINTR`. A wait that begins takes the second for what it has seen; it is to end when more were
+//! raised. So an interruption ends every wait that has begun and has not yet ended, and if there is
+//! none, the next one, and only that. Where a wait begins at the moment in which another ends, both
+//! may end by the same interruption.
+//!
+//! | edge | interrupter | waiter |
+//! |---|---|---|
+//! | I1 | raises (release), after what it has stored | sees the number (acquire), then what was stored before |
+//!
+//! An interrupter wakes the sleepers after it has raised; a sleeper looks for interruptions between
+//! its arming and its sleep: so W1 of `wait` holds for the counter as for what is published.
+//! `answered` is ordered by nothing (relaxed): the thread whose wait has ended sees its own store,
+//! and another that does not see it yet ends once more than it must.
+
+use crate::sync::{AtomicU64, Ordering};
+use Ordering::{Acquire, Relaxed, Release};
+
+/// See the module's description. In private memory. No counter of 64 bits ever wraps.
+pub(crate) struct Interrupts {
+    raised: AtomicU64,
+    /// At most `raised`.
+    answered: AtomicU64,
+}
+
+impl Interrupts {
+    pub(crate) fn new() -> Interrupts {
+        Interrupts { raised: AtomicU64::new(0), answered: AtomicU64::new(0) }
+    }
+
+    /// Ends the waits that have begun, or else the next one; sleepers must be woken after it.
+    /// Async-signal-safe.
+    pub(crate) fn raise(&self) {
+        self.raised.fetch_add(1, Release); // I1
+    }
+
+    /// What a wait that begins now has seen.
+    pub(crate) fn seen(&self) -> u64 {
+        self.answered.load(Relaxed)
+    }
+
+    /// Whether a wait that had `seen` so many is to end. A look at `raised` may be older than one
+    /// at `answered`.
+    pub(crate) fn is_due(&self, seen: u64) -> bool {
+        self.raised.load(Acquire) > seen // I1
+    }
+
+    /// A wait ends with `EINTR`: for all that were raised so far.
+    pub(crate) fn answer(&self) {
+        self.answered.fetch_max(self.raised.load(Acquire), Relaxed); // I1
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A wait that finds nothing: whether an interruption ends it.
+    fn wait(interrupts: &Interrupts) -> bool {
+        let is_due = interrupts.is_due(interrupts.seen());
+        if is_due {
+            interrupts.answer();
+        }
+        is_due
+    }
+
+    #[test]
+    fn an_interruption_ends_the_next_wait_and_only_that() {
+        let interrupts = Interrupts::new();
+        assert!(!wait(&interrupts));
+        interrupts.raise();
+        interrupts.raise();
+        assert_eq!([(); 3].map(|()| wait(&interrupts)), [true, false, false]);
+    }
+
+    #[test]
+    fn an_interruption_ends_all_waits_that_have_begun_and_none_after_them() {
+        let interrupts = Interrupts::new();
+        let (one, other) = (interrupts.seen(), interrupts.seen());
+        interrupts.raise();
+        assert!(interrupts.is_due(one));
+        interrupts.answer();
+        assert!(interrupts.is_due(other) && !wait(&interrupts));
+        interrupts.answer();
+        assert!(!wait(&interrupts));
+    }
+}
+
+/// Every interleaving of these threads, with the functions that the library runs.
+#[cfg(all(test, loom))]
+mod model {
+    use super::Interrupts;
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    struct Board {
+        interrupts: Interrupts,
+        /// What is stored before the interruption; loom reports a look that is not ordered.
+        flag: UnsafeCell<bool>,
+    }
+
+    // SAFETY: loom watches the cell.
+    unsafe impl Sync for Board {}
+    // SAFETY: as above.
+    unsafe impl Send for Board {}
+
+    impl Board {
+        /// A wait that looks once.
+        fn wait(&self) -> bool {
+            let is_due = self.interrupts.is_due(self.interrupts.seen());
+            if is_due {
+                self.interrupts.answer();
+                // SAFETY: nobody stores after the interruption.
+                assert!(self.flag.with(|flag| unsafe { *flag }));
+            }
+            is_due
+        }
+    }
+
+    /// One that a wait beside it misses ends the next wait; one that ends a wait does not end the
+    /// next one, too.
+    #[test]
+    fn an_interruption_is_neither_lost_nor_told_twice() {
+        loom::model(|| {
+            let board = Arc::new(Board { interrupts: Interrupts::new(), flag: UnsafeCell::new(false) });
+            let waiters = [(); 2].map(|()| {
+                let board = board.clone();
+                thread::spawn(move || board.wait())
+            });
+            // SAFETY: nobody looks before the interruption.
+            board.flag.with_mut(|flag| unsafe { *flag = true });
+            board.interrupts.raise();
+            let ended = waiters.map(|waiter| waiter.join().unwrap());
+            assert_ne!(ended.contains(&true), board.wait());
+            assert!(!board.wait());
+        });
+    }
+}

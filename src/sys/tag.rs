@@ -1,0 +1,48 @@
+//! What tells a pointer to a handle from any other pointer, and the kinds of handles from each
+//! other.
+//!
+//! A handle begins with its own address plus the tag of its kind. The C interface loads that word,
+//! and no more, before it takes a pointer for a handle. Handles lie in memory whose type is stable
+//! (`slab`), so that the word of a closed one stays.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// A kind of handle. Its number is below 8, which handles are aligned to.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// A channel in one region. 0, so that the word of the busiest kind is its address.
+    Native,
+    /// A channel in the wire layout.
+    Wire,
+    Ring,
+    Endpoint,
+    Segment,
+}
+
+/// The first field of a handle. Relaxed: whoever has the pointer has it from a call that came after
+/// the store.
+#[repr(transparent)]
+#[derive(Default)]
+pub(crate) struct Tag(AtomicUsize);
+
+impl Tag {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// Marks the handle that begins here.
+    pub(crate) fn mark(&self, kind: Kind) {
+        self.0.store(self.address() + kind as usize, Relaxed);
+    }
+
+    /// Whether a handle of this kind begins here.
+    #[inline(always)]
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.0.load(Relaxed) == self.address() + kind as usize
+    }
+
+    /// Whether a handle of any kind begins here.
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.load(Relaxed).wrapping_sub(self.address()) < 8
+    }
+}
