@@ -89,10 +89,10 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// Whether the name leads to `object`; what has no name is what it is.
-    pub(crate) fn leads_to(&self, object: &Object) -> bool {
+    pub(crate) fn leads_to(&self, object: &Object) -> Result<bool> {
         match self {
             Origin::Named(name) => object.is_named(name),
-            Origin::Unnamed => true,
+            Origin::Unnamed => Ok(true),
         }
     }
 

@@ -236,8 +236,8 @@ pub unsafe extern "C" fn shmem_ring_open(
         let name = unsafe { text(name) }?;
         let (policy, role) = (Policy::from_number(policy.into())?, Role::from_number(role.into())?);
         let (element_size, capacity) = or_default(element_size, capacity);
-        let handle = Wanted::new(name, policy, element_size, capacity)?.open(role)?;
-        Ok(std::ptr::from_ref(handle).cast_mut().cast())
+        let opened = Wanted::new(name, policy, role, element_size, capacity)?.open()?;
+        Ok(std::ptr::from_ref(opened.handle).cast_mut().cast())
     })
 }
 

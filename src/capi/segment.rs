@@ -210,7 +210,7 @@ pub unsafe extern "C" fn shmem_segment_key(path: *const c_char, project: c_int) 
         // SAFETY: as the caller promises.
         let path = unsafe { text(path) }?;
         match Segment::key(path.as_ref(), project)? {
-            -1 => Err(Error::invalid(format!("the key of {path} and {project} would be -1: take another number"))),
+            -1 => Err(Error::invalid(format!("the key of {path:?} and {project} would be -1: take another number"))),
             key => Ok(key),
         }
     })

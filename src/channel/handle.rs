@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::patience::{self, Attempt, Limit, Watched};
 use crate::sys::address_map::AddressMap;
-use crate::sys::gate::{Gate, Pass};
+use crate::sys::gate::{Common, Gate, Pass};
 use crate::sys::object::Object;
 use crate::sys::slab::{Reused, Slab};
 use crate::sys::{barrier, fork};
@@ -150,8 +150,12 @@ impl<E: Ends> Handle<E> {
         let handle = register.handles.take(make);
         for (base, length) in life.spans() {
             if !register.pools.set(base, length, handle) {
+                life.on_deserted();
                 handle.gate.unclaim();
-                return Err(Error::new(libc::ENOMEM, "the region is mapped beyond the addresses that this library serves"));
+                return Err(Error::new(
+                    libc::ENOMEM,
+                    "no memory for a table of addresses, or the region is mapped beyond those that this library serves",
+                ));
             }
         }
         let own = std::ptr::from_ref(handle).cast::<u8>().wrapping_add(E::TAG);

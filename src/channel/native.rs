@@ -30,6 +30,7 @@ use crate::region::{Layout, Origin, RIVAL_PATIENCE, without_size};
 use crate::sys::gate::{Common, Idle};
 use crate::sys::nap::nap;
 use crate::sys::object::{Name, Object};
+use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -169,11 +170,24 @@ impl Fresh<'_> {
         }
     }
 
+    /// Gives it the name that an old region has just lost. At once, as each further step could fail. `None`: the name is taken, or the old one must
+    /// go first to make room.
+    fn follow(&mut self) -> Result<Option<&'static Handle<Native>>> {
+        if self.made.is_some() { self.link() } else { Ok(None) }
+    }
+
     /// Gives it its name. `None`: the name is taken.
     fn link(&mut self) -> Result<Option<&'static Handle<Native>>> {
         self.make()?;
         match self.made.take() {
-            Some((life, half)) if life.region.object.link(&self.name)? => handle_of(life, half).map(Some),
+            Some((life, half)) if life.region.object.link(&self.name)? => {
+                let identity = life.region.object.identity();
+                handle_of(life, half).map(Some).inspect_err(|_| {
+                    if self.name.target() == Ok(Some(identity)) {
+                        let _ = self.name.remove();
+                    }
+                })
+            }
             made => {
                 self.made = made;
                 Ok(None)
@@ -183,7 +197,7 @@ impl Fresh<'_> {
 }
 
 /// Creates the region of `name` and takes its node side.
-pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Native>> {
+pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static Handle<Native>> {
     let name = Name::new(name)?;
     let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permissions()?, made: None };
     handle::prepare();
@@ -254,7 +268,7 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
         }
         claimed => claimed?,
     };
-    if !region.object.is_named(&name) {
+    if !region.object.is_named(&name)? {
         return Ok(None);
     }
     let program = region.last_of(Side::B);
@@ -262,9 +276,10 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
         Ok(_) => {
             // Both dead: nobody can attach while both claims are held, which go with the object. The claim may have
             // taken its time: look at the name again.
-            if region.object.is_named(&name) {
+            if region.object.is_named(&name)? {
                 fresh.make_beside(&region.object)?;
                 name.unlink()?;
+                return fresh.follow();
             }
             Ok(None)
         }
@@ -293,9 +308,10 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
     }
     if object.lock_all()? {
         // Nobody else judges it while the lock is held; the name may have been given to another object meanwhile.
-        if object.is_named(&name) {
+        if object.is_named(&name)? {
             fresh.make_beside(&object)?;
             name.unlink()?;
+            return fresh.follow();
         }
         Ok(None)
     } else if start.elapsed() < RIVAL_PATIENCE {
@@ -330,7 +346,7 @@ fn others(what: &str, found: &Facts, wanted: &Facts) -> Error {
 }
 
 /// Opens the region of `name` and takes its program side.
-pub(crate) fn open(name: &str) -> Result<&'static Handle<Native>> {
+pub(crate) fn open(name: &OsStr) -> Result<&'static Handle<Native>> {
     open_or(Name::new(name)?, RIVAL_PATIENCE)
 }
 
@@ -373,7 +389,7 @@ fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handl
     };
     // Not thorough: a side that is claimed in vain is given back, and all is asked again behind the claim.
     if !is_worth_it(region.gone_node(false))? {
-        return if origin.leads_to(&region.object) { Err(nothing()) } else { Ok(None) };
+        return if origin.leads_to(&region.object)? { Err(nothing()) } else { Ok(None) };
     }
     // Who has claimed the side and does not enter it has stood still for a while, perhaps with the machine: one that waits goes on.
     let contended = || {
@@ -385,10 +401,10 @@ fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handl
     let incarnation = match region.claim_or(Side::B, patience, contended) {
         Ok(incarnation) => incarnation,
         // A node that replaces the region holds this side for a moment; then the name leads elsewhere.
-        Err(_) if !origin.leads_to(&region.object) => return Ok(None),
+        Err(_) if !origin.leads_to(&region.object)? => return Ok(None),
         Err(e) => return Err(e),
     };
-    if !origin.leads_to(&region.object) {
+    if !origin.leads_to(&region.object)? {
         return Ok(None);
     }
     // In this order: where another node comes in between, the one that is found alive is not `found`, and the handle asks for its life by itself
@@ -448,7 +464,7 @@ fn time_to_look(waited: Duration) -> Duration {
 }
 
 /// The same as [`open`]; waits for the region to appear.
-pub(crate) fn timed_open(name: &str, limit: Limit) -> Result<&'static Handle<Native>> {
+pub(crate) fn timed_open(name: &OsStr, limit: Limit) -> Result<&'static Handle<Native>> {
     let start = Instant::now();
     let name = Name::new(name)?;
     loop {
@@ -474,18 +490,19 @@ pub(crate) fn timed_open(name: &str, limit: Limit) -> Result<&'static Handle<Nat
 }
 
 /// Removes the name.
-pub(crate) fn unlink(name: &str) -> Result<()> {
+pub(crate) fn unlink(name: &OsStr) -> Result<()> {
     Name::new(name)?.unlink()
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
 
     /// A program finds the node dead, and another node takes its place before the program has taken its own.
     #[test]
     fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
-        let name = format!("villas-test-{}-come", std::process::id());
+        let name = OsString::from(format!("villas-test-{}-come", std::process::id()));
         let config = Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() };
         let node = create(&name, &config).expect("the name is free");
         let program = open(&name).expect("a node is there");

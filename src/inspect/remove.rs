@@ -48,7 +48,7 @@ impl Entry {
 
     fn remove_name(&self, name: &Name, force: bool) -> Result<()> {
         let _held = if force { None } else { Some(self.reserve(name)?) };
-        if name.target() != Some(self.identity) {
+        if name.target() != Ok(Some(self.identity)) {
             return Err(replaced(name));
         }
         name.unlink()
@@ -77,14 +77,14 @@ impl Entry {
             return Err(replaced(name));
         }
         if !object.lock_all()? || is_in_use(&object) {
-            return Err(super::look(name.as_str(), 0).unwrap_or_else(|_| self.clone()).busy());
+            return Err(super::look(name.as_os_str(), 0).unwrap_or_else(|_| self.clone()).busy());
         }
         Ok(object)
     }
 
     fn busy(&self) -> Error {
         let what = match &self.id {
-            Id::Name(name) => format!("\"{}\"", name.escape_debug()),
+            Id::Name(name) => format!("{name:?}"),
             Id::SystemV { id, .. } => format!("the segment {id}"),
         };
         Error::new(libc::EBUSY, format!("{what} is in use: {}", self.users()))

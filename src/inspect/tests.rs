@@ -257,7 +257,7 @@ fn blank() -> Entry {
     assert!(object.link(&Name::new(&at).unwrap()).unwrap());
     let entry = look(&at, 0).unwrap();
     Name::new(&at).unwrap().unlink().unwrap();
-    assert_eq!((entry.kind, &entry.id), (Kind::Posix, &Id::Name(at)));
+    assert_eq!((entry.kind, &entry.id), (Kind::Posix, &Id::Name(at.into())));
     entry
 }
 

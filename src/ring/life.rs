@@ -14,6 +14,7 @@ use crate::patience::{Habit, Watched};
 use crate::region::{Claim, Layout};
 use crate::sync::Shared64;
 use crate::sys::gate::Common;
+use crate::sys::table::Table;
 use crate::wait::{self, QUICK_LOOKS};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -32,8 +33,8 @@ const CLAIM_SLICE: Duration = Duration::from_millis(20);
 pub(crate) enum End {
     Producer(spsc::Producer),
     Consumer(spsc::Consumer),
-    /// Any end of a ring where several may be on one side.
-    Shared(Role),
+    /// Any end of a ring where several may be on one side, with a byte for each slot.
+    Shared(Role, Table<u8>),
 }
 
 /// See the module's description.
@@ -97,9 +98,9 @@ impl Life {
         let end = match (view.facts().policy, role) {
             (Policy::Spsc, Role::Producer) => End::Producer(spsc::Producer::recover(view, is_clean)?),
             (Policy::Spsc, Role::Consumer) => End::Consumer(spsc::Consumer::recover(view)?),
-            _ => End::Shared(role),
+            _ => End::Shared(role, Table::resident(view.facts().capacity as usize, "the slots that are out")?),
         };
-        if matches!(end, End::Shared(_)) && !is_clean {
+        if matches!(end, End::Shared(..)) && !is_clean {
             mpmc::settle_all(view, place)?;
         }
         view.slot(place).role.set(role as u32);

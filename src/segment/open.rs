@@ -9,6 +9,7 @@ use crate::sys::process;
 use crate::sys::sysv::{self, Attachment};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use std::ffi::OsStr;
 
 impl SegmentOptions {
     fn check(&self) -> Result<()> {
@@ -89,7 +90,7 @@ impl Segment {
     /// `EINVAL` name or options; `ENOENT` no such object; `EEXIST` it is there and was asked to be new; `EPROTO` it is smaller than
     /// the size asked for; `EAGAIN` it has no size yet; `EBADMSG` the name leads to a directory or the like; `EACCES` its permissions say no; `ENOSPC`
     /// no room in `/dev/shm`; others as the system says.
-    pub fn open(name: &str, options: &SegmentOptions) -> Result<Segment> {
+    pub fn open(name: impl AsRef<OsStr>, options: &SegmentOptions) -> Result<Segment> {
         options.check()?;
         let name = Name::new(name)?;
         let what = format!("POSIX segment \"{name}\"");
@@ -117,6 +118,9 @@ impl Segment {
                 return Ok(segment);
             }
             // Another process was faster: look at what it has made.
+            if options.exclusive {
+                return Err(exists(what));
+            }
         }
     }
 
@@ -164,8 +168,11 @@ impl Segment {
 
     fn create_sysv(key: i32, what: &str, options: &SegmentOptions) -> Result<Segment> {
         let size = options.new_size(what)?;
-        let umask = process::umask().ok_or_else(|| {
-            Error::new(libc::EIO, "cannot find out the umask, which a new segment must obey: is /proc mounted?")
+        let umask = process::umask().map_err(|e| {
+            Error::system(
+                e,
+                "cannot find out the umask, which a new segment must obey (/proc/thread-self/status: is /proc mounted?)",
+            )
         })?;
         let mode = options.mode & !umask;
         let flags = (mode | 0o600) as i32 | libc::IPC_CREAT | libc::IPC_EXCL;
@@ -238,7 +245,7 @@ impl Segment {
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`, `EPERM` another user's.
-    pub fn unlink(name: &str) -> Result<()> {
+    pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
         Name::new(name)?.unlink()
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
 pub(crate) mod gate;
+pub(crate) mod limits;
 #[cfg(not(loom))]
 pub(crate) mod mapping;
 #[cfg(not(loom))]

@@ -3,8 +3,10 @@
 use super::fork;
 use nix::errno::Errno;
 use once_cell::sync::OnceCell;
-use std::io::{Read, Write};
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A process as a slot of a region names it.
@@ -20,20 +22,20 @@ pub(crate) struct Identity {
 }
 
 /// Reads a small file of `/proc` into `buffer`, without the heap.
-fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
     let mut text = [0; 32];
     let mut rest = &mut text[..];
-    rest.write_fmt(path).ok()?;
+    rest.write_fmt(path)?;
     let used = 32 - rest.len();
-    let mut file = std::fs::File::open(std::str::from_utf8(&text[..used]).ok()?).ok()?;
-    let n = file.read(buffer).ok()?;
-    Some(&buffer[..n])
+    let mut file = std::fs::File::open(OsStr::from_bytes(&text[..used]))?;
+    let n = file.read(buffer)?;
+    Ok(&buffer[..n])
 }
 
 /// Field 22 of `/proc/PID/stat`, counted behind the program's name, which may contain anything.
 fn start_time(pid: u32) -> Option<u64> {
     let mut buffer = [0; 1024];
-    let text = small_file(format_args!("/proc/{pid}/stat"), &mut buffer)?;
+    let text = small_file(format_args!("/proc/{pid}/stat"), &mut buffer).ok()?;
     let behind_name = text.iter().rposition(|&c| c == b')')? + 2;
     let mut fields = text[behind_name..].split(|&c| c == b' ');
     std::str::from_utf8(fields.nth(19)?).ok()?.parse().ok()
@@ -53,12 +55,14 @@ fn is_proc_ours(pid: u32) -> bool {
     std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == pid.to_string().as_str())
 }
 
-/// The file mode creation mask of this thread. `None`: `/proc` does not say. (`umask(2)` could only be asked by changing it.)
-pub(crate) fn umask() -> Option<u32> {
+/// The file mode creation mask of this thread, as `/proc` says it. (`umask(2)` could only be asked by changing it.)
+pub(crate) fn umask() -> nix::Result<u32> {
     let mut buffer = [0; 1024];
-    let text = small_file(format_args!("/proc/thread-self/status"), &mut buffer)?;
-    let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Umask:"))?;
-    u32::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 8).ok()
+    let text = small_file(format_args!("/proc/thread-self/status"), &mut buffer)
+        .map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Umask:"));
+    let mask = line.and_then(|line| u32::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 8).ok());
+    mask.ok_or(Errno::EIO)
 }
 
 /// Bytes that the system could still give, without those that it could only take from others. `None`: `/proc` does not say.
@@ -100,7 +104,7 @@ impl Identity {
     fn look_up() -> Identity {
         let pid = std::process::id();
         let mut name = [0; 16];
-        small_file(format_args!("/proc/self/comm"), &mut name);
+        let _ = small_file(format_args!("/proc/self/comm"), &mut name);
         let mut program = [0; 2];
         for (i, &c) in name.iter().take_while(|&&c| c != b'\n').enumerate() {
             program[i / 8] |= u64::from(c) << (8 * (i % 8));

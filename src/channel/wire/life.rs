@@ -389,7 +389,7 @@ impl Common for Link {
         if !self.own.view.facts().polling {
             self.broadcast(SLICE);
         }
-        if self.own.object.is_named(&self.own.name) {
+        if self.own.object.may_be_named(&self.own.name) {
             let _ = self.own.name.remove();
         }
         if let Some(peer) = &self.peer {

@@ -22,10 +22,12 @@ use crate::layout::channel::MAGIC;
 use crate::layout::wire::{Facts, View};
 use crate::patience::Limit;
 use crate::region::{Origin, unix_time};
+use crate::sys::gate::Common;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
 use crate::sys::semaphore::{self, Permissions, Semaphore};
+use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
 /// What the facts of a region are read from lies in here.
@@ -41,8 +43,8 @@ pub(crate) fn total_size(queuelen: u32, samplelen: u32) -> Result<u64> {
 /// Opens a channel: writes into the region of `wname`, reads from that of `rname`.
 /// While it waits for the other side, `cancelled` is asked now and then.
 pub(crate) fn open(
-    wname: &str,
-    rname: &str,
+    wname: &OsStr,
+    rname: &OsStr,
     config: &Config,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
@@ -59,8 +61,16 @@ pub(crate) fn open(
     let me = Identity::mine();
     let own = make(wname, facts, config, &me)?;
     let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &me, limit, cancelled)?) };
-    let wire = Wire::new(own.view, peer.as_ref().map(|peer| peer.view))?;
-    Handle::new(Link::new(own, peer, me), wire)
+    let views = (own.view, peer.as_ref().map(|peer| peer.view));
+    let link = Link::new(own, peer, me);
+    match Wire::new(views.0, views.1) {
+        Ok(wire) => Handle::new(link, wire),
+        Err(e) => {
+            // The other side has come, and its region may wait for this one's samples.
+            link.on_deserted();
+            Err(e)
+        }
+    }
 }
 
 /// Makes this side's region.
@@ -111,7 +121,7 @@ fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
     if !found.lock_for_removal()? {
         return Err(Error::new(libc::EBUSY, format!("\"{name}\" is being opened by another process at this moment")));
     }
-    if found.object.is_named(name) {
+    if found.object.is_named(name)? {
         unlink(name)?;
     }
     Ok(())
@@ -168,7 +178,7 @@ fn shake_hands(
                 posts.mine.drain();
             }
             drop(posts);
-            if own.object.is_named(&wname) {
+            if own.object.may_be_named(&wname) {
                 let _ = wname.unlink();
             }
             semaphore::unlink_unused(&wname);
@@ -238,12 +248,14 @@ fn find_peer(
             }
             Ok(peer) if has_posted || has_come => return Ok(peer),
             Ok(_) => "it is there, but busy with another peer".into(),
-            Err(e) if matches!(e.errno(), libc::EACCES | libc::ENOSPC) => return Err(e),
-            Err(e) => {
-                // The post was of one that is no more: who makes a region posts after it.
+            // None so far, or what a maker is at work on, or another is about to replace. The post was of one that is no more: who makes a region
+            // posts after it.
+            Err(e) if matches!(e.errno(), libc::ENOENT | libc::EAGAIN | libc::EBADMSG) => {
                 has_posted = false;
                 e.to_string()
             }
+            // What the system says does not pass by itself.
+            Err(e) => return Err(e),
         };
         if left.is_zero() {
             return Err(Error::new(libc::ETIMEDOUT, format!("the other side, \"{rname}\", has not come in time: {why}")));
@@ -270,7 +282,7 @@ fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Mapped> {
     if peer.is_maker_alive(me, true) == Some(false) {
         return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is what a process that is gone has left")));
     }
-    if !peer.object.is_named(rname) {
+    if !peer.object.is_named(rname)? {
         return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is about to be replaced")));
     }
     Ok(peer)
