@@ -144,7 +144,10 @@ impl<E: Ends> Reused for Handle<E> {
 
 impl<E: Ends> Handle<E> {
     /// Makes a handle of ends that have been taken over.
-    pub(crate) fn new(life: E::Life, ends: E) -> Result<&'static Handle<E>> {
+    // In boxes on the way, as `Region`.
+    #[allow(clippy::boxed_local)]
+    #[inline(never)]
+    pub(crate) fn new(life: Box<E::Life>, ends: Box<E>) -> Result<&'static Handle<E>> {
         let register = E::register();
         let make = || Handle { public: Public::default(), gate: Gate::new() };
         let handle = register.handles.take(make);
@@ -160,7 +163,7 @@ impl<E: Ends> Handle<E> {
         }
         let own = std::ptr::from_ref(handle).cast::<u8>().wrapping_add(E::TAG);
         handle.public.set(own.cast(), life.is_polling());
-        handle.gate.fill(life, ends);
+        handle.gate.fill(*life, *ends);
         Ok(handle)
     }
 

@@ -139,16 +139,20 @@ fn facts(config: &Config) -> Result<Facts> {
     )
 }
 
+/// A side that was taken over, and its ends.
+type Entered = (Box<Life>, Box<Native>);
+
 /// A region that is to have a name, with its node side taken.
 struct Fresh<'c> {
     name: Name,
     facts: Facts,
     config: &'c Config,
     mode: u32,
-    made: Option<(Life, Half<View>)>,
+    made: Option<Entered>,
 }
 
 impl Fresh<'_> {
+    #[inline(never)]
     fn make(&mut self) -> Result<()> {
         if self.made.is_none() {
             let region = Region::fresh(self.facts, self.name, self.mode, self.config.group)?;
@@ -180,9 +184,9 @@ impl Fresh<'_> {
     fn link(&mut self) -> Result<Option<&'static Handle<Native>>> {
         self.make()?;
         match self.made.take() {
-            Some((life, half)) if life.region.object.link(&self.name)? => {
+            Some((life, ends)) if life.region.object.link(&self.name)? => {
                 let identity = life.region.object.identity();
-                handle_of(life, half).map(Some).inspect_err(|_| {
+                handle_of(life, ends).map(Some).inspect_err(|_| {
                     if self.name.target() == Ok(Some(identity)) {
                         let _ = self.name.remove();
                     }
@@ -237,7 +241,7 @@ pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<
     attached(region, Side::A, incarnation, program, None)
 }
 
-fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Region> {
+fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<Region>> {
     handle::prepare();
     let object = Object::of_descriptor(fd)?;
     object.check_owner(Origin::Unnamed, any_owner)?;
@@ -376,7 +380,7 @@ pub(crate) fn open_fd(fd: RawFd) -> Result<&'static Handle<Native>> {
 }
 
 /// As [`attach`].
-fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handle<Native>>> {
+fn attach_to(region: Box<Region>, patience: Duration) -> Result<Option<&'static Handle<Native>>> {
     let origin = region.origin;
     let view = region.view;
     let sizes = sizes(view.facts());
@@ -418,7 +422,8 @@ fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handl
 }
 
 /// Enters this process as the holder of `side`, and repairs it. `peer` was the last of the other side before; alive or dead, if that was just looked at.
-fn entered(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<(Life, Half<View>)> {
+#[inline(never)]
+fn entered(region: Box<Region>, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<Entered> {
     let view = region.view;
     let life = region.occupy(side, incarnation, peer);
     match is_alive {
@@ -429,7 +434,7 @@ fn entered(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Op
         }
     }
     match Half::recover(view, side, sizes(view.facts())) {
-        Ok(half) => Ok((life, half)),
+        Ok(half) => Ok((life, Box::new(Native(half)))),
         Err(e) => {
             life.on_deserted();
             Err(e)
@@ -438,16 +443,22 @@ fn entered(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Op
 }
 
 /// Makes a handle of a side that was entered, and tells the peer.
-fn handle_of(life: Life, half: Half<View>) -> Result<&'static Handle<Native>> {
-    let handle = Handle::new(life, Native(half))?;
+fn handle_of(life: Box<Life>, ends: Box<Native>) -> Result<&'static Handle<Native>> {
+    let handle = Handle::new(life, ends)?;
     handle.look(Life::ring_peer);
     Ok(handle)
 }
 
 /// Both of these.
-fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<&'static Handle<Native>> {
-    let (life, half) = entered(region, side, incarnation, peer, is_alive)?;
-    handle_of(life, half)
+fn attached(
+    region: Box<Region>,
+    side: Side,
+    incarnation: u64,
+    peer: u64,
+    is_alive: Option<bool>,
+) -> Result<&'static Handle<Native>> {
+    let (life, ends) = entered(region, side, incarnation, peer, is_alive)?;
+    handle_of(life, ends)
 }
 
 /// Between two looks for a region, at first and at most.

@@ -371,17 +371,20 @@ impl Handle {
     }
 
     /// Makes a handle of a place that has been taken.
-    pub(crate) fn new(life: Life, end: End) -> &'static Handle {
+    // In boxes on the way, as `Region`.
+    #[allow(clippy::boxed_local)]
+    #[inline(never)]
+    pub(crate) fn new(life: Box<Life>, end: Box<End>) -> &'static Handle {
         let make = || Handle { own: AtomicPtr::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
         let handle = HANDLES.take(make);
-        let core = match end {
+        let core = match *end {
             End::Producer(ring) => Core::Producer(ring, false),
             End::Consumer(ring) => Core::Consumer(ring, false),
             End::Shared(role, slots) => Core::Shared { role, out: Out { slots, count: 0 } },
         };
         handle.own.store(std::ptr::from_ref(handle).cast_mut(), Relaxed);
         handle.is_endpoints.store(false, Relaxed);
-        handle.gate.fill(life, core);
+        handle.gate.fill(*life, core);
         handle
     }
 

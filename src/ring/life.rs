@@ -91,7 +91,8 @@ fn is_clean(region: &Region, place: u32) -> bool {
 
 impl Life {
     /// Takes part in the ring as `role`. Undoes what a dead predecessor has left unfinished.
-    pub(crate) fn enter(region: Region, role: Role) -> Result<(Life, End)> {
+    #[inline(never)]
+    pub(crate) fn enter(region: Box<Region>, role: Role) -> Result<(Box<Life>, Box<End>)> {
         let (place, incarnation) = reserve(&region, role)?;
         let is_clean = is_clean(&region, place);
         let view = &region.view;
@@ -105,8 +106,8 @@ impl Life {
         }
         view.slot(place).role.set(role as u32);
         region.announce(place, incarnation);
-        let life = Life {
-            region,
+        let life = Box::new(Life {
+            region: *region,
             place,
             incarnation,
             interrupts: AtomicU32::new(0),
@@ -116,10 +117,10 @@ impl Life {
             claim_asked: AtomicU64::new(0),
             expects_dead: AtomicBool::new(false),
             opened: Instant::now(),
-        };
+        });
         life.ring(Bell::Data);
         life.ring(Bell::Room);
-        Ok((life, end))
+        Ok((life, Box::new(end)))
     }
 
     #[inline(always)]

@@ -19,8 +19,8 @@ pub(crate) struct Wanted {
 
 /// A place in a ring. All that can fail has been done, but for giving a new ring its name.
 struct Taken {
-    life: Life,
-    end: End,
+    life: Box<Life>,
+    end: Box<End>,
     /// The ring is new, and nobody else knows it.
     is_fresh: bool,
 }
@@ -33,7 +33,8 @@ impl Wanted {
     }
 
     /// The ring that has the name. `None`: there is none.
-    fn existing(&self) -> Result<Option<Region>> {
+    #[inline(never)]
+    fn existing(&self) -> Result<Option<Box<Region>>> {
         let name = self.name;
         let object = match Object::open(&name) {
             Err(e) if e.errno() == libc::ENOENT => return Ok(None),
@@ -54,6 +55,7 @@ impl Wanted {
         Ok(())
     }
 
+    #[inline(never)]
     fn take(&self) -> Result<Taken> {
         loop {
             let existing = self.existing()?;

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 const DIRECTORY: &str = "/dev/shm";
+/// The same for the system; a `str` would be copied to a kilobyte of stack.
+const DIRECTORY_PATH: &CStr = c"/dev/shm";
 pub(crate) const NAME_MAX: usize = 255;
 /// What the C library puts before the names of semaphores.
 pub(crate) const SEMAPHORE: &str = "sem.";
@@ -216,7 +218,7 @@ impl Drop for Temporary {
 /// Makes a file in [`DIRECTORY`] that nobody else knows.
 fn new_file(mode: Mode) -> nix::Result<(OwnedFd, Temporary)> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    match fcntl::open(DIRECTORY, flags | OFlag::O_TMPFILE, mode) {
+    match fcntl::open(DIRECTORY_PATH, flags | OFlag::O_TMPFILE, mode) {
         Ok(fd) => Ok((fd, Temporary::none())),
         // What file systems and kernels say that do not have it.
         Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => Temporary::create(flags, mode),

@@ -3,7 +3,7 @@
 use super::fork;
 use nix::errno::Errno;
 use once_cell::sync::OnceCell;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -34,7 +34,8 @@ fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> io::Re
 
 /// Field 22 of `/proc/PID/stat`, counted behind the program's name, which may contain anything.
 fn start_time(pid: u32) -> Option<u64> {
-    let mut buffer = [0; 1024];
+    // The first 22 fields have at most 20 digits each, but for the name, which has 64 bytes at most.
+    let mut buffer = [0; 512];
     let text = small_file(format_args!("/proc/{pid}/stat"), &mut buffer).ok()?;
     let behind_name = text.iter().rposition(|&c| c == b')')? + 2;
     let mut fields = text[behind_name..].split(|&c| c == b' ');
@@ -43,10 +44,10 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// What both must share for pids and start times to mean the same to them: the pid namespace and the time namespace. 0 unknown.
 fn namespace() -> u64 {
-    let inode = |what: &str| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
-    match inode("/proc/self/ns/pid") {
+    let inode = |what: &CStr| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
+    match inode(c"/proc/self/ns/pid") {
         0 => 0,
-        pid => pid ^ inode("/proc/self/ns/time").rotate_left(32),
+        pid => pid ^ inode(c"/proc/self/ns/time").rotate_left(32),
     }
 }
 
@@ -57,7 +58,8 @@ fn is_proc_ours(pid: u32) -> bool {
 
 /// The file mode creation mask of this thread, as `/proc` says it. (`umask(2)` could only be asked by changing it.)
 pub(crate) fn umask() -> nix::Result<u32> {
-    let mut buffer = [0; 1024];
+    // The second line, behind the name.
+    let mut buffer = [0; 256];
     let text = small_file(format_args!("/proc/thread-self/status"), &mut buffer)
         .map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
     let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Umask:"));

@@ -52,10 +52,10 @@ pub(super) struct Mapped {
 
 impl Mapped {
     /// A region that has been checked, or made.
-    pub(super) fn new(view: View, mapping: Mapping, object: Object, name: Name) -> Mapped {
+    pub(super) fn new(view: View, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
         // SAFETY: so many bytes are mapped.
         let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
-        Mapped { view, mapping, object, name, is_ours }
+        Box::new(Mapped { view, mapping, object, name, is_ours })
     }
 
     fn trailer(&self) -> Option<&Trailer> {
@@ -128,10 +128,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(own: Mapped, peer: Option<Mapped>, me: Identity) -> Link {
-        Link {
-            own,
-            peer,
+    #[inline(never)]
+    pub(super) fn new(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Box<Link> {
+        Box::new(Link {
+            own: *own,
+            peer: peer.map(|peer| *peer),
             me,
             seen: AtomicBool::new(false),
             presence: Presence::new(),
@@ -143,7 +144,7 @@ impl Link {
             pace: Pace::new(),
             waits: AtomicU64::new(0),
             wakeups: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Sleeps and wake-ups of this side.

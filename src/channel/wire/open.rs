@@ -61,10 +61,16 @@ pub(crate) fn open(
     let me = Identity::mine();
     let own = make(wname, facts, config, &me)?;
     let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &me, limit, cancelled)?) };
+    opened(own, peer, me)
+}
+
+/// Makes a handle of both regions.
+#[inline(never)]
+fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&'static Handle<Wire>> {
     let views = (own.view, peer.as_ref().map(|peer| peer.view));
     let link = Link::new(own, peer, me);
     match Wire::new(views.0, views.1) {
-        Ok(wire) => Handle::new(link, wire),
+        Ok(wire) => Handle::new(link, Box::new(wire)),
         Err(e) => {
             // The other side has come, and its region may wait for this one's samples.
             link.on_deserted();
@@ -74,7 +80,8 @@ pub(crate) fn open(
 }
 
 /// Makes this side's region.
-fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapped> {
+#[inline(never)]
+fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
     let mode = config.permissions()?;
     let object = Object::unnamed(facts.total_size(), mode, config.group)?;
     let mapping = Mapping::new(&object, facts.total_size() as usize)?;
@@ -91,6 +98,7 @@ fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapp
 }
 
 /// Removes what the dead have left under the name of this side's region.
+#[inline(never)]
 fn clear(name: &Name, config: &Config, me: &Identity) -> Result<()> {
     let object = match Object::open(name) {
         Err(e) if e.errno() == libc::ENOENT => return Ok(()),
@@ -135,7 +143,8 @@ fn unlink(name: &Name) -> Result<()> {
 }
 
 /// Maps a region that any program may have made and checks it. `EAGAIN`: its maker is still at work.
-fn attach(object: Object, name: Name) -> Result<Mapped> {
+#[inline(never)]
+fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     let size = object.size();
     let length = usize::try_from(size).map_err(|_| Error::corrupt("the region is larger than the address space"))?;
     if length == 0 {
@@ -153,6 +162,7 @@ fn attach(object: Object, name: Name) -> Result<Mapped> {
 }
 
 /// Makes the two sides known to each other. Leaves nothing behind when it fails.
+#[inline(never)]
 fn shake_hands(
     own: &Mapped,
     rname: Name,
@@ -160,7 +170,7 @@ fn shake_hands(
     me: &Identity,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
-) -> Result<Mapped> {
+) -> Result<Box<Mapped>> {
     let wname = own.name;
     let look = || look(&rname, config, me);
     let permissions = Permissions { any_owner: config.any_owner, mode: config.permissions()?, group: config.group };
@@ -205,14 +215,15 @@ impl Posts {
 ///
 /// This side's post lies there only while a live region of the other side does, one for each: who finds a post that a dead process
 /// has left goes into that one's region.
+#[inline(never)]
 fn find_peer(
     own: &Mapped,
     rname: &Name,
     posts: &mut Posts,
-    look: impl Fn() -> Result<Mapped>,
+    look: impl Fn() -> Result<Box<Mapped>>,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
-) -> Result<Mapped> {
+) -> Result<Box<Mapped>> {
     let start = Instant::now();
     let (mut has_posted, mut posted_for) = (false, None);
     let (guest, mut maker) = (Presence::new(), Presence::new());
@@ -275,7 +286,8 @@ fn wait_for_post(posts: &Posts, rname: &Name, limit: Duration) -> Result<bool> {
 }
 
 /// The region of the other side, if it is there, complete, current, and of a maker that lives.
-fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Mapped> {
+#[inline(never)]
+fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
     let object = Object::open(rname)?;
     object.check_owner(Origin::Named(*rname), config.any_owner)?;
     let peer = attach(object, *rname)?;
