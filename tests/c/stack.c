@@ -221,6 +221,8 @@ int main(int argc, char **argv)
     return argc; /* not reached */
   }
   check_begin();
+  if (check_valgrind())
+    check_skip("valgrind forbids a look at what is left of a thread's stack");
   conf = check_conf(0, 8, 8, 8);
   name = wire_name("stack");
   other = wire_name("peer");
