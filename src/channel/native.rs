@@ -27,6 +27,7 @@ use crate::layout::sample::Raw;
 use crate::layout::{Side, Words};
 use crate::patience::Limit;
 use crate::region::{Layout, Origin, RIVAL_PATIENCE, without_size};
+use crate::sys::environment;
 use crate::sys::gate::{Common, Idle};
 use crate::sys::nap::nap;
 use crate::sys::object::{Name, Object};
@@ -168,8 +169,8 @@ impl Fresh<'_> {
     fn make_beside(&mut self, old: &Object) -> Result<()> {
         match self.make() {
             Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(View::size(&self.facts)) => Ok(()),
-            // What may be kept in memory (`SHMEM_LOCK`) may be enough for one.
-            Err(e) if e.errno() == libc::ENOMEM => Ok(()),
+            // What may be kept in memory may be enough for one.
+            Err(e) if e.errno() == libc::ENOMEM && environment::asks_for("SHMEM_LOCK") => Ok(()),
             made => made,
         }
     }
@@ -255,7 +256,9 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
     let is_deserted = !Region::has_any_lock(&object);
     let region = match Region::existing(object, Origin::Named(name)) {
         Ok(region) => region,
-        Err(e) => return remove_unreadable(fresh, e, start),
+        Err(e) if matches!(e.errno(), libc::EBADMSG | libc::EPROTO | libc::EAGAIN) => return remove_unreadable(fresh, e, start),
+        // What the system says is no fault of the region.
+        Err(e) => return Err(e),
     };
     if is_deserted {
         // It will be replaced: what takes time comes before the claims, as others wait for those.

@@ -119,7 +119,7 @@ static void *failing_real(const char *name)
     return real(__VA_ARGS__);                                                                     \
   } while (0)
 
-static bool failing_has_no_tmpfile; /* as a file system that does not know it */
+static int failing_tmpfile; /* what a file system says that does not know it; 0: it does */
 
 typedef int (*failing_open_type)(const char *, int, mode_t);
 typedef int (*failing_fcntl_type)(int, int, long);
@@ -149,8 +149,8 @@ typedef long (*failing_syscall_type)(long, long, long, long, long, long, long);
     va_start(args, flags);                                                                        \
     mode_t mode = (mode_t)va_arg(args, int); /* there or not: only passed on */                   \
     va_end(args);                                                                                 \
-    if (failing_has_no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE) {                             \
-      errno = EOPNOTSUPP;                                                                         \
+    if (failing_tmpfile && (flags & O_TMPFILE) == O_TMPFILE) {                                    \
+      errno = failing_tmpfile;                                                                    \
       return -1;                                                                                  \
     }                                                                                             \
     FAILING("open", #name, failing_open_type, -1, path, flags, mode);                             \

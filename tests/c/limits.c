@@ -6,7 +6,7 @@
 
 enum { USER = 65534, OTHER = 65533, KINDS = 7 };
 
-static const char *name, *there; /* `there` is the name of a region that is there */
+static const char *name, *there, *left; /* a region is there by the second name, and left by the third */
 static struct shmem_conf conf;
 static struct shmem_int wire;
 static int fd;
@@ -116,13 +116,26 @@ static rlim_t addresses(void)
 
 static void open_without_addresses(void *arg)
 {
+  struct shmem_shared *node, *program;
+  struct stat before, after;
+
   (void)arg;
+  /* What a node has left stays where no next region can be made. */
+  CHECK_HANDLE(node = shmem_shared_create(left, &conf));
+  CHECK_HANDLE(program = shmem_shared_open(left, NULL));
+  check_send(node, 1, 1);
+  CHECK_EQ(shmem_shared_close(program, NULL), 0);
+  CHECK_EQ(shmem_shared_close(node, NULL), 0);
+  CHECK_EQ(stat(check_path(left), &before), 0);
   set_limit(RLIMIT_AS, addresses() + 150000);
   for (int kind = 0; kind < KINDS; kind++)
     check_refused(kind, ENOMEM, "ulimit -v");
   CHECK_REFUSED(shmem_shared_open(there, NULL), ENOMEM);
   CHECK_REFUSED(shmem_shared_timedopen(there, NULL, NULL), ENOMEM);
   CHECK(strstr(shmem_last_error(), "ulimit -v"));
+  CHECK_REFUSED(shmem_shared_create(left, &conf), ENOMEM);
+  CHECK_EQ(stat(check_path(left), &after), 0);
+  CHECK_EQ(after.st_ino, before.st_ino);
 }
 
 static void no_addresses_are_left(void)
@@ -236,6 +249,7 @@ int main(void)
   conf = check_conf(0, 512, 64, 64);
   name = wire_name("made");
   there = wire_name("there");
+  left = check_name("left");
   struct shmem_shared *node;
   CHECK_HANDLE(node = shmem_shared_create(there, &conf));
   RUN(the_file_size_ends_no_process);

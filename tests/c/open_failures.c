@@ -523,12 +523,16 @@ static void opens_where_files_without_a_name_are_unknown(void)
       {"endpoint", nothing, open_endpoint, close_endpoint, unlink_endpoint, false},
   };
 
-  failing_has_no_tmpfile = true;
+  static const int errors[] = {EOPNOTSUPP, EISDIR, ENOENT, EINVAL};
+
   policy = SHMEM_SPSC;
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-    fail_each_call(&kinds[i]);
-  fail_a_wire("int_open, one name");
-  failing_has_no_tmpfile = false;
+  for (size_t error = 0; error < sizeof errors / sizeof *errors; error++) {
+    failing_tmpfile = errors[error];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+      fail_each_call(&kinds[i]);
+    fail_a_wire("int_open, one name");
+  }
+  failing_tmpfile = 0;
 }
 
 int main(void)
