@@ -96,7 +96,8 @@ test-cpp-sanitizers: build ## the C++ tests under the address, undefined-behavio
 	@for with in SANITIZE=address,undefined SANITIZE=thread STANDARD=20; do echo "$$with"; \
 	    env "$$with" JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-$${with%%,*}" tests/run-c.sh $(CPP_TESTS) || exit; done
 
-# Who counts locked memory or addresses cannot be instrumented, nor who counts on times, nor who measures stacks or stands in for system calls.
+# Not instrumented: tests that count locked memory, addresses or stack, that count on times, or that
+# stand in for system calls.
 ASAN_TESTS = $(filter-out locked limits open_failures stack detection restarts,$(basename $(notdir $(wildcard tests/c/*.c))))
 test-c-asan: build ## the C tests under the address and undefined-behaviour sanitizers; two minutes
 	CHECK_SLOW=1 SANITIZE=address,undefined JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-asan" tests/run-c.sh $(ASAN_TESTS)

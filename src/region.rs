@@ -124,7 +124,8 @@ pub(crate) enum Claim {
 
 /// A mapped region, before a place in it is held. The mapping goes before the object, and with that the locks.
 ///
-/// While it is being opened it is in a box: it has half a kilobyte, which would lie on the stack of each function on the way.
+/// While it is being opened it is in a box: it has half a kilobyte, which would lie on the stack of
+/// each function on the way.
 pub(crate) struct Region<L: Layout> {
     pub(crate) view: L,
     mapping: Mapping,

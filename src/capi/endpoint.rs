@@ -44,7 +44,8 @@ unsafe fn pair(endpoint: *const shmem_endpoint) -> Result<&'static Pair> {
 /// @param element_size bytes of a message: 1 to 2^20; 0: 1472
 /// @param capacity     messages that each ring holds: 1 to 2^20; 0: 144
 /// @param policy       of both rings
-/// @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as `shmem_ring_open`; neither ring is created then
+/// @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as
+///         `shmem_ring_open`; neither ring is created then
 ///
 /// Any thread.
 ///

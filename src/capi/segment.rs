@@ -148,7 +148,8 @@ fn with<T>(segment: *const shmem_segment, look: impl FnOnce(&Segment) -> Result<
 
 /// Opens the POSIX shared memory object `/name`, or creates it: with its size and zeroed, before its name appears, and with its memory allocated.
 ///
-/// @param name  1 to 255 bytes, any but `/` and zero. Slashes in front are left out, as by `shm_open(3)`
+/// @param name  1 to 255 bytes, any but `/` and zero. Slashes in front are left out, as by
+///              `shm_open(3)`
 /// @param size  bytes that it must have at least, or is created with; 0: as it is
 /// @param flags `SHMEM_SEGMENT_*`, or'ed
 /// @param mode  permission bits of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`

@@ -175,8 +175,8 @@ impl Fresh<'_> {
         }
     }
 
-    /// Gives it the name that an old region has just lost. At once, as each further step could fail. `None`: the name is taken, or the old one must
-    /// go first to make room.
+    /// Gives it the name that an old region has just lost. At once, as each further step could
+    /// fail. `None`: the name is taken, or the old one must go first to make room.
     fn follow(&mut self) -> Result<Option<&'static Handle<Native>>> {
         if self.made.is_some() { self.link() } else { Ok(None) }
     }

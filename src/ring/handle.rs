@@ -31,7 +31,8 @@ pub(crate) enum Core {
 /// The slots that this handle has reserved or peeked at. Private, as what the slots' words say of it anybody may have changed: a slot must be given
 /// back exactly once for the region to be let go.
 pub(crate) struct Out {
-    /// For each slot, whether it is out. Made with the handle, so that no later call can find no memory for it, nor any to lock.
+    /// For each slot, whether it is out. Made with the handle, so that no later call can find no
+    /// memory for it, nor any to lock.
     slots: Table<u8>,
     /// How many of them are.
     count: u32,

@@ -17,7 +17,7 @@ pub(crate) struct Wanted {
     taken: Option<Taken>,
 }
 
-/// A place in a ring. All that can fail has been done, but for giving a new ring its name.
+/// A place in a ring. A new ring lacks its name; all else that can fail has been done.
 struct Taken {
     life: Box<Life>,
     end: Box<End>,
@@ -49,7 +49,8 @@ impl Wanted {
         if *found == self.facts { Ok(Some(region)) } else { Err(mismatch(&name, found, &self.facts)) }
     }
 
-    /// Takes a place in the ring that has the name; in a new one, which gets its name by [`Wanted::open`], if there is none.
+    /// Takes a place in the ring that has the name; in a new one, which gets its name by
+    /// [`Wanted::open`], if there is none.
     pub(crate) fn prepare(&mut self) -> Result<()> {
         self.taken = Some(self.take()?);
         Ok(())

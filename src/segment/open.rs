@@ -82,7 +82,8 @@ impl Segment {
     /// The key of segments without one: [`Segment::sysv`] creates a new one each time.
     pub const PRIVATE: i32 = libc::IPC_PRIVATE;
 
-    /// Opens the POSIX shared memory object `name`, slashes in front left out; creates it if asked to.
+    /// Opens the POSIX shared memory object `name`, slashes in front left out; creates it if asked
+    /// to.
     ///
     /// A new object appears whole: zeroed, with its size, and its memory allocated.
     ///

@@ -36,15 +36,16 @@ impl<T: Sync> AddressMap<T> {
         unsafe { entry.as_ref() }
     }
 
-    /// Enters `what` for `length` bytes from `start`, a multiple of the step. `false`: the addresses are beyond the table, or there is no
-    /// memory for it.
+    /// Enters `what` for `length` bytes from `start`, a multiple of the step. `false`: the
+    /// addresses are beyond the table, or there is no memory for it.
     pub(crate) fn set(&self, start: usize, length: usize, what: &'static T) -> bool {
         for address in (start..start + length).step_by(STEP) {
             let Some(root) = self.root.get(address / (STEP * LEAF)) else {
                 return false;
             };
             if root.load(Ordering::Acquire).is_null() {
-                // Not by `Box`, which ends the process where there is no memory, and may build it on the stack first.
+                // Not by `Box`, which ends the process where there is no memory, and may build it
+                // on the stack first.
                 // SAFETY: the layout has a size.
                 let made = unsafe { alloc_zeroed(Layout::new::<Leaf<T>>()) }.cast::<Leaf<T>>();
                 if made.is_null() {

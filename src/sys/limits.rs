@@ -27,15 +27,16 @@ impl fmt::Display for Behind {
 }
 
 impl Error {
-    /// A failed system call: `what` was tried; the system's reason is added, and the limit behind it.
+    /// A failed system call: `what` was tried; the system's reason is added, and the limit behind
+    /// it.
     #[cold]
     #[inline(never)]
     pub(crate) fn system(errno: Errno, what: impl fmt::Display) -> Self {
         Error::new(errno as i32, format!("{what}: {}{}", errno.desc(), Behind(errno)))
     }
 
-    /// A mapping that failed, or memory that could not be locked. The system's `EAGAIN`, too much is locked, is `ENOMEM` here: it does not pass by
-    /// itself, and nobody is to wait for that.
+    /// A mapping that failed, or memory that could not be locked. The system's `EAGAIN`, too much
+    /// is locked, is `ENOMEM` here: it does not pass by itself, and nobody is to wait for that.
     #[cold]
     #[inline(never)]
     pub(crate) fn memory(errno: Errno, what: impl fmt::Display) -> Self {
@@ -46,7 +47,8 @@ impl Error {
     }
 }
 
-/// `EFBIG` where this process may not make a file of so many bytes. Asked first, as the system would end the process by a signal (`SIGXFSZ`).
+/// `EFBIG` where this process may not make a file of so many bytes. Asked first, as the system
+/// would end the process by a signal (`SIGXFSZ`).
 pub(crate) fn check_file_size(size: u64) -> nix::Result<()> {
     match getrlimit(Resource::RLIMIT_FSIZE)? {
         (most, _) if most != RLIM_INFINITY && most < size => Err(Errno::EFBIG),

@@ -30,7 +30,8 @@ const SMALLEST_STEP: u64 = 64 << 10;
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 const LEASE_SLICE: Duration = Duration::from_micros(100);
 
-/// The checked name of an object, without leading slashes: any bytes but `/` and zero. It owns no heap memory, so that a signal handler may drop it.
+/// The checked name of an object, without leading slashes: any bytes but `/` and zero. It owns no
+/// heap memory, so that a signal handler may drop it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name {
     bytes: [u8; NAME_MAX],
@@ -91,7 +92,8 @@ impl Name {
         path
     }
 
-    /// The identity of the object that has the name now, if there is one. A symbolic link is an object of its own. Async-signal-safe.
+    /// The identity of the object that has the name now, if there is one. A symbolic link is an
+    /// object of its own. Async-signal-safe.
     pub(crate) fn target(&self) -> nix::Result<Option<(u64, u64)>> {
         match stat::lstat(self.path().as_c_str()) {
             Ok(s) => Ok(Some((s.st_dev, s.st_ino))),
@@ -147,7 +149,8 @@ impl fmt::Display for Name {
     }
 }
 
-/// A call on a name that failed. Where permissions say no, the sentence says whose the object is: that can be asked by its name.
+/// A call on a name that failed. Where permissions say no, the sentence says whose the object is:
+/// that can be asked by its name.
 #[cold]
 fn refused(e: Errno, name: &Name, what: &str) -> Error {
     let owner = match e {
@@ -170,8 +173,8 @@ fn refused(e: Errno, name: &Name, what: &str) -> Error {
     )
 }
 
-/// The name that a new object has until it is ready, where the file system has no files without one (`O_TMPFILE`): removed when the object has got
-/// its own, or is given up. Nobody asks for it.
+/// The name that a new object has until it is ready, where the file system has no files without one
+/// (`O_TMPFILE`): removed when the object has got its own, or is given up. Nobody asks for it.
 struct Temporary {
     /// 0: there is none, or none any more.
     number: AtomicU32,
@@ -251,7 +254,8 @@ impl Object {
     }
 
     /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for; with these permission bits, less the umask, and
-    /// this group (`None`: as the system has it for new files). Nobody else looks for it until it is linked.
+    /// this group (`None`: as the system has it for new files). Nobody else looks for it until it
+    /// is linked.
     pub(crate) fn unnamed(size: u64, mode: u32, group: Option<u32>) -> Result<Object> {
         let failed = |e: Errno| Error::system(e, format_args!("cannot create a shared memory object in {DIRECTORY}"));
         let (fd, temporary) = new_file(Mode::from_bits_truncate(mode)).map_err(failed)?;
@@ -280,7 +284,8 @@ impl Object {
     /// Gives the object a name. `false`: the name is taken.
     pub(crate) fn link(&self, name: &Name) -> Result<bool> {
         let (own, flags) = match self.temporary.number.load(Relaxed) {
-            // Not of the process: after the end of its first thread (`pthread_exit` in main) that has none.
+            // Not of the process: after the end of its first thread (`pthread_exit` in main) that
+            // has none.
             0 => (FilePath::of(format_args!("/proc/thread-self/fd/{}", self.fd.as_raw_fd())), AtFlags::AT_SYMLINK_FOLLOW),
             number => (Temporary::path(number), AtFlags::empty()),
         };
@@ -443,7 +448,8 @@ impl Object {
         Ok(target == Some(self.identity))
     }
 
-    /// The same for an object that is to lose its name: also where that cannot be known. Async-signal-safe.
+    /// The same for an object that is to lose its name: also where that cannot be known.
+    /// Async-signal-safe.
     pub(crate) fn may_be_named(&self, name: &Name) -> bool {
         name.target().map_or(true, |target| target == Some(self.identity))
     }

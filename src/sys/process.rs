@@ -34,7 +34,7 @@ fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> io::Re
 
 /// Field 22 of `/proc/PID/stat`, counted behind the program's name, which may contain anything.
 fn start_time(pid: u32) -> Option<u64> {
-    // The first 22 fields have at most 20 digits each, but for the name, which has 64 bytes at most.
+    // The first 22 fields fit: the name has at most 64 bytes, and each number 20 digits.
     let mut buffer = [0; 512];
     let text = small_file(format_args!("/proc/{pid}/stat"), &mut buffer).ok()?;
     let behind_name = text.iter().rposition(|&c| c == b')')? + 2;
@@ -56,7 +56,8 @@ fn is_proc_ours(pid: u32) -> bool {
     std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == pid.to_string().as_str())
 }
 
-/// The file mode creation mask of this thread, as `/proc` says it. (`umask(2)` could only be asked by changing it.)
+/// The file mode creation mask of this thread, as `/proc` says it. (`umask(2)` could only be asked
+/// by changing it.)
 pub(crate) fn umask() -> nix::Result<u32> {
     // The second line, behind the name.
     let mut buffer = [0; 256];

@@ -1,6 +1,7 @@
-/* System calls of the library that fail on demand: this program's own functions of these names stand before the C library's.
- * Include it in place of check.h. While a thread is armed, its calls count; one of them fails with an errno that such a call can
- * have, or it and all later ones of the same function do. */
+/* System calls of the library that fail on demand: this program's own functions of these names
+ * stand before the C library's. Include it in place of check.h. While a thread is armed, its calls
+ * count; one of them fails with an errno that such a call can have, or it and all later ones of the
+ * same function do. */
 #ifndef FAILING_H
 #define FAILING_H
 
@@ -16,8 +17,9 @@
 
 enum { FAILING_ERRNOS = 6 };
 
-/* Only what a caller cannot wait out is here: not EAGAIN of fcntl and open, where somebody else has a lock or a lease. What cannot fail on an open
- * descriptor of a memory file (fstat, close) does not; nor do those fail that give back (munmap, unlink). */
+/* Only what a caller cannot wait out is here: not EAGAIN of fcntl and open, where somebody else has
+ * a lock or a lease. What cannot fail on an open descriptor of a memory file (fstat, close) does
+ * not; nor do those fail that give back (munmap, unlink). */
 static const struct failing {
   const char *function;
   int errnos[FAILING_ERRNOS]; /* up to the first 0 */

@@ -1,5 +1,6 @@
-/* A limit of the process that is in the way of an open is an errno and a sentence that names it, never a signal, and never taken for "not yet".
- * And where permissions are in the way: whose the object is. */
+/* A limit of the process that is in the way of an open is an errno and a sentence that names it,
+ * never a signal, and never taken for "not yet". And where permissions are in the way: whose the
+ * object is. */
 #include "wire.h"
 
 #include <sys/resource.h>

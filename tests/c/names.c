@@ -1,9 +1,11 @@
-/* Names are bytes, as file names are: any but '/' and zero, with any number of slashes in front, as the C library's `shm_open` takes them. */
+/* Names are bytes, as file names are: any but '/' and zero, with any number of slashes in front, as
+ * the C library's `shm_open` takes them. */
 #include "wire.h"
 
 static const char *const slashes[] = {"", "/", "//", "////"};
 
-/* "größe" as ISO 8859-1 has it, bytes that are UTF-8 nowhere, and what a terminal would take for a command. */
+/* "größe" as ISO 8859-1 has it, bytes that are UTF-8 nowhere, and what a terminal would take for a
+ * command. */
 static const char *const words[] = {"gr\xf6\xdf" "e", "\xff\xfe\x80", "\x1b[2J\x07", "gr\xc3\xb6\xc3\x9f" "e", " \\\"'$(x)\n"};
 
 enum { WORDS = sizeof words / sizeof *words, SLASHES = sizeof slashes / sizeof *slashes };

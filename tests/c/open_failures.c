@@ -1,5 +1,6 @@
-/* Each system call of every kind of open fails in turn: a clear error, nothing left in /dev/shm, no descriptor and no mapping more, and the next open
- * works. No open waits for what does not pass by itself. */
+/* Each system call of every kind of open fails in turn: a clear error, nothing left in /dev/shm, no
+ * descriptor and no mapping more, and the next open works. No open waits for what does not pass by
+ * itself. */
 #include "failing.h"
 
 #include <dirent.h>
@@ -59,7 +60,8 @@ static struct traces look(void)
   return traces;
 }
 
-/* Others may make and remove System V segments on this host, too: that number is looked at where there is a namespace of this test's own. */
+/* Others may make and remove System V segments on this host, too: that number is looked at where
+ * there is a namespace of this test's own. */
 static bool own_ipc;
 
 static void check_traces(const struct kind *kind, struct traces now, struct traces before)
@@ -89,7 +91,8 @@ static bool open_failing(const struct kind *kind, int n, int variant, bool for_e
   return opened;
 }
 
-/* What it says is of this failure, and its errno is the one of the call; `mmap` and its like say EAGAIN of a limit. */
+/* What it says is of this failure, and its errno is the one of the call; `mmap` and its like say
+ * EAGAIN of a limit. */
 static void check_error(const struct kind *kind, int error, const char *stale)
 {
   int expected = failing.error == EAGAIN ? ENOMEM : failing.error;

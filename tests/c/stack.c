@@ -1,5 +1,6 @@
-/* The stack that a call needs: at most 8 KiB beyond what a thread has that does nothing, and so a thread of the smallest stack will do. Each call
- * is made in a thread of its own, on a stack that was painted before. */
+/* The stack that a call needs: at most 8 KiB beyond what a thread has that does nothing, and so a
+ * thread of the smallest stack will do. Each call is made in a thread of its own, on a stack that
+ * was painted before. */
 #include "wire.h"
 
 #include <limits.h>
@@ -42,7 +43,8 @@ static void *be_peer(void *arg)
   return NULL;
 }
 
-/* Makes the call of this line: what it is, or NULL if there is none. `result` is 0 if it has worked; one that fails also makes a sentence. */
+/* Makes the call of this line: what it is, or NULL if there is none. `result` is 0 if it has
+ * worked; one that fails also makes a sentence. */
 static bool is_failing;
 
 static const char *make_call(int line)
@@ -156,7 +158,8 @@ static void *make_call_of(void *line)
   return NULL;
 }
 
-/* Makes one call in a thread with so much stack, which is painted; how much of it was used, -1: there is no such call. */
+/* Makes one call in a thread with so much stack, which is painted; how much of it was used, -1:
+ * there is no such call. */
 static long use_of(int line, size_t size)
 {
   static unsigned char *stack;
@@ -194,6 +197,7 @@ static void make_all_calls(size_t size)
       nothing = used;
     if (getenv("CHECK_VERBOSE"))
       fprintf(stderr, "    %5ld %s\n", used - nothing, made);
+    CHECK(used <= (long)size);
     if (used - nothing > MOST)
       check_fail(__FILE__, __LINE__, "%ld bytes of stack: %s", used - nothing, made);
   }
@@ -206,7 +210,7 @@ static void no_call_needs_more_than_8_kib_of_stack(void)
   make_all_calls(STACK);
 }
 
-/* Stack that is written to below it is not this thread's, and is seen to be no paint any more by the next check. */
+/* What a call writes below the thread's stack counts as used, too. */
 static void the_smallest_thread_can_make_all_calls(void)
 {
   make_all_calls((size_t)PTHREAD_STACK_MIN);

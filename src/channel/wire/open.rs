@@ -259,8 +259,8 @@ fn find_peer(
             }
             Ok(peer) if has_posted || has_come => return Ok(peer),
             Ok(_) => "it is there, but busy with another peer".into(),
-            // None so far, or what a maker is at work on, or another is about to replace. The post was of one that is no more: who makes a region
-            // posts after it.
+            // None so far, or what a maker is at work on, or another is about to replace. The post
+            // was of one that is no more: who makes a region posts after it.
             Err(e) if matches!(e.errno(), libc::ENOENT | libc::EAGAIN | libc::EBADMSG) => {
                 has_posted = false;
                 e.to_string()
