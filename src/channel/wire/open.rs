@@ -13,13 +13,14 @@
 //! VILLASnode does, even where another process has it mapped, since that may be the other side, which survived.
 
 use super::Wire;
+use super::bell;
 use super::life::{Link, Mapped};
 use super::presence::Presence;
 use crate::channel::handle::{self, Handle};
 use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
-use crate::layout::wire::{Facts, View};
+use crate::layout::wire::{Facts, STOPPED, View, Which};
 use crate::patience::Limit;
 use crate::region::{Origin, unix_time};
 use crate::sys::gate::Common;
@@ -188,6 +189,11 @@ fn shake_hands(
                 posts.mine.drain();
             }
             drop(posts);
+            // Another may have attached already, and would wait for samples without end.
+            own.view.queue(Which::Samples).state.publish(STOPPED); // V3
+            if !own.view.facts().polling {
+                bell::broadcast(&own.view, SLICE);
+            }
             if own.object.may_be_named(&wname) {
                 let _ = wname.unlink();
             }
@@ -298,4 +304,37 @@ fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
         return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is about to be replaced")));
     }
     Ok(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    /// A VILLASnode attaches as soon as it has its post, and this side gives up at that moment.
+    #[test]
+    fn who_has_attached_to_a_side_that_gives_up_sees_the_end() {
+        for polling in [false, true] {
+            let name = |what| format!("villas-gives-up-{what}-{}", std::process::id());
+            let (own, other) = (name("own"), name("other"));
+            let config = Config { polling, queuelen: 2, samplelen: 1, ..Config::default() };
+            let is_attached = AtomicBool::new(false);
+            let seen = std::thread::scope(|scope| {
+                let waiting =
+                    scope.spawn(|| open(own.as_ref(), other.as_ref(), &config, &Limit::Forever, &|| is_attached.load(Relaxed)));
+                let at = Name::new(&own).unwrap();
+                let seen = loop {
+                    match Object::open(&at).and_then(|object| attach(object, at)) {
+                        Ok(region) => break region,
+                        Err(_) => std::thread::yield_now(),
+                    }
+                };
+                is_attached.store(true, Relaxed);
+                assert_eq!(waiting.join().unwrap().err().map(|e| e.errno()), Some(libc::ECANCELED));
+                seen
+            });
+            assert_eq!(seen.view.queue(Which::Samples).state.observe(), STOPPED);
+            assert!(!Name::new(&own).unwrap().is_taken());
+        }
+    }
 }
