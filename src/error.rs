@@ -20,11 +20,6 @@ impl Error {
         Self { errno, text: text.into() }
     }
 
-    /// A failed system call: `what` was tried, the system's reason is added.
-    pub(crate) fn system(errno: nix::errno::Errno, what: impl fmt::Display) -> Self {
-        Self::new(errno as i32, format!("{what}: {}", errno.desc()))
-    }
-
     pub(crate) fn invalid(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(libc::EINVAL, text)
     }

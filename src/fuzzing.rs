@@ -31,7 +31,7 @@ pub fn address(sample: &Sample) -> usize {
 ///
 /// # Errors
 /// As `look`.
-pub fn look(name: &str, waiting: usize) -> Result<Entry> {
+pub fn look(name: impl AsRef<std::ffi::OsStr>, waiting: usize) -> Result<Entry> {
     crate::inspect::look_among(name, waiting, Processes::none)
 }
 
@@ -64,6 +64,7 @@ pub mod forbidden {
 
 /// Private memory from the heap, where the sanitizer sees the first byte on either side, and where it costs no system calls.
 pub(crate) mod heap {
+    use nix::errno::Errno;
     use std::alloc::{Layout, alloc_zeroed, dealloc};
     use std::num::NonZeroUsize;
     use std::ptr::NonNull;
@@ -78,10 +79,10 @@ pub(crate) mod heap {
     }
 
     /// Page-aligned where it is a page or more, at a multiple of 128 where it is less.
-    pub(crate) fn zeroed(bytes: NonZeroUsize) -> Result<NonNull<u8>, ()> {
-        let layout = layout(bytes.get()).filter(|layout| layout.size() <= MOST).ok_or(())?;
+    pub(crate) fn zeroed(bytes: NonZeroUsize) -> nix::Result<NonNull<u8>> {
+        let layout = layout(bytes.get()).filter(|layout| layout.size() <= MOST).ok_or(Errno::ENOMEM)?;
         // SAFETY: the size is not zero.
-        NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(())
+        NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(Errno::ENOMEM)
     }
 
     /// # Safety

@@ -102,10 +102,10 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// Whether the name leads to `object`; what has no name is what it is.
-    pub(crate) fn leads_to(&self, object: &Object) -> bool {
+    pub(crate) fn leads_to(&self, object: &Object) -> Result<bool> {
         match self {
             Origin::Named(name) => object.is_named(name),
-            Origin::Unnamed => true,
+            Origin::Unnamed => Ok(true),
         }
     }
 
@@ -141,6 +141,9 @@ pub(crate) enum Claim {
 }
 
 /// A mapped region, before a place in it is held. The mapping goes before the object, and with that the locks.
+///
+/// While it is being opened it is in a box: it has half a kilobyte, which would lie on the stack of
+/// each function on the way.
 pub(crate) struct Region<L: Layout> {
     pub(crate) view: L,
     mapping: Mapping,
@@ -151,7 +154,7 @@ pub(crate) struct Region<L: Layout> {
 
 impl<L: Layout> Region<L> {
     /// Maps a region that exists and checks it.
-    pub(crate) fn existing(object: Object, origin: Origin) -> Result<Self> {
+    pub(crate) fn existing(object: Object, origin: Origin) -> Result<Box<Self>> {
         let (mapping, facts) = Self::inspect(&object, &origin)?;
         Ok(Self::new(object, origin, mapping, facts))
     }
@@ -179,28 +182,29 @@ impl<L: Layout> Region<L> {
     }
 
     /// Makes a region that is to be linked to its name.
-    pub(crate) fn fresh(facts: L::Facts, name: Name, mode: u32, group: Option<u32>) -> Result<Self> {
+    pub(crate) fn fresh(facts: L::Facts, name: Name, mode: u32, group: Option<u32>) -> Result<Box<Self>> {
         Self::made(Object::unnamed(L::size(&facts), mode, group)?, Origin::Named(name), facts)
     }
 
     /// Makes a region of a sealed size that has no name, and a descriptor of it to hand over.
-    pub(crate) fn sealed(facts: L::Facts, mode: u32, group: Option<u32>) -> Result<(Self, OwnedFd)> {
+    pub(crate) fn sealed(facts: L::Facts, mode: u32, group: Option<u32>) -> Result<(Box<Self>, OwnedFd)> {
         let (object, descriptor) = Object::sealed(L::size(&facts), mode, group)?;
         Ok((Self::made(object, Origin::Unnamed, facts)?, descriptor))
     }
 
-    fn made(object: Object, origin: Origin, facts: L::Facts) -> Result<Self> {
+    fn made(object: Object, origin: Origin, facts: L::Facts) -> Result<Box<Self>> {
         let mapping = Mapping::new(&object, L::size(&facts) as usize)?;
         let region = Self::new(object, origin, mapping, facts);
         region.view.write(unix_time());
         Ok(region)
     }
 
-    fn new(object: Object, origin: Origin, mapping: Mapping, facts: L::Facts) -> Self {
+    #[inline(never)]
+    fn new(object: Object, origin: Origin, mapping: Mapping, facts: L::Facts) -> Box<Self> {
         // SAFETY: the mapping has the length that the facts say (`read` compares, `fresh` makes it so), and goes
         // with the view.
         let view = unsafe { L::view(mapping.base(), facts) };
-        Region { view, mapping, object, origin, me: Identity::mine() }
+        Box::new(Region { view, mapping, object, origin, me: Identity::mine() })
     }
 
     /// Whether the holder of `place` is alive, as far as can be known.

@@ -492,14 +492,16 @@ struct sample *sample_clone(struct sample *src);
  * replaced otherwise; it stays where a new region cannot be made,
  * but for want of memory to lock (`ENOMEM`).
  *
- * @param name of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
+ * @param name of the shared memory object, `/dev/shm/NAME`: 1 to 255 bytes, any but `/` and zero.
+ *             Slashes in front are left out, as by `shm_open(3)`
  * @param conf the parameters; `NULL`: all defaults
  * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name or parameters; `EBUSY` the node side is held by a live process;
  *         `EPROTO` the region is in use, and its parameters are others; `EBADMSG` the name leads to
  *         something that is no region;
- *         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOMEM` with `SHMEM_LOCK=1` in
- *         the environment, which keeps regions in RAM: beyond what this process may lock. `shmem_last_error()`
- *         says it in a sentence
+ *         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`;
+ *         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process (`RLIMIT_FSIZE`, `RLIMIT_NOFILE`,
+ *         `RLIMIT_AS`, `RLIMIT_MEMLOCK`; the latter with `mlockall`, or with `SHMEM_LOCK=1` in the
+ *         environment, which keeps regions in RAM). `shmem_last_error()` says it in a sentence
  *
  * Any thread.
  */
@@ -580,6 +582,9 @@ struct shmem_shared *shmem_shared_open_fd(int fd,
 
 /**
  * The same as `shmem_shared_open`; waits for the region to appear.
+ *
+ * It waits for what can pass by itself: no such region (`ENOENT`), one that is not ready, a
+ * process that is about to take the side (`EAGAIN`). Any other failure ends the wait at once.
  *
  * @param timeout relative; `NULL`: without limit
  * @return as `shmem_shared_open`; also `ETIMEDOUT`, and `EINTR` when a signal handler ran
@@ -738,6 +743,9 @@ int shmem_shared_unlink(const char *name);
  * `rname`, which the other side makes. Waits for the other side without limit; which begins does not matter. With both
  * names the same, this process reads what it writes.
  *
+ * It waits for a region of the other side that is missing, not ready, or not one of this layout so
+ * far. Any other failure ends the wait at once.
+ *
  * @param wname the node's `in.name`
  * @param rname the node's `out.name`
  * @param shm   filled
@@ -745,8 +753,9 @@ int shmem_shared_unlink(const char *name);
  * @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR`
  *         a signal handler ran; `ESTALE` `wname` was removed while this waited, so that nobody can
  *         come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
- *         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOTSUP` not on
- *         x86-64 Linux with glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
+ *         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`;
+ *         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process; `ENOTSUP` not on x86-64 Linux with
+ *         glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
  *
  * Any thread.
  */
@@ -897,7 +906,8 @@ size_t shmem_total_size(int queuelen, int samplelen);
 /**
  * Opens an end of a ring; creates the ring if there is none of this name. Either role may come first.
  *
- * @param name         of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
+ * @param name         of the shared memory object, `/dev/shm/NAME`: 1 to 255 bytes, any but `/` and
+ *                     zero. Slashes in front are left out, as by `shm_open(3)`
  * @param policy       `SHMEM_SPSC`, `SHMEM_MPSC` or `SHMEM_MPMC`
  * @param role         `SHMEM_PRODUCER` or `SHMEM_CONSUMER`
  * @param element_size bytes of a message: 1 to 2^20; 0: 1472
@@ -1199,11 +1209,12 @@ int shmem_ring_unlink(const char *name);
  * Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
  *
  * @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
- * @param name         of the endpoint; with or without the leading slash
+ * @param name         of the endpoint: 1 to 252 bytes, as for `shmem_ring_open`
  * @param element_size bytes of a message: 1 to 2^20; 0: 1472
  * @param capacity     messages that each ring holds: 1 to 2^20; 0: 144
  * @param policy       of both rings
- * @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as `shmem_ring_open`
+ * @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as
+ *         `shmem_ring_open`; neither ring is created then
  *
  * Any thread.
  */
@@ -1375,7 +1386,8 @@ int shmem_endpoint_unlink(const char *name);
 /**
  * Opens the POSIX shared memory object `/name`, or creates it: with its size and zeroed, before its name appears, and with its memory allocated.
  *
- * @param name  1 to 255 bytes without `/`, but for one in front, which may be left out
+ * @param name  1 to 255 bytes, any but `/` and zero. Slashes in front are left out, as by
+ *              `shm_open(3)`
  * @param size  bytes that it must have at least, or is created with; 0: as it is
  * @param flags `SHMEM_SEGMENT_*`, or'ed
  * @param mode  permission bits of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`

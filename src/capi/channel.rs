@@ -205,14 +205,16 @@ pub(super) unsafe fn fill_stats<E: Ends>(handle: impl FnOnce() -> Result<&'stati
 /// replaced otherwise; it stays where a new region cannot be made,
 /// but for want of memory to lock (`ENOMEM`).
 ///
-/// @param name of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
+/// @param name of the shared memory object, `/dev/shm/NAME`: 1 to 255 bytes, any but `/` and zero.
+///             Slashes in front are left out, as by `shm_open(3)`
 /// @param conf the parameters; `NULL`: all defaults
 /// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name or parameters; `EBUSY` the node side is held by a live process;
 ///         `EPROTO` the region is in use, and its parameters are others; `EBADMSG` the name leads to
 ///         something that is no region;
-///         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOMEM` with `SHMEM_LOCK=1` in
-///         the environment, which keeps regions in RAM: beyond what this process may lock. `shmem_last_error()`
-///         says it in a sentence
+///         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`;
+///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process (`RLIMIT_FSIZE`, `RLIMIT_NOFILE`,
+///         `RLIMIT_AS`, `RLIMIT_MEMLOCK`; the latter with `mlockall`, or with `SHMEM_LOCK=1` in the
+///         environment, which keeps regions in RAM). `shmem_last_error()` says it in a sentence
 ///
 /// Any thread.
 ///
@@ -341,6 +343,9 @@ pub unsafe extern "C" fn shmem_shared_open_fd(fd: c_int, base: *mut *mut c_void)
 }
 
 /// The same as `shmem_shared_open`; waits for the region to appear.
+///
+/// It waits for what can pass by itself: no such region (`ENOENT`), one that is not ready, a
+/// process that is about to take the side (`EAGAIN`). Any other failure ends the wait at once.
 ///
 /// @param timeout relative; `NULL`: without limit
 /// @return as `shmem_shared_open`; also `ETIMEDOUT`, and `EINTR` when a signal handler ran

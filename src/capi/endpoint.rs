@@ -33,11 +33,12 @@ unsafe fn pair(endpoint: *const shmem_endpoint) -> Result<&'static Pair> {
 /// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
 ///
 /// @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
-/// @param name         of the endpoint; with or without the leading slash
+/// @param name         of the endpoint: 1 to 252 bytes, as for `shmem_ring_open`
 /// @param element_size bytes of a message: 1 to 2^20; 0: 1472
 /// @param capacity     messages that each ring holds: 1 to 2^20; 0: 144
 /// @param policy       of both rings
-/// @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as `shmem_ring_open`
+/// @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as
+///         `shmem_ring_open`; neither ring is created then
 ///
 /// Any thread.
 ///

@@ -21,7 +21,8 @@ use crate::error::{Error, Result};
 use crate::sys::tag::Tag;
 use crate::sys::thread::Uncancelled;
 use libc::{c_char, c_int, c_void, timespec};
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -98,13 +99,12 @@ fn check_array<T>(array: *const T, count: u32) -> Result<usize> {
 
 /// # Safety
 /// `name` is null or a C string.
-unsafe fn text<'n>(name: *const c_char) -> Result<&'n str> {
+unsafe fn text<'n>(name: *const c_char) -> Result<&'n OsStr> {
     if name.is_null() {
         return Err(Error::invalid("the name is a null pointer"));
     }
     // SAFETY: a C string, as the caller promises.
-    let name = unsafe { CStr::from_ptr(name) };
-    name.to_str().map_err(|_| Error::invalid("the name is not UTF-8 text"))
+    Ok(OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()))
 }
 
 /// A relative time; null is no limit.

@@ -202,7 +202,8 @@ pub(super) fn or_default(element_size: size_t, capacity: size_t) -> (u64, u64) {
 
 /// Opens an end of a ring; creates the ring if there is none of this name. Either role may come first.
 ///
-/// @param name         of the shared memory object, `/dev/shm/NAME`; with or without the leading slash
+/// @param name         of the shared memory object, `/dev/shm/NAME`: 1 to 255 bytes, any but `/` and
+///                     zero. Slashes in front are left out, as by `shm_open(3)`
 /// @param policy       `SHMEM_SPSC`, `SHMEM_MPSC` or `SHMEM_MPMC`
 /// @param role         `SHMEM_PRODUCER` or `SHMEM_CONSUMER`
 /// @param element_size bytes of a message: 1 to 2^20; 0: 1472
@@ -230,8 +231,8 @@ pub unsafe extern "C" fn shmem_ring_open(
         let name = unsafe { text(name) }?;
         let (policy, role) = (Policy::from_number(policy.into())?, Role::from_number(role.into())?);
         let (element_size, capacity) = or_default(element_size, capacity);
-        let handle = Wanted::new(name, policy, element_size, capacity)?.open(role)?;
-        Ok(std::ptr::from_ref(handle).cast_mut().cast())
+        let opened = Wanted::new(name, policy, role, element_size, capacity)?.open()?;
+        Ok(std::ptr::from_ref(opened.handle).cast_mut().cast())
     })
 }
 

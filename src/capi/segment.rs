@@ -161,7 +161,8 @@ fn with<T>(segment: *const shmem_segment, look: impl FnOnce(&Segment) -> Result<
 
 /// Opens the POSIX shared memory object `/name`, or creates it: with its size and zeroed, before its name appears, and with its memory allocated.
 ///
-/// @param name  1 to 255 bytes without `/`, but for one in front, which may be left out
+/// @param name  1 to 255 bytes, any but `/` and zero. Slashes in front are left out, as by
+///              `shm_open(3)`
 /// @param size  bytes that it must have at least, or is created with; 0: as it is
 /// @param flags `SHMEM_SEGMENT_*`, or'ed
 /// @param mode  permission bits of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`
@@ -223,7 +224,7 @@ pub unsafe extern "C" fn shmem_segment_key(path: *const c_char, project: c_int) 
         // SAFETY: as the caller promises.
         let path = unsafe { text(path) }?;
         match Segment::key(path.as_ref(), project)? {
-            -1 => Err(Error::invalid(format!("the key of {path} and {project} would be -1: take another number"))),
+            -1 => Err(Error::invalid(format!("the key of {path:?} and {project} would be -1: take another number"))),
             key => Ok(key),
         }
     })

@@ -73,6 +73,9 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
 /// `rname`, which the other side makes. Waits for the other side without limit; which begins does not matter. With both
 /// names the same, this process reads what it writes.
 ///
+/// It waits for a region of the other side that is missing, not ready, or not one of this layout so
+/// far. Any other failure ends the wait at once.
+///
 /// @param wname the node's `in.name`
 /// @param rname the node's `out.name`
 /// @param shm   filled
@@ -80,8 +83,9 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
 /// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR`
 ///         a signal handler ran; `ESTALE` `wname` was removed while this waited, so that nobody can
 ///         come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
-///         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`; `ENOTSUP` not on
-///         x86-64 Linux with glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
+///         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`;
+///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process; `ENOTSUP` not on x86-64 Linux with
+///         glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
 ///
 /// Any thread.
 ///

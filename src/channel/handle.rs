@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::patience::{self, Attempt, Limit, Watched};
 use crate::sys::address_map::AddressMap;
-use crate::sys::gate::{Gate, Pass};
+use crate::sys::gate::{Common, Gate, Pass};
 use crate::sys::slab::{Reused, Slab};
 use crate::sys::tag::Tag;
 use crate::sys::{barrier, fork};
@@ -121,19 +121,26 @@ impl<E: Ends> Reused for Handle<E> {
 
 impl<E: Ends> Handle<E> {
     /// Makes a handle of ends that have been taken over.
-    pub(crate) fn new(life: E::Life, ends: E) -> Result<&'static Handle<E>> {
+    // In boxes on the way, as `Region`.
+    #[allow(clippy::boxed_local)]
+    #[inline(never)]
+    pub(crate) fn new(life: Box<E::Life>, ends: Box<E>) -> Result<&'static Handle<E>> {
         let register = E::register();
         let make = || Handle { public: Public::default(), gate: Gate::new() };
         let handle = register.handles.take(make);
         for (base, length) in life.spans() {
             if !register.pools.set(base, length, handle) {
+                life.on_deserted();
                 handle.gate.unclaim();
-                return Err(Error::new(libc::ENOMEM, "the region is mapped beyond the addresses that this library serves"));
+                return Err(Error::new(
+                    libc::ENOMEM,
+                    "no memory for a table of addresses, or the region is mapped beyond those that this library serves",
+                ));
             }
         }
         handle.public.polling.store(i32::from(life.is_polling()), Relaxed);
         handle.public.channel.mark(E::KIND);
-        handle.gate.fill(life, ends);
+        handle.gate.fill(*life, *ends);
         Ok(handle)
     }
 

@@ -89,10 +89,11 @@ impl Region {
     }
 
     /// Becomes the claimed incarnation; `found` was the peer's before.
-    pub(crate) fn occupy(self, side: Side, incarnation: u64, found: u64) -> Life {
+    #[inline(never)]
+    pub(crate) fn occupy(self: Box<Self>, side: Side, incarnation: u64, found: u64) -> Box<Life> {
         self.announce(side, incarnation);
-        Life {
-            region: self,
+        Box::new(Life {
+            region: *self,
             side,
             incarnation,
             found,
@@ -103,7 +104,7 @@ impl Region {
             asks_at: AtomicU64::new(0),
             is_lost: AtomicBool::new(false),
             pace: Pace::new(),
-        }
+        })
     }
 }
 

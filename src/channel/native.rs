@@ -27,10 +27,12 @@ use crate::layout::sample::Raw;
 use crate::layout::{Side, Words};
 use crate::patience::Limit;
 use crate::region::{Layout, Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, without_size};
+use crate::sys::environment;
 use crate::sys::gate::{Common, Idle};
 use crate::sys::nap::nap;
 use crate::sys::object::{Name, Object};
 use crate::sys::tag::Kind;
+use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
@@ -139,16 +141,20 @@ fn facts(config: &Config) -> Result<Facts> {
     )
 }
 
+/// A side that was taken over, and its ends.
+type Entered = (Box<Life>, Box<Native>);
+
 /// A region that is to have a name, with its node side taken.
 struct Fresh<'c> {
     name: Name,
     facts: Facts,
     config: &'c Config,
     mode: u32,
-    made: Option<(Life, Half<View>)>,
+    made: Option<Entered>,
 }
 
 impl Fresh<'_> {
+    #[inline(never)]
     fn make(&mut self) -> Result<()> {
         if self.made.is_none() {
             let region = Region::fresh(self.facts, self.name, self.mode, self.config.group)?;
@@ -164,17 +170,30 @@ impl Fresh<'_> {
     fn make_beside(&mut self, old: &Object) -> Result<()> {
         match self.make() {
             Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(View::size(&self.facts)) => Ok(()),
-            // What may be kept in memory (`SHMEM_LOCK`) may be enough for one.
-            Err(e) if e.errno() == libc::ENOMEM => Ok(()),
+            // What may be kept in memory may be enough for one.
+            Err(e) if e.errno() == libc::ENOMEM && environment::asks_for(c"SHMEM_LOCK") => Ok(()),
             made => made,
         }
+    }
+
+    /// Gives it the name that an old region has just lost. At once, as each further step could
+    /// fail. `None`: the name is taken, or the old one must go first to make room.
+    fn follow(&mut self) -> Result<Option<&'static Handle<Native>>> {
+        if self.made.is_some() { self.link() } else { Ok(None) }
     }
 
     /// Gives it its name. `None`: the name is taken.
     fn link(&mut self) -> Result<Option<&'static Handle<Native>>> {
         self.make()?;
         match self.made.take() {
-            Some((life, half)) if life.region.object.link(&self.name)? => handle_of(life, half).map(Some),
+            Some((life, ends)) if life.region.object.link(&self.name)? => {
+                let identity = life.region.object.identity();
+                handle_of(life, ends).map(Some).inspect_err(|_| {
+                    if self.name.target() == Ok(Some(identity)) {
+                        let _ = self.name.remove();
+                    }
+                })
+            }
             made => {
                 self.made = made;
                 Ok(None)
@@ -184,7 +203,7 @@ impl Fresh<'_> {
 }
 
 /// Creates the region of `name` and takes its node side.
-pub(crate) fn create(name: &str, config: &Config) -> Result<&'static Handle<Native>> {
+pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static Handle<Native>> {
     let name = Name::new(name)?;
     let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permissions()?, made: None };
     handle::prepare()?;
@@ -224,7 +243,7 @@ pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<
     attached(region, Side::A, incarnation, program, None)
 }
 
-fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Region> {
+fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<Region>> {
     handle::prepare()?;
     let object = Object::of_descriptor(fd)?;
     object.check_owner(Origin::Unnamed, any_owner)?;
@@ -238,7 +257,9 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
     let is_deserted = !Region::has_any_lock(&object);
     let region = match Region::existing(object, Origin::Named(name)) {
         Ok(region) => region,
-        Err(e) => return remove_unreadable(fresh, e, start),
+        Err(e) if matches!(e.errno(), libc::EBADMSG | libc::EPROTO | libc::EAGAIN) => return remove_unreadable(fresh, e, start),
+        // What the system says is no fault of the region.
+        Err(e) => return Err(e),
     };
     if is_deserted {
         // It will be replaced: what takes time comes before the claims, as others wait for those.
@@ -255,7 +276,7 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
         }
         claimed => claimed?,
     };
-    if !region.object.is_named(&name) {
+    if !region.object.is_named(&name)? {
         return Ok(None);
     }
     let program = region.last_of(Side::B);
@@ -263,9 +284,10 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
         Ok(_) => {
             // Both dead: nobody can attach while both claims are held, which go with the object. The claim may have
             // taken its time: look at the name again.
-            if region.object.is_named(&name) {
+            if region.object.is_named(&name)? {
                 fresh.make_beside(&region.object)?;
                 name.unlink()?;
+                return fresh.follow();
             }
             Ok(None)
         }
@@ -294,9 +316,10 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
     }
     if object.lock_all()? {
         // Nobody else judges it while the lock is held; the name may have been given to another object meanwhile.
-        if object.is_named(&name) {
+        if object.is_named(&name)? {
             fresh.make_beside(&object)?;
             name.unlink()?;
+            return fresh.follow();
         }
         Ok(None)
     } else if is_patient(start, RIVAL_PATIENCE, &object) {
@@ -331,7 +354,7 @@ fn others(what: &str, found: &Facts, wanted: &Facts) -> Error {
 }
 
 /// Opens the region of `name` and takes its program side.
-pub(crate) fn open(name: &str) -> Result<&'static Handle<Native>> {
+pub(crate) fn open(name: &OsStr) -> Result<&'static Handle<Native>> {
     open_or(Name::new(name)?, RIVAL_PATIENCE)
 }
 
@@ -361,7 +384,7 @@ pub(crate) fn open_fd(fd: RawFd) -> Result<&'static Handle<Native>> {
 }
 
 /// As [`attach`].
-fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handle<Native>>> {
+fn attach_to(region: Box<Region>, patience: Duration) -> Result<Option<&'static Handle<Native>>> {
     let origin = region.origin;
     let view = region.view;
     let sizes = sizes(view.facts());
@@ -374,7 +397,7 @@ fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handl
     };
     // Not thorough: a side that is claimed in vain is given back, and all is asked again behind the claim.
     if !is_worth_it(region.gone_node(false))? {
-        return if origin.leads_to(&region.object) { Err(nothing()) } else { Ok(None) };
+        return if origin.leads_to(&region.object)? { Err(nothing()) } else { Ok(None) };
     }
     // Who has claimed the side and does not enter it has stood still for a while, perhaps with the machine: one that waits goes on.
     let contended = || {
@@ -386,10 +409,10 @@ fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handl
     let incarnation = match region.claim_or(Side::B, patience, contended) {
         Ok(incarnation) => incarnation,
         // A node that replaces the region holds this side for a moment; then the name leads elsewhere.
-        Err(_) if !origin.leads_to(&region.object) => return Ok(None),
+        Err(_) if !origin.leads_to(&region.object)? => return Ok(None),
         Err(e) => return Err(e),
     };
-    if !origin.leads_to(&region.object) {
+    if !origin.leads_to(&region.object)? {
         return Ok(None);
     }
     // In this order: where another node comes in between, the one that is found alive is not `found`, and the handle asks for its life by itself
@@ -403,7 +426,8 @@ fn attach_to(region: Region, patience: Duration) -> Result<Option<&'static Handl
 }
 
 /// Enters this process as the holder of `side`, and repairs it. `peer` was the last of the other side before; alive or dead, if that was just looked at.
-fn entered(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<(Life, Half<View>)> {
+#[inline(never)]
+fn entered(region: Box<Region>, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<Entered> {
     let view = region.view;
     let life = region.occupy(side, incarnation, peer);
     match is_alive {
@@ -414,7 +438,7 @@ fn entered(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Op
         }
     }
     match Half::recover(view, side, sizes(view.facts())) {
-        Ok(half) => Ok((life, half)),
+        Ok(half) => Ok((life, Box::new(Native(half)))),
         Err(e) => {
             life.on_deserted();
             Err(e)
@@ -423,16 +447,22 @@ fn entered(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Op
 }
 
 /// Makes a handle of a side that was entered, and tells the peer.
-fn handle_of(life: Life, half: Half<View>) -> Result<&'static Handle<Native>> {
-    let handle = Handle::new(life, Native(half))?;
+fn handle_of(life: Box<Life>, ends: Box<Native>) -> Result<&'static Handle<Native>> {
+    let handle = Handle::new(life, ends)?;
     handle.look(Life::ring_peer);
     Ok(handle)
 }
 
 /// Both of these.
-fn attached(region: Region, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<&'static Handle<Native>> {
-    let (life, half) = entered(region, side, incarnation, peer, is_alive)?;
-    handle_of(life, half)
+fn attached(
+    region: Box<Region>,
+    side: Side,
+    incarnation: u64,
+    peer: u64,
+    is_alive: Option<bool>,
+) -> Result<&'static Handle<Native>> {
+    let (life, ends) = entered(region, side, incarnation, peer, is_alive)?;
+    handle_of(life, ends)
 }
 
 /// Between two looks for a region, at first and at most.
@@ -449,7 +479,7 @@ fn time_to_look(waited: Duration) -> Duration {
 }
 
 /// The same as [`open`]; waits for the region to appear.
-pub(crate) fn timed_open(name: &str, limit: Limit) -> Result<&'static Handle<Native>> {
+pub(crate) fn timed_open(name: &OsStr, limit: Limit) -> Result<&'static Handle<Native>> {
     let start = Instant::now();
     let name = Name::new(name)?;
     loop {
@@ -475,18 +505,19 @@ pub(crate) fn timed_open(name: &str, limit: Limit) -> Result<&'static Handle<Nat
 }
 
 /// Removes the name.
-pub(crate) fn unlink(name: &str) -> Result<()> {
+pub(crate) fn unlink(name: &OsStr) -> Result<()> {
     Name::new(name)?.unlink()
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
 
     /// A program finds the node dead, and another node takes its place before the program has taken its own.
     #[test]
     fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
-        let name = format!("villas-test-{}-come", std::process::id());
+        let name = OsString::from(format!("villas-test-{}-come", std::process::id()));
         let config = Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() };
         let node = create(&name, &config).expect("the name is free");
         let program = open(&name).expect("a node is there");

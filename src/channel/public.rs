@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::patience::Limit;
 use crate::sample::Sample;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -94,8 +95,8 @@ impl Channel {
     /// `EINVAL` name or parameters; `EBUSY` the node side is held by a live process; `EPROTO` a program is attached
     /// to a region with other parameters; `EBADMSG` the name leads to something else; `EACCES`, `ENOSPC` as the
     /// system says.
-    pub fn create(name: &str, config: &Config) -> Result<Channel> {
-        native::create(name, config).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+    pub fn create(name: impl AsRef<OsStr>, config: &Config) -> Result<Channel> {
+        native::create(name.as_ref(), config).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
     /// Opens the region `name` and takes its program side.
@@ -104,16 +105,16 @@ impl Channel {
     /// `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read; `EAGAIN` not ready
     /// yet, or a process is about to take the side or replace the region; `EBUSY` the program side is held by a live process; `EPROTO` another layout version; `EBADMSG` not a
     /// region, or corrupt; `EACCES` another user's.
-    pub fn open(name: &str) -> Result<Channel> {
-        native::open(name).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+    pub fn open(name: impl AsRef<OsStr>) -> Result<Channel> {
+        native::open(name.as_ref()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
     /// The same; waits for the region to appear, without limit for `None`.
     ///
     /// # Errors
     /// As [`Channel::open`]; `ETIMEDOUT`; `EINTR` a signal handler ran.
-    pub fn timed_open(name: &str, timeout: Option<Duration>) -> Result<Channel> {
-        native::timed_open(name, Limit::timeout(timeout)).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+    pub fn timed_open(name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<Channel> {
+        native::timed_open(name.as_ref(), Limit::timeout(timeout)).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
     /// Creates a region without a name and takes its node side. The descriptor is to be handed to the program: by `SCM_RIGHTS`, or to a child that
@@ -171,8 +172,13 @@ impl Channel {
     /// `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `ETIMEDOUT`; `EINTR` a signal handler ran;
     /// `EBADMSG` `wname` leads to something else; `ESTALE` `wname` was removed while this waited;
     /// `EACCES`, `ENOSPC` as the system says; `ENOTSUP` not on x86-64 Linux with glibc.
-    pub fn open_wire(wname: &str, rname: &str, config: &Config, timeout: Option<Duration>) -> Result<Channel> {
-        let handle = wire::open(wname, rname, config, &Limit::timeout(timeout), &|| false)?;
+    pub fn open_wire(
+        wname: impl AsRef<OsStr>,
+        rname: impl AsRef<OsStr>,
+        config: &Config,
+        timeout: Option<Duration>,
+    ) -> Result<Channel> {
+        let handle = wire::open(wname.as_ref(), rname.as_ref(), config, &Limit::timeout(timeout), &|| false)?;
         Ok(Channel { handle: AnyHandle::Wire(handle) })
     }
 
@@ -180,8 +186,13 @@ impl Channel {
     ///
     /// # Errors
     /// As [`Channel::open_wire`]; `ECANCELED` `cancelled` said so.
-    pub fn open_wire_unless(wname: &str, rname: &str, config: &Config, cancelled: impl Fn() -> bool) -> Result<Channel> {
-        let handle = wire::open(wname, rname, config, &Limit::Forever, &cancelled)?;
+    pub fn open_wire_unless(
+        wname: impl AsRef<OsStr>,
+        rname: impl AsRef<OsStr>,
+        config: &Config,
+        cancelled: impl Fn() -> bool,
+    ) -> Result<Channel> {
+        let handle = wire::open(wname.as_ref(), rname.as_ref(), config, &Limit::Forever, &cancelled)?;
         Ok(Channel { handle: AnyHandle::Wire(handle) })
     }
 
@@ -197,8 +208,8 @@ impl Channel {
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
-    pub fn unlink(name: &str) -> Result<()> {
-        native::unlink(name)
+    pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
+        native::unlink(name.as_ref())
     }
 
     /// Waits until a live peer is attached, without limit for `None`.

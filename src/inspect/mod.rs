@@ -28,7 +28,9 @@ use crate::sys::process::Identity;
 use nix::fcntl::OFlag;
 pub use processes::Process;
 pub(crate) use processes::Processes;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -71,8 +73,8 @@ pub enum State {
 /// Where an object is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Id {
-    /// A POSIX name, without the slash.
-    Name(String),
+    /// A POSIX name, without the slash: any bytes.
+    Name(OsString),
     /// A System V segment.
     SystemV {
         /// 0: private.
@@ -221,13 +223,15 @@ pub fn list_if(is_wanted: impl Fn(&Id) -> bool) -> Result<Vec<Entry>> {
     names.sort_unstable();
     let mut entries = Vec::with_capacity(names.len());
     for name in names {
-        let id = Id::Name(name.to_string_lossy().into_owned());
+        let id = Id::Name(name);
         if !is_wanted(&id) {
             continue;
         }
         // One that has gone meanwhile is no longer there.
-        if let Ok(data) = std::fs::symlink_metadata(object::directory().join(&name)) {
-            entries.push(posix(id, name.to_str().is_some(), &data, &processes, 0));
+        if let Id::Name(name) = &id
+            && let Ok(data) = std::fs::symlink_metadata(object::directory().join(name))
+        {
+            entries.push(posix(id, &data, &processes, 0));
         }
     }
     entries.extend(sysv::list(&processes).into_iter().filter(|entry| is_wanted(&entry.id)));
@@ -238,18 +242,18 @@ pub fn list_if(is_wanted: impl Fn(&Id) -> bool) -> Result<Vec<Entry>> {
 ///
 /// # Errors
 /// `EINVAL` name; `ENOENT` no such object.
-pub fn look(name: &str, waiting: usize) -> Result<Entry> {
+pub fn look(name: impl AsRef<OsStr>, waiting: usize) -> Result<Entry> {
     look_among(name, waiting, Processes::now)
 }
 
 /// The same, with a search of its caller's for those who have the object mapped.
-pub(crate) fn look_among(name: &str, waiting: usize, processes: impl FnOnce() -> Processes) -> Result<Entry> {
+pub(crate) fn look_among(name: impl AsRef<OsStr>, waiting: usize, processes: impl FnOnce() -> Processes) -> Result<Entry> {
     let name = Name::new(name)?;
-    let data = std::fs::symlink_metadata(object::directory().join(name.as_str())).map_err(|e| match e.raw_os_error() {
+    let data = std::fs::symlink_metadata(object::directory().join(name.as_os_str())).map_err(|e| match e.raw_os_error() {
         Some(libc::ENOENT) => Error::new(libc::ENOENT, format!("there is no \"{name}\" in shared memory")),
         errno => Error::new(errno.unwrap_or(libc::EIO), format!("cannot look at \"{name}\": {e}")),
     })?;
-    Ok(posix(Id::Name(name.as_str().into()), true, &data, &processes(), waiting))
+    Ok(posix(Id::Name(name.as_os_str().into()), &data, &processes(), waiting))
 }
 
 /// The System V segments with this key (0: the private ones), or with this number.
@@ -265,7 +269,7 @@ pub fn look_system_v(key: Option<i32>, id: Option<i32>) -> Vec<Entry> {
 ///
 /// # Errors
 /// `EINVAL` name; `ENOENT`, `EACCES` as the system says.
-pub fn read_bytes(name: &str, offset: u64, to: &mut [u8]) -> Result<usize> {
+pub fn read_bytes(name: impl AsRef<OsStr>, offset: u64, to: &mut [u8]) -> Result<usize> {
     let name = Name::new(name)?;
     let failed = |e| Error::system(e, format_args!("cannot read \"{name}\""));
     open(&name)?.read_at(offset, to).map_err(failed)
@@ -275,7 +279,7 @@ fn open(name: &Name) -> Result<Object> {
     Object::open_as(name, OFlag::O_RDONLY, Whose::Private, format!("there is no \"{name}\" in shared memory"))
 }
 
-fn posix(id: Id, is_text: bool, data: &Metadata, processes: &Processes, waiting: usize) -> Entry {
+fn posix(id: Id, data: &Metadata, processes: &Processes, waiting: usize) -> Entry {
     let identity = (data.dev(), data.ino());
     let attached = processes.of_object(identity);
     let mut entry = Entry {
@@ -300,8 +304,6 @@ fn posix(id: Id, is_text: bool, data: &Metadata, processes: &Processes, waiting:
     };
     let why_not = if !data.is_file() {
         Some("not a plain object".to_string())
-    } else if !is_text {
-        Some("its name is not UTF-8 text".to_string())
     } else {
         look_into(&mut entry, waiting).err().map(|e| e.to_string())
     };
@@ -317,7 +319,7 @@ fn look_into(entry: &mut Entry, waiting: usize) -> Result<()> {
     let Id::Name(name) = &entry.id else { return Ok(()) };
     let name = Name::new(name)?;
     // A look would count as somebody who has it open, which the handshake of the wire layout asks for.
-    if name.as_str().starts_with(object::SEMAPHORE) && entry.size == size_of::<libc::sem_t>() as u64 {
+    if name.as_os_str().as_bytes().starts_with(object::SEMAPHORE.as_bytes()) && entry.size == size_of::<libc::sem_t>() as u64 {
         entry.kind = Kind::Semaphore;
         entry.state = entry.state_by_attachments();
         return Ok(());

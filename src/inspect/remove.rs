@@ -47,7 +47,7 @@ impl Entry {
     }
 
     fn remove_name(&self, name: &Name, force: bool) -> Result<()> {
-        let unlink = || if name.target() == Some(self.identity) { name.unlink() } else { Err(replaced(name)) };
+        let unlink = || if name.target() == Ok(Some(self.identity)) { name.unlink() } else { Err(replaced(name)) };
         if force {
             return unlink();
         }
@@ -99,7 +99,7 @@ impl Entry {
             let is_held = is_locked && !object.is_being_removed();
             drop(object);
             if is_held || start.elapsed() >= PATIENCE {
-                return Err(super::look(name.as_str(), 0).unwrap_or_else(|_| self.clone()).busy());
+                return Err(super::look(name.as_os_str(), 0).unwrap_or_else(|_| self.clone()).busy());
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -107,7 +107,7 @@ impl Entry {
 
     fn busy(&self) -> Error {
         let what = match &self.id {
-            Id::Name(name) => format!("\"{}\"", name.escape_debug()),
+            Id::Name(name) => format!("{name:?}"),
             Id::SystemV { id, .. } => format!("the segment {id}"),
         };
         Error::new(libc::EBUSY, format!("{what} is in use: {}", self.users()))

@@ -384,7 +384,7 @@ fn blank() -> Entry {
     let guard = Unlinked(std::slice::from_ref(&at));
     let entry = look(&at, 0).unwrap();
     drop(guard);
-    assert_eq!((entry.kind, &entry.id), (Kind::Posix, &Id::Name(at)));
+    assert_eq!((entry.kind, &entry.id), (Kind::Posix, &Id::Name(at.into())));
     entry
 }
 

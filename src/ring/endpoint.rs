@@ -6,10 +6,10 @@ use super::public::{Bytes, Ring};
 use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::plain::Plain;
-use crate::sys::object::NAME_MAX;
+use crate::sys::object::{NAME_MAX, without_slashes};
 use crate::sys::slab::{Reused, Slab};
 use crate::sys::tag::{Kind, Tag};
-use std::ffi::c_void;
+use std::ffi::{OsStr, OsString, c_void};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
@@ -41,22 +41,25 @@ impl EndpointSide {
 }
 
 /// The name of one of the rings.
-fn ring_name(name: &str, ending: &str) -> Result<String> {
-    if name.strip_prefix('/').unwrap_or(name).is_empty() {
+fn ring_name(name: &OsStr, ending: &str) -> Result<OsString> {
+    let bare = without_slashes(name);
+    if bare.is_empty() {
         return Err(Error::invalid("the name is empty: give it letters or digits"));
     }
-    let (most, length) = (NAME_MAX - ending.len(), name.strip_prefix('/').unwrap_or(name).len());
+    let (most, length) = (NAME_MAX - ending.len(), bare.len());
     if length > most {
         return Err(Error::invalid(format!(
             "the name has {length} bytes, at most {most} are possible: its rings are called NAME{ending}"
         )));
     }
-    Ok(format!("{name}{ending}"))
+    let mut name = bare.to_owned();
+    name.push(ending);
+    Ok(name)
 }
 
 /// Removes both rings. What is left is an error only if both were missing, or one cannot be removed.
-pub(crate) fn unlink(name: &str) -> Result<()> {
-    let (first, second) = (Ring::unlink(&ring_name(name, "_AB")?), Ring::unlink(&ring_name(name, "_BA")?));
+pub(crate) fn unlink(name: &OsStr) -> Result<()> {
+    let (first, second) = (Ring::unlink(ring_name(name, "_AB")?), Ring::unlink(ring_name(name, "_BA")?));
     let is_missing = |r: &Result<()>| r.as_ref().is_err_and(|e| e.errno() == libc::ENOENT);
     match (is_missing(&first), is_missing(&second)) {
         (true, false) => second,
@@ -85,31 +88,32 @@ pub struct Endpoint<T = Bytes> {
     incoming: Ring<T>,
 }
 
-/// Opens both rings of a side, or neither. Where the second one's role is held by a live process (`EBUSY`), the first keeps the name that it was given.
+/// Opens both rings of a side, or neither, and then leaves no name behind.
 fn open_both(
     side: EndpointSide,
-    name: &str,
+    name: &OsStr,
     policy: Policy,
     element_size: u64,
     capacity: u64,
 ) -> Result<(&'static Handle, &'static Handle)> {
     let (out, back) = side.endings();
-    let outgoing = Wanted::new(&ring_name(name, out)?, policy, element_size, capacity)?;
-    let mut incoming = Wanted::new(&ring_name(name, back)?, policy, element_size, capacity)?;
-    // Before the first of them gets its name: one alone would be in the way of another try.
+    let mut outgoing = Wanted::new(ring_name(name, out)?, policy, Role::Producer, element_size, capacity)?;
+    let mut incoming = Wanted::new(ring_name(name, back)?, policy, Role::Consumer, element_size, capacity)?;
+    // Before either of them gets its name: one alone would be in the way of another try.
+    outgoing.prepare()?;
     incoming.prepare()?;
-    let outgoing = outgoing.open(Role::Producer)?;
-    match incoming.open(Role::Consumer) {
-        Ok(incoming) => Ok((outgoing, incoming)),
+    let outgoing = outgoing.open()?;
+    match incoming.open() {
+        Ok(incoming) => Ok((outgoing.handle, incoming.handle)),
         Err(e) => {
-            let _ = outgoing.close();
+            outgoing.undo();
             Err(e)
         }
     }
 }
 
 impl<T> Endpoint<T> {
-    fn open_sized(side: EndpointSide, name: &str, policy: Policy, element_size: usize, capacity: usize) -> Result<Endpoint<T>> {
+    fn open_sized(side: EndpointSide, name: &OsStr, policy: Policy, element_size: usize, capacity: usize) -> Result<Endpoint<T>> {
         let (outgoing, incoming) = open_both(side, name, policy, element_size as u64, capacity as u64)?;
         let ring = |handle| Ring::of(handle, element_size, capacity);
         Ok(Endpoint { outgoing: ring(outgoing), incoming: ring(incoming) })
@@ -131,8 +135,8 @@ impl<T: Plain> Endpoint<T> {
     ///
     /// # Errors
     /// As [`Ring::open`].
-    pub fn open(side: EndpointSide, name: &str, policy: Policy, capacity: usize) -> Result<Endpoint<T>> {
-        Endpoint::open_sized(side, name, policy, size_of::<T>(), capacity)
+    pub fn open(side: EndpointSide, name: impl AsRef<OsStr>, policy: Policy, capacity: usize) -> Result<Endpoint<T>> {
+        Endpoint::open_sized(side, name.as_ref(), policy, size_of::<T>(), capacity)
     }
 
     /// Sends a message; waits for room for so long, without limit for `None`.
@@ -163,16 +167,22 @@ impl Endpoint<Bytes> {
     ///
     /// # Errors
     /// As [`Ring::open_bytes`].
-    pub fn open_bytes(side: EndpointSide, name: &str, policy: Policy, element_size: usize, capacity: usize) -> Result<Endpoint> {
-        Endpoint::open_sized(side, name, policy, element_size, capacity)
+    pub fn open_bytes(
+        side: EndpointSide,
+        name: impl AsRef<OsStr>,
+        policy: Policy,
+        element_size: usize,
+        capacity: usize,
+    ) -> Result<Endpoint> {
+        Endpoint::open_sized(side, name.as_ref(), policy, element_size, capacity)
     }
 
     /// Removes both rings' names. Who has them open keeps them.
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` there is neither; `EACCES`.
-    pub fn unlink(name: &str) -> Result<()> {
-        unlink(name)
+    pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
+        unlink(name.as_ref())
     }
 }
 
@@ -201,7 +211,7 @@ impl Reused for Pair {
 impl Pair {
     pub(crate) fn open(
         side: EndpointSide,
-        name: &str,
+        name: &OsStr,
         policy: Policy,
         element_size: u64,
         capacity: u64,

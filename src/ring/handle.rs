@@ -31,44 +31,27 @@ pub(crate) enum Core {
 
 /// The slots that this handle has reserved or peeked at. Private, as what the slots' words say of it anybody may have changed: a slot must be given
 /// back exactly once for the region to be let go.
-#[derive(Default)]
 pub(crate) struct Out {
-    /// For each slot, whether it is out. Made when the first one is.
-    slots: Option<Table<u8>>,
+    /// For each slot, whether it is out. Made with the handle, so that no later call can find no
+    /// memory for it, nor any to lock.
+    slots: Table<u8>,
     /// How many of them are.
     count: u32,
 }
 
 impl Out {
-    /// To be called before [`Out::add`].
-    #[inline(always)]
-    fn prepare(&mut self, view: &View) -> Result<()> {
-        if self.slots.is_none() {
-            self.make(view)?;
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn make(&mut self, view: &View) -> Result<()> {
-        self.slots = Some(Table::resident(view.capacity() as usize, "the slots that are out")?);
-        Ok(())
-    }
-
     /// The same slot twice only in a ring that is garbage.
     #[inline(always)]
     fn add(&mut self, index: u32) {
-        if let Some(slots) = &mut self.slots {
-            self.count += u32::from(slots[index as usize] == 0);
-            slots[index as usize] = 1;
-        }
+        self.count += u32::from(self.slots[index as usize] == 0);
+        self.slots[index as usize] = 1;
     }
 
     /// The slot whose message begins at `address`, if it is out; no longer then.
     #[inline(always)]
     fn remove(&mut self, view: &View, address: usize) -> Option<u32> {
         let index = view.index_of(address)?;
-        let slot = self.slots.as_mut()?.get_mut(index as usize)?;
+        let slot = self.slots.get_mut(index as usize)?;
         if std::mem::take(slot) == 0 {
             return None;
         }
@@ -79,7 +62,11 @@ impl Out {
     /// Gives each slot that is out to `give`; none is out any more then. Gives how many there were.
     fn remove_all(&mut self, mut give: impl FnMut(u32)) -> u32 {
         let count = std::mem::take(&mut self.count);
-        for (index, slot) in self.slots.iter_mut().flat_map(|slots| slots.iter_mut()).enumerate() {
+        // Not to touch the pages of a table that was never used.
+        if count == 0 {
+            return 0;
+        }
+        for (index, slot) in self.slots.iter_mut().enumerate() {
             if std::mem::take(slot) != 0 {
                 give(index as u32);
             }
@@ -340,16 +327,13 @@ fn reserve(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
             *is_reserved = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Producer, out } => {
-            out.prepare(view)?;
-            match mpmc::claim(view, life.place)? {
-                Ok(ticket) => {
-                    out.add(ticket.index);
-                    ticket.index
-                }
-                Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, life.place)? {
+            Ok(ticket) => {
+                out.add(ticket.index);
+                ticket.index
             }
-        }
+            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        },
         Core::Producer(..) => return Err(is_out(RESERVED)),
         Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
     };
@@ -368,16 +352,13 @@ fn peek(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
             *is_peeked = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Consumer, out } => {
-            out.prepare(view)?;
-            match mpmc::take(view, life.place)? {
-                Ok(ticket) => {
-                    out.add(ticket.index);
-                    ticket.index
-                }
-                Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, life.place)? {
+            Ok(ticket) => {
+                out.add(ticket.index);
+                ticket.index
             }
-        }
+            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+        },
         Core::Consumer(..) => return Err(is_out(PEEKED)),
         Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
     };
@@ -399,17 +380,20 @@ impl Handle {
     }
 
     /// Makes a handle of a place that has been taken.
-    pub(crate) fn new(life: Life, end: End) -> &'static Handle {
+    // In boxes on the way, as `Region`.
+    #[allow(clippy::boxed_local)]
+    #[inline(never)]
+    pub(crate) fn new(life: Box<Life>, end: Box<End>) -> &'static Handle {
         let make = || Handle { tag: Tag::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
         let handle = HANDLES.take(make);
-        let core = match end {
+        let core = match *end {
             End::Producer(ring) => Core::Producer(ring, false),
             End::Consumer(ring) => Core::Consumer(ring, false),
-            End::Shared(role) => Core::Shared { role, out: Out::default() },
+            End::Shared(role, slots) => Core::Shared { role, out: Out { slots, count: 0 } },
         };
         handle.tag.mark(Kind::Ring);
         handle.is_endpoints.store(false, Relaxed);
-        handle.gate.fill(life, core);
+        handle.gate.fill(*life, core);
         handle
     }
 
@@ -441,6 +425,10 @@ impl Handle {
         let is_one = unsafe { &*pointer.cast::<Tag>() }.is(Kind::Ring);
         // SAFETY: only rings have this tag, and they live for ever.
         is_one.then(|| unsafe { &*pointer.cast::<Handle>() })
+    }
+
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Life) -> R) -> Option<R> {
+        Some(self.gate.visit()?.with(look))
     }
 
     #[cold]

@@ -15,6 +15,7 @@ use crate::patience::{Habit, Watched};
 use crate::region::{Claim, Layout, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
 use crate::sync::Shared64;
 use crate::sys::gate::Common;
+use crate::sys::table::Table;
 use crate::wait::{self, QUICK_LOOKS};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -33,8 +34,8 @@ const CLAIM_SLICE: Duration = Duration::from_millis(20);
 pub(crate) enum End {
     Producer(spsc::Producer),
     Consumer(spsc::Consumer),
-    /// Any end of a ring where several may be on one side.
-    Shared(Role),
+    /// Any end of a ring where several may be on one side, with a byte for each slot.
+    Shared(Role, Table<u8>),
 }
 
 /// See the module's description.
@@ -107,22 +108,23 @@ fn is_clean(region: &Region, place: u32) -> bool {
 
 impl Life {
     /// Takes part in the ring as `role`. Undoes what a dead predecessor has left unfinished.
-    pub(crate) fn enter(region: Region, role: Role) -> Result<(Life, End)> {
+    #[inline(never)]
+    pub(crate) fn enter(region: Box<Region>, role: Role) -> Result<(Box<Life>, Box<End>)> {
         let (place, incarnation) = reserve(&region, role)?;
         let is_clean = is_clean(&region, place);
         let view = &region.view;
         let end = match (view.facts().policy, role) {
             (Policy::Spsc, Role::Producer) => End::Producer(spsc::Producer::recover(view, is_clean)?),
             (Policy::Spsc, Role::Consumer) => End::Consumer(spsc::Consumer::recover(view)?),
-            _ => End::Shared(role),
+            _ => End::Shared(role, Table::resident(view.facts().capacity as usize, "the slots that are out")?),
         };
-        if matches!(end, End::Shared(_)) && !is_clean {
+        if matches!(end, End::Shared(..)) && !is_clean {
             mpmc::settle_all(view, place)?;
         }
         view.slot(place).role.set(role as u32);
         region.announce(place, incarnation);
-        let life = Life {
-            region,
+        let life = Box::new(Life {
+            region: *region,
             place,
             incarnation,
             interrupts: Interrupts::new(),
@@ -132,10 +134,10 @@ impl Life {
             claim_asked: AtomicU64::new(0),
             expects_dead: AtomicBool::new(false),
             opened: Instant::now(),
-        };
+        });
         life.ring(Bell::Data);
         life.ring(Bell::Room);
-        Ok((life, end))
+        Ok((life, Box::new(end)))
     }
 
     #[inline(always)]

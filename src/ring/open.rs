@@ -1,30 +1,40 @@
 //! How this process comes by an end of a ring: it takes a place in the one that has the name, or makes the ring.
 
 use super::handle::Handle;
-use super::life::{Life, Region};
+use super::life::{End, Life, Region};
 use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::ring::Facts;
 use crate::region::{Origin, without_size};
 use crate::sys::object::{Name, Object};
+use std::ffi::OsStr;
 
 /// A ring that somebody wants an end of.
 pub(crate) struct Wanted {
     name: Name,
     facts: Facts,
-    /// Made, and without a name so far.
-    fresh: Option<Region>,
+    role: Role,
+    taken: Option<Taken>,
+}
+
+/// A place in a ring. A new ring lacks its name; all else that can fail has been done.
+struct Taken {
+    life: Box<Life>,
+    end: Box<End>,
+    /// The ring is new, and nobody else knows it.
+    is_fresh: bool,
 }
 
 impl Wanted {
-    pub(crate) fn new(name: &str, policy: Policy, element_size: u64, capacity: u64) -> Result<Wanted> {
-        let wanted = Wanted { name: Name::new(name)?, facts: Facts::new(policy, element_size, capacity)?, fresh: None };
+    pub(crate) fn new(name: impl AsRef<OsStr>, policy: Policy, role: Role, element_size: u64, capacity: u64) -> Result<Wanted> {
+        let wanted = Wanted { name: Name::new(name)?, facts: Facts::new(policy, element_size, capacity)?, role, taken: None };
         Handle::prepare()?;
         Ok(wanted)
     }
 
     /// The ring that has the name. `None`: there is none.
-    fn existing(&self) -> Result<Option<Region>> {
+    #[inline(never)]
+    fn existing(&self) -> Result<Option<Box<Region>>> {
         let name = self.name;
         let object = match Object::open(&name) {
             Err(e) if e.errno() == libc::ENOENT => return Ok(None),
@@ -34,49 +44,68 @@ impl Wanted {
         if object.size() == 0 {
             return Err(without_size(&name));
         }
-        Region::existing(object, Origin::Named(name)).map(Some)
-    }
-
-    fn check(&self, region: &Region) -> Result<()> {
+        let region = Region::existing(object, Origin::Named(name))?;
         let found = region.view.facts();
-        if *found == self.facts { Ok(()) } else { Err(mismatch(&self.name, found, &self.facts)) }
+        if *found == self.facts { Ok(Some(region)) } else { Err(mismatch(&name, found, &self.facts)) }
     }
 
-    fn make(&self) -> Result<Region> {
-        Region::fresh(self.facts, self.name, 0o600, None)
-    }
-
-    /// Sees to it that there is nothing to keep [`Wanted::open`] from having a ring: the one that has the name is as it is wanted, or there is
-    /// none, and one can be made.
+    /// Takes a place in the ring that has the name; in a new one, which gets its name by
+    /// [`Wanted::open`], if there is none.
     pub(crate) fn prepare(&mut self) -> Result<()> {
-        match self.existing()? {
-            Some(region) => self.check(&region)?,
-            None => self.fresh = Some(self.make()?),
-        }
+        self.taken = Some(self.take()?);
         Ok(())
     }
 
-    /// Takes a place in the ring; gives it its name if there is none.
-    pub(crate) fn open(mut self, role: Role) -> Result<&'static Handle> {
+    #[inline(never)]
+    fn take(&self) -> Result<Taken> {
         loop {
-            let region = match self.existing()? {
+            let existing = self.existing()?;
+            let is_fresh = existing.is_none();
+            let region = match existing {
                 Some(region) => region,
-                None => {
-                    let region = self.fresh.take().map_or_else(|| self.make(), Ok)?;
-                    if !region.object.link(&self.name)? {
-                        self.fresh = Some(region);
-                        continue;
-                    }
-                    region
-                }
+                None => Region::fresh(self.facts, self.name, 0o600, None)?,
             };
-            self.check(&region)?;
-            let (life, end) = Life::enter(region, role)?;
+            let (life, end) = Life::enter(region, self.role)?;
             // Else it was removed in between: begin again.
-            if life.region.object.is_named(&self.name) {
-                return Ok(Handle::new(life, end));
+            if is_fresh || life.region.object.is_named(&self.name)? {
+                return Ok(Taken { life, end, is_fresh });
             }
         }
+    }
+
+    /// Takes a place in the ring, unless that is done; gives it its name if it is new.
+    pub(crate) fn open(mut self) -> Result<Opened> {
+        loop {
+            let Taken { life, end, is_fresh } = match self.taken.take() {
+                Some(taken) => taken,
+                None => self.take()?,
+            };
+            // Where another has given a ring the name meanwhile, that is the one.
+            if !is_fresh || life.region.object.link(&self.name)? {
+                return Ok(Opened { handle: Handle::new(life, end), made: is_fresh.then_some(self.name) });
+            }
+        }
+    }
+}
+
+/// A ring that is open.
+pub(crate) struct Opened {
+    pub(crate) handle: &'static Handle,
+    /// The name that a new ring was given.
+    made: Option<Name>,
+}
+
+impl Opened {
+    /// Closes it, and takes its name back if it was given one here and nobody else has come.
+    pub(crate) fn undo(self) {
+        if let Some(name) = self.made {
+            let is_alone =
+                |life: &Life| life.region.object.may_be_named(&name) && life.region.object.is_open_elsewhere() != Some(true);
+            if self.handle.look(is_alone) == Some(true) {
+                let _ = name.remove();
+            }
+        }
+        let _ = self.handle.close();
     }
 }
 

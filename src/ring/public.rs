@@ -8,6 +8,7 @@ use crate::patience::Limit;
 use crate::plain::Plain;
 use crate::sync::store_bytes;
 use crate::sys::object::Name;
+use std::ffi::OsStr;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -82,9 +83,9 @@ fn done<R>(outcome: Result<Outcome<R>>) -> Result<R> {
 }
 
 impl<T> Ring<T> {
-    fn open_sized(name: &str, policy: Policy, role: Role, element_size: usize, capacity: usize) -> Result<Ring<T>> {
-        let handle = Wanted::new(name, policy, element_size as u64, capacity as u64)?.open(role)?;
-        Ok(Ring::of(handle, element_size, capacity))
+    fn open_sized(name: &OsStr, policy: Policy, role: Role, element_size: usize, capacity: usize) -> Result<Ring<T>> {
+        let opened = Wanted::new(name, policy, role, element_size as u64, capacity as u64)?.open()?;
+        Ok(Ring::of(opened.handle, element_size, capacity))
     }
 
     /// An end that is open.
@@ -191,8 +192,8 @@ impl<T: Plain> Ring<T> {
     /// `EINVAL` name, or capacity not from 1 to 2^20; `EPROTO` the ring has another policy, element size or capacity; `EBUSY` a live
     /// process has this role, of which there is one (or all 256 places); `EBADMSG` the name leads to something else; `EACCES`,
     /// `ENOSPC` as the system says.
-    pub fn open(name: &str, policy: Policy, role: Role, capacity: usize) -> Result<Ring<T>> {
-        Ring::open_sized(name, policy, role, size_of::<T>(), capacity)
+    pub fn open(name: impl AsRef<OsStr>, policy: Policy, role: Role, capacity: usize) -> Result<Ring<T>> {
+        Ring::open_sized(name.as_ref(), policy, role, size_of::<T>(), capacity)
     }
 
     fn push_within(&self, message: &T, limit: &Limit) -> Result<()> {
@@ -291,15 +292,15 @@ impl Ring<Bytes> {
     ///
     /// # Errors
     /// As [`Ring::open`]; `EINVAL` also for an element size that is not from 1 to 2^20.
-    pub fn open_bytes(name: &str, policy: Policy, role: Role, element_size: usize, capacity: usize) -> Result<Ring> {
-        Ring::open_sized(name, policy, role, element_size, capacity)
+    pub fn open_bytes(name: impl AsRef<OsStr>, policy: Policy, role: Role, element_size: usize, capacity: usize) -> Result<Ring> {
+        Ring::open_sized(name.as_ref(), policy, role, element_size, capacity)
     }
 
     /// Removes the name. Who has the ring open keeps it.
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
-    pub fn unlink(name: &str) -> Result<()> {
+    pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
         Name::new(name)?.unlink()
     }
 

@@ -9,6 +9,7 @@ use crate::sys::process;
 use crate::sys::sysv::{self, Attachment};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use std::ffi::OsStr;
 
 impl SegmentOptions {
     fn check(&self) -> Result<()> {
@@ -81,7 +82,8 @@ impl Segment {
     /// The key of segments without one: [`Segment::sysv`] creates a new one each time.
     pub const PRIVATE: i32 = libc::IPC_PRIVATE;
 
-    /// Opens the POSIX shared memory object `name`, with or without a leading slash; creates it if asked to.
+    /// Opens the POSIX shared memory object `name`, slashes in front left out; creates it if asked
+    /// to.
     ///
     /// A new object appears whole: zeroed, with its size, and its memory allocated.
     ///
@@ -89,7 +91,7 @@ impl Segment {
     /// `EINVAL` name or options; `ENOENT` no such object; `EEXIST` it is there and was asked to be new; `EPROTO` it is smaller than
     /// the size asked for; `EAGAIN` it has no size yet; `EBADMSG` the name leads to a directory or the like; `EACCES` its permissions say no; `ENOSPC`
     /// no room in `/dev/shm`; others as the system says.
-    pub fn open(name: &str, options: &SegmentOptions) -> Result<Segment> {
+    pub fn open(name: impl AsRef<OsStr>, options: &SegmentOptions) -> Result<Segment> {
         options.check()?;
         let name = Name::new(name)?;
         let what = format!("POSIX segment \"{name}\"");
@@ -122,6 +124,9 @@ impl Segment {
                 return Ok(segment);
             }
             // Another process was faster: look at what it has made.
+            if options.exclusive {
+                return Err(exists(what));
+            }
         }
     }
 
@@ -169,8 +174,11 @@ impl Segment {
 
     fn create_sysv(key: i32, what: &str, options: &SegmentOptions) -> Result<Segment> {
         let size = options.new_size(what)?;
-        let umask = process::umask().ok_or_else(|| {
-            Error::new(libc::EIO, "cannot find out the umask, which a new segment must obey: is /proc mounted?")
+        let umask = process::umask().map_err(|e| {
+            Error::system(
+                e,
+                "cannot find out the umask, which a new segment must obey (/proc/thread-self/status: is /proc mounted?)",
+            )
         })?;
         let mode = options.mode & !umask;
         let flags = (mode | 0o600) as i32 | libc::IPC_CREAT | libc::IPC_EXCL;
@@ -243,7 +251,7 @@ impl Segment {
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`, `EPERM` another user's.
-    pub fn unlink(name: &str) -> Result<()> {
+    pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
         Name::new(name)?.unlink()
     }
 

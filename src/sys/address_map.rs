@@ -2,6 +2,7 @@
 //! Reading takes two loads and no lock; writing is a store, so that a signal handler may do it.
 
 use super::mapping::STEP;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 const ADDRESS_BITS: u32 = 47;
@@ -35,18 +36,24 @@ impl<T: Sync> AddressMap<T> {
         unsafe { entry.as_ref() }
     }
 
-    /// Enters `what` for `length` bytes from `start`, a multiple of the step. `false`: the addresses are beyond the table.
+    /// Enters `what` for `length` bytes from `start`, a multiple of the step. `false`: the
+    /// addresses are beyond the table, or there is no memory for it.
     pub(crate) fn set(&self, start: usize, length: usize, what: &'static T) -> bool {
         for address in (start..start + length).step_by(STEP) {
             let Some(root) = self.root.get(address / (STEP * LEAF)) else {
                 return false;
             };
             if root.load(Ordering::Acquire).is_null() {
-                let leaf: Box<Leaf<T>> = Box::new([const { AtomicPtr::new(std::ptr::null_mut()) }; LEAF]);
-                let made = Box::into_raw(leaf);
+                // Not by `Box`, which ends the process where there is no memory, and may build it
+                // on the stack first.
+                // SAFETY: the layout has a size.
+                let made = unsafe { alloc_zeroed(Layout::new::<Leaf<T>>()) }.cast::<Leaf<T>>();
+                if made.is_null() {
+                    return false;
+                }
                 if root.compare_exchange(std::ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
                     // SAFETY: another thread was first; nobody has seen this leaf.
-                    drop(unsafe { Box::from_raw(made) });
+                    unsafe { dealloc(made.cast(), Layout::new::<Leaf<T>>()) };
                 }
             }
             if let Some(leaf) = self.leaf(address) {

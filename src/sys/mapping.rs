@@ -37,7 +37,7 @@ impl Mapping {
         if cfg!(feature = "fuzzing") {
             return Mapping::plain(object, length, true);
         }
-        let failed = |e: Errno| Error::system(e, format_args!("cannot map {length} bytes"));
+        let failed = |e: Errno| Error::memory(e, format_args!("cannot map {length} bytes"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
         // Reserve more than needed, then put the object over an aligned part of it and give back the rest.
         let room = length.next_multiple_of(STEP) + STEP;
@@ -88,7 +88,7 @@ impl Mapping {
 
     /// Maps the first `length` bytes of `object`, wherever the kernel likes. A forked child inherits the mapping.
     pub(crate) fn plain(object: impl AsFd, length: usize, writable: bool) -> Result<Mapping> {
-        let failed = |e: Errno| Error::system(e, format_args!("cannot map {length} bytes (mmap)"));
+        let failed = |e: Errno| Error::memory(e, format_args!("cannot map {length} bytes (mmap)"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
         let access = if writable { ProtFlags::PROT_READ | ProtFlags::PROT_WRITE } else { ProtFlags::PROT_READ };
         // SAFETY: a fresh mapping at an address of the kernel's choice.

@@ -15,6 +15,7 @@ pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
 pub(crate) mod gate;
+pub(crate) mod limits;
 pub(crate) mod lock;
 #[cfg(not(loom))]
 pub(crate) mod mapping;

@@ -1,20 +1,26 @@
 //! POSIX shared memory objects: names, creation in one step, and locks on their bytes.
 
 use super::descriptors::{MARK, Registration, is_marked};
+use super::limits;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, FcntlArg, OFlag};
 use nix::sys::stat::{self, FileStat, Mode};
 use nix::unistd::{Gid, Uid};
-use std::ffi::CStr;
-use std::fmt;
+use std::ffi::{CStr, OsStr};
+use std::fmt::{self, Write as _};
 use std::fs::File;
+use std::io::Write as _;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 const DIRECTORY: &str = "/dev/shm";
+/// The same for the system; a `str` would be copied to a kilobyte of stack.
+const DIRECTORY_PATH: &CStr = c"/dev/shm";
 pub(crate) const NAME_MAX: usize = 255;
 /// What the C library puts before the names of semaphores.
 pub(crate) const SEMAPHORE: &str = "sem.";
@@ -25,32 +31,47 @@ const SMALLEST_STEP: u64 = 64 << 10;
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 const LEASE_SLICE: Duration = Duration::from_micros(100);
 
-/// The checked name of an object, without the leading slash. It owns no heap memory, so that a signal handler may drop it.
+/// The checked name of an object, without leading slashes: any bytes but `/` and zero. It owns no
+/// heap memory, so that a signal handler may drop it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name {
     bytes: [u8; NAME_MAX],
     length: u8,
 }
 
+/// A name as `shm_open(3)` takes it: all slashes in front are left out.
+pub(crate) fn without_slashes(name: &OsStr) -> &OsStr {
+    let bytes = name.as_bytes();
+    OsStr::from_bytes(&bytes[bytes.iter().take_while(|&&c| c == b'/').count()..])
+}
+
 impl Name {
-    pub(crate) fn new(name: &str) -> Result<Name> {
-        let bare = name.strip_prefix('/').unwrap_or(name);
-        if bare.is_empty() || bare == "." || bare == ".." {
+    pub(crate) fn new(name: impl AsRef<OsStr>) -> Result<Name> {
+        Name::checked(name.as_ref())
+    }
+
+    fn checked(name: &OsStr) -> Result<Name> {
+        let bare = without_slashes(name).as_bytes();
+        if bare.is_empty() || bare == b"." || bare == b".." {
             return Err(Error::invalid(format!("{name:?} is no name for a region: give it letters or digits")));
         }
         if bare.len() > NAME_MAX {
             return Err(Error::invalid(format!("the name has {} bytes, at most {NAME_MAX} are possible", bare.len())));
         }
-        if bare.contains(['/', '\0']) {
+        if bare.iter().any(|c| matches!(c, b'/' | 0)) {
             return Err(Error::invalid(format!("{name:?} is no name for a region: it has a '/' or a zero byte inside")));
         }
         let mut bytes = [0; NAME_MAX];
-        bytes[..bare.len()].copy_from_slice(bare.as_bytes());
+        bytes[..bare.len()].copy_from_slice(bare);
         Ok(Name { bytes, length: bare.len() as u8 })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or("?")
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
+    pub(crate) fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(self.as_bytes())
     }
 
     /// The name of the file in which a semaphore of this name lives. `None`: too long.
@@ -64,17 +85,22 @@ impl Name {
     }
 
     fn path(&self) -> FilePath {
-        let mut path = FilePath([0; DIRECTORY.len() + NAME_MAX + 2]);
+        let mut path = FilePath([0; FilePath::SIZE]);
         let at = DIRECTORY.len() + 1;
         path.0[..at - 1].copy_from_slice(DIRECTORY.as_bytes());
         path.0[at - 1] = b'/';
-        path.0[at..at + usize::from(self.length)].copy_from_slice(&self.bytes[..usize::from(self.length)]);
+        path.0[at..at + usize::from(self.length)].copy_from_slice(self.as_bytes());
         path
     }
 
-    /// The identity of the object that has the name now, if there is one. A symbolic link is an object of its own.
-    pub(crate) fn target(&self) -> Option<(u64, u64)> {
-        stat::lstat(self.path().as_c_str()).ok().map(|s| (s.st_dev, s.st_ino))
+    /// The identity of the object that has the name now, if there is one. A symbolic link is an
+    /// object of its own. Async-signal-safe.
+    pub(crate) fn target(&self) -> nix::Result<Option<(u64, u64)>> {
+        match stat::lstat(self.path().as_c_str()) {
+            Ok(s) => Ok(Some((s.st_dev, s.st_ino))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// Whether the name leads anywhere.
@@ -84,7 +110,7 @@ impl Name {
 
     /// Removes the name; who has the object open keeps it.
     pub(crate) fn unlink(&self) -> Result<()> {
-        self.remove().map_err(|e| Error::system(e, format_args!("cannot remove the shared memory object \"{self}\"")))
+        self.remove().map_err(|e| refused(e, self, "remove"))
     }
 
     /// The same without words for what fails. Async-signal-safe.
@@ -93,24 +119,114 @@ impl Name {
     }
 }
 
-/// The path of an object, on the stack, so that a signal handler may use it.
-struct FilePath([u8; DIRECTORY.len() + NAME_MAX + 2]);
+/// A path, on the stack, so that a signal handler may use it.
+struct FilePath([u8; FilePath::SIZE]);
 
 impl FilePath {
+    const SIZE: usize = DIRECTORY.len() + NAME_MAX + 2;
+
+    /// Of so many bytes at most; what is longer is cut off.
+    fn of(text: fmt::Arguments<'_>) -> FilePath {
+        let mut path = FilePath([0; FilePath::SIZE]);
+        let _ = (&mut path.0[..FilePath::SIZE - 1]).write_fmt(text);
+        path
+    }
+
     fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.0).unwrap_or_default()
     }
 }
 
-impl fmt::Display for FilePath {
+/// For people, and fit for a terminal: what is no text is `\xNN`.
+impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_c_str().to_string_lossy())
+        for chunk in self.as_bytes().utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_control() { write!(f, "{}", c.escape_debug())? } else { f.write_char(c)? }
+            }
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        Ok(())
     }
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+/// A call on a name that failed. Where permissions say no, the sentence says whose the object is:
+/// that can be asked by its name.
+#[cold]
+fn refused(e: Errno, name: &Name, what: &str) -> Error {
+    let owner = match e {
+        Errno::EACCES | Errno::EPERM => stat::lstat(name.path().as_c_str()).ok(),
+        _ => None,
+    };
+    let what = format_args!("cannot {what} the shared memory object \"{name}\"");
+    let Some(owner) = owner else { return Error::system(e, what) };
+    Error::new(
+        e as i32,
+        format!(
+            "{what}: {}: it belongs to user {} and group {} (mode {:o}), this process runs as user {}: have its owner remove it or give access \
+             (mode, group), or take another name",
+            e.desc(),
+            owner.st_uid,
+            owner.st_gid,
+            owner.st_mode & 0o777,
+            nix::unistd::geteuid()
+        ),
+    )
+}
+
+/// The name that a new object has until it is ready, where the file system has no files without one
+/// (`O_TMPFILE`): removed when the object has got its own, or is given up. Nobody asks for it.
+struct Temporary {
+    /// 0: there is none, or none any more.
+    number: AtomicU32,
+}
+
+impl Temporary {
+    const fn none() -> Temporary {
+        Temporary { number: AtomicU32::new(0) }
+    }
+
+    fn path(number: u32) -> FilePath {
+        FilePath::of(format_args!("{DIRECTORY}/.villas-shm-{}-{number}", std::process::id()))
+    }
+
+    /// Makes a file by such a name.
+    fn create(mode: Mode, whose: Whose) -> Result<nix::Result<(Opened, Temporary)>> {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        loop {
+            // Relaxed: a number that another process has is passed by, whosever it is (O_EXCL).
+            let number = LAST.fetch_add(1, Relaxed).wrapping_add(1).max(1);
+            let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+            match Opened::new(Temporary::path(number).as_c_str(), flags, mode, whose)? {
+                Ok(fd) => return Ok(Ok((fd, Temporary { number: AtomicU32::new(number) }))),
+                Err(Errno::EEXIST) => {}
+                Err(e) => return Ok(Err(e)),
+            }
+        }
+    }
+
+    /// Relaxed: it guards nothing, and one call takes the number.
+    fn remove(&self) {
+        match self.number.swap(0, Relaxed) {
+            0 => {}
+            number => _ = nix::unistd::unlink(Temporary::path(number).as_c_str()),
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Makes a file in [`DIRECTORY`] that nobody else knows.
+fn new_file(mode: Mode, whose: Whose) -> Result<nix::Result<(Opened, Temporary)>> {
+    match Opened::new(DIRECTORY_PATH, OFlag::O_RDWR | OFlag::O_TMPFILE, mode, whose)? {
+        Ok(fd) => Ok(Ok((fd, Temporary::none()))),
+        // What file systems and kernels say that do not have it.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => Temporary::create(mode, whose),
+        Err(e) => Ok(Err(e)),
     }
 }
 
@@ -171,6 +287,7 @@ pub(crate) struct Object {
     owner: u32,
     size: u64,
     allocated: u64,
+    temporary: Temporary,
 }
 
 impl Object {
@@ -187,11 +304,13 @@ impl Object {
             owner: s.st_uid,
             size: s.st_size as u64,
             allocated: s.st_blocks as u64 * 512,
+            temporary: Temporary::none(),
         })
     }
 
     /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for; with these permission bits, less the umask, and
-    /// this group (`None`: as the system has it for new files). It can be reached by nobody else until it is linked.
+    /// this group (`None`: as the system has it for new files). Nobody else looks for it until it
+    /// is linked.
     pub(crate) fn unnamed(size: u64, mode: u32, group: Option<u32>) -> Result<Object> {
         Object::unnamed_as(size, mode, group, Whose::Private)
     }
@@ -199,40 +318,42 @@ impl Object {
     /// As [`Object::unnamed`], by a descriptor that a forked child has too, or has not.
     pub(crate) fn unnamed_as(size: u64, mode: u32, group: Option<u32>, whose: Whose) -> Result<Object> {
         let failed = |e: Errno| Error::system(e, format_args!("cannot create a shared memory object in {DIRECTORY}"));
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR;
-        let fd = Opened::new(DIRECTORY, flags, Mode::from_bits_truncate(mode), whose)?.map_err(failed)?;
+        let (fd, temporary) = new_file(Mode::from_bits_truncate(mode), whose)?.map_err(failed)?;
         if let Some(group) = group {
             set_group(&fd, group)?;
         }
         let free = free_bytes(&fd).map_err(failed)?;
-        let no_space = |e| {
-            Error::system(
+        let no_space = |e: Errno| match e {
+            Errno::ENOSPC => Error::system(
                 e,
                 format_args!(
                     "the region needs {size} bytes in {DIRECTORY}, which has {free} left: remove stale regions (villas-shm clean), or ask for less"
                 ),
-            )
+            ),
+            e => Error::system(e, format_args!("cannot allocate the {size} bytes of the region in {DIRECTORY} (fallocate)")),
         };
         if size > free {
             return Err(no_space(Errno::ENOSPC));
         }
         Object::pay(&fd, size).map_err(no_space)?;
-        Object::adopt(fd, "cannot look at a shared memory object")
+        let mut object = Object::adopt(fd, "cannot look at a shared memory object")?;
+        object.temporary = temporary;
+        Ok(object)
     }
 
     /// Gives the object a name. `false`: the name is taken.
     pub(crate) fn link(&self, name: &Name) -> Result<bool> {
-        // Not of the process: after the end of its first thread (`pthread_exit` in main) that has none.
-        let own = format!("/proc/thread-self/fd/{}", self.fd.as_raw_fd());
-        let linked = nix::unistd::linkat(
-            fcntl::AT_FDCWD,
-            own.as_str(),
-            fcntl::AT_FDCWD,
-            name.path().as_c_str(),
-            AtFlags::AT_SYMLINK_FOLLOW,
-        );
-        match linked {
-            Ok(()) => Ok(true),
+        let (own, flags) = match self.temporary.number.load(Relaxed) {
+            // Not of the process: after the end of its first thread (`pthread_exit` in main) that
+            // has none.
+            0 => (FilePath::of(format_args!("/proc/thread-self/fd/{}", self.fd.as_raw_fd())), AtFlags::AT_SYMLINK_FOLLOW),
+            number => (Temporary::path(number), AtFlags::empty()),
+        };
+        match nix::unistd::linkat(fcntl::AT_FDCWD, own.as_c_str(), fcntl::AT_FDCWD, name.path().as_c_str(), flags) {
+            Ok(()) => {
+                self.temporary.remove();
+                Ok(true)
+            }
             Err(Errno::EEXIST) => Ok(false),
             Err(e) => Err(Error::system(e, format_args!("cannot give the region its name \"{name}\" (is /proc mounted?)"))),
         }
@@ -270,18 +391,17 @@ impl Object {
 
     /// The same for reading or for both, with a sentence of its own for a missing object.
     pub(crate) fn open_as(name: &Name, access: OFlag, whose: Whose, missing: String) -> Result<Object> {
-        let what = || format!("cannot open the shared memory object \"{name}\"");
         let fd = Object::open_file(name, access, whose)?.map_err(|e| match e {
             Errno::ENOENT => Error::new(libc::ENOENT, missing),
             Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => {
-                Error::corrupt(format!("{} is not a shared memory object", name.path()))
+                Error::corrupt(format!("{DIRECTORY}/{name} is not a shared memory object"))
             }
-            e => Error::system(e, what()),
+            e => refused(e, name, "open"),
         })?;
-        let object = Object::adopt(fd, what())?;
-        let kind = stat::fstat(&*object.fd).map_or(0, |s| s.st_mode) & libc::S_IFMT;
-        if kind != libc::S_IFREG {
-            return Err(Error::corrupt(format!("{} is not a shared memory object", name.path())));
+        let object = Object::adopt(fd, format_args!("cannot look at the shared memory object \"{name}\""))?;
+        let mode = stat::fstat(&*object.fd).map_err(|e| refused(e, name, "look at"))?.st_mode;
+        if mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(Error::corrupt(format!("{DIRECTORY}/{name} is not a shared memory object")));
         }
         Ok(object)
     }
@@ -396,8 +516,15 @@ impl Object {
     }
 
     /// Whether the name leads to this object.
-    pub(crate) fn is_named(&self, name: &Name) -> bool {
-        name.target() == Some(self.identity)
+    pub(crate) fn is_named(&self, name: &Name) -> Result<bool> {
+        let target = name.target().map_err(|e| Error::system(e, format_args!("cannot look where the name \"{name}\" leads")))?;
+        Ok(target == Some(self.identity))
+    }
+
+    /// The same for an object that is to lose its name: also where that cannot be known.
+    /// Async-signal-safe.
+    pub(crate) fn may_be_named(&self, name: &Name) -> bool {
+        name.target().map_or(true, |target| target == Some(self.identity))
     }
 
     /// Whether its name was removed. Asked by the descriptor: this process may see another
@@ -408,7 +535,7 @@ impl Object {
 
     /// Whether the name leads to some other object.
     pub(crate) fn is_replaced(&self, name: &Name) -> bool {
-        name.target().is_some_and(|target| target != self.identity)
+        matches!(name.target(), Ok(Some(target)) if target != self.identity)
     }
 
     /// Locks one byte (beyond the end is as good) for this open description; the kernel lets go of it when the description goes.
@@ -506,6 +633,9 @@ impl Object {
     /// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the one that it is at, and in ever smaller
     /// ones while signals come.
     pub(super) fn pay(fd: impl AsFd, size: u64) -> std::result::Result<(), Errno> {
+        if (stat::fstat(&fd)?.st_size as u64) < size {
+            limits::check_file_size(size)?;
+        }
         in_steps(size, |start, length| fcntl::posix_fallocate(&fd, start as i64, length as i64))
     }
 
@@ -636,7 +766,7 @@ mod tests {
     /// The probe takes a lease for a moment, and an open that does not wait fails in it.
     #[test]
     fn an_object_can_be_opened_at_any_moment_of_a_probe() {
-        let name = Name::new(&format!("villas-probe-{}", std::process::id())).unwrap();
+        let name = Name::new(format!("villas-probe-{}", std::process::id())).unwrap();
         let object = Object::unnamed(4096, 0o600, None).unwrap();
         assert!(object.link(&name).unwrap());
         // SAFETY: the child makes system calls only, until it is killed.

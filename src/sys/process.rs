@@ -3,8 +3,10 @@
 use super::fork;
 use nix::errno::Errno;
 use once_cell::race::OnceBox;
-use std::io::{Read, Write};
+use std::ffi::{CStr, OsStr};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A process as a slot of a region names it.
@@ -20,14 +22,14 @@ pub(crate) struct Identity {
 }
 
 /// Reads a small file of `/proc` into `buffer`, without the heap.
-fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
     let mut text = [0; 48];
     let mut rest = &mut text[..];
-    rest.write_fmt(path).ok()?;
+    rest.write_fmt(path)?;
     let used = 48 - rest.len();
-    let mut file = std::fs::File::open(std::str::from_utf8(&text[..used]).ok()?).ok()?;
-    let n = file.read(buffer).ok()?;
-    Some(&buffer[..n])
+    let mut file = std::fs::File::open(OsStr::from_bytes(&text[..used]))?;
+    let n = file.read(buffer)?;
+    Ok(&buffer[..n])
 }
 
 /// The start time of a process, as its first thread has it.
@@ -41,8 +43,9 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// Field 22 of a `stat` file, counted behind the program's name, which may contain anything.
 fn start_time_in(path: std::fmt::Arguments<'_>) -> Option<u64> {
-    let mut buffer = [0; 1024];
-    let text = small_file(path, &mut buffer)?;
+    // The first 22 fields fit: the name has at most 64 bytes, and each number 20 digits.
+    let mut buffer = [0; 512];
+    let text = small_file(path, &mut buffer).ok()?;
     let behind_name = text.iter().rposition(|&c| c == b')')? + 2;
     let mut fields = text[behind_name..].split(|&c| c == b' ');
     std::str::from_utf8(fields.nth(19)?).ok()?.parse().ok()
@@ -55,10 +58,10 @@ const SOURCE: u64 = u64::from_be_bytes(*b"TaskStat");
 /// What both must share for pids and start times to mean the same to them: the pid namespace, the
 /// time namespace, and the source of the start time. 0 unknown.
 fn namespace() -> u64 {
-    let inode = |what: &str| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
-    match inode("/proc/self/ns/pid") {
+    let inode = |what: &CStr| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
+    match inode(c"/proc/self/ns/pid") {
         0 => 0,
-        pid => pid ^ inode("/proc/self/ns/time").rotate_left(32) ^ SOURCE,
+        pid => pid ^ inode(c"/proc/self/ns/time").rotate_left(32) ^ SOURCE,
     }
 }
 
@@ -67,12 +70,16 @@ fn is_proc_ours(pid: u32) -> bool {
     std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == pid.to_string().as_str())
 }
 
-/// The file mode creation mask of this thread. `None`: `/proc` does not say. (`umask(2)` could only be asked by changing it.)
-pub(crate) fn umask() -> Option<u32> {
-    let mut buffer = [0; 1024];
-    let text = small_file(format_args!("/proc/thread-self/status"), &mut buffer)?;
-    let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Umask:"))?;
-    u32::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 8).ok()
+/// The file mode creation mask of this thread, as `/proc` says it. (`umask(2)` could only be asked
+/// by changing it.)
+pub(crate) fn umask() -> nix::Result<u32> {
+    // The second line, behind the name.
+    let mut buffer = [0; 256];
+    let text = small_file(format_args!("/proc/thread-self/status"), &mut buffer)
+        .map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Umask:"));
+    let mask = line.and_then(|line| u32::from_str_radix(std::str::from_utf8(line).ok()?.trim(), 8).ok());
+    mask.ok_or(Errno::EIO)
 }
 
 /// Bytes that the system could still give, without those that it could only take from others. `None`: `/proc` does not say.
@@ -115,7 +122,7 @@ impl Identity {
     fn look_up() -> Identity {
         let pid = std::process::id();
         let mut name = [0; 16];
-        small_file(format_args!("/proc/self/comm"), &mut name);
+        let _ = small_file(format_args!("/proc/self/comm"), &mut name);
         let mut program = [0; 2];
         for (i, &c) in name.iter().take_while(|&&c| c != b'\n').enumerate() {
             program[i / 8] |= u64::from(c) << (8 * (i % 8));

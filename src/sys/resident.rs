@@ -22,8 +22,9 @@ pub(crate) unsafe fn lock_if_asked(start: NonNull<u8>, length: usize) -> Result<
 fn refused(e: Errno, length: usize) -> Error {
     let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(0, |(soft, _)| soft);
     let text = format!(
-        "SHMEM_LOCK=1: cannot keep {length} bytes in memory (mlock: {}); this process may lock {limit} bytes in all: raise it (ulimit -l)",
+        "SHMEM_LOCK=1: cannot keep {length} bytes in memory (mlock: {}); this process may lock {limit} bytes in all (RLIMIT_MEMLOCK): raise it (ulimit -l)",
         e.desc()
     );
-    Error::new(e as i32, text)
+    // The system says `EAGAIN` where part of it could not be locked. That does not pass by itself.
+    Error::new(if e == Errno::EAGAIN { libc::ENOMEM } else { e as i32 }, text)
 }

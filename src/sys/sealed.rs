@@ -8,7 +8,7 @@
 //! of `/proc`, and locks by that description, which nobody else ever gets.
 
 use super::object::{Object, Opened, Whose, beyond_standard};
-use super::process;
+use super::{limits, process};
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::fcntl::{self, OFlag, SealFlag};
@@ -48,6 +48,7 @@ impl Object {
         // Nobody else can have it before this function returns, whatever mode the kernel gives it.
         Object::restrict(&file, mode & !process::umask().unwrap_or(0o077) & 0o666, group)?;
         let length = libc::off_t::try_from(size).map_err(|_| no_memory())?;
+        limits::check_file_size(size).map_err(|e| failed("size", e))?;
         nix::unistd::ftruncate(&file, length).map_err(|e| failed("size", e))?;
         Object::pay(&file, size).map_err(|e| failed("allocate", e))?;
         fcntl::fcntl(&file, fcntl::FcntlArg::F_ADD_SEALS(SEALS)).map_err(|e| failed("seal", e))?;
@@ -80,8 +81,10 @@ impl Object {
 /// `fd` has the seals; `named` is its number for people.
 fn check_seals(fd: RawFd, named: RawFd) -> Result<()> {
     // SAFETY: a command without an argument, on a number that may be anything.
-    let seals = Errno::result(unsafe { libc::fcntl(fd, libc::F_GET_SEALS) })
-        .map_err(|_| Error::corrupt(format!("descriptor {named} does not lead to a memory file (memfd), so to no region")))?;
+    let seals = Errno::result(unsafe { libc::fcntl(fd, libc::F_GET_SEALS) }).map_err(|e| match e {
+        Errno::EINVAL => Error::corrupt(format!("descriptor {named} does not lead to a memory file (memfd), so to no region")),
+        e => Error::system(e, format_args!("cannot look at the seals of descriptor {named} (fcntl)")),
+    })?;
     let seals = SealFlag::from_bits_retain(seals);
     if seals.intersects(READ_ONLY) {
         return Err(Error::corrupt(format!("descriptor {named} leads to a memory file that is sealed against writing")));

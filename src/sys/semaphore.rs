@@ -20,7 +20,6 @@ const SIZE: usize = size_of::<libc::sem_t>();
 /// An open semaphore, closed when dropped. Its name stays.
 pub(crate) struct Semaphore {
     mapping: Mapping,
-    name: Name,
 }
 
 /// Whose semaphore is accepted, and what a new one is like.
@@ -40,12 +39,12 @@ impl Semaphore {
         };
         loop {
             match Object::open(&file) {
-                Ok(object) => return Semaphore::found(&object, &file, *name, permissions),
+                Ok(object) => return Semaphore::found(&object, &file, permissions),
                 Err(e) if e.errno() == libc::ENOENT => {}
                 Err(e) => return Err(e),
             }
             let object = Object::unnamed(SIZE as u64, permissions.mode, permissions.group)?;
-            let made = Semaphore { mapping: Mapping::new(&object, SIZE)?, name: *name };
+            let made = Semaphore { mapping: Mapping::new(&object, SIZE)? };
             // SAFETY: memory of the right size and alignment, which nobody else has yet.
             unsafe { libc::sem_init(made.raw(), 1, 0) };
             if object.link(&file)? {
@@ -55,13 +54,13 @@ impl Semaphore {
         }
     }
 
-    fn found(object: &Object, file: &Name, name: Name, permissions: Permissions) -> Result<Semaphore> {
+    fn found(object: &Object, file: &Name, permissions: Permissions) -> Result<Semaphore> {
         object.check_owner(format_args!("the semaphore /dev/shm/{file}"), permissions.any_owner)?;
         if object.size() < SIZE as u64 {
             return Err(Error::corrupt(format!("/dev/shm/{file} is not a semaphore: it is too short; remove it")));
         }
         object.allocate(SIZE as u64)?;
-        Ok(Semaphore { mapping: Mapping::new(object, SIZE)?, name })
+        Ok(Semaphore { mapping: Mapping::new(object, SIZE)? })
     }
 
     fn raw(&self) -> *mut libc::sem_t {
@@ -72,7 +71,7 @@ impl Semaphore {
         // SAFETY: mapped; whatever is in it, the C library adds to a count and wakes who waits.
         Errno::result(unsafe { libc::sem_post(self.raw()) })
             .map(drop)
-            .map_err(|e| Error::system(e, format_args!("cannot post the semaphore of \"{}\"", self.name)))
+            .map_err(|e| Error::system(e, "cannot post the semaphore of this side's name (sem_post)"))
     }
 
     /// Takes back what was posted and nobody has consumed.

@@ -59,7 +59,7 @@ impl Attachment {
             let done = Errno::result(unsafe { libc::madvise(self.0.as_ptr().cast(), size, MADV_POPULATE_WRITE) });
             return match done {
                 Ok(_) => Ok(()),
-                Err(Errno::EINTR | Errno::EAGAIN) => continue,
+                Err(Errno::EINTR) => continue,
                 // An older kernel, which allocates a page when it is first touched.
                 Err(Errno::EINVAL) => Ok(()),
                 Err(_) => Err(Errno::ENOMEM),

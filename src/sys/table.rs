@@ -3,6 +3,7 @@
 
 use super::resident;
 use crate::error::{Error, Result};
+use nix::errno::Errno;
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
 
@@ -30,8 +31,9 @@ impl<T: Zeroable> Table<T> {
     pub(crate) fn new(length: usize, what: &str) -> Result<Self> {
         #[cfg(not(feature = "fuzzing"))]
         use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
-        let missing = || Error::new(libc::ENOMEM, format!("no memory for {what}"));
-        let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| NonZeroUsize::new(bytes.max(1))).ok_or_else(missing)?;
+        let missing = |e| Error::memory(e, format_args!("no memory for {what}"));
+        let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| NonZeroUsize::new(bytes.max(1)));
+        let bytes = bytes.ok_or_else(|| missing(Errno::ENOMEM))?;
         #[cfg(feature = "fuzzing")]
         let start = crate::fuzzing::heap::zeroed(bytes);
         // SAFETY: a fresh private mapping at an address of the kernel's choice.
@@ -44,7 +46,7 @@ impl<T: Zeroable> Table<T> {
                 MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
             )
         };
-        Ok(Table { start: start.map_err(|_| missing())?.cast(), length })
+        Ok(Table { start: start.map_err(missing)?.cast(), length })
     }
 
     /// The same for what the hot path uses: kept in RAM if that is asked for.

@@ -510,18 +510,21 @@ UNUSED static void check_works(struct pair *pair)
 /* Allocates all that this side can, counts, gives all back. */
 UNUSED static unsigned int check_count_free(struct shmem_shared *shm)
 {
-  static _Thread_local struct sample *smps[8192];
+  enum { MOST = 8192 };
+  struct sample **smps = calloc(MOST, sizeof *smps); /* not of the thread, whose stack that would be */
   unsigned int count = 0;
   int got;
 
+  CHECK(smps);
   do {
-    unsigned int room = (unsigned int)(sizeof smps / sizeof *smps) - count;
+    unsigned int room = MOST - count;
     got = sample_alloc(&shm->pool, smps + count, room < 100 ? room : 100);
     CHECK(got >= 0);
     count += (unsigned int)got;
   } while (got > 0);
   for (unsigned int i = 0; i < count; i++)
     CHECK_EQ(sample_put(smps[i]), 0);
+  free(smps);
   return count;
 }
 

@@ -144,7 +144,7 @@ static void einval_for_names_that_cannot_be(void)
   char longest[256];
   struct shmem_conf conf = SHMEM_CONF_INIT;
   void *base;
-  const char *const bad[] = {"", "/", "a/b", "/a/b", "a/", "//a", "..//a", too_long};
+  const char *const bad[] = {"", "/", "///", "a/b", "/a/b", "//a/b", "a/", "..//a", too_long};
 
   memset(too_long, 'n', 256);
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -7,7 +7,7 @@ static void bad_names_flags_and_sizes_are_refused(void)
 
   memset(long_name, 'x', sizeof long_name - 1);
   long_name[sizeof long_name - 1] = '\0';
-  const char *names[] = {NULL, "", "/", "a/b", "//a", ".", "..", long_name, "\xff\xfe"};
+  const char *names[] = {NULL, "", "/", "//", "a/b", "//a/b", "a//", ".", "..", long_name};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     CHECK_REFUSED(shmem_segment_open(names[i], 64, CREATE, 0600), EINVAL);
     CHECK_GIVES(shmem_segment_unlink(names[i]), -1, EINVAL);

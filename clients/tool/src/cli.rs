@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -135,7 +136,8 @@ Columns:
 
 JSON: an object with \"version\": 1 and \"objects\", a list; in each of its elements
   kind, state        as above, \"unknown\" for ?
-  name               or null for System V, which has key and id
+  name               or null for System V, which has key and id; bytes that are no UTF-8 are U+FFFD
+  name_bytes         the bytes of such a name in hexadecimal, else null
   size               bytes
   mode, uid, owner   permission bits as octal text, the user's number and name
   created            seconds since 1970, or null
@@ -367,7 +369,7 @@ pub(crate) struct LsArgs {
 pub(crate) struct Target {
     /// The name of a POSIX object, as in /dev/shm.
     #[arg(required_unless_present_any = ["key", "id"])]
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<OsString>,
     /// A System V segment by its key, decimal or 0x…
     #[arg(long, value_parser = key, conflicts_with_all = ["name", "id"], allow_hyphen_values = true)]
     pub(crate) key: Option<i32>,
@@ -397,7 +399,7 @@ pub(crate) struct ShowArgs {
 #[derive(Args)]
 pub(crate) struct TopArgs {
     /// Only what has this in its name; `/` changes it.
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<OsString>,
     /// The time from one look to the next; from 0.05 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval, allow_negative_numbers = true)]
     pub(crate) interval: Duration,

@@ -4,8 +4,10 @@ mod common;
 
 use common::{Node, Signal, TOOL, kill, lines, tool, until};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -57,6 +59,45 @@ fn killed() -> Node {
     kill(running.child.id(), Signal::SIGKILL);
     let _ = running.child.wait();
     node
+}
+
+/// Bytes of a name that are no text, and some that a terminal would take for a command.
+#[test]
+fn names_that_are_no_text_are_listed_shown_and_removed() {
+    let mut bytes = b"villas-ls-gr\xf6\xdfe\x1b[2J-".to_vec();
+    bytes.extend(std::process::id().to_string().bytes());
+    let name = OsStr::from_bytes(&bytes);
+    let shown = format!("villas-ls-gr\\xf6\\xdfe\\u{{1b}}[2J-{}", std::process::id());
+    let path = Path::new("/dev/shm").join(name);
+    drop(Channel::create(name, &Config::default()).unwrap());
+    let run = |arguments: &[&str]| {
+        let output = Command::new(TOOL).args(arguments).arg(name).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+
+    let table = stdout(&["ls"]);
+    assert!(table.contains(&shown) && !table.contains('\x1b'), "{table}");
+    let (code, text, _) = run(&["show"]);
+    assert!(code == Some(0) && text.starts_with(&format!("channel {shown}\n")), "{text}");
+    let (code, text, _) = run(&["show", "--hex"]);
+    assert!(code == Some(0) && text.starts_with("00000000  "), "{text}");
+    let (_, json, _) = run(&["show", "--json"]);
+    let object: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(object["name"], name.to_string_lossy().as_ref());
+    assert_eq!(object["name_bytes"], bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+
+    let node = Channel::create(name, &Config::default()).unwrap();
+    let (code, _, error) = run(&["rm"]);
+    assert!(code == Some(1) && error.contains("in use") && error.contains(r"gr\x") && !error.contains('\x1b'), "{error}");
+    drop(node);
+    assert_eq!(run(&["rm"]).0, Some(0));
+    assert!(!path.exists());
+    assert_eq!(run(&["show"]).0, Some(1));
+
+    // Slashes in front are left out, as everywhere; and a name that is text has no bytes beside it.
+    let object = Object::new("slashes", b"text");
+    let json: Value = serde_json::from_str(&stdout(&["show", "--json", &format!("//{}", object.1)])).unwrap();
+    assert_eq!((&json["name"], &json["name_bytes"]), (&object.1.as_str().into(), &Value::Null));
 }
 
 #[test]

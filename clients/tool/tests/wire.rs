@@ -141,7 +141,7 @@ fn a_program_that_dies_ends_it_and_it_can_be_started_again() {
         let mut running = node.start(&[]);
         let region = &node.region;
         let config = Config::default();
-        let program = Channel::open_wire(&format!("{region}-in"), &format!("{region}-out"), &config, Some(PATIENCE)).unwrap();
+        let program = Channel::open_wire(format!("{region}-in"), format!("{region}-out"), &config, Some(PATIENCE)).unwrap();
         running.send(&lines(0, 3));
         let mut taken = Vec::new();
         until("samples come", || {
@@ -164,7 +164,7 @@ fn a_sample_without_flags_is_given_the_time_of_its_reception_and_a_number() {
     let running = node.start_from(Stdio::null(), &["-l", "3"]);
     let region = &node.region;
     let program =
-        Channel::open_wire(&format!("{region}-in"), &format!("{region}-out"), &Config::default(), Some(PATIENCE)).unwrap();
+        Channel::open_wire(format!("{region}-in"), format!("{region}-out"), &Config::default(), Some(PATIENCE)).unwrap();
     for number in 0..3 {
         let mut sample = program.alloc().unwrap();
         sample.set_sequence(77);

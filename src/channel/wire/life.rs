@@ -53,10 +53,10 @@ pub(super) struct Mapped {
 
 impl Mapped {
     /// A region that has been checked, or made.
-    pub(super) fn new(view: View, mapping: Mapping, object: Object, name: Name) -> Mapped {
+    pub(super) fn new(view: View, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
         // SAFETY: so many bytes are mapped.
         let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
-        Mapped { view, mapping, object, name, is_ours }
+        Box::new(Mapped { view, mapping, object, name, is_ours })
     }
 
     fn trailer(&self) -> Option<&Trailer> {
@@ -134,10 +134,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(own: Mapped, peer: Option<Mapped>, me: Identity) -> Link {
-        Link {
-            own,
-            peer,
+    #[inline(never)]
+    pub(super) fn new(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Box<Link> {
+        Box::new(Link {
+            own: *own,
+            peer: peer.map(|peer| *peer),
             me,
             seen: AtomicBool::new(false),
             presence: Presence::new(),
@@ -149,7 +150,7 @@ impl Link {
             pace: Pace::new(),
             waits: AtomicU64::new(0),
             wakeups: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Sleeps and wake-ups of this side.
@@ -395,7 +396,7 @@ impl Common for Link {
         if !self.own.view.facts().polling {
             self.broadcast(SLICE);
         }
-        if self.own.object.is_named(&self.own.name) {
+        if self.own.object.may_be_named(&self.own.name) {
             let _ = self.own.name.remove();
         }
         if let Some(peer) = &self.peer {

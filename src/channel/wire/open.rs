@@ -13,19 +13,22 @@
 //! VILLASnode does, even where another process has it mapped, since that may be the other side, which survived.
 
 use super::Wire;
+use super::bell;
 use super::life::{Link, Mapped};
 use super::presence::Presence;
 use crate::channel::handle::{self, Handle};
 use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
-use crate::layout::wire::{Facts, View};
+use crate::layout::wire::{Facts, STOPPED, View, Which};
 use crate::patience::Limit;
 use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, unix_time};
+use crate::sys::gate::Common;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
 use crate::sys::semaphore::{self, Permissions, Semaphore};
+use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
 /// What the facts of a region are read from lies in here.
@@ -43,8 +46,8 @@ pub(crate) fn total_size(queuelen: u32, samplelen: u32) -> Result<u64> {
 /// Opens a channel: writes into the region of `wname`, reads from that of `rname`.
 /// While it waits for the other side, `cancelled` is asked now and then.
 pub(crate) fn open(
-    wname: &str,
-    rname: &str,
+    wname: &OsStr,
+    rname: &OsStr,
     config: &Config,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
@@ -61,12 +64,27 @@ pub(crate) fn open(
     let me = Identity::mine();
     let own = make(wname, facts, config, &me)?;
     let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &me, limit, cancelled)?) };
-    let wire = Wire::new(own.view, peer.as_ref().map(|peer| peer.view))?;
-    Handle::new(Link::new(own, peer, me), wire)
+    opened(own, peer, me)
+}
+
+/// Makes a handle of both regions.
+#[inline(never)]
+fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&'static Handle<Wire>> {
+    let views = (own.view, peer.as_ref().map(|peer| peer.view));
+    let link = Link::new(own, peer, me);
+    match Wire::new(views.0, views.1) {
+        Ok(wire) => Handle::new(link, Box::new(wire)),
+        Err(e) => {
+            // The other side has come, and its region may wait for this one's samples.
+            link.on_deserted();
+            Err(e)
+        }
+    }
 }
 
 /// Makes this side's region.
-fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapped> {
+#[inline(never)]
+fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
     let mode = config.permissions()?;
     let object = Object::unnamed(facts.total_size(), mode, config.group)?;
     let mapping = Mapping::new(&object, facts.total_size() as usize)?;
@@ -85,6 +103,7 @@ fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Mapp
 
 /// Removes what the dead have left under the name of this side's region. If a rival is at it,
 /// returns for another try; `start` is when the tries began.
+#[inline(never)]
 fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<()> {
     let object = match Object::open(name) {
         Err(e) if e.errno() == libc::ENOENT => return Ok(()),
@@ -116,7 +135,7 @@ fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<
         }
         return Err(Error::new(libc::EBUSY, format!("\"{name}\" is being opened by another process at this moment")));
     }
-    if found.object.is_named(name) {
+    if found.object.is_named(name)? {
         unlink(name)?;
     }
     Ok(())
@@ -130,7 +149,8 @@ fn unlink(name: &Name) -> Result<()> {
 }
 
 /// Maps a region that any program may have made and checks it. `EAGAIN`: its maker is still at work.
-fn attach(object: Object, name: Name) -> Result<Mapped> {
+#[inline(never)]
+fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     let size = object.size();
     let length = usize::try_from(size).map_err(|_| Error::corrupt("the region is larger than the address space"))?;
     if length == 0 {
@@ -148,6 +168,7 @@ fn attach(object: Object, name: Name) -> Result<Mapped> {
 }
 
 /// Makes the two sides known to each other. Leaves nothing behind when it fails.
+#[inline(never)]
 fn shake_hands(
     own: &Mapped,
     rname: Name,
@@ -155,7 +176,7 @@ fn shake_hands(
     me: &Identity,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
-) -> Result<Mapped> {
+) -> Result<Box<Mapped>> {
     let wname = own.name;
     let look = || look(&rname, config, me);
     let permissions = Permissions { any_owner: config.any_owner, mode: config.permissions()?, group: config.group };
@@ -173,7 +194,12 @@ fn shake_hands(
                 posts.mine.drain();
             }
             drop(posts);
-            if own.object.is_named(&wname) {
+            // Another may have attached already, and would wait for samples without end.
+            own.view.queue(Which::Samples).state.publish(STOPPED); // V3
+            if !own.view.facts().polling {
+                bell::broadcast(&own.view, SLICE);
+            }
+            if own.object.may_be_named(&wname) {
                 let _ = wname.unlink();
             }
             semaphore::unlink_unused(&wname);
@@ -200,14 +226,15 @@ impl Posts {
 ///
 /// This side's post lies there only while a live region of the other side does, one for each: who finds a post that a dead process
 /// has left goes into that one's region.
+#[inline(never)]
 fn find_peer(
     own: &Mapped,
     rname: &Name,
     posts: &mut Posts,
-    look: impl Fn() -> Result<Mapped>,
+    look: impl Fn() -> Result<Box<Mapped>>,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
-) -> Result<Mapped> {
+) -> Result<Box<Mapped>> {
     let start = Instant::now();
     let (mut has_posted, mut posted_for) = (false, None);
     let (guest, mut maker) = (Presence::new(), Presence::new());
@@ -249,12 +276,14 @@ fn find_peer(
             }
             Ok(peer) if has_posted || has_come => return Ok(peer),
             Ok(_) => "it is there, but busy with another peer".into(),
-            Err(e) if matches!(e.errno(), libc::EACCES | libc::ENOSPC) => return Err(e),
-            Err(e) => {
-                // The post was of one that is no more: who makes a region posts after it.
+            // None so far, or what a maker is at work on, or another is about to replace. The post
+            // was of one that is no more: who makes a region posts after it.
+            Err(e) if matches!(e.errno(), libc::ENOENT | libc::EAGAIN | libc::EBADMSG) => {
                 has_posted = false;
                 e.to_string()
             }
+            // What the system says does not pass by itself.
+            Err(e) => return Err(e),
         };
         if left.is_zero() {
             return Err(Error::new(libc::ETIMEDOUT, format!("the other side, \"{rname}\", has not come in time: {why}")));
@@ -284,15 +313,49 @@ fn wait_for_post(posts: &Posts, rname: &Name, limit: Duration) -> Result<bool> {
 }
 
 /// The region of the other side, if it is there, complete, current, and of a maker that lives.
-fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Mapped> {
+#[inline(never)]
+fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
     let object = Object::open(rname)?;
     object.check_owner(Origin::Named(*rname), config.any_owner)?;
     let peer = attach(object, *rname)?;
     if peer.is_maker_alive(me, true) == Some(false) {
         return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is what a process that is gone has left")));
     }
-    if !peer.object.is_named(rname) {
+    if !peer.object.is_named(rname)? {
         return Err(Error::new(libc::ENOENT, format!("\"{rname}\" is about to be replaced")));
     }
     Ok(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    /// A VILLASnode attaches as soon as it has its post, and this side gives up at that moment.
+    #[test]
+    fn who_has_attached_to_a_side_that_gives_up_sees_the_end() {
+        for polling in [false, true] {
+            let name = |what| format!("villas-gives-up-{what}-{}", std::process::id());
+            let (own, other) = (name("own"), name("other"));
+            let config = Config { polling, queuelen: 2, samplelen: 1, ..Config::default() };
+            let is_attached = AtomicBool::new(false);
+            let seen = std::thread::scope(|scope| {
+                let waiting =
+                    scope.spawn(|| open(own.as_ref(), other.as_ref(), &config, &Limit::Forever, &|| is_attached.load(Relaxed)));
+                let at = Name::new(&own).unwrap();
+                let seen = loop {
+                    match Object::open(&at).and_then(|object| attach(object, at)) {
+                        Ok(region) => break region,
+                        Err(_) => std::thread::yield_now(),
+                    }
+                };
+                is_attached.store(true, Relaxed);
+                assert_eq!(waiting.join().unwrap().err().map(|e| e.errno()), Some(libc::ECANCELED));
+                seen
+            });
+            assert_eq!(seen.view.queue(Which::Samples).state.observe(), STOPPED);
+            assert!(!Name::new(&own).unwrap().is_taken());
+        }
+    }
 }

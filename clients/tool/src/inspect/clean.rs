@@ -1,5 +1,7 @@
 //! Removal of everything that is certainly stale.
 
+use std::os::unix::ffi::OsStrExt;
+
 use nix::libc;
 use nix::unistd::geteuid;
 use villas_shm::inspect::{self, Entry, Id, Kind, PeerState, State};
@@ -47,7 +49,7 @@ fn is_stale(entry: &Entry) -> bool {
 fn is_of(semaphore: &Entry, region: &Entry) -> bool {
     match (&semaphore.id, &region.id) {
         (Id::Name(semaphore), Id::Name(name)) => {
-            region.kind == Kind::Wire && semaphore.strip_prefix("sem.").is_some_and(|rest| rest == name)
+            region.kind == Kind::Wire && semaphore.as_bytes().strip_prefix(b"sem.").is_some_and(|rest| rest == name.as_bytes())
         }
         _ => false,
     }

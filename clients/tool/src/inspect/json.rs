@@ -1,5 +1,8 @@
 //! Objects as JSON; `ls --help` describes it.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use serde_json::{Map, Value, json};
 use villas_shm::Timespec;
 use villas_shm::inspect::{Entry, Id, Parameter, Queue, Waiting};
@@ -17,7 +20,7 @@ pub(super) fn one(of: &Entry) -> String {
 
 fn entry(entry: &Entry) -> Value {
     let (name, key, id) = match &entry.id {
-        Id::Name(name) => (Some(name), None, None),
+        Id::Name(name) => (Some(name.as_os_str()), None, None),
         Id::SystemV { key, id } => (None, Some(key), Some(id)),
     };
     let parameters = entry.parameters.iter().map(|(name, value)| {
@@ -34,7 +37,7 @@ fn entry(entry: &Entry) -> Value {
         })
     };
     json!({
-        "kind": words::kind(entry), "name": name, "key": key, "id": id, "size": entry.size,
+        "kind": words::kind(entry), "name": name.map(OsStr::to_string_lossy), "name_bytes": name.and_then(bytes), "key": key, "id": id, "size": entry.size,
         "mode": format!("{:04o}", entry.mode), "uid": entry.uid, "owner": words::owner(entry.uid),
         "created": entry.created, "state": words::state(entry), "note": entry.note,
         "attached": entry.attached.iter().map(|p| json!({ "pid": p.pid, "program": p.program })).collect::<Vec<_>>(),
@@ -45,6 +48,12 @@ fn entry(entry: &Entry) -> Value {
         "blocks": entry.blocks.map(|(free, total)| json!({ "free": free, "total": total })),
         "counters": entry.counters.iter().map(|(name, count)| (name.to_string(), json!(count))).collect::<Map<_, _>>(),
     })
+}
+
+/// A name that is no UTF-8 text, in hexadecimal: as text it has lost what it is.
+fn bytes(name: &OsStr) -> Option<String> {
+    let hex = |name: &OsStr| name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    name.to_str().is_none().then(|| hex(name))
 }
 
 fn queue(queue: &Queue) -> Value {

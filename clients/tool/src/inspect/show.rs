@@ -1,5 +1,6 @@
 //! One object in full.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
@@ -121,7 +122,7 @@ fn hex_line(offset: u64, bytes: &[u8]) -> String {
 }
 
 /// Prints all bytes of an object; `*` stands for lines that are like the one before.
-pub(super) fn hex(name: &str) -> Result<(), String> {
+pub(super) fn hex(name: &OsStr) -> Result<(), String> {
     let mut out = io::BufWriter::new(standard::stdout()?);
     let (mut offset, mut last, mut chunk) = (0u64, Vec::new(), vec![0; CHUNK]);
     let mut is_repeating = false;

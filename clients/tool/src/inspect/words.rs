@@ -1,5 +1,7 @@
 //! How parts of an object are said, in tables, texts and JSON alike.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::unistd::{Uid, User};
@@ -41,6 +43,15 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
 }
 
+/// The same for a name, which may be any bytes: those that are no text are `\xNN`.
+pub(super) fn text(name: &OsStr) -> String {
+    let chunk = |chunk: std::str::Utf8Chunk| {
+        let invalid: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        plain(chunk.valid()) + &invalid
+    };
+    name.as_bytes().utf8_chunks().map(chunk).collect()
+}
+
 /// The name, or key and number.
 pub(super) fn name(entry: &Entry) -> String {
     id(&entry.id)
@@ -48,7 +59,7 @@ pub(super) fn name(entry: &Entry) -> String {
 
 pub(super) fn id(id: &Id) -> String {
     match id {
-        Id::Name(name) => plain(name),
+        Id::Name(name) => text(name),
         Id::SystemV { key: 0, id } => format!("private id {id}"),
         Id::SystemV { key, id } => format!("key {key:#010x} id {id}"),
     }
@@ -115,6 +126,18 @@ pub(super) fn age(created: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_fit_for_a_terminal_whatever_bytes_they_are() {
+        for (name, shown) in [
+            (&b"plant"[..], "plant"),
+            ("größe \\".as_bytes(), "größe \\"),
+            (b"gr\xf6\xdfe", "gr\\xf6\\xdfe"),
+            (b"\x1b[2J\x9b", "\\u{1b}[2J\\x9b"),
+        ] {
+            assert_eq!(text(OsStr::from_bytes(name)), shown);
+        }
+    }
 
     #[test]
     fn sizes_are_short() {

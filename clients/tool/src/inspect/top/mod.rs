@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use super::words;
 use crate::cli::TopArgs;
 use crate::events;
 use list::List;
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &TopArgs) -> Result<bool, String> {
     let (events, inbox) = mpsc::channel();
     events::catch_these_signals(&[Signal::SIGTSTP, Signal::SIGCONT], events.clone(), Event::Signal)?;
     let mut top = Top {
-        list: List::new(args.sort, args.name.clone().unwrap_or_default()),
+        list: List::new(args.sort, args.name.as_deref().map(words::text).unwrap_or_default()),
         interval: args.interval,
         is_paused: false,
         filter: None,
