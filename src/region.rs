@@ -214,22 +214,31 @@ impl<L: Layout> Region<L> {
         incarnation != 0 && self.is_incarnation_alive(place, incarnation, true)
     }
 
+    /// What cannot be known counts as alive.
     pub(crate) fn is_incarnation_alive(&self, place: L::Place, incarnation: u64, thorough: bool) -> bool {
+        self.ask_incarnation(place, incarnation, thorough).unwrap_or(true)
+    }
+
+    /// As [`Region::is_incarnation_alive`], where a question that the system does not answer is an error.
+    fn ask_incarnation(&self, place: L::Place, incarnation: u64, thorough: bool) -> Result<bool> {
         let _whole = Uncancelled::new();
         let slot = self.view.slot(place);
         let byte = L::first_byte(place) | (incarnation & ((1 << L::INCARNATION_BITS) - 1));
-        self.is_locked(byte) && !slot.identity().is_gone(&self.me, thorough)
+        Ok(self.ask_lock(byte)? && !slot.identity().is_gone(&self.me, thorough))
     }
 
     /// Whether another open description holds the lock of a byte. A program may have closed the region's descriptor; then the name
     /// leads to the object still, or what cannot be known counts as held.
-    fn is_locked(&self, byte: u64) -> bool {
-        if !self.object.is_locked(byte) {
-            return false;
+    fn ask_lock(&self, byte: u64) -> Result<bool> {
+        if !self.object.ask_lock(byte)? {
+            return Ok(false);
         }
-        let Origin::Named(name) = self.origin else { return true };
+        let Origin::Named(name) = self.origin else { return Ok(true) };
         let again = if self.object.is_ours() { None } else { Object::find(&name) };
-        again.is_none_or(|object| object.identity() != self.object.identity() || object.is_locked(byte))
+        match again {
+            Some(object) if object.identity() == self.object.identity() => object.ask_lock(byte),
+            _ => Ok(true),
+        }
     }
 
     /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by [`Region::announce`].
@@ -271,7 +280,7 @@ impl<L: Layout> Region<L> {
             if last >= (1 << L::INCARNATION_BITS) - 1 {
                 return Err(Error::corrupt(format!("{}: a slot is corrupt", self.origin)));
             }
-            if last != 0 && !self.is_closed(place, last) && self.is_incarnation_alive(place, last, true) {
+            if last != 0 && !self.is_closed(place, last) && self.ask_incarnation(place, last, true)? {
                 return Ok(Claim::Held);
             }
             if !self.object.lock(L::first_byte(place) | (last + 1))? {

@@ -196,11 +196,11 @@ fn in_child() {
     }
 }
 
-/// Whether an open description has the flags of a region's.
-pub(super) fn is_marked(fd: RawFd) -> bool {
+/// Whether an open description has the flags of a region's. `None`: the system does not say.
+pub(super) fn is_marked(fd: RawFd) -> Option<bool> {
     // SAFETY: a command without an argument, on a number that may be anything.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    flags >= 0 && flags & MARK == MARK
+    (flags >= 0).then_some(flags & MARK == MARK)
 }
 
 /// Closes a descriptor if it leads to a region.
@@ -210,7 +210,7 @@ fn close_marked(fd: RawFd) {
         let mut fs: libc::statfs = std::mem::zeroed();
         libc::fstatfs(fd, &raw mut fs) == 0 && fs.f_type == libc::TMPFS_MAGIC
     };
-    if is_marked(fd) && in_memory() {
+    if is_marked(fd) == Some(true) && in_memory() {
         // SAFETY: nothing in the child uses the number.
         unsafe { libc::close(fd) };
     }

@@ -468,7 +468,7 @@ impl Object {
     /// object of this process, of the same name even, or a file of the program's own.
     pub(crate) fn is_ours(&self) -> bool {
         self.registration.is_held()
-            && (self.whose == Whose::Inherited || is_marked(self.fd.as_raw_fd()))
+            && (self.whose == Whose::Inherited || is_marked(self.fd.as_raw_fd()) != Some(false))
             && stat::fstat(&*self.fd).is_ok_and(|s| (s.st_dev, s.st_ino) == self.identity)
     }
 
@@ -563,28 +563,38 @@ impl Object {
     /// A lock on all bytes does not count: whoever has it ([`Object::lock_all`]) has found that
     /// nobody holds any of them.
     pub(crate) fn is_locked(&self, byte: u64) -> bool {
-        self.find_lock(byte, 1).is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK && !is_of_all(&found))
+        self.ask_lock(byte).unwrap_or(true)
+    }
+
+    /// As [`Object::is_locked`], where a question that the system does not answer is an error.
+    pub(crate) fn ask_lock(&self, byte: u64) -> Result<bool> {
+        match self.find_lock(byte, 1) {
+            Ok(found) => Ok(found.is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK && !is_of_all(&found))),
+            Err(e) => Err(Error::system(e, "cannot ask who holds the region (fcntl F_OFD_GETLK)")),
+        }
     }
 
     /// Whether another open description holds a lock on any byte. What cannot be known counts as
     /// held.
     pub(crate) fn has_any_lock(&self) -> bool {
-        self.find_lock(0, 0).is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK)
+        self.find_lock(0, 0).ok().flatten().is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK)
     }
 
     /// Whether another is about to remove the object ([`Object::lock_all`]).
     pub(crate) fn is_being_removed(&self) -> bool {
-        self.find_lock(0, 0).is_some_and(|found| i32::from(found.l_type) != libc::F_UNLCK && is_of_all(&found))
+        self.find_lock(0, 0).ok().flatten().is_some_and(|found| i32::from(found.l_type) != libc::F_UNLCK && is_of_all(&found))
     }
 
     /// A lock of another open description on one of `length` bytes, 0: up to the end; takes none.
-    /// `None`: cannot be known.
-    fn find_lock(&self, byte: u64, length: u64) -> Option<libc::flock> {
+    /// `None`: cannot be known, as the number is another file's by now: the program has closed
+    /// descriptors that are not its own.
+    fn find_lock(&self, byte: u64, length: u64) -> nix::Result<Option<libc::flock>> {
         let mut found = range(libc::F_WRLCK, byte, length);
-        fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
-        // The number may be another file's by now, if the program has closed descriptors that are
-        // not its own.
-        (i32::from(found.l_type) != libc::F_UNLCK || self.is_ours()).then_some(found)
+        match fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_GETLK(&mut found)) {
+            Ok(_) => Ok((i32::from(found.l_type) != libc::F_UNLCK || self.is_ours()).then_some(found)),
+            Err(_) if !self.is_ours() => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 }
 

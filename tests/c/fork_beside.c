@@ -303,6 +303,7 @@ static void enter_a_namespace(void *arg)
   CHECK(init >= 0);
   if (init == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    check_owner = 0; /* its number may be that of a child in there, which must not clean up */
     inner->body(inner->scene);
     check_exit(0);
   }
@@ -391,6 +392,7 @@ static void be_killed_in_a_namespace(void *arg)
   pid_t init = fork();
   CHECK(init >= 0);
   if (init == 0) {
+    check_owner = 0;
     pid_t program = check_spawn(open_beside_a_fork_and_be_killed, arg);
     CHECK_EQ(check_wait(program, 120), SIGKILL); /* as `waitpid` says it */
     WAIT_UNTIL(last->enough, 120);               /* its end ends all in there */

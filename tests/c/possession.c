@@ -106,14 +106,14 @@ static void create_and_die(void *arg)
   kill(getpid(), SIGKILL);
 }
 
-/* As a creator that has locked what it is about to take, and is stopped. */
+/* As a creator that has locked the next byte of the node side, and is stopped. */
 static void lock_and_stand_still(void *arg)
 {
-  struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  struct flock next = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1LL << 60 | 2, .l_len = 1};
   int fd = open(check_path(arg), O_RDWR | O_CLOEXEC);
 
   CHECK(fd >= 0);
-  CHECK_EQ(fcntl(fd, F_OFD_SETLK, &all), 0);
+  CHECK_EQ(fcntl(fd, F_OFD_SETLK, &next), 0);
   raise(SIGSTOP);
 }
 
