@@ -79,7 +79,8 @@ impl Semaphore {
         let _ = (0..DRAINED).take_while(|_| self.take()).count();
     }
 
-    fn take(&self) -> bool {
+    /// Takes a post, if there is one.
+    pub(crate) fn take(&self) -> bool {
         // SAFETY: mapped; the call does not wait.
         unsafe { libc::sem_trywait(self.raw()) == 0 }
     }

@@ -145,9 +145,12 @@ static void fail_each_call(const struct kind *kind)
 
   for (calls = 1; is_there && calls < MOST_CALLS; calls += stride) {
     IN_TIME(60, is_there = fail_call(kind, calls, 0, false, &variants, begin));
+    /* Without any fcntl a side does not see its peer come, and waits for a post that it may have
+     * taken already; no system is like that. */
+    const bool lasts = !kind->has_peer || !failing.hit || strcmp(failing.hit->function, "fcntl") != 0;
     for (int variant = 1; variant < variants && !kind->has_peer; variant++)
       IN_TIME(60, fail_call(kind, calls, variant, false, &unused, begin));
-    if (variants)
+    if (variants && lasts)
       IN_TIME(60, fail_call(kind, calls, calls % variants, true, &unused, begin));
   }
   if (getenv("CHECK_VERBOSE"))

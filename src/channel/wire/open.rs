@@ -254,6 +254,8 @@ fn find_peer(
         let found = look();
         let somebody = found.as_ref().ok().map(|peer| peer.object.identity());
         if somebody != posted_for {
+            // A peer that came since the wait has posted to the semaphores of before, and removed the name of its own.
+            has_posted |= posts.theirs.take();
             // Who was there may have taken the post, and removed the names of the semaphores with its own end.
             *posts = Posts::open(&own.name, rname, posts.permissions)?;
             posts.mine.drain();
