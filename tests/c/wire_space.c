@@ -52,7 +52,8 @@ static void sparse_objects(void *outcome)
 
   if (!mount_small(outcome))
     return;
-  make_sparse(THEIRS, (off_t)1 << 40, NULL);
+  /* Valgrind has no room for a mapping of a terabyte. */
+  make_sparse(THEIRS, (off_t)1 << (check_valgrind() ? 32 : 40), NULL);
   unsigned long long before = room();
   CHECK_GIVES(shmem_int_timedopen(MINE, THEIRS, &shm, &CONF, MS(50)), -1, ETIMEDOUT);
   CHECK(room() + 65536 > before);
