@@ -28,6 +28,9 @@ mod text;
 #[allow(dead_code, unused_imports)]
 #[path = "../../clients/tool/src/config/mod.rs"]
 mod config;
+#[allow(dead_code)]
+#[path = "../../clients/tool/src/encoding.rs"]
+mod encoding;
 #[allow(dead_code, unused_imports)]
 #[path = "../../clients/tool/src/human/mod.rs"]
 mod human;

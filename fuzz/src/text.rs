@@ -30,6 +30,8 @@ pub fn line(bytes: &[u8]) -> bool {
             Ok(true) => {
                 was_sample = true;
                 assert!(record.origin.is_some_and(|time| time.nsec < 1_000_000_000) && record.values.len() <= LIMIT);
+                // What is odd about a line is not printed.
+                record.oddities.clear();
                 assert_eq!(there_and_back(&record, &signals), record, "{}", line.escape_ascii());
             }
             Ok(false) => {}
@@ -71,7 +73,7 @@ fn sample(input: &mut Input, signals: &Signals) -> Record {
         }
     };
     let values = (0..count).map(value).collect();
-    Record { origin: Some(origin), received, sequence, new_frame: what & 4 == 4, values }
+    Record { origin: Some(origin), received, sequence, new_frame: what & 4 == 4, values, oddities: Vec::new() }
 }
 
 /// Files that a configuration may include lie here.

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use memchr::memchr;
 
-use crate::text;
+use crate::encoding;
 
 /// A line longer than this is not kept: the longest sample, 65 536 values of the longest form, fits twice.
 const LONGEST: usize = 4 << 20;
@@ -85,7 +85,7 @@ impl<R: Read> Lines<R> {
 
     /// The lines of another encoding are none that anybody could make sense of.
     fn check_encoding(&self) -> io::Result<()> {
-        match text::wrong_encoding(&self.buffer[self.start..self.end]) {
+        match encoding::wrong_encoding(&self.buffer[self.start..self.end]) {
             Some(wrong) if self.number == 0 => Err(io::Error::new(io::ErrorKind::InvalidData, wrong)),
             _ => Ok(()),
         }

@@ -12,6 +12,7 @@ mod cli;
 mod compare;
 mod config;
 mod convert;
+mod encoding;
 mod events;
 mod exec;
 mod generate;
@@ -22,7 +23,6 @@ mod log;
 mod pipe;
 mod signals;
 mod standard;
-mod text;
 
 use std::io::Write;
 use std::process::ExitCode;

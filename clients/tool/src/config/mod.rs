@@ -17,8 +17,8 @@ pub(crate) use node::{Layout, NodeConfig};
 pub(crate) use value::ConfigError;
 use value::{Data, Setting, Value};
 
+use crate::encoding;
 use crate::log::log;
-use crate::text;
 
 /// Reads the file at `path` and takes the node called `name` out of it.
 pub(crate) fn load(path: &Path, name: &str) -> Result<NodeConfig, ConfigError> {
@@ -64,9 +64,9 @@ fn parse(path: &Path, file: &str, text: &[u8], origin: &Origin) -> Result<Value,
 
 /// What is in a file, without a byte order mark.
 fn text_of<'a>(file: &str, text: &'a [u8]) -> Result<&'a [u8], ConfigError> {
-    match text::wrong_encoding(text) {
+    match encoding::wrong_encoding(text) {
         Some(wrong) => Err(ConfigError::in_file(file, wrong)),
-        None => Ok(text::without_mark(text)),
+        None => Ok(encoding::without_mark(text)),
     }
 }
 

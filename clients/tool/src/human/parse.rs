@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::remarks::Oddity;
 use super::{Record, Time, value};
+use crate::encoding;
 use crate::signals::{SignalType, Signals};
-use crate::text;
 
 /// What is wrong with a line, for people.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ fn column(line: &[u8], rest: &[u8]) -> usize {
 /// holds a part of the line. What was taken in another way than it stands there is in
 /// `record.oddities`.
 pub(crate) fn parse(line: &[u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<bool, Malformed> {
-    let mut line = text::without_mark(line);
+    let mut line = encoding::without_mark(line);
     // Here alone a carriage return is a part of the line's end.
     while let [head @ .., b'\r'] = line {
         line = head;
