@@ -8,6 +8,11 @@ use crate::human::{Record, Time, parse, print};
 use crate::input::Input;
 use crate::signals::{MAX_SIGNALS, Signals};
 
+// Where the parsers look for it: in a module of this name.
+#[path = "../../clients/tool/src/text.rs"]
+mod encoding;
+pub(crate) use encoding::{without_mark, wrong_encoding};
+
 /// Types of the values, among them those beyond the end of a list.
 const SIGNALS: [&str; 8] = ["", "i", "b", "c", "fibc", "2c3i", "b2fi", "4c"];
 /// As many values as a line may have.
@@ -71,7 +76,7 @@ fn sample(input: &mut Input, signals: &Signals) -> Record {
         }
     };
     let values = (0..count).map(value).collect();
-    Record { origin: Some(origin), received, sequence, new_frame: what & 4 == 4, values }
+    Record { origin: Some(origin), received, sequence, new_frame: what & 4 == 4, values, oddities: Vec::new() }
 }
 
 /// Files that a configuration may include lie here.
