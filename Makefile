@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -83,7 +83,7 @@ test: test-rust test-tool test-c test-install test-wire ## everything that the l
 proofs: crash-sweep test-forks test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz-asan bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz-asan bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -215,6 +215,9 @@ loom: check-deps ## the concurrent parts of the library, every interleaving with
 
 loom-long: export VILLAS_SHM_LOOM = long
 loom-long: loom ## the same within the wider bounds there
+
+msrv: check-deps ## the oldest Rust that builds this, Debian's rustc-web unpacked into target/msrv: checks and unit tests; two minutes
+	@CARGO="$(CARGO)" tests/msrv.sh || { [ $$? = 77 ]; }
 
 loom-mutants: check-deps ## weakens the library in some fifty places, one after the other: a model must fail for each; half an hour
 	CARGO="$(CARGO)" BUILD="$(TARGET)/loom-mutants" tests/loom-mutants.sh

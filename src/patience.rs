@@ -271,9 +271,8 @@ impl<W: Watched> Patience<W> {
     /// Now and then offers the processor to others: where there are more spinners than processors, the one that is
     /// waited for may have none.
     fn give_way(&mut self, now: Instant) {
-        if let Some(clock) = &mut self.clock
-            && now >= clock.next_yield
-        {
+        let Some(clock) = &mut self.clock else { return };
+        if now >= clock.next_yield {
             std::thread::yield_now();
             clock.next_yield = now + SPIN;
         }

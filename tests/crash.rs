@@ -121,7 +121,8 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
         assert!(!deadline.is_over(), "{context}: it hangs; {next} written, back {echoes:?}");
         // The last sample, which ends the program, is sent when all others are back, and once more to its successor.
         let may_write = next < COUNT || (echoes.len() as u64 == COUNT && !stop_is_out);
-        if may_write && let Ok(mut sample) = node.alloc() {
+        let free = if may_write { node.alloc().ok() } else { None };
+        if let Some(mut sample) = free {
             sample.set_sequence(next);
             sample.write_values(&[next as f64, 0.5]).expect("two values fit");
             let written = down(node.write(&mut vec![sample])) as u64;

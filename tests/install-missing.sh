@@ -12,8 +12,8 @@ for command in "$@"; do
     boost/*) package=libboost-dev ;;
     pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04
     cargo)
-      # Distributions ship a Rust that is too old.
-      echo "missing: Rust 1.95 or newer. Install it as https://www.rust-lang.org/tools/install says, then open a new terminal" >&2
+      # Not by apt: which distribution has a Rust that is new enough is for its user to say.
+      echo "missing: Rust 1.85 or newer. On Debian 13: sudo apt-get install rustc cargo. Elsewhere install it as https://www.rust-lang.org/tools/install says, then open a new terminal" >&2
       exit 1
       ;;
     *) package=$command ;;

@@ -201,10 +201,7 @@ fn producer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
             }
             assert!(!deadline.is_over(), "{context}: it hangs: {taken:?}");
             // Half of the room that comes is left to the child.
-            if let Some(other) = &other
-                && look % 2 == 0
-                && other.try_push(&[own; 5]).is_ok()
-            {
+            if look % 2 == 0 && other.as_ref().is_some_and(|other| other.try_push(&[own; 5]).is_ok()) {
                 own += 1;
             }
             taken.extend(pop(&consumer, Duration::from_micros(200)));

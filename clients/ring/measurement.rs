@@ -8,6 +8,8 @@ pub(crate) const MEASUREMENTS_IN_RING: usize = 144;
 /// One measurement of a three-phase voltage.
 #[repr(C)]
 #[derive(Clone, Copy)]
+// The consumer makes none, which the oldest compilers that build this take for dead code.
+#[allow(dead_code)]
 pub(crate) struct Measurement {
     /// Counts up.
     pub(crate) number: u64,

@@ -67,7 +67,7 @@ impl Side {
         let pool = self.pool;
         let length = (88 + 8 * self.samplelen).next_multiple_of(64);
         let at = fuzzing::address(sample);
-        assert!(at >= pool && (at - pool).is_multiple_of(length), "no sample begins at {at:#x}, the pool at {pool:#x}");
+        assert!(at >= pool && (at - pool) % length == 0, "no sample begins at {at:#x}, the pool at {pool:#x}");
         let block = (at - pool) / length;
         assert!(block < 2 * self.home_blocks as usize && at + length <= self.end, "block {block} is none");
         block
@@ -176,9 +176,8 @@ impl Side {
                 }
             }
             11 => {
-                if let Some(at) = self.pick(input)
-                    && self.held.len() < MOST_HELD
-                {
+                let at = self.pick(input).filter(|_| self.held.len() < MOST_HELD);
+                if let Some(at) = at {
                     self.held.push(self.held[at].clone());
                 }
             }
@@ -194,9 +193,8 @@ impl Side {
                 }
             }
             13 => {
-                if let (Some(to), Some(from)) = (self.pick(input), self.pick(input))
-                    && to != from
-                {
+                let pair = self.pick(input).zip(self.pick(input));
+                if let Some((to, from)) = pair.filter(|(to, from)| to != from) {
                     let mut sample = self.held.swap_remove(to);
                     if let Some(from) = self.held.get(from) {
                         allow(sample.copy_from(from), &[]);

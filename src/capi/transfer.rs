@@ -44,14 +44,14 @@ pub(super) unsafe fn read<E: Ends>(
     limit: Option<&Limit>,
 ) -> c_int {
     let patient = !matches!(limit, Some(Limit::Now));
-    if let Ok(handle) = handle()
-        && is_some_array(smps, cnt)
-    {
-        // SAFETY: no more than `cnt` are given, and the array has room for so many.
-        match handle.read_at_once(cnt as usize, patient, unsafe { into(smps) }) {
-            Ok(0) => {}
-            Ok(count) => return count as c_int,
-            Err(e) => return failed(&e),
+    if let Ok(handle) = handle() {
+        if is_some_array(smps, cnt) {
+            // SAFETY: no more than `cnt` are given, and the array has room for so many.
+            match handle.read_at_once(cnt as usize, patient, unsafe { into(smps) }) {
+                Ok(0) => {}
+                Ok(count) => return count as c_int,
+                Err(e) => return failed(&e),
+            }
         }
     }
     // SAFETY: the caller's promise is passed on.
@@ -90,13 +90,13 @@ pub(super) unsafe fn write<E: Ends>(
     limit: &Limit,
 ) -> c_int {
     let mut sent = 0;
-    if let Ok(handle) = handle()
-        && is_some_array(smps, cnt)
-    {
-        // SAFETY: places are below the number of pointers.
-        sent = handle.write_at_once(cnt as usize, move |at| unsafe { smps.add(at).read() } as usize);
-        if sent == cnt as usize {
-            return cnt as c_int;
+    if let Ok(handle) = handle() {
+        if is_some_array(smps, cnt) {
+            // SAFETY: places are below the number of pointers.
+            sent = handle.write_at_once(cnt as usize, move |at| unsafe { smps.add(at).read() } as usize);
+            if sent == cnt as usize {
+                return cnt as c_int;
+            }
         }
     }
     // SAFETY: the caller's promise is passed on.
@@ -136,13 +136,13 @@ pub(super) unsafe fn alloc<E: Ends>(
     limit: &Limit,
 ) -> c_int {
     let mut count = 0;
-    if let Ok(handle) = handle()
-        && is_some_array(smps, cnt)
-    {
-        // SAFETY: no more than `cnt` are given, and the array has room for so many.
-        count = handle.alloc_at_once(cnt as usize, unsafe { into(smps) });
-        if count == cnt as usize {
-            return cnt as c_int;
+    if let Ok(handle) = handle() {
+        if is_some_array(smps, cnt) {
+            // SAFETY: no more than `cnt` are given, and the array has room for so many.
+            count = handle.alloc_at_once(cnt as usize, unsafe { into(smps) });
+            if count == cnt as usize {
+                return cnt as c_int;
+            }
         }
     }
     // SAFETY: the caller's promise is passed on.

@@ -57,7 +57,7 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
     // A handle of another kind is shorter than the struct, and so is an event. No other first word
     // is the address of a region. SAFETY: as the caller promises.
     let base = unsafe { (&raw const (*shm).read.base).read() };
-    if base.is_null() || !(base as usize).is_multiple_of(PAGE) {
+    if base.is_null() || base as usize % PAGE != 0 {
         return Err(closed());
     }
     // SAFETY: as above.

@@ -247,10 +247,10 @@ impl<E: Ends> Handle<E> {
                 let count = half.read_last(most, &mut give)?;
                 return if count > 0 { Ok(Attempt::Done(count)) } else { Err(life.end()) };
             }
-            if life.peer() == Peer::Never
-                && let Some(e) = life.replaced()
-            {
-                return Err(e);
+            if life.peer() == Peer::Never {
+                if let Some(e) = life.replaced() {
+                    return Err(e);
+                }
             }
             Ok(Attempt::Wait(half.entry_hint()))
         })?;

@@ -228,23 +228,23 @@ impl<W: Words + Clone> Half<W> {
         if self.again_left != 0 {
             count = self.read_again(most, &mut give)?;
         }
-        if count < most
-            && let Some(number) = self.input.peek(&self.words)
-        {
-            match self.pool.receive(&self.words, number, self.input.position().wrapping_add(1)) {
-                Ok(block) => give(count, number, block),
-                Err(why) if count == 0 => return Err(Error::corrupt(why)),
-                Err(_) => return Ok(count),
-            }
-            count += 1;
-            let position = self.input.position().wrapping_add(1);
-            if count < most {
-                count = self.read_more(position, count, most, give);
-            } else {
-                self.input.take(&self.words, position);
-            }
-            ring(self.words.chime(self.side, self.side.other(), Bell::Room));
+        if count >= most {
+            return Ok(count);
         }
+        let Some(number) = self.input.peek(&self.words) else { return Ok(count) };
+        match self.pool.receive(&self.words, number, self.input.position().wrapping_add(1)) {
+            Ok(block) => give(count, number, block),
+            Err(why) if count == 0 => return Err(Error::corrupt(why)),
+            Err(_) => return Ok(count),
+        }
+        count += 1;
+        let position = self.input.position().wrapping_add(1);
+        if count < most {
+            count = self.read_more(position, count, most, give);
+        } else {
+            self.input.take(&self.words, position);
+        }
+        ring(self.words.chime(self.side, self.side.other(), Bell::Room));
         Ok(count)
     }
 
@@ -258,10 +258,9 @@ impl<W: Words + Clone> Half<W> {
         mut give: impl FnMut(usize, u32, W::Block),
     ) -> usize {
         let words = self.words.clone();
-        while count < most
-            && let Some(number) = self.input.peek_at(&words, position)
-            && let Ok(block) = self.pool.receive(&words, number, position.wrapping_add(1))
-        {
+        while count < most {
+            let Some(number) = self.input.peek_at(&words, position) else { break };
+            let Ok(block) = self.pool.receive(&words, number, position.wrapping_add(1)) else { break };
             give(count, number, block);
             position = position.wrapping_add(1);
             count += 1;
@@ -312,9 +311,8 @@ impl<W: Words + Clone> Half<W> {
     pub(crate) fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let words = self.words.clone();
         let mut count = 0;
-        while let Some((number, block)) = next(count).and_then(|address| words.block_at(address))
-            && let Some(hand) = self.pool.hand(number, block)
-        {
+        while let Some((number, block)) = next(count).and_then(|address| words.block_at(address)) {
+            let Some(hand) = self.pool.hand(number, block) else { break };
             hand.put();
             count += 1;
         }

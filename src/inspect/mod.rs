@@ -223,14 +223,13 @@ pub fn list_if(is_wanted: impl Fn(&Id) -> bool) -> Result<Vec<Entry>> {
     names.sort_unstable();
     let mut entries = Vec::with_capacity(names.len());
     for name in names {
+        let path = object::directory().join(&name);
         let id = Id::Name(name);
         if !is_wanted(&id) {
             continue;
         }
         // One that has gone meanwhile is no longer there.
-        if let Id::Name(name) = &id
-            && let Ok(data) = std::fs::symlink_metadata(object::directory().join(name))
-        {
+        if let Ok(data) = std::fs::symlink_metadata(path) {
             entries.push(posix(id, &data, &processes, 0));
         }
     }

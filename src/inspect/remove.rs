@@ -90,11 +90,10 @@ impl Entry {
                 return Err(replaced(name));
             }
             let is_locked = object.has_any_lock();
-            if !is_locked
-                && object.is_open_elsewhere() == Some(false)
-                && let Some(done) = then(&object)?
-            {
-                return Ok(done);
+            if !is_locked && object.is_open_elsewhere() == Some(false) {
+                if let Some(done) = then(&object)? {
+                    return Ok(done);
+                }
             }
             let is_held = is_locked && !object.is_being_removed();
             drop(object);

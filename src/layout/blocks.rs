@@ -46,7 +46,7 @@ impl Blocks {
     #[inline(always)]
     pub(crate) fn at(&self, address: usize) -> Option<(u32, Raw)> {
         let offset = address.wrapping_sub(self.first as usize);
-        if offset as u64 >= self.bytes || !offset.is_multiple_of(LINE) {
+        if offset as u64 >= self.bytes || offset % LINE != 0 {
             return None;
         }
         // Division by the lines `d` of a block as a multiplication by its inverse, which is (2^64 + e) / d, 0 <= e < d. With

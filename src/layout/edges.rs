@@ -84,7 +84,7 @@ pub(crate) fn try_each<Who: Copy + Debug>(
     let (mut end, mut rows, mut wrong, mut bytes) = (0, 0, Vec::new(), image.to_vec());
     for Field { name, at, bytes: length, width, rule } in fields {
         assert_eq!(*at, end, "\"{name}\" does not begin where the field before it ends");
-        assert!(*length > 0 && length.is_multiple_of(*width), "\"{name}\" has {length} bytes");
+        assert!(*length > 0 && length % width == 0, "\"{name}\" has {length} bytes");
         end += length;
         for (index, at) in (*at..end).step_by(*width).enumerate() {
             let place = at..at + width;

@@ -76,7 +76,7 @@ impl View {
             )));
         }
         let at = self.base.wrapping_add(offset);
-        if !(at as usize).is_multiple_of(align) {
+        if at as usize % align != 0 {
             return Err(Error::invalid(format!("offset {offset} is not aligned: this type wants a multiple of {align}")));
         }
         Ok(at)

@@ -259,12 +259,11 @@ impl Facts {
         }
         let (length, block_size) = (shared.pool.length.get(), shared.pool.block_size.get());
         let least = sample::block_size(1);
-        if block_size < least || block_size > sample::block_size(MAX_SAMPLELEN) || !block_size.is_multiple_of(sample::LINE as u64)
-        {
+        if block_size < least || block_size > sample::block_size(MAX_SAMPLELEN) || block_size % sample::LINE as u64 != 0 {
             return wrong(&format!("its blocks have {block_size} bytes"));
         }
         let blocks = length / block_size;
-        if blocks == 0 || blocks > u64::from(MAX_QUEUELEN) || !length.is_multiple_of(block_size) {
+        if blocks == 0 || blocks > u64::from(MAX_QUEUELEN) || length % block_size != 0 {
             return wrong(&format!("its pool has {length} bytes, in blocks of {block_size}"));
         }
         let pool_at = POOL.wrapping_add(shared.pool.buffer.get());
@@ -276,7 +275,7 @@ impl Facts {
             if cells[i] < 2 || cells[i] > 2 * u64::from(MAX_QUEUELEN) || !cells[i].is_power_of_two() {
                 return wrong(&format!("a queue has {} cells", cells[i]));
             }
-            if !cells_at[i].is_multiple_of(8) {
+            if cells_at[i] % 8 != 0 {
                 return wrong(&format!("the cells of a queue begin at {:#x}", cells_at[i]));
             }
             parts.push((cells_at[i], CELL * cells[i]));
@@ -284,7 +283,7 @@ impl Facts {
         if cells[1] < blocks {
             return wrong(&format!("its pool has {blocks} blocks, but room for {}", cells[1]));
         }
-        if !pool_at.is_multiple_of(sample::LINE as u64) {
+        if pool_at % sample::LINE as u64 != 0 {
             return wrong(&format!("its blocks begin at {pool_at:#x}"));
         }
         parts.sort_unstable();
@@ -487,7 +486,7 @@ impl Trailer {
     /// # Safety
     /// At `base`, page-aligned, are `size` mapped bytes, for as long as the trailer is used.
     pub(crate) unsafe fn find<'r>(base: *const u8, size: u64) -> Option<&'r Trailer> {
-        let at = size.checked_sub(TRAILER).filter(|at| at.is_multiple_of(8))?;
+        let at = size.checked_sub(TRAILER).filter(|at| at % 8 == 0)?;
         // SAFETY: within the mapping, 8-aligned, all atomics.
         let trailer = unsafe { &*base.add(at as usize).cast::<Trailer>() };
         let is_ours = trailer.slot.incarnation.observe() != 0

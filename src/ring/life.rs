@@ -186,9 +186,10 @@ impl Life {
         let mut living = [0; 2];
         for place in 0..self.view().facts().places {
             let role = self.view().slot(place).role.get();
-            if (place == self.place || self.is_alive(place))
-                && let Ok(role) = Role::from_number(i64::from(role))
-            {
+            if place != self.place && !self.is_alive(place) {
+                continue;
+            }
+            if let Ok(role) = Role::from_number(i64::from(role)) {
                 living[role as usize - 1] += 1;
             }
         }

@@ -167,7 +167,7 @@ impl Consumer {
     #[inline(always)]
     pub(crate) fn fetch_ahead<W: Words>(&mut self, words: &W, at: u32, is_batch: bool) {
         let position = self.position + u64::from(at);
-        if (at == 0 && is_batch) || position.is_multiple_of(LOOK_EVERY) {
+        if (at == 0 && is_batch) || position % LOOK_EVERY == 0 {
             self.tail = words.tail().get();
         }
         if at + AHEAD < self.capacity && position + u64::from(AHEAD) < self.tail {

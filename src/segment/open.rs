@@ -118,10 +118,10 @@ impl Segment {
             let size = options.new_size(&what)?;
             let object = Object::unnamed_as(size as u64, options.mode, None, Whose::Inherited)?;
             let segment = Segment::map(object, size, options)?;
-            if let Memory::Posix { object, .. } = &segment.memory
-                && object.link(&name)?
-            {
-                return Ok(segment);
+            if let Memory::Posix { object, .. } = &segment.memory {
+                if object.link(&name)? {
+                    return Ok(segment);
+                }
             }
             // Another process was faster: look at what it has made.
             if options.exclusive {

@@ -65,9 +65,8 @@ impl Mapping {
             )
         };
         let unmap = |from: usize, to: usize| {
-            if to > from
-                && let Some(at) = NonNull::new(from as *mut core::ffi::c_void)
-            {
+            let Some(at) = NonNull::new(from as *mut core::ffi::c_void) else { return };
+            if to > from {
                 // SAFETY: the range is the part of the reservation that is not used.
                 let _ = unsafe { mman::munmap(at, to - from) };
             }

@@ -158,7 +158,7 @@ fn refused(e: Errno, name: &Name, what: &str) -> Error {
         Errno::EACCES | Errno::EPERM => stat::lstat(name.path().as_c_str()).ok(),
         _ => None,
     };
-    let what = format_args!("cannot {what} the shared memory object \"{name}\"");
+    let what = format!("cannot {what} the shared memory object \"{name}\"");
     let Some(owner) = owner else { return Error::system(e, what) };
     Error::new(
         e as i32,
@@ -758,7 +758,7 @@ mod tests {
 
     #[test]
     fn a_lock_on_all_bytes_says_that_nobody_holds_any() {
-        let name = Name::new(&format!("villas-locks-{}", std::process::id())).unwrap();
+        let name = Name::new(format!("villas-locks-{}", std::process::id())).unwrap();
         let made = Object::unnamed(4096, 0o600, None).unwrap();
         assert!(made.link(&name).unwrap());
         let (one, other) = (Object::open(&name).unwrap(), Object::open(&name).unwrap());

@@ -133,9 +133,8 @@ fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), 
     channel.wait(PATIENCE)?;
     let (mut written, mut back, mut samples) = (0, 0, Vec::new());
     while back < count {
-        if written < count
-            && let Ok(mut sample) = channel.alloc()
-        {
+        let free = if written < count { channel.alloc().ok() } else { None };
+        if let Some(mut sample) = free {
             let number = generation << 32 | written;
             sample.set_sequence(number);
             sample.write_values(&[number as f64, -(number as f64)])?;

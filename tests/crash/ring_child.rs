@@ -55,7 +55,7 @@ fn main() -> Result<(), Error> {
 fn produce(ring: &Ring<Message>, policy: Policy, numbers: Range<u64>) -> Result<(), Error> {
     let mut number = numbers.start;
     while number < numbers.end {
-        if number.is_multiple_of(3) {
+        if number % 3 == 0 {
             log('p', number);
             ring.timed_push(&[number; 5], PATIENCE)?;
             log('w', number);

@@ -3,13 +3,15 @@
 mod common;
 
 use common::{Node, PATIENCE, Running, Signal, is_running, kill, lines, samples, sequence, tool, until};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
 use villas_shm::{Channel, Error, Sample};
 
 fn program(node: &Node) -> Channel {
@@ -164,7 +166,8 @@ fn sending_survives_the_death_of_the_reader() {
 
 #[test]
 fn receiving_reads_no_input() {
-    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).unwrap();
+    let (mut reader, mut writer) = (File::from(reader), File::from(writer));
     writer.write_all(lines(0, 10).as_bytes()).unwrap();
     let node = Node::new("");
     let running = node.start_from(Stdio::from(reader.try_clone().unwrap()), &["-r", "-l", "3"]);

@@ -6,6 +6,9 @@ use common::{Node, PATIENCE, TOOL, lines, soon};
 use std::fs::{self, File};
 use std::process::{Command, ExitStatus, Stdio};
 
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
 /// A way to start the tool, with what its standard output is.
 type Start<'a> = (&'a str, &'a dyn Fn(&[&str]) -> Command);
 
@@ -23,7 +26,7 @@ fn full(arguments: &[&str]) -> Command {
 
 fn no_reader(arguments: &[&str]) -> Command {
     let mut command = Command::new(TOOL);
-    command.args(arguments).stdout(std::io::pipe().unwrap().1);
+    command.args(arguments).stdout(pipe2(OFlag::O_CLOEXEC).unwrap().1);
     command
 }
 

@@ -348,7 +348,20 @@ fn a_terminal_that_claims_an_impossible_size_is_drawn_on_all_the_same() {
     let name = name("huge");
     let command = Command::new(TOOL).args(["top", &name]).env("TERM", "xterm-256color");
     let mut top = Terminal::start_claiming((u16::MAX, u16::MAX), 80, 24, command);
-    top.until_shown("0 objects");
+    // Its lines are wrapped, and scroll away: what stays is the end of the last.
+    top.until("all is drawn", |screen| screen[23] == "top");
+    top.press("q");
+    assert!(top.end().success());
+    top.assert_restored();
+}
+
+#[test]
+fn a_terminal_of_very_many_cells_is_drawn_on_in_its_upper_part() {
+    let name = name("wide");
+    let mut top = Terminal::new(400, 200, &["top", &name]);
+    // The last of 65 535 / 400 lines.
+    top.until("the keys are shown", |screen| screen[162].starts_with("q quit"));
+    top.until("all is in its place", |screen| screen[0].starts_with("0 objects") && screen[1].starts_with("KIND"));
     top.press("q");
     assert!(top.end().success());
     top.assert_restored();

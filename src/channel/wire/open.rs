@@ -122,10 +122,11 @@ fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<
         Err(e) if matches!(e.errno(), libc::EAGAIN | libc::ENOSPC) => return unlink(name),
         Err(e) => return Err(e),
     };
-    if let Some(maker) = found.maker()
-        && found.is_maker_alive(me, true) != Some(false)
-    {
-        return Err(Error::new(libc::EBUSY, format!("\"{name}\" is written by {}, which is alive", maker.described_to(me))));
+    if let Some(maker) = found.maker() {
+        if found.is_maker_alive(me, true) != Some(false) {
+            let message = format!("\"{name}\" is written by {}, which is alive", maker.described_to(me));
+            return Err(Error::new(libc::EBUSY, message));
+        }
     }
     // Two that find the same leftover: the second would remove what the first has put in its place.
     if !found.lock_for_removal()? {

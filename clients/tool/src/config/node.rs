@@ -160,12 +160,12 @@ impl Keys {
 
     /// `mode` and `polling` say the same, which they must agree on.
     fn set_polling(&mut self, polling: bool, setting: &Setting) -> Result<(), ConfigError> {
-        if let Some((other, place)) = &self.polling
-            && *other != polling
-        {
-            let set = if setting.name == "mode" { "polling" } else { "mode" };
-            let message = format!("\"{}\" contradicts \"{set}\" at {place}", setting.name);
-            return Err(ConfigError::at(&setting.place, message));
+        if let Some((other, place)) = &self.polling {
+            if *other != polling {
+                let set = if setting.name == "mode" { "polling" } else { "mode" };
+                let message = format!("\"{}\" contradicts \"{set}\" at {place}", setting.name);
+                return Err(ConfigError::at(&setting.place, message));
+            }
         }
         self.polling = Some((polling, setting.place.clone()));
         Ok(())

@@ -265,12 +265,18 @@ fn broken_json_names_the_line() {
         ("[]", "not a JSON object"),
         ("", "not a JSON object"),
         ("{ \"a\": 1, }", "a.json:1"),
-        ("{ // x\n}", "a.json:1"),
+        ("{ // x\n}", "a.json:1: not valid JSON: key must be a string (JSON has no comments"),
+        ("{ \"a\":\n\"x\ny\" }", "a.json:2: not valid JSON: control character"),
+        ("{ \"a\": [\n\n\"\\ud800\"] }", "a.json:3: not valid JSON: "),
+        ("{ \"a\": 1 }\n2", "a.json:2: not valid JSON: trailing characters"),
         ("{ \"nodes\": 1,\n\"nodes\": 2 }", "a.json:2: \"nodes\" is set twice, first at a.json:1"),
     ] {
         let error = read("a.json", text, "n").unwrap_err();
         assert!(error.contains(message), "{text}: {error}");
     }
-    let deep = format!("{{ \"a\": {}", "[".repeat(100_000));
-    assert!(read("a.json", &deep, "n").is_err());
+    let deep = |depth| format!("{{ \"a\": {}{} }}", "[".repeat(depth), "]".repeat(depth));
+    assert!(read("a.json", &deep(99), "n").unwrap_err().contains("no \"nodes\""));
+    for depth in [100, 100_000] {
+        assert!(read("a.json", &deep(depth), "n").unwrap_err().contains("a.json:1: values are nested more than 100 deep"));
+    }
 }

@@ -162,10 +162,10 @@ impl Drop for Region {
             now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now, and stays"),
             _ => {
                 // Another may have removed it meanwhile: whom that harms is told when it does (ESTALE).
-                if let Err(error) = Channel::unlink(name)
-                    && error.errno() != Errno::ENOENT as i32
-                {
-                    log!(Warning, "cannot remove the region \"{name}\": {error}");
+                if let Err(error) = Channel::unlink(name) {
+                    if error.errno() != Errno::ENOENT as i32 {
+                        log!(Warning, "cannot remove the region \"{name}\": {error}");
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Standard input to the region.
 
-use std::io::{self, PipeReader, Read};
-use std::os::fd::AsFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ const DESCRIBED: u64 = 100;
 /// The thread that sends.
 pub(super) struct Sender {
     session: Arc<Session>,
-    wake: PipeReader,
+    wake: OwnedFd,
     signals: Signals,
     samplelen: usize,
     batch: usize,
@@ -53,7 +53,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(session: Arc<Session>, wake: PipeReader, config: &NodeConfig, limit: Option<u64>) -> Self {
+    pub(super) fn new(session: Arc<Session>, wake: OwnedFd, config: &NodeConfig, limit: Option<u64>) -> Self {
         // The region's own: one that another process has created may have been given others.
         let villas_shm::Config { queuelen, samplelen, .. } = session.channel.config();
         let batch = BATCH.max(config.output.vectorize as usize).min(queuelen as usize);
@@ -281,7 +281,7 @@ fn stdin_error(error: io::Error) -> String {
 /// be read without a wait still is: so the end of a short input is seen in any case.
 struct Wakeable<R> {
     input: R,
-    wake: PipeReader,
+    wake: OwnedFd,
     session: Arc<Session>,
 }
 

@@ -1,11 +1,14 @@
 //! What the threads of a session share.
 
-use std::io::{self, PipeReader, PipeWriter};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd;
 use villas_shm::Channel;
 
 use super::open::Region;
@@ -45,7 +48,7 @@ pub(super) struct Session {
     time_over: OnceLock<Instant>,
     peer_ended: AtomicBool,
     /// Dropped to wake the sender out of its wait for standard input.
-    wake: Mutex<Option<PipeWriter>>,
+    wake: Mutex<Option<OwnedFd>>,
     /// Set once nothing more will be sent.
     sent_all: OnceLock<Instant>,
     /// Since when the queue takes nothing: it is full, or the peer is gone.
@@ -59,8 +62,8 @@ pub(super) struct Session {
 
 impl Session {
     /// A new session, and the end of a pipe that becomes readable when the session is over.
-    pub(super) fn new(region: &Region, has_program: bool) -> io::Result<(Self, PipeReader)> {
-        let (reader, writer) = io::pipe()?;
+    pub(super) fn new(region: &Region, has_program: bool) -> io::Result<(Self, OwnedFd)> {
+        let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC)?;
         let session = Self {
             channel: region.channel(),
             region: region.describe(),

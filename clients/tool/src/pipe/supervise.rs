@@ -59,12 +59,12 @@ impl<'a> Supervisor<'a> {
         }
         // A signal from the terminal reaches the program, too, whose end may be noticed first.
         self.is_signalled |= inbox.try_iter().any(|event| matches!(event, Event::Signal(_)));
-        if let Some(Ended::PeerGone { too_early }) = self.ended
-            && !self.is_signalled
-        {
-            // Only now: the sender had until here to find the end of its input.
-            let complete = !too_early && self.session.sent_all().is_some() && self.session.not_taken() == 0;
-            self.judge_peer(program, complete);
+        if let Some(Ended::PeerGone { too_early }) = self.ended {
+            if !self.is_signalled {
+                // Only now: the sender had until here to find the end of its input.
+                let complete = !too_early && self.session.sent_all().is_some() && self.session.not_taken() == 0;
+                self.judge_peer(program, complete);
+            }
         }
         self.judge_queue();
         self.good

@@ -2,7 +2,6 @@
 #![allow(unreachable_pub)]
 
 use std::io::{Read, Write};
-use std::num::NonZeroU16;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -23,8 +22,10 @@ pub struct Terminal {
     before: Termios,
 }
 
-fn cells(count: u16) -> NonZeroU16 {
-    NonZeroU16::new(count).unwrap()
+/// The rows of the emulator for so many of the terminal: vt100 0.15 panics when a line wraps on a
+/// screen of one row (`Grid::col_wrap`).
+fn emulated(rows: u16) -> u16 {
+    rows.max(2)
 }
 
 impl Terminal {
@@ -44,7 +45,7 @@ impl Terminal {
         let before = tcgetattr(&pts).unwrap();
         let child = command.spawn_borrowed(&pts).unwrap();
         let pty = Arc::new(pty);
-        let parser = Arc::new(Mutex::new(Parser::new(cells(rows), cells(columns), 0)));
+        let parser = Arc::new(Mutex::new(Parser::new(emulated(rows), columns, 0)));
         let (from, to) = (Arc::clone(&pty), Arc::clone(&parser));
         // Ends with the test's process: the terminal stays open.
         thread::spawn(move || {
@@ -65,7 +66,7 @@ impl Terminal {
     }
 
     pub fn resize(&self, columns: u16, rows: u16) {
-        self.parser.lock().unwrap().screen_mut().set_size(cells(rows), cells(columns));
+        self.parser.lock().unwrap().set_size(emulated(rows), columns);
         self.pty.resize(Size::new(rows, columns)).unwrap();
     }
 
@@ -73,7 +74,8 @@ impl Terminal {
     pub fn screen(&self) -> Vec<String> {
         let parser = self.parser.lock().unwrap();
         let (_, columns) = parser.screen().size();
-        parser.screen().rows(0, columns.get()).map(|line| line.trim_end().to_string()).collect()
+        let (_, terminal_size::Height(rows)) = terminal_size::terminal_size_of(&self.pts).unwrap();
+        parser.screen().rows(0, columns).take(rows.into()).map(|line| line.trim_end().to_string()).collect()
     }
 
     pub fn text(&self) -> String {

@@ -51,11 +51,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View<'_>) -> usize {
             None => help(frame, keys),
         }
     }
-    if area.height >= ROOM_FOR_DETAIL
-        && let Some(item) = view.list.marked()
-    {
-        let below = cut_bottom(&mut left, (area.height / 3).min(9));
-        marked(frame, below, item);
+    if area.height >= ROOM_FOR_DETAIL {
+        if let Some(item) = view.list.marked() {
+            let below = cut_bottom(&mut left, (area.height / 3).min(9));
+            marked(frame, below, item);
+        }
     }
     let columns = Columns::fit(left.width, view.list);
     if left.height >= 2 {

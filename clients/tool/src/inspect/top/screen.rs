@@ -8,10 +8,8 @@ use nix::sys::signal::{SigSet, Signal, raise};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
-use ratatui::layout::Rect;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
 /// Whether there is something to give back. Relaxed: it is the terminal that is shared, and who gives it back does all of that.
@@ -20,6 +18,10 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// No terminal that people look at is larger, and each cell takes memory: one that claims to be is
 /// drawn on in its upper left corner.
 const LARGEST: Rect = Rect::new(0, 0, 1000, 500);
+
+/// ratatui 0.29 numbers the cells with 16 bits (`Buffer::pos_of`). A terminal that has more is drawn
+/// on in its upper part.
+const MOST_CELLS: u16 = u16::MAX;
 
 /// Given back when it is dropped, and before a panic is reported.
 pub(super) struct Screen {
@@ -71,13 +73,14 @@ impl Screen {
 
     /// Fills the terminal as it is now, and begins anew if that has changed.
     fn fit(&mut self) -> Result<(), String> {
-        let area = Rect::from(self.terminal.size().map_err(failed)?).intersection(LARGEST);
+        let size = self.terminal.size().map_err(failed)?;
+        let mut area = Rect::from((Position::ORIGIN, size)).intersection(LARGEST);
+        area.height = area.height.min(MOST_CELLS / area.width.max(1));
         if area == self.area {
             return Ok(());
         }
         self.area = area;
-        // Not `clear`, which asks the terminal where its cursor is and waits for what the other thread reads.
-        execute!(io::stdout(), Clear(ClearType::All)).map_err(failed)?;
+        // This clears the screen, too.
         self.terminal.resize(area).map_err(failed)
     }
 
