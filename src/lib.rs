@@ -17,37 +17,35 @@
 
 #[cfg(not(loom))]
 pub(crate) mod capi;
-#[cfg(all(test, not(loom)))]
-mod chance;
+#[cfg(not(loom))]
 mod channel;
 #[cfg(feature = "crash-points")]
 pub mod crash;
 mod error;
+#[cfg(not(loom))]
 mod event;
 #[cfg(all(feature = "fuzzing", not(loom)))]
 pub mod fuzzing;
 #[cfg(not(loom))]
 pub mod inspect;
-mod interrupts;
-mod layout;
-#[cfg(loom)]
-mod model;
 #[cfg(not(loom))]
-mod patience;
+mod layout;
+mod memory;
 #[cfg(not(loom))]
 mod plain;
-mod pool;
-mod queue;
+mod protocol;
 #[cfg(not(loom))]
 mod region;
+#[cfg(not(loom))]
 mod ring;
 #[cfg(not(loom))]
 mod sample;
 #[cfg(not(loom))]
 mod segment;
-mod sync;
 mod sys;
-mod wait;
+mod tests;
+#[cfg(not(loom))]
+mod waiting;
 
 #[cfg(not(loom))]
 pub use channel::handle::Stats;
@@ -56,16 +54,16 @@ pub use channel::{Channel, Config};
 pub use error::{Error, Result, strerror};
 #[cfg(not(loom))]
 pub use event::Event;
-pub use layout::sample::flags;
 #[cfg(not(loom))]
 pub use plain::Plain;
+pub use protocol::flags;
 #[cfg(not(loom))]
 pub use ring::endpoint::{Endpoint, EndpointSide};
 #[cfg(not(loom))]
 pub use ring::handle::RingStats;
 #[cfg(not(loom))]
 pub use ring::public::{Bytes, Message, Reservation, Ring};
-pub use ring::{Policy, Role};
+pub use protocol::cells::{Policy, Role};
 #[cfg(not(loom))]
 pub use sample::{Sample, Timespec};
 #[cfg(not(loom))]

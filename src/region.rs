@@ -15,14 +15,15 @@
 //! | S1 | who takes a place over: the rest of the slot, then `incarnation`, release | others: `incarnation`, acquire, then the rest | a whole slot |
 
 use crate::error::{Error, Result};
-use crate::layout::slot::Slot;
+use crate::layout::Layout;
+use crate::sys::clock::unix_time;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
 use crate::sys::thread::Uncancelled;
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How long an attempt to take over a place goes on while a rival is at it, who may yet give up.
 /// The fuzzer has none: the rivals that it makes do not give up.
@@ -45,50 +46,11 @@ pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) ->
 /// without end does not keep to the rules, and must not keep others from looking at the clock.
 const CLAIM_LOOKS: u32 = 8;
 
-/// Seconds since 1970.
-pub(crate) fn unix_time() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs())
-}
-
 /// For who would make the region if there were none: an object without a size is no region that is about to come. Those appear whole.
 pub(crate) fn without_size(name: &Name) -> Error {
     Error::corrupt(format!(
         "\"{name}\" is an object without a size: another program is making it, or has left it; remove it or take another name"
     ))
-}
-
-/// What a region holds: a view of it, by which its words are reached.
-pub(crate) trait Layout: Copy {
-    /// What never changes, checked and kept in private memory.
-    type Facts: Copy;
-    /// Names a place.
-    type Place: Copy;
-    /// Bytes without which the facts cannot be read.
-    const LEAST: usize;
-    /// Whether a place is free from the moment at which `closed` says so, or only when its lock is gone.
-    const CLOSED_IS_FREE: bool;
-    /// Incarnations have so many bits.
-    const INCARNATION_BITS: u32;
-
-    /// Reads and checks the facts of a region of `size` bytes.
-    ///
-    /// # Safety
-    /// `base` is the page-aligned start of a mapping of at least `LEAST` bytes.
-    unsafe fn read(base: *const u8, size: u64) -> Result<Self::Facts>;
-    /// # Safety
-    /// `base` is the page-aligned start of a mapping as long as the facts say, which stays for as long as the view is used.
-    unsafe fn view(base: *const u8, facts: Self::Facts) -> Self;
-    /// Writes the facts into a fresh region.
-    fn write(&self, created: u64);
-    /// Bytes of the region.
-    fn size(facts: &Self::Facts) -> u64;
-    fn slot(&self, place: Self::Place) -> &Slot;
-    /// The incarnations of `place` lock bytes from here; nobody reaches those of the next place.
-    fn first_byte(place: Self::Place) -> u64;
-    /// The place, for people.
-    fn describe(place: Self::Place) -> &'static str;
-    /// The mapping is about to go.
-    fn forget(base: usize, length: usize);
 }
 
 /// How this process came by a region. A name is kept in it, not on the heap, as a signal handler may drop it.
@@ -258,7 +220,7 @@ impl<L: Layout> Region<L> {
         )
     }
 
-    /// The same; `contended` says why not where a rival stands still between its claim and its entry for longer than `patience`.
+    /// The same; `contended` says why not where a rival stands still between its claim and its entry for longer than `waiting`.
     pub(crate) fn claim_or(&self, place: L::Place, patience: Duration, contended: impl FnOnce() -> Error) -> Result<u64> {
         let start = Instant::now();
         loop {

@@ -3,7 +3,7 @@
 use crate::channel::AnyHandle;
 use crate::error::{Error, Result};
 use crate::layout::sample::{Header, Raw};
-use crate::sync::Shared64;
+use crate::protocol::atomics::Shared64;
 
 /// A point in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,65 +14,65 @@ mkdir -p "$BUILD" && BUILD=$(cd "$BUILD" && pwd) || exit 1
 # "argued": no tool finds it, on this machine or in this model; the argument stands in docs/reliability.md.
 mutants() {
   cat <<'TABLE'
-Q1-load      seen   echoed|cross       src/queue.rs     /observe(); \/\/ Q1/s/observe/get/
-Q1-store     seen   echoed|cross       src/queue.rs     /publish(entry); \/\/ Q1/s/publish/set/
-Q2-store     argued model::tests       src/queue.rs     /publish(position); \/\/ Q2/s/publish/set/
-Q2-load      argued model::tests       src/queue.rs     /taken(self.side.other()).observe(); \/\/ Q2/s/observe/get/
-phase        seen   cross              src/queue.rs     /entry & 1 == self.phase/s/entry & 1 == self.phase(position)/entry != 0/
-room         seen   full_queue         src/queue.rs     s/self.queuelen.saturating_sub(self.position.wrapping_sub(taken))/(self.queuelen + 1).saturating_sub(self.position.wrapping_sub(taken))/
-P1-load      seen   cross|echoed|model::tests src/pool.rs      /P1, P2: first/s/observe/get/
-P1-store     seen   cross|echoed|model::tests src/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
-P2-loads     seen   echoed             src/pool.rs      /P1, P2: first/{N;s/^\( *\)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
-P2-stores    seen   echoed             src/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
-references   seen   reference          src/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 || !Pool/if !Pool/
-prepared     seen   prepared           src/pool.rs      s/if self.is_free(words, self.first + at) {/if true {/
-high-water   seen   killed             src/pool.rs      /words.used(self.side).publish/d
-complete     seen   reader_that_is_killed             src/channel/side.rs  /pool.complete(/d
-roll-forward seen   killed             src/channel/side.rs  /pool.complete(/,/ring(/{/output.publish/d}
-mark         seen   killed             src/channel/side.rs  /flags::REDELIVERED)/d
-I1-raise     seen   interrupts         src/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
-I1-loads     seen   interrupts         src/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
-answered     seen   interrupts         src/interrupts.rs /self.answered.fetch_max/d
-W1-ringer    seen   sleep              src/wait.rs      /light_fence(); \/\/ W1/d
-W1-sleeper   seen   sleep              src/wait.rs      /W1$/s/heavy_fence()/true/
-W1-bit       seen   sleep              src/wait.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
-G1-owner     seen   gate|_put_         src/sys/gate.rs  /light_fence_here(); \/\/ G1, G2/d
-short-way    seen   gate|_put_         src/sys/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
-G1-stranger  seen   gate|_put_         src/sys/gate.rs  /heavy_fence_here(); \/\/ G1/d
-G1-resume    seen   gate|_put_         src/sys/gate.rs  /light_fence_here(); \/\/ G1$/d
-G2-leave     seen   gate|_put_         src/sys/gate.rs  /light_fence_here(); \/\/ G2/d
-G2-clear     seen   gate|_put_         src/sys/gate.rs  /heavy_fence_here(); \/\/ G2/d
-G2-again     seen   gate|_put_         src/sys/gate.rs  s/if !self.is_deserted() {/if true {/
-G3-leave     seen   gate|_put_         src/sys/gate.rs  /OUTSIDE, Release); \/\/ G3/s/Release/Relaxed/
-G3-pause     seen   gate|_put_         src/sys/gate.rs  /WAITING, Release); \/\/ G3/s/Release/Relaxed/
-G3-stranger  seen   gate|_put_         src/sys/gate.rs  s/self.busy.load(Acquire) == INSIDE/self.busy.load(Relaxed) == INSIDE/
-G3-clear     seen   gate|_put_         src/sys/gate.rs  s/self.busy.load(Acquire) == OUTSIDE/self.busy.load(Relaxed) == OUTSIDE/
-G4-order     seen   gate|_put_         src/sys/gate.rs  /gate.guests.fetch_add(1, SeqCst);/{h;d};/gate.busy.store(OUTSIDE, Release); \/\/ G3/G
-revoked      seen   gate|_put_         src/sys/gate.rs  s/let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);/self.owner.store(owner, Relaxed);/
-L1-unlock    seen   lock::model        src/sys/lock.rs  s/swap(FREE, Release)/swap(FREE, Relaxed)/
-L1-lock      seen   lock::model        src/sys/lock.rs  s/compare_exchange(FREE, TAKEN, Acquire, Relaxed)/compare_exchange(FREE, TAKEN, Relaxed, Relaxed)/
-L1-slow      seen   lock::model        src/sys/lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
-L-contended  seen   lock::model        src/sys/lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
-L-wake       seen   lock::model        src/sys/lock.rs  s/futex.wake_one();/{}/
-idle         seen   gate|_put_         src/sys/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
-R1-store     seen   ring::.*spsc       src/ring/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
-R1-load      seen   ring::.*spsc       src/ring/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
-R2-store     seen   ring::.*spsc       src/ring/spsc.rs /publish(self.position); \/\/ R2/s/publish/set/
-R2-load      seen   ring::.*spsc       src/ring/spsc.rs /let head = words.head().observe(); \/\/ R2/s/observe/get/
-R-clear      seen   ring::.*spsc       src/ring/spsc.rs /word.set(0);/d
-R-batch      seen   ring::.*spsc       src/ring/spsc.rs s/if at > 0 {/if true {/
-M1-load      seen   ring::(a_|me|two)  src/ring/mpmc.rs s/Word(words.word(index).observe()); \/\/ M1/Word(words.word(index).get());/
-M1-store     seen   ring::(a_|me|two)  src/sync.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Acquire, Relaxed)/
-M-order      seen   ring::(a_|me|two)  src/sync.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
-M2-load      argued ring::(a_|me|two)  src/ring/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
-M-skip       seen   ring::(a_|me|two)  src/ring/mpmc.rs s/(Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0),/(Age::This, SKIP) => true,/
-M-settle     seen   ring::(a_|me|two)  src/ring/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
-M-lost       seen   ring::(a_|me|two)  src/ring/mpmc.rs s/TAKEN => (word.next_lap(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
-M-newcomer   seen   ring::(a_|me|two)  src/ring/mpmc.rs s/if claim.owner() == Some(owner) {/if false {/
-E1-look      seen   event::model       src/event/mod.rs s/if armed >> 1 != seen {/if false {/
-E2-load      seen   event::model       src/event/mod.rs /E2$/s/observe/get/
-E2-store     seen   event::model       src/sync.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
-E-wake       seen   event::model       src/event/mod.rs s/event.wake();//
+Q1-load      seen   echoed|cross       src/protocol/queue.rs     /observe(); \/\/ Q1/s/observe/get/
+Q1-store     seen   echoed|cross       src/protocol/queue.rs     /publish(entry); \/\/ Q1/s/publish/set/
+Q2-store     argued model::tests       src/protocol/queue.rs     /publish(position); \/\/ Q2/s/publish/set/
+Q2-load      argued model::tests       src/protocol/queue.rs     /taken(self.side.other()).observe(); \/\/ Q2/s/observe/get/
+phase        seen   cross              src/protocol/queue.rs     /entry & 1 == self.phase/s/entry & 1 == self.phase(position)/entry != 0/
+room         seen   full_queue         src/protocol/queue.rs     s/self.queuelen.saturating_sub(self.position.wrapping_sub(taken))/(self.queuelen + 1).saturating_sub(self.position.wrapping_sub(taken))/
+P1-load      seen   cross|echoed|model::tests src/protocol/pool.rs      /P1, P2: first/s/observe/get/
+P1-store     seen   cross|echoed|model::tests src/protocol/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
+P2-loads     seen   echoed             src/protocol/pool.rs      /P1, P2: first/{N;s/^\( *\)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
+P2-stores    seen   echoed             src/protocol/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
+references   seen   reference          src/protocol/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 || !Pool/if !Pool/
+prepared     seen   prepared           src/protocol/pool.rs      s/if self.is_free(words, self.first + at) {/if true {/
+high-water   seen   killed             src/protocol/pool.rs      /words.used(self.side).publish/d
+complete     seen   reader_that_is_killed             src/protocol/half.rs  /pool.complete(/d
+roll-forward seen   killed             src/protocol/half.rs  /pool.complete(/,/ring(/{/output.publish/d}
+mark         seen   killed             src/protocol/half.rs  /flags::REDELIVERED)/d
+I1-raise     seen   interrupts         src/protocol/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
+I1-loads     seen   interrupts         src/protocol/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
+answered     seen   interrupts         src/protocol/interrupts.rs /self.answered.fetch_max/d
+W1-ringer    seen   sleep              src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
+W1-sleeper   seen   sleep              src/protocol/doorbell.rs      /W1$/s/heavy_fence()/true/
+W1-bit       seen   sleep              src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
+G1-owner     seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G1, G2/d
+short-way    seen   gate|_put_         src/protocol/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
+G1-stranger  seen   gate|_put_         src/protocol/gate.rs  /heavy_fence_here(); \/\/ G1/d
+G1-resume    seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G1$/d
+G2-leave     seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G2/d
+G2-clear     seen   gate|_put_         src/protocol/gate.rs  /heavy_fence_here(); \/\/ G2/d
+G2-again     seen   gate|_put_         src/protocol/gate.rs  s/if !self.is_deserted() {/if true {/
+G3-leave     seen   gate|_put_         src/protocol/gate.rs  /OUTSIDE, Release); \/\/ G3/s/Release/Relaxed/
+G3-pause     seen   gate|_put_         src/protocol/gate.rs  /WAITING, Release); \/\/ G3/s/Release/Relaxed/
+G3-stranger  seen   gate|_put_         src/protocol/gate.rs  s/self.busy.load(Acquire) == INSIDE/self.busy.load(Relaxed) == INSIDE/
+G3-clear     seen   gate|_put_         src/protocol/gate.rs  s/self.busy.load(Acquire) == OUTSIDE/self.busy.load(Relaxed) == OUTSIDE/
+G4-order     seen   gate|_put_         src/protocol/gate.rs  /gate.guests.fetch_add(1, SeqCst);/{h;d};/gate.busy.store(OUTSIDE, Release); \/\/ G3/G
+revoked      seen   gate|_put_         src/protocol/gate.rs  s/let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);/self.owner.store(owner, Relaxed);/
+L1-unlock    seen   lock::model        src/protocol/lock.rs  s/swap(FREE, Release)/swap(FREE, Relaxed)/
+L1-lock      seen   lock::model        src/protocol/lock.rs  s/compare_exchange(FREE, TAKEN, Acquire, Relaxed)/compare_exchange(FREE, TAKEN, Relaxed, Relaxed)/
+L1-slow      seen   lock::model        src/protocol/lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
+L-contended  seen   lock::model        src/protocol/lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
+L-wake       seen   lock::model        src/protocol/lock.rs  s/futex.wake_one();/{}/
+idle         seen   gate|_put_         src/protocol/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
+R1-store     seen   ring::.*spsc       src/protocol/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
+R1-load      seen   ring::.*spsc       src/protocol/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
+R2-store     seen   ring::.*spsc       src/protocol/spsc.rs /publish(self.position); \/\/ R2/s/publish/set/
+R2-load      seen   ring::.*spsc       src/protocol/spsc.rs /let head = words.head().observe(); \/\/ R2/s/observe/get/
+R-clear      seen   ring::.*spsc       src/protocol/spsc.rs /word.set(0);/d
+R-batch      seen   ring::.*spsc       src/protocol/spsc.rs s/if at > 0 {/if true {/
+M1-load      seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/Word(words.word(index).observe()); \/\/ M1/Word(words.word(index).get());/
+M1-store     seen   ring::(a_|me|two)  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Acquire, Relaxed)/
+M-order      seen   ring::(a_|me|two)  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
+M2-load      argued ring::(a_|me|two)  src/protocol/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
+M-skip       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0),/(Age::This, SKIP) => true,/
+M-settle     seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
+M-lost       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/TAKEN => (word.next_lap(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
+M-newcomer   seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/if claim.owner() == Some(owner) {/if false {/
+E1-look      seen   model::event       src/protocol/event.rs s/if armed >> 1 != seen {/if false {/
+E2-load      seen   model::event       src/protocol/event.rs /E2$/s/observe/get/
+E2-store     seen   model::event       src/protocol/atomics.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
+E-wake       seen   model::event       src/protocol/event.rs s/event.wake();//
 TABLE
 }
 

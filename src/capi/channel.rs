@@ -8,7 +8,7 @@ use crate::channel::ends::Ends;
 use crate::channel::handle::Handle;
 use crate::channel::native::{self, Native};
 use crate::error::{Error, Result};
-use crate::patience::Limit;
+use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 use std::os::fd::IntoRawFd;
 

@@ -4,9 +4,9 @@ use super::error::Call;
 use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring, within};
 use super::{convert, guard, guard_signal_safe, known, text};
 use crate::error::Result;
-use crate::patience::Limit;
 use crate::ring::Policy;
 use crate::ring::endpoint::{EndpointSide, Pair, unlink};
+use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
 
 /// A side: sends by `NAME_AB`, receives by `NAME_BA`.

@@ -4,8 +4,8 @@ use super::error::Call;
 use super::{error, guard, timeout};
 use crate::Event;
 use crate::error::{Error, Result};
-use crate::patience::Limit;
-use crate::sys::tag::Tag;
+use crate::memory::tag::Tag;
+use crate::waiting::Limit;
 use libc::{c_int, timespec};
 
 /// A counter of signals, on which processes wait for what others write into shared memory: put it into a segment, or any other memory that

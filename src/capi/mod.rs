@@ -18,7 +18,7 @@ mod wire;
 
 use crate::channel::handle::Public;
 use crate::error::{Error, Result};
-use crate::sys::tag::Tag;
+use crate::memory::tag::Tag;
 use crate::sys::thread::Uncancelled;
 use libc::{c_char, c_int, c_void, timespec};
 use std::ffi::{CStr, OsStr};

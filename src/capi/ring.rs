@@ -5,12 +5,12 @@ use super::segment::SHMEM_SEGMENT_KEEP;
 use super::{convert, error, guard, guard_signal_safe, known, text, timeout};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, View};
-use crate::patience::Limit;
+use crate::protocol::atomics::store_bytes;
 use crate::ring::handle::{Handle, Outcome, RingStats};
 use crate::ring::open::Wanted;
 use crate::ring::public::{self, DEFAULT_CAPACITY, DEFAULT_ELEMENT_SIZE};
 use crate::ring::{Policy, Role};
-use crate::sync::store_bytes;
+use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
 
 /// A policy: one producer, one consumer. The fastest.

@@ -8,7 +8,7 @@ use crate::channel::native::Native;
 use crate::channel::wire::Wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::patience::Limit;
+use crate::waiting::Limit;
 use libc::{c_int, c_uint, c_void};
 
 /// `flags`: `ts.origin` is given.
@@ -32,7 +32,7 @@ pub const SAMPLE_IS_NEW_SIMULATION: c_int = 131072;
 pub const SAMPLE_REDELIVERED: c_int = 16777216;
 
 const _: () = {
-    use crate::layout::sample::flags;
+    use crate::protocol::flags;
     assert!(SAMPLE_HAS_TS_ORIGIN == flags::HAS_TS_ORIGIN && SAMPLE_HAS_TS_RECEIVED == flags::HAS_TS_RECEIVED);
     assert!(SAMPLE_HAS_OFFSET == flags::HAS_OFFSET && SAMPLE_HAS_SEQUENCE == flags::HAS_SEQUENCE);
     assert!(SAMPLE_HAS_DATA == flags::HAS_DATA && SAMPLE_IS_FIRST == flags::NEW_FRAME);

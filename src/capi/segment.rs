@@ -2,9 +2,9 @@
 
 use super::{guard, text};
 use crate::error::{Error, Result};
-use crate::sys::gate::{Common, Gate, Idle};
-use crate::sys::slab::{Reused, Slab};
-use crate::sys::tag::{Kind, Tag};
+use crate::memory::slab::{Reused, Slab};
+use crate::memory::tag::{Kind, Tag};
+use crate::protocol::gate::{Common, Gate, Idle};
 use crate::sys::{barrier, fork};
 use crate::{Segment, SegmentOptions, SegmentStat, Timespec};
 use libc::{c_char, c_int, c_uint, c_void, timespec};

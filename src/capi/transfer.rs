@@ -10,7 +10,7 @@ use crate::channel::ends::Ends;
 use crate::channel::handle::{Count, Handle, READ_LIMIT};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::patience::Limit;
+use crate::waiting::Limit;
 use libc::{c_int, c_uint};
 
 /// The return value and `errno` of a call that moves samples.

@@ -7,7 +7,7 @@ use super::{guard, guard_signal_safe, known, text, timeout};
 use crate::channel::handle::Handle;
 use crate::channel::wire::{self, Wire};
 use crate::error::{Error, Result};
-use crate::patience::Limit;
+use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 
 /// One direction of a channel in VILLASnode's layout. For reading only.

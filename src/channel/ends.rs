@@ -1,16 +1,16 @@
-//! What an open channel is made of, whatever its layout: two parts, which a gate holds (`sys::gate`).
+//! What an open channel is made of, whatever its layout: two parts, which a gate holds (`protocol::gate`).
 //!
 //! [`Lives`] is what all threads share: the mapped memory, and what is known of the peer. [`Ends`] is what one thread at a
 //! time works on: this process's ends of the two queues, and its references. The handle (`handle`) and the waiting
-//! (`crate::patience`) are written against both. Samples are named by their addresses, as programs know them.
+//! (`crate::waiting`) are written against both. Samples are named by their addresses, as programs know them.
 
 use super::Config;
 use super::handle::{Register, Stats};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::patience::{Pace, Watched};
-use crate::sys::gate::{Common, Idle};
-use crate::sys::tag::Kind;
+use crate::memory::tag::Kind;
+use crate::protocol::gate::{Common, Idle};
+use crate::waiting::{Pace, Watched};
 
 /// What is known of the peer, without asking the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A channel that is open in this process, and everything that can be done with it.
 //!
-//! Handles live in memory whose type is stable (`sys::slab`): a closed one is used again by a later open, never freed.
+//! Handles live in memory whose type is stable (`memory::slab`): a closed one is used again by a later open, never freed.
 //! So a call on a handle that another thread or a signal handler has closed finds a closed gate, and a late `put` finds
 //! its pool by address until the last sample is put.
 
@@ -10,12 +10,12 @@ use super::native::Native;
 use super::wire::Wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::patience::{self, Attempt, Limit, Watched};
-use crate::sys::address_map::AddressMap;
-use crate::sys::gate::{Common, Gate, Pass};
-use crate::sys::slab::{Reused, Slab};
-use crate::sys::tag::Tag;
+use crate::memory::address_map::AddressMap;
+use crate::memory::slab::{Reused, Slab};
+use crate::memory::tag::Tag;
+use crate::protocol::gate::{Common, Gate, Pass};
 use crate::sys::{barrier, fork};
+use crate::waiting::{self, Attempt, Limit, Watched};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
@@ -178,7 +178,7 @@ impl<E: Ends> Handle<E> {
         Some(self.gate.visit()?.with(look))
     }
 
-    /// As [`patience::repeat`]; checks before each attempt that this process still holds its side,
+    /// As [`waiting::repeat`]; checks before each attempt that this process still holds its side,
     /// and before each wait that somebody can end it.
     fn repeat<T>(
         &self,
@@ -186,7 +186,7 @@ impl<E: Ends> Handle<E> {
         pass: Pass<'_, E::Life, E>,
         mut attempt: impl FnMut(&E::Life, &mut E) -> Result<Attempt<T, HintOf<E>>>,
     ) -> Result<std::result::Result<T, i32>> {
-        patience::repeat(
+        waiting::repeat(
             limit,
             pass,
             || self.closed(),

@@ -12,15 +12,16 @@ use super::Config;
 use super::ends::{Ends, Lives, Peer};
 use super::native::Native;
 use crate::error::{Error, Result};
-use crate::interrupts::Interrupts;
+use crate::layout::Layout;
 use crate::layout::channel::{Facts, RawFacts, View};
 use crate::layout::slot::Slot;
-use crate::layout::{Bell, Side, SideBell, Slept, Words};
-use crate::patience::{Habit, Pace, Watched};
-use crate::queue::{Lookout, RoomLookout};
-use crate::region::Layout;
-use crate::sys::gate::Common;
-use crate::wait;
+use crate::protocol::doorbell;
+use crate::protocol::gate::Common;
+use crate::protocol::interrupts::Interrupts;
+use crate::protocol::queue::{Lookout, RoomLookout};
+use crate::protocol::words::{Bell, Side, SideBell, Words};
+use crate::sys::Slept;
+use crate::waiting::{Habit, Pace, Watched};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -154,7 +155,7 @@ impl Life {
     /// Tells the peer that this side has come or gone.
     pub(crate) fn ring_peer(&self) {
         for bell in [Bell::Data, Bell::Room] {
-            wait::ring(self.view().chime(self.side, self.side.other(), bell));
+            doorbell::ring(self.view().chime(self.side, self.side.other(), bell));
         }
     }
 
@@ -300,7 +301,7 @@ impl Lives for Life {
 
     fn ring_own(&self) {
         for bell in [Bell::Data, Bell::Room] {
-            wait::ring(self.view().chime(self.side, self.side, bell));
+            doorbell::ring(self.view().chime(self.side, self.side, bell));
         }
     }
 
@@ -346,7 +347,7 @@ pub(crate) enum Hint {
 
 impl Watched for Life {
     type Hint = Hint;
-    type Armed = wait::Armed;
+    type Armed = doorbell::Armed;
 
     #[inline(always)]
     fn is_worth_a_look(&self, hint: &Hint) -> bool {
@@ -364,11 +365,11 @@ impl Watched for Life {
     fn is_over(&self, hint: &Hint) -> bool {
         self.peer() == Peer::Gone && !matches!(hint, Hint::Peer(_))
     }
-    fn arm(&self, hint: &Hint) -> wait::Armed {
-        wait::arm(&self.bell(hint))
+    fn arm(&self, hint: &Hint) -> doorbell::Armed {
+        doorbell::arm(&self.bell(hint))
     }
-    fn sleep(&self, hint: &Hint, armed: wait::Armed, limit: Duration) -> Slept {
-        wait::sleep(&self.bell(hint), armed, limit)
+    fn sleep(&self, hint: &Hint, armed: doorbell::Armed, limit: Duration) -> Slept {
+        doorbell::sleep(&self.bell(hint), armed, limit)
     }
     fn interrupts(&self) -> &Interrupts {
         self.pace.interrupts()

@@ -1,73 +1,150 @@
-//! Events: a word in any shared memory that counts signals, and on which those sleep who have seen all of them.
-//!
-//! Bit 0 says that somebody sleeps, the rest is the number of signals. Who waits knows how many he has seen; nothing in shared memory is
-//! his. So an event needs no repair: a killed waiter leaves at most bit 0, which costs the next signal one system call.
-//!
-//! | edge | signaller | waiter |
-//! |---|---|---|
-//! | E1 | adds a signal, and looks at bit 0 of the value before | sets bit 0, and looks at the number of the value before |
-//! | E2 | adds a signal (release) | sees the number (acquire), then what was written before the signal |
-//!
-//! E1 is two changes of one word, one of which comes first: either the signaller sees the bit or the waiter the signal. No fence is needed,
-//! unlike where a bell and what it tells of are two words (`wait`, edge W1). A signaller that dies between the addition and the wake-up
-//! leaves the others asleep until their slice is over.
+//! Events for Rust.
 
-#[cfg(all(loom, test))]
-mod model;
-#[cfg(not(loom))]
-mod public;
+use crate::error::Result;
+use crate::protocol::atomics::{Shared64, relax};
+use crate::protocol::event::{Futex, count, doze, signal, take};
+use crate::sys::Slept;
+use crate::sys::futex;
+use crate::waiting::Limit;
+use std::time::{Duration, Instant};
 
-#[cfg(not(loom))]
-pub use public::Event;
+/// How long a plain wait lasts, so that a loop on a flag always ends.
+const PLAIN: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
+/// Looks between two of the clock.
+const LOOKS: u32 = 64;
+/// How long to spin before sleeping: about what a sleep and a wake-up cost.
+const SPIN: Duration = Duration::from_micros(50);
 
-use crate::layout::Slept;
-use crate::sync::Shared64;
-use std::time::Duration;
-
-const ASLEEP: u64 = 1;
-/// The longest sleep without a look at the word.
-const SLICE: Duration = crate::wait::SLICE;
-
-/// The word, and how to sleep on it and wake who does.
-pub(crate) trait Futex {
-    fn word(&self) -> &Shared64;
-    /// Sleeps while the word is `seen`, at most for `slice`.
-    fn sleep(&self, seen: u64, slice: Duration) -> Slept;
-    /// Wakes all who sleep.
-    fn wake(&self);
+/// A counter of signals in shared memory on which processes wait: 8 bytes, aligned to 8, of the user's own; zeroed is an event without
+/// signals.
+///
+/// Each waiter has a number of its own, of the signals that it has seen. So every waiter gets every signal, none can be lost, and
+/// nobody can take another's. What was written before a signal is there for who has seen it. An event has no owner and is no lock.
+///
+/// Any thread of any process may use it. The death of a waiter changes nothing for the others; a signal of a process that dies is there as
+/// a whole or not at all. Whether somebody is left who could signal is not known to an event: wait with a limit.
+///
+/// ```
+/// use villas_shm::{Segment, SegmentOptions};
+/// # let name = format!("villas-doc-event-{}", std::process::id());
+/// let segment = Segment::open(&name, &SegmentOptions { size: 4096, create: true, ..Default::default() })?;
+/// # Segment::unlink(&name)?;
+/// std::thread::scope(|scope| -> villas_shm::Result<()> {
+///     scope.spawn(|| {
+///         segment.set(8, 50.02)?;
+///         segment.event(0).map(|changed| changed.signal())
+///     });
+///     let (changed, mut seen) = (segment.event(0)?, 0);
+///     assert_eq!(changed.timed_wait(&mut seen, None), 1);
+///     assert_eq!((segment.get::<f64>(8)?, seen), (50.02, 1));
+///     assert_eq!(changed.try_wait(&mut seen), 0);
+///     Ok(())
+/// })?;
+/// # Ok::<(), villas_shm::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'m> {
+    word: &'m Shared64,
 }
 
-/// Signals so far.
-#[inline]
-pub(crate) fn count(event: &impl Futex) -> u64 {
-    event.word().observe() >> 1 // E2
-}
-
-/// How many signals came after the first `seen`, which are all seen then.
-#[inline]
-pub(crate) fn take(event: &impl Futex, seen: &mut u64) -> u64 {
-    let now = count(event);
-    let fresh = now.wrapping_sub(*seen) & (u64::MAX >> 1);
-    *seen = now;
-    fresh
-}
-
-/// Adds a signal, and wakes all who wait; no system call when nobody sleeps.
-#[inline]
-pub(crate) fn signal(event: &impl Futex) {
-    let before = event.word().add(2); // E1, E2
-    if before & ASLEEP != 0 {
-        event.word().lower(ASLEEP);
-        // Every signaller that has seen the bit: another one may die before it wakes.
-        event.wake();
+impl Futex for Event<'_> {
+    fn word(&self) -> &Shared64 {
+        self.word
+    }
+    fn sleep(&self, seen: u64, slice: Duration) -> Slept {
+        futex::wait_low(self.word, seen, slice)
+    }
+    fn wake(&self) {
+        futex::wake_low(self.word);
     }
 }
 
-/// Sleeps until there are signals after the first `seen`, at most for `limit`, or a slice; now and then for no reason shorter.
-pub(crate) fn doze(event: &impl Futex, seen: u64, limit: Duration) -> Slept {
-    let armed = event.word().raise(ASLEEP); // E1
-    if armed >> 1 != seen {
-        return Slept::Woken;
+impl<'m> Event<'m> {
+    pub(crate) fn new(word: &'m Shared64) -> Event<'m> {
+        Event { word }
     }
-    event.sleep(armed, limit.min(SLICE))
+
+    /// The event at an address: in memory that was mapped by other means.
+    ///
+    /// # Safety
+    /// `at` is null, or leads to 8 bytes that are mapped for reading and writing for as long as `'m`, and that are only used as an
+    /// event.
+    ///
+    /// # Errors
+    /// `EINVAL` null, or not aligned.
+    pub unsafe fn at(at: *mut u64) -> Result<Event<'m>> {
+        // SAFETY: as the caller promises.
+        unsafe { crate::layout::segment::event(at) }.map(Event::new)
+    }
+
+    /// Adds a signal and wakes all who wait. No system call when nobody sleeps. Async-signal-safe.
+    pub fn signal(&self) {
+        signal(self);
+    }
+
+    /// How many signals there were since the memory was zeroed.
+    pub fn count(&self) -> u64 {
+        count(self)
+    }
+
+    /// How many signals came after the first `seen`, which becomes their number. 0: none. Does not wait.
+    pub fn try_wait(&self, seen: &mut u64) -> u64 {
+        take(self, seen)
+    }
+
+    /// The same; waits for one. 0: call again, 100 ms are over, or a signal handler ran.
+    pub fn wait(&self, seen: &mut u64) -> u64 {
+        self.plain_wait(seen).unwrap_or(0)
+    }
+
+    /// The same; waits for so long, without limit for `None`. 0: the time is over, or a signal handler ran.
+    pub fn timed_wait(&self, seen: &mut u64, timeout: Option<Duration>) -> u64 {
+        self.within(seen, &Limit::timeout(timeout)).unwrap_or(0)
+    }
+
+    pub(crate) fn plain_wait(&self, seen: &mut u64) -> std::result::Result<u64, i32> {
+        self.within(seen, &PLAIN)
+    }
+
+    /// Waits for signals after the first `seen`: spins for a short time, then sleeps in slices. `Err`: why there are none.
+    pub(crate) fn within(&self, seen: &mut u64, limit: &Limit) -> std::result::Result<u64, i32> {
+        let some = |fresh| (fresh > 0).then_some(fresh);
+        if let Some(fresh) = some(take(self, seen)) {
+            return Ok(fresh);
+        }
+        let begin = Instant::now();
+        let (deadline, why) = match *limit {
+            Limit::Now => return Err(libc::EAGAIN),
+            Limit::For(time, why) => (begin.checked_add(time), why),
+            Limit::Forever => (None, libc::ETIMEDOUT),
+        };
+        loop {
+            let now = Instant::now();
+            let mut end = None;
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                end = Some(why);
+            } else if now < begin + SPIN {
+                self.spin(*seen);
+            } else {
+                let left = deadline.map_or(Duration::MAX, |deadline| deadline - now);
+                if doze(self, *seen, left) == Slept::Signal {
+                    end = Some(libc::EINTR);
+                }
+            }
+            match (some(take(self, seen)), end) {
+                (Some(fresh), _) => return Ok(fresh),
+                (None, Some(why)) => return Err(why),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn spin(&self, seen: u64) {
+        for _ in 0..LOOKS {
+            if count(self) != seen {
+                break;
+            }
+            relax();
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use super::snapshot::{Snapshot, sample};
 use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::layout::channel::{ENTRIES, Facts, VERSION, View};
-use crate::layout::{Block, Side, Words};
-use crate::queue::Consumer;
-use crate::region::Layout;
+use crate::protocol::queue::Consumer;
+use crate::protocol::words::{Block, Side, Words};
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
 

@@ -3,9 +3,10 @@
 use super::snapshot::Snapshot;
 use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::layout::ring::{Facts, VERSION, View};
-use crate::region::Layout;
-use crate::ring::{Policy, Role, Words, mpmc};
+use crate::protocol::cells::{Policy, Role, Words};
+use crate::protocol::mpmc;
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
 

@@ -1,12 +1,12 @@
 //! A copy of parts of an object, at the places where a mapping would have them: so that the same code reads both.
 
 use crate::error::{Error, Result};
+use crate::layout::Layout;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Facts, HEAD, TRAILER, Trailer, View};
-use crate::region::Layout;
+use crate::memory::table::Table;
 use crate::sample::Timespec;
 use crate::sys::object::Object;
-use crate::sys::table::Table;
 
 /// What is not loaded is zero. Nothing that is loaded is ever changed by others.
 pub(super) struct Snapshot<'o> {
@@ -84,7 +84,8 @@ impl<'o> Snapshot<'o> {
 /// The sample in a block that is loaded.
 pub(super) fn sample(raw: Raw) -> super::Waiting {
     let header = raw.header();
-    let time = |words: &[crate::sync::Shared64; 2]| Timespec { sec: words[0].get() as i64, nsec: words[1].get() as i64 };
+    let time =
+        |words: &[crate::protocol::atomics::Shared64; 2]| Timespec { sec: words[0].get() as i64, nsec: words[1].get() as i64 };
     super::Waiting::Sample {
         flags: header.flags.get() as i32,
         sequence: header.sequence.get(),

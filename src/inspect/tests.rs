@@ -1,8 +1,8 @@
 //! Looks at regions in use, at what dead processes left, at anything at all.
 
 use super::{Entry, Id, Kind, Parameter, PeerState, Processes, State, Waiting, look, look_among, read_bytes};
-use crate::chance::{Chance, try_cases};
 use crate::sys::object::{Name, Object};
+use crate::tests::prng::{Chance, try_cases};
 use crate::{Channel, Config, Endpoint, EndpointSide, Policy, Ring, Role};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};

@@ -27,10 +27,11 @@ mod fields;
 use super::blocks::Blocks;
 use super::sample::{self, Raw};
 use super::slot::Slot;
-use super::{Bell, Side, Slept, Words};
 use crate::error::{Error, Result};
-use crate::sync::{self, Shared32, Shared64};
+use crate::protocol::atomics::{self, Shared32, Shared64};
+use crate::protocol::words::{Bell, Side, Words};
 use crate::sys;
+use crate::sys::Slept;
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
@@ -230,7 +231,7 @@ pub(crate) struct View {
     base: *const u8,
     blocks: Blocks,
     facts: Facts,
-    /// [`sync::is_asymmetric`], which stays true once it is, in the reach of the hot path.
+    /// [`atomics::is_asymmetric`], which stays true once it is, in the reach of the hot path.
     is_asymmetric: bool,
 }
 
@@ -245,7 +246,7 @@ impl View {
     pub(crate) unsafe fn new(base: *const u8, facts: Facts) -> View {
         // SAFETY: the pool lies within the mapping, 128-aligned; a block has room for `samplelen` values.
         let blocks = unsafe { Blocks::new(base.add(facts.pool as usize), facts.blocks(), facts.block_size, facts.samplelen) };
-        View { base, blocks, facts, is_asymmetric: sync::is_asymmetric() }
+        View { base, blocks, facts, is_asymmetric: atomics::is_asymmetric() }
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -288,9 +289,9 @@ impl Words for View {
     #[inline(always)]
     fn light_fence(&self) {
         if self.is_asymmetric {
-            sync::light_fence_here();
+            atomics::light_fence_here();
         } else {
-            sync::light_fence();
+            atomics::light_fence();
         }
     }
     #[inline(always)]

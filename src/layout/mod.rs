@@ -1,142 +1,51 @@
 //! All that is shared between processes: byte maps, and how the code reaches the words in them.
 //!
-//! The protocol (`queue`, `pool`, `wait`) is written against [`Words`], so that the model checker can run it on words of
-//! its own; [`channel::View`] is the real one.
+//! The protocol (`protocol`) is written against traits of words, so that the model checker can run it on words of its own;
+//! [`channel::View`] and [`ring::View`] are the real ones.
 
-#[cfg(not(loom))]
 mod blocks;
-#[cfg(not(loom))]
 pub(crate) mod channel;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 pub(crate) mod edges;
-#[cfg(not(loom))]
 pub(crate) mod ring;
 pub(crate) mod sample;
-#[cfg(not(loom))]
 pub(crate) mod segment;
-#[cfg(not(loom))]
 pub(crate) mod slot;
-#[cfg(not(loom))]
 pub(crate) mod wire;
 
-use crate::sync::{self, Shared32, Shared64};
-use crate::wait::Chime;
-use std::time::Duration;
+use crate::error::Result;
+use slot::Slot;
 
-/// One of the two ends of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// The node side, which creates the region.
-    A = 0,
-    /// The program side, which opens it.
-    B = 1,
-}
+/// What a region holds: a view of it, by which its words are reached.
+pub(crate) trait Layout: Copy {
+    /// What never changes, checked and kept in private memory.
+    type Facts: Copy;
+    /// Names a place.
+    type Place: Copy;
+    /// Bytes without which the facts cannot be read.
+    const LEAST: usize;
+    /// Whether a place is free from the moment at which `closed` says so, or only when its lock is gone.
+    const CLOSED_IS_FREE: bool;
+    /// Incarnations have so many bits.
+    const INCARNATION_BITS: u32;
 
-impl Side {
-    pub(crate) fn other(self) -> Side {
-        match self {
-            Side::A => Side::B,
-            Side::B => Side::A,
-        }
-    }
-}
-
-/// The two reasons for which a thread of a side sleeps; each has a futex word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bell {
-    /// A sample has come, or a peer.
-    Data = 0,
-    /// The peer has taken samples, or a block has become free.
-    Room = 1,
-}
-
-/// The words of a block that both sides see. Each position has one writer, the side that is named in the call.
-pub(crate) trait Block {
-    /// 1 + the position at which `side` last sent the block; 0 never.
-    fn sent(&self, side: Side) -> &Shared64;
-    /// The other side's `sent` up to which `side` is done with the block.
-    fn done(&self, side: Side) -> &Shared64;
-    /// Says that the block will be written soon.
-    fn expect(&self);
-    /// Makes the header that of an empty sample.
-    fn reset(&self);
-    /// Whether the header names no more values than the block has.
-    fn is_sound(&self) -> bool;
-    /// Adds a flag to the sample.
-    fn mark(&self, flag: i32);
-}
-
-/// The words of a channel that both sides see. Each has one writer, the side that is named in the call (bells apart).
-pub(crate) trait Words {
-    /// A block, as this process reaches it.
-    type Block: Block;
-    /// The block of a number, which must be below the number of blocks.
-    fn block(&self, number: u32) -> Self::Block;
-    /// The block that begins at `address`, which may be any, and its number.
-    fn block_at(&self, address: usize) -> Option<(u32, Self::Block)>;
-    /// The entry `slot` of the queue that `from` writes: block number `<< 1 |` phase.
-    fn entry(&self, from: Side, slot: u32) -> &Shared32;
-    /// The position up to which `side` has taken the samples of the queue that it reads.
-    fn taken(&self, side: Side) -> &Shared64;
-    /// How many of its home blocks `side` has ever handed out.
-    fn used(&self, side: Side) -> &Shared64;
-    /// 1 + the position of the last sample of which `side` kept a reference when it sent it on; 0 none.
-    fn kept(&self, side: Side) -> &Shared64;
-    /// The futex word on which threads of `side` sleep.
-    fn bell(&self, side: Side, bell: Bell) -> &Shared32;
-    /// As [`sync::light_fence`].
-    #[inline(always)]
-    fn light_fence(&self) {
-        sync::light_fence();
-    }
-    /// Counts a sample that `side` is given again.
-    fn count_redelivered(&self, _side: Side) {}
-    /// Sleeps while `bell` has the value `seen`, at most for `slice`.
-    fn sleep(&self, side: Side, bell: Bell, seen: u32, slice: Duration) -> Slept;
-    /// Has `by` wake all who sleep on `side`'s `bell`.
-    fn wake(&self, by: Side, side: Side, bell: Bell);
-    /// `side`'s `bell`, as `by` rings it or sleeps on it.
-    #[inline(always)]
-    fn chime(&self, by: Side, side: Side, bell: Bell) -> SideBell<'_, Self>
-    where
-        Self: Sized,
-    {
-        SideBell { words: self, by, side, bell }
-    }
-}
-
-/// A bell of a side of a channel, and who is at it.
-pub(crate) struct SideBell<'w, W> {
-    words: &'w W,
-    by: Side,
-    side: Side,
-    bell: Bell,
-}
-
-impl<W: Words> Chime for SideBell<'_, W> {
-    #[inline(always)]
-    fn light_fence(&self) {
-        self.words.light_fence();
-    }
-    #[inline(always)]
-    fn word(&self) -> &Shared32 {
-        self.words.bell(self.side, self.bell)
-    }
-    fn sleep(&self, seen: u32, slice: Duration) -> Slept {
-        self.words.sleep(self.side, self.bell, seen, slice)
-    }
-    fn wake(&self) {
-        self.words.wake(self.by, self.side, self.bell);
-    }
-}
-
-/// How a sleep ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slept {
-    /// Woken, or the value was another already, or for no reason.
-    Woken,
-    /// The slice is over.
-    Slice,
-    /// A signal handler ran.
-    Signal,
+    /// Reads and checks the facts of a region of `size` bytes.
+    ///
+    /// # Safety
+    /// `base` is the page-aligned start of a mapping of at least `LEAST` bytes.
+    unsafe fn read(base: *const u8, size: u64) -> Result<Self::Facts>;
+    /// # Safety
+    /// `base` is the page-aligned start of a mapping as long as the facts say, which stays for as long as the view is used.
+    unsafe fn view(base: *const u8, facts: Self::Facts) -> Self;
+    /// Writes the facts into a fresh region.
+    fn write(&self, created: u64);
+    /// Bytes of the region.
+    fn size(facts: &Self::Facts) -> u64;
+    fn slot(&self, place: Self::Place) -> &Slot;
+    /// The incarnations of `place` lock bytes from here; nobody reaches those of the next place.
+    fn first_byte(place: Self::Place) -> u64;
+    /// The place, for people.
+    fn describe(place: Self::Place) -> &'static str;
+    /// The mapping is about to go.
+    fn forget(base: usize, length: usize);
 }

@@ -30,15 +30,15 @@
 #[cfg(all(test, not(loom)))]
 mod fields;
 
-use super::Slept;
 use super::channel::Apart;
 use super::slot::Slot;
 use crate::error::{Error, Result};
-use crate::region::Layout;
-use crate::ring::{Cause, Policy, Words};
-use crate::sync::{self, Shared32, Shared64};
+use crate::layout::Layout;
+use crate::protocol::atomics::{self, Shared32, Shared64};
+use crate::protocol::cells::{Cause, Policy, Words};
+use crate::protocol::doorbell::Chime;
 use crate::sys;
-use crate::wait::Chime;
+use crate::sys::Slept;
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
@@ -308,7 +308,7 @@ impl Words for View {
         let start = self.message(index).cast_const();
         for line in (0..self.facts.stride.min(EXPECTED) as usize).step_by(64) {
             let line = start.wrapping_add(line);
-            if to_write { sync::fetch_to_write::<0>(line) } else { sync::fetch_to_read(line) }
+            if to_write { atomics::fetch_to_write::<0>(line) } else { atomics::fetch_to_read(line) }
         }
     }
     fn count(&self, cause: Cause) {

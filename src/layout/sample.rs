@@ -13,31 +13,11 @@
 //!  32  done  by A  u64
 //! ```
 
-use super::{Block, Side};
 use crate::error::{Error, Result};
 #[cfg(not(loom))]
-use crate::sync;
-use crate::sync::{Shared32, Shared64};
-
-/// What a sample's `flags` say. Bits as VILLASnode has them; [`REDELIVERED`](flags::REDELIVERED) is this library's own.
-pub mod flags {
-    /// `ts.origin` is given.
-    pub const HAS_TS_ORIGIN: i32 = 1;
-    /// `ts.received` is given.
-    pub const HAS_TS_RECEIVED: i32 = 2;
-    /// The offset between the two is meaningful.
-    pub const HAS_OFFSET: i32 = 4;
-    /// `sequence` is given.
-    pub const HAS_SEQUENCE: i32 = 8;
-    /// The values are given.
-    pub const HAS_DATA: i32 = 16;
-    /// The first sample of a frame.
-    pub const NEW_FRAME: i32 = 1 << 16;
-    /// The first sample of a simulation.
-    pub const NEW_SIMULATION: i32 = 1 << 17;
-    /// A predecessor of this process had taken the sample and died before it put it: it may have acted on it.
-    pub const REDELIVERED: i32 = 1 << 24;
-}
+use crate::protocol::atomics;
+use crate::protocol::atomics::{Shared32, Shared64};
+use crate::protocol::words::{Block, Side};
 
 /// The header of a block. Any process may change any byte at any time, hence atomics only.
 #[repr(C)]
@@ -174,10 +154,10 @@ impl Block for Raw {
         #[cfg(not(loom))]
         {
             let start = self.address();
-            sync::fetch_to_write::<0>(start);
-            sync::fetch_to_write::<LINE>(start);
+            atomics::fetch_to_write::<0>(start);
+            atomics::fetch_to_write::<LINE>(start);
             if self.capacity > VALUES_IN_TWO_LINES {
-                sync::fetch_to_write::<{ 2 * LINE }>(start);
+                atomics::fetch_to_write::<{ 2 * LINE }>(start);
             }
         }
     }

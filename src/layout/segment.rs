@@ -2,7 +2,7 @@
 
 use crate::Plain;
 use crate::error::{Error, Result};
-use crate::sync::Shared64;
+use crate::protocol::atomics::Shared64;
 
 /// The memory of a segment. Values are copied in and out: a reference would promise that nobody else changes them.
 #[derive(Debug)]

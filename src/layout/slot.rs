@@ -1,7 +1,7 @@
 //! Who holds a place in a region.
 
-use crate::region::unix_time;
-use crate::sync::{Shared32, Shared64};
+use crate::protocol::atomics::{Shared32, Shared64};
+use crate::sys::clock::unix_time;
 use crate::sys::process::Identity;
 
 /// Written by the holder of the place's lock: at attach and close only, so that a look at another's costs no cache miss.

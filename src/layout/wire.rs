@@ -28,7 +28,7 @@ use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
 use super::sample;
 use super::slot::Slot;
 use crate::error::{Error, Result};
-use crate::sync::{Shared32, Shared64};
+use crate::protocol::atomics::{Shared32, Shared64};
 use crate::sys::condition;
 use std::mem::{offset_of, size_of};
 

@@ -3,18 +3,20 @@
 //! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call on a handle that another thread or
 //! a signal handler has closed finds a closed gate.
 
+use super::Role;
 use super::life::{End, Hint, Life};
-use super::mpmc::{self, Ticket};
-use super::{Role, Words, spsc};
 use crate::error::{Error, Result};
 use crate::layout::ring::{Bell, View};
-use crate::patience::{self, Attempt, Limit};
-use crate::sys::gate::{Gate, Idle, Pass};
-use crate::sys::slab::{Reused, Slab};
-use crate::sys::table::Table;
-use crate::sys::tag::{Kind, Tag};
+use crate::memory::slab::{Reused, Slab};
+use crate::memory::table::Table;
+use crate::memory::tag::{Kind, Tag};
+use crate::protocol::cells::Words;
+use crate::protocol::doorbell::QUICK_LOOKS;
+use crate::protocol::gate::{Gate, Idle, Pass};
+use crate::protocol::mpmc::{self, Ticket};
+use crate::protocol::spsc;
 use crate::sys::{barrier, fork};
-use crate::wait::QUICK_LOOKS;
+use crate::waiting::{self, Attempt, Limit};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -488,7 +490,7 @@ impl Handle {
             let (life, core) = pass.parts();
             return Ok(attempt_past_the_dead(life, core, false, &mut try_once)?.map_err(|_| libc::EAGAIN));
         }
-        patience::repeat(
+        waiting::repeat(
             limit,
             pass,
             || self.closed(),

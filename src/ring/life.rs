@@ -5,18 +5,21 @@
 //! business. A newcomer undoes what a dead predecessor had claimed under its number before it says that it has come: so a claim that
 //! was seen before the holder was looked at (S1) belongs to this holder or to one that is dead.
 
-use super::mpmc::{self, Obstacle};
-use super::{Policy, Role, broken, spsc};
+use super::{Policy, Role};
 use crate::error::{Error, Result};
-use crate::interrupts::Interrupts;
-use crate::layout::Slept;
+use crate::layout::Layout;
 use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
-use crate::patience::{Habit, Watched};
-use crate::region::{Claim, Layout, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
-use crate::sync::Shared64;
-use crate::sys::gate::Common;
-use crate::sys::table::Table;
-use crate::wait::{self, QUICK_LOOKS};
+use crate::memory::table::Table;
+use crate::protocol::atomics::Shared64;
+use crate::protocol::cells::broken;
+use crate::protocol::doorbell::{self, QUICK_LOOKS};
+use crate::protocol::gate::Common;
+use crate::protocol::interrupts::Interrupts;
+use crate::protocol::mpmc::{self, Obstacle};
+use crate::protocol::spsc;
+use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
+use crate::sys::Slept;
+use crate::waiting::{Habit, Watched};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -148,7 +151,7 @@ impl Life {
     /// Wakes who sleeps on `bell`.
     #[inline(always)]
     pub(crate) fn ring(&self, bell: Bell) {
-        wait::ring(self.view().chime(bell));
+        doorbell::ring(self.view().chime(bell));
     }
 
     /// Ends the waits of this handle that have begun, or else the next one. Async-signal-safe.
@@ -282,11 +285,11 @@ pub(crate) enum Hint {
 impl Watched for Life {
     /// With the bell that will ring.
     type Hint = (Hint, Bell);
-    type Armed = wait::Armed;
+    type Armed = doorbell::Armed;
 
     #[inline(always)]
     fn is_worth_a_look(&self, (hint, _): &(Hint, Bell)) -> bool {
-        use super::Words;
+        use crate::protocol::cells::Words;
         let word = |word: &Shared64| word.get();
         match hint {
             Hint::Slot(obstacle) => word(self.view().word(obstacle.index)) != obstacle.word,
@@ -300,11 +303,11 @@ impl Watched for Life {
     fn is_over(&self, _: &(Hint, Bell)) -> bool {
         false
     }
-    fn arm(&self, (_, bell): &(Hint, Bell)) -> wait::Armed {
-        wait::arm(&self.view().chime(*bell))
+    fn arm(&self, (_, bell): &(Hint, Bell)) -> doorbell::Armed {
+        doorbell::arm(&self.view().chime(*bell))
     }
-    fn sleep(&self, (_, bell): &(Hint, Bell), armed: wait::Armed, limit: Duration) -> Slept {
-        wait::sleep(&self.view().chime(*bell), armed, limit)
+    fn sleep(&self, (_, bell): &(Hint, Bell), armed: doorbell::Armed, limit: Duration) -> Slept {
+        doorbell::sleep(&self.view().chime(*bell), armed, limit)
     }
     fn interrupts(&self) -> &Interrupts {
         &self.interrupts
@@ -326,7 +329,7 @@ impl Watched for Life {
     fn longest_sleep(&self, (hint, _): &(Hint, Bell)) -> Duration {
         match hint {
             Hint::Slot(obstacle) if obstacle.owner().is_some() => CLAIM_SLICE,
-            _ => wait::SLICE,
+            _ => doorbell::SLICE,
         }
     }
 }

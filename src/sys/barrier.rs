@@ -2,7 +2,7 @@
 //!
 //! Its manual: all threads of the registered processes pass through a state in which their accesses before and after it
 //! are ordered in program order, between the call's start and its return. That is the heavy half of
-//! `sync::heavy_fence`.
+//! `atomics::heavy_fence`.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

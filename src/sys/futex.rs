@@ -1,7 +1,7 @@
 //! Futexes: on words of a region, which processes share, and on words of this process's own.
 
-use crate::layout::Slept;
-use crate::sync::{Shared32, Shared64};
+use crate::protocol::atomics::{Shared32, Shared64};
+use crate::sys::Slept;
 use nix::errno::Errno;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;

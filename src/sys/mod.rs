@@ -2,9 +2,9 @@
 //! objects, locks, mappings, futexes, processes, and memory whose type is stable.
 
 #[cfg(not(loom))]
-pub(crate) mod address_map;
-#[cfg(not(loom))]
 pub(crate) mod barrier;
+#[cfg(not(loom))]
+pub(crate) mod clock;
 #[cfg(not(loom))]
 pub(crate) mod condition;
 #[cfg(not(loom))]
@@ -14,9 +14,7 @@ pub(crate) mod environment;
 pub(crate) mod fork;
 #[cfg(not(loom))]
 pub(crate) mod futex;
-pub(crate) mod gate;
 pub(crate) mod limits;
-pub(crate) mod lock;
 #[cfg(not(loom))]
 pub(crate) mod mapping;
 #[cfg(not(loom))]
@@ -31,10 +29,16 @@ pub(crate) mod sealed;
 #[cfg(not(loom))]
 pub(crate) mod semaphore;
 #[cfg(not(loom))]
-pub(crate) mod slab;
-#[cfg(not(loom))]
 pub(crate) mod sysv;
-pub(crate) mod table;
-#[cfg(not(loom))]
-pub(crate) mod tag;
 pub(crate) mod thread;
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// Woken, or the value was another already, or for no reason.
+    Woken,
+    /// The slice is over.
+    Slice,
+    /// A signal handler ran.
+    Signal,
+}

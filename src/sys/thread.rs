@@ -5,7 +5,7 @@
 pub(crate) fn id() -> usize {
     #[cfg(loom)]
     {
-        crate::model::thread_id()
+        crate::tests::model::thread_id()
     }
     #[cfg(all(not(loom), target_arch = "x86_64", target_os = "linux"))]
     {

@@ -20,9 +20,9 @@
 //! C library has others than those below, nobody is counted in: who reads naps, and who writes leaves the broadcast to the
 //! library, always.
 
-use crate::layout::Slept;
 use crate::layout::wire::{Condition, View};
-use crate::sync::{Ordering, Shared32, fence};
+use crate::protocol::atomics::{Ordering, Shared32, fence};
+use crate::sys::Slept;
 use crate::sys::{condition, futex};
 use std::time::{Duration, Instant};
 

@@ -4,8 +4,9 @@
 use super::Wire;
 use super::heap::Heap;
 use crate::channel::ends::Ends;
-use crate::layout::sample::{Raw, flags};
+use crate::layout::sample::Raw;
 use crate::layout::wire::{Facts, STOPPED, View, Which};
+use crate::protocol::flags;
 use std::ops::Range;
 use std::path::Path;
 

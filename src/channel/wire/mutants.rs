@@ -1,11 +1,11 @@
-//! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise ([`crate::chance`]).
+//! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise ([`crate::tests::prng`]).
 
 use super::Region;
 use super::exercise::exercise;
 use super::heap::Heap;
 use super::images::Image;
-use crate::chance::{Chance, try_cases};
 use crate::layout::wire::{Facts, View};
+use crate::tests::prng::{Chance, try_cases};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 /// The 8-byte words of a region's head that say something: state, mask, cells, tail and head of both queues, mode, condition and

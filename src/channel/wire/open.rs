@@ -21,13 +21,14 @@ use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
 use crate::layout::wire::{Facts, STOPPED, View, Which};
-use crate::patience::Limit;
-use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, unix_time};
-use crate::sys::gate::Common;
+use crate::protocol::gate::Common;
+use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
+use crate::sys::clock::unix_time;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
 use crate::sys::semaphore::{self, Permissions, Semaphore};
+use crate::waiting::Limit;
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 

@@ -6,7 +6,7 @@
 use super::*;
 use crate::channel::wire::exercise::exercise;
 use crate::layout::edges::{BROKEN, Field, Outcome, broken, field, fields_of, try_each, used};
-use crate::sys::table::Table;
+use crate::memory::table::Table;
 
 use Outcome::{Refused, Used};
 

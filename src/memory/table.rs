@@ -1,8 +1,8 @@
 //! A zeroed array in private memory of its own: paid for page by page as it is used, freed without the heap, so that even a
 //! signal handler may drop it.
 
-use super::resident;
 use crate::error::{Error, Result};
+use crate::sys::resident;
 use nix::errno::Errno;
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};

@@ -1,13 +1,13 @@
 //! One side of a channel: its ends of the two queues and its view of the pool, and how they are repaired after a death.
 
 use crate::error::{Error, Result};
-use crate::layout::sample::flags;
-use crate::layout::{Bell, Block, Side, Words};
-use crate::pool::{Orphan, Pool};
-use crate::queue::{Consumer, Lookout, Producer, RoomLookout};
-use crate::sys::gate::Idle;
-use crate::sys::table::Table;
-use crate::wait::{QUICK_LOOKS, ring};
+use crate::memory::table::Table;
+use crate::protocol::doorbell::{QUICK_LOOKS, ring};
+use crate::protocol::flags;
+use crate::protocol::gate::Idle;
+use crate::protocol::pool::{Orphan, Pool};
+use crate::protocol::queue::{Consumer, Lookout, Producer, RoomLookout};
+use crate::protocol::words::{Bell, Block, Side, Words};
 
 /// What one thread at a time works on.
 pub(crate) struct Half<W> {

@@ -2,15 +2,15 @@
 //!
 //! A call alternates between an attempt, in its turn, and a step of [`Patience`], in which others have theirs. Before
 //! it sleeps, its bell is armed and one more attempt is made, so that nothing that comes in between is slept through
-//! (`wait`, edge W1).
+//! (`doorbell`, edge W1).
 
 use crate::error::{Error, Result as Fallible};
-use crate::interrupts::Interrupts;
-use crate::layout::Slept;
-use crate::sync::relax;
-use crate::sys::gate::{Common, Idle, Pass};
+use crate::protocol::atomics::relax;
+use crate::protocol::doorbell;
+use crate::protocol::gate::{Common, Idle, Pass};
+use crate::protocol::interrupts::Interrupts;
+use crate::sys::Slept;
 use crate::sys::thread::Uncancelled;
-use crate::wait;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ pub(crate) trait Watched {
     fn since_probe(&self) -> Duration;
     /// The longest sleep before another attempt.
     fn longest_sleep(&self, _hint: &Self::Hint) -> Duration {
-        wait::SLICE
+        doorbell::SLICE
     }
 }
 
@@ -197,7 +197,7 @@ impl Pace {
 
     /// Probes the peer, unless that was done a short time ago: for callers that do not wait.
     pub(crate) fn probe_now_and_then(&self, life: &impl Watched) {
-        if self.since_probe() >= wait::SLICE {
+        if self.since_probe() >= doorbell::SLICE {
             life.probe();
         }
     }
@@ -292,7 +292,7 @@ impl<W: Watched> Patience<W> {
             slept: false,
             next_yield: now + SPIN,
             // Goes on from the last probe, whichever call made it: a loop of short waits must not put it off.
-            next_probe: now + wait::SLICE.saturating_sub(life.since_probe()),
+            next_probe: now + doorbell::SLICE.saturating_sub(life.since_probe()),
         });
     }
 
@@ -306,12 +306,12 @@ impl<W: Watched> Patience<W> {
         if let Some(clock) = &mut self.clock {
             if now >= clock.next_probe || life.wants_probe() {
                 life.probe();
-                clock.next_probe = now + wait::SLICE;
+                clock.next_probe = now + doorbell::SLICE;
                 probed = true;
             }
             if clock.deadline.is_some_and(|deadline| now >= deadline) {
                 // Awake anyhow: who reads again and again so is not woken once more for the probe soon after.
-                if !probed && life.since_probe() >= wait::SLICE / 2 {
+                if !probed && life.since_probe() >= doorbell::SLICE / 2 {
                     life.probe();
                 }
                 return Err(match self.limit {
@@ -340,7 +340,7 @@ impl<W: Watched> Patience<W> {
             clock.slept = true;
         }
         let deadline = self.clock.as_ref().and_then(|c| c.deadline);
-        let next_probe = self.clock.as_ref().map_or(now + wait::SLICE, |c| c.next_probe);
+        let next_probe = self.clock.as_ref().map_or(now + doorbell::SLICE, |c| c.next_probe);
         let until = deadline.map_or(next_probe, |deadline| deadline.min(next_probe));
         let limit = until.saturating_duration_since(now).min(life.longest_sleep(hint));
         match life.sleep(hint, armed, limit) {

@@ -7,13 +7,14 @@
 //! cell that loom watches: two uses that are not ordered are reported.
 //!
 //! What it cannot show: that a compiler fence with a `membarrier` at the other end is as good as two full fences
-//! (`sync`); and long runs, since the states grow with each step. The numbers of samples, blocks and entries here are
+//! (`atomics`); and long runs, since the states grow with each step. The numbers of samples, blocks and entries here are
 //! the smallest that let each edge be crossed and each ring wrap.
 
 pub(crate) mod atomic;
 
-use crate::layout::{Bell, Block, Side, Slept, Words};
-use crate::sync::{Shared32, Shared64};
+use crate::protocol::atomics::{Shared32, Shared64};
+use crate::protocol::words::{Bell, Block, Side, Words};
+use crate::sys::Slept;
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
 use std::cell::Cell;
@@ -212,10 +213,10 @@ mod ring;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::side::{Half, Sizes, Written};
-    use crate::layout::sample::flags::REDELIVERED;
-    use crate::sys::gate::{Common, Gate, Idle};
-    use crate::wait;
+    use crate::protocol::doorbell;
+    use crate::protocol::flags::REDELIVERED;
+    use crate::protocol::gate::{Common, Gate, Idle};
+    use crate::protocol::half::{Half, Sizes, Written};
     use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use loom::thread;
 
@@ -509,11 +510,11 @@ mod tests {
             let reader = thread::spawn(move || {
                 let mut got = None;
                 loop {
-                    let armed = wait::arm(&theirs.chime(Side::B, Side::B, Bell::Data));
+                    let armed = doorbell::arm(&theirs.chime(Side::B, Side::B, Bell::Data));
                     if b.read(1, |_, block, _| got = Some(block)).unwrap() > 0 {
                         break;
                     }
-                    wait::sleep(&theirs.chime(Side::B, Side::B, Bell::Data), armed, wait::SLICE);
+                    doorbell::sleep(&theirs.chime(Side::B, Side::B, Bell::Data), armed, doorbell::SLICE);
                 }
                 b.put(got.unwrap() as usize);
             });
@@ -534,18 +535,18 @@ mod tests {
                 b.put(block as usize);
             });
             let block = loop {
-                let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
+                let armed = doorbell::arm(&words.chime(Side::A, Side::A, Bell::Room));
                 match a.alloc_one() {
                     Some(block) => break block,
-                    None => wait::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, wait::SLICE),
+                    None => doorbell::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, doorbell::SLICE),
                 };
             };
             loop {
-                let armed = wait::arm(&words.chime(Side::A, Side::A, Bell::Room));
+                let armed = doorbell::arm(&words.chime(Side::A, Side::A, Bell::Room));
                 if a.try_send(block) {
                     break;
                 }
-                wait::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, wait::SLICE);
+                doorbell::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, doorbell::SLICE);
             }
             reader.join().unwrap();
         });

@@ -12,11 +12,11 @@
 //! | I1 | raises (release), after what it has stored | sees the number (acquire), then what was stored before |
 //!
 //! An interrupter wakes the sleepers after it has raised; a sleeper looks for interruptions between
-//! its arming and its sleep: so W1 of `wait` holds for the counter as for what is published.
+//! its arming and its sleep: so W1 of `doorbell` holds for the counter as for what is published.
 //! `answered` is ordered by nothing (relaxed): the thread whose wait has ended sees its own store,
 //! and another that does not see it yet ends once more than it must.
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::protocol::atomics::{AtomicU64, Ordering};
 use Ordering::{Acquire, Relaxed, Release};
 
 /// See the module's description. In private memory. No counter of 64 bits ever wraps.

@@ -4,7 +4,7 @@
 //! that is inside, waiting ones included. Both go when the gate has been closed, the last thread has left, and the core
 //! says that it is idle.
 //!
-//! The first thread that comes owns the gate, where fences can be asymmetric (`sync`): it marks itself inside with a plain store. When a
+//! The first thread that comes owns the gate, where fences can be asymmetric (`atomics`): it marks itself inside with a plain store. When a
 //! second thread comes, it takes the bias away for good, and all use the lock from then on. The lock lives in this process and dies with it.
 //! Calls try [`Gate::enter_as_owner`] first, where nothing has to be kept of how the thread came, and [`Gate::enter`] when that is in vain.
 //!
@@ -15,11 +15,11 @@
 //! | G3 | owner leaves: store `busy`, release | stranger or closer: load `busy`, acquire: what the owner did is seen |
 //! | G4 | guest comes or leaves: change `guests`, full fence, load `state` | closer: store `state`, heavy fence, load `guests` |
 //!
-//! For G1, G2 and G4 at least one of the two sees the other's store (`sync`, asymmetric fences).
+//! For G1, G2 and G4 at least one of the two sees the other's store (`atomics`, asymmetric fences).
 
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, is_asymmetric, light_fence_here};
+use crate::protocol::atomics::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, is_asymmetric, light_fence_here};
 #[cfg(not(loom))]
-use crate::sys::lock::{Mutex, MutexGuard};
+use crate::protocol::lock::{Mutex, MutexGuard};
 use crate::sys::thread;
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
 #[cfg(loom)]
@@ -449,7 +449,7 @@ impl Standing {
         } else {
             // No cancellation point; a signal handler that ends the sleep has its thread look again.
             let _whole = thread::Uncancelled::new();
-            let _ = super::nap::nap(std::time::Duration::from_micros(50));
+            let _ = crate::sys::nap::nap(std::time::Duration::from_micros(50));
         }
     }
 }

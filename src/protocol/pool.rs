@@ -18,9 +18,9 @@
 //! look free between them.
 
 use crate::error::{Error, Result};
-use crate::layout::{Block, Side, Words};
-use crate::sys::gate::Idle;
-use crate::sys::table::{Table, Zeroable};
+use crate::memory::table::{Table, Zeroable};
+use crate::protocol::gate::Idle;
+use crate::protocol::words::{Block, Side, Words};
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]
@@ -179,7 +179,7 @@ impl Pool {
     /// stays free until its home side hands it out, so it need not be looked at again, but for whether a peer that keeps to no rule has sent it
     /// meanwhile. Who never allocates has none.
     ///
-    /// The acquiring loads of P1 and P2 are those made here; whichever thread hands the block out has its turn later, and turns are ordered (`sys::gate`, G3).
+    /// The acquiring loads of P1 and P2 are those made here; whichever thread hands the block out has its turn later, and turns are ordered (`protocol::gate`, G3).
     #[inline(always)]
     pub(crate) fn prepare<W: Words>(&mut self, words: &W) {
         if self.ready == NO_BLOCK && self.used != 0 {

@@ -19,7 +19,7 @@
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use {
-    crate::model::atomic::{AtomicU32, AtomicU64, AtomicUsize},
+    crate::tests::model::atomic::{AtomicU32, AtomicU64, AtomicUsize},
     loom::sync::atomic::{Ordering, fence},
 };
 
@@ -31,7 +31,7 @@ fn step() {
     #[cfg(feature = "crash-points")]
     crate::crash::step();
     #[cfg(loom)]
-    crate::model::step();
+    crate::tests::model::step();
 }
 
 macro_rules! shared_word {
@@ -225,7 +225,7 @@ pub(crate) fn light_fence() {
 }
 
 /// The same without a look whether the kernel knows the call: only where [`is_asymmetric`] was true, which it stays. A gate has an owner
-/// only then (`sys::gate`), and only owners come here from there; a view of a region keeps what it was.
+/// only then (`protocol::gate`), and only owners come here from there; a view of a region keeps what it was.
 #[inline(always)]
 pub(crate) fn light_fence_here() {
     #[cfg(loom)]

@@ -1,7 +1,7 @@
 //! From an address to what lies there: a table of two levels over the address space, one entry for each step of `mapping::STEP`.
 //! Reading takes two loads and no lock; writing is a store, so that a signal handler may do it.
 
-use super::mapping::STEP;
+use crate::sys::mapping::STEP;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::sync::atomic::{AtomicPtr, Ordering};
 

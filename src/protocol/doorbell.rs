@@ -8,11 +8,11 @@
 //! |---|---|---|
 //! | W1 | ringer: what it publishes, light fence, load the bell | sleeper: set the bit, heavy fence, look for what is published, only then sleep |
 //!
-//! At least one sees the other's store, so nobody sleeps through a ring (`sync`, asymmetric fences). A ringer that dies
+//! At least one sees the other's store, so nobody sleeps through a ring (`atomics`, asymmetric fences). A ringer that dies
 //! between the change of the word and the wake-up leaves the others asleep until their slice is over.
 
-use crate::layout::Slept;
-use crate::sync::{Shared32, heavy_fence, light_fence};
+use crate::protocol::atomics::{Shared32, heavy_fence, light_fence};
+use crate::sys::Slept;
 use std::time::Duration;
 
 const ASLEEP: u32 = 1;

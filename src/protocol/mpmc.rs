@@ -22,9 +22,9 @@
 //!
 //! `docs/rings.md` has the argument, with deaths, late compare-and-swaps and wrapping laps.
 
-use super::{Cause, Words, broken};
+use super::cells::{Cause, Words, broken};
 use crate::error::{Error, Result};
-use crate::sync::begin_again;
+use crate::protocol::atomics::begin_again;
 
 /// Owners are numbered below this.
 pub(crate) const MAX_OWNERS: u32 = 1 << OWNER_BITS;

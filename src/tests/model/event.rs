@@ -1,9 +1,9 @@
 //! Events under loom: every interleaving of these threads, with the functions that the library runs. A sleep here has no end but a
 //! wake-up, so a signal that is slept through is a deadlock, which loom reports.
 
-use super::{Futex, doze, signal, take};
-use crate::layout::Slept;
-use crate::sync::Shared64;
+use crate::protocol::event::{Futex, doze, signal, take};
+use crate::sys::Slept;
+use crate::protocol::atomics::Shared64;
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;

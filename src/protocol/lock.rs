@@ -13,7 +13,7 @@
 //! sleep only while the word says so. So an unlock that replaces TAKEN wakes nobody: a thread that
 //! comes later finds the word FREE.
 
-use crate::sync::{AtomicU32, relax};
+use crate::protocol::atomics::{AtomicU32, relax};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const FREE: u32 = 0;
@@ -82,10 +82,10 @@ impl Futex for FutexLock {
         &self.0
     }
     fn sleep(&self, seen: u32) {
-        super::futex::wait_here(&self.0, seen);
+        crate::sys::futex::wait_here(&self.0, seen);
     }
     fn wake_one(&self) {
-        super::futex::wake_one_here(&self.0);
+        crate::sys::futex::wake_one_here(&self.0);
     }
 }
 

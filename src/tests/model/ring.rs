@@ -4,9 +4,10 @@
 //! is reported even if the values happen to be right.
 
 use super::{at_most, explore, explore_kills, until_killed};
-use crate::ring::mpmc::{self, Attempt, Obstacle, Ticket};
-use crate::ring::{Cause, Words, spsc};
-use crate::sync::Shared64;
+use crate::protocol::atomics::Shared64;
+use crate::protocol::cells::{Cause, Words};
+use crate::protocol::mpmc::{self, Attempt, Obstacle, Ticket};
+use crate::protocol::spsc;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;

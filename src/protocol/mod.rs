@@ -1,0 +1,19 @@
+//! The algorithms: what processes and threads do with the words that they share.
+//!
+//! They are written against traits of words, so that the model checker runs the very functions that the library runs. All that loom compiles
+//! is here, in `memory::table`, `sys::thread` and `error`.
+
+pub(crate) mod atomics;
+pub(crate) mod cells;
+pub(crate) mod doorbell;
+pub(crate) mod event;
+pub mod flags;
+pub(crate) mod gate;
+pub(crate) mod half;
+pub(crate) mod interrupts;
+pub(crate) mod lock;
+pub(crate) mod mpmc;
+pub(crate) mod pool;
+pub(crate) mod queue;
+pub(crate) mod spsc;
+pub(crate) mod words;
