@@ -56,6 +56,7 @@ pub use error::{Error, Result, strerror};
 pub use event::Event;
 #[cfg(not(loom))]
 pub use plain::Plain;
+pub use protocol::cells::{Policy, Role};
 pub use protocol::flags;
 #[cfg(not(loom))]
 pub use ring::endpoint::{Endpoint, EndpointSide};
@@ -63,7 +64,6 @@ pub use ring::endpoint::{Endpoint, EndpointSide};
 pub use ring::handle::RingStats;
 #[cfg(not(loom))]
 pub use ring::public::{Bytes, Message, Reservation, Ring};
-pub use protocol::cells::{Policy, Role};
 #[cfg(not(loom))]
 pub use sample::{Sample, Timespec};
 #[cfg(not(loom))]

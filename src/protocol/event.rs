@@ -16,7 +16,7 @@ use crate::protocol::atomics::Shared64;
 use crate::sys::Slept;
 use std::time::Duration;
 
-const ASLEEP: u64 = 1;
+pub(crate) const ASLEEP: u64 = 1;
 /// The longest sleep without a look at the word.
 const SLICE: Duration = crate::protocol::doorbell::SLICE;
 

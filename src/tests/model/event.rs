@@ -1,9 +1,9 @@
 //! Events under loom: every interleaving of these threads, with the functions that the library runs. A sleep here has no end but a
 //! wake-up, so a signal that is slept through is a deadlock, which loom reports.
 
+use crate::protocol::atomics::Shared64;
 use crate::protocol::event::{Futex, doze, signal, take};
 use crate::sys::Slept;
-use crate::protocol::atomics::Shared64;
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -106,7 +106,7 @@ fn a_waiter_that_dies_before_it_sleeps_takes_no_signal_from_the_others() {
         let [dying, waiting] = [board.clone(), board.clone()];
         let dying = thread::spawn(move || {
             // All that a waiter stores.
-            dying.word.raise(super::ASLEEP);
+            dying.word.raise(crate::protocol::event::ASLEEP);
         });
         let waiting = thread::spawn(move || waiting.wait_for(2));
         signal(&*board);

@@ -208,6 +208,8 @@ fn until_killed(fuel: u32, work: impl FnOnce()) -> bool {
 }
 
 #[cfg(test)]
+mod event;
+#[cfg(test)]
 mod ring;
 
 #[cfg(test)]
