@@ -211,7 +211,7 @@ model: ## the block protocol, by exhaustion (python3)
 	python3 tests/model/blocks.py 2 2 01 600
 
 loom: check-deps ## the concurrent parts of the library, every interleaving within the bounds of docs/reliability.md
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --profile loom --lib -p villas-shm
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --profile loom -p villas-shm-models
 
 loom-long: export VILLAS_SHM_LOOM = long
 loom-long: loom ## the same within the wider bounds there

@@ -12,59 +12,37 @@
 //! copies, and `pool` says of two
 //! structs of integers that zero is a valid value.
 #![warn(missing_docs)]
-// The models run a part of the library.
-#![cfg_attr(loom, allow(dead_code))]
 
-#[cfg(not(loom))]
 pub(crate) mod capi;
-#[cfg(not(loom))]
 mod channel;
 #[cfg(feature = "crash-points")]
 pub mod crash;
 mod error;
-#[cfg(not(loom))]
 mod event;
-#[cfg(all(feature = "fuzzing", not(loom)))]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-#[cfg(not(loom))]
 pub mod inspect;
-#[cfg(not(loom))]
 mod layout;
 mod memory;
-#[cfg(not(loom))]
 mod plain;
 mod protocol;
-#[cfg(not(loom))]
 mod region;
-#[cfg(not(loom))]
 mod ring;
-#[cfg(not(loom))]
 mod sample;
-#[cfg(not(loom))]
 mod segment;
 mod sys;
 mod tests;
-#[cfg(not(loom))]
 mod waiting;
 
-#[cfg(not(loom))]
 pub use channel::handle::Stats;
-#[cfg(not(loom))]
 pub use channel::{Channel, Config};
 pub use error::{Error, Result, strerror};
-#[cfg(not(loom))]
 pub use event::Event;
-#[cfg(not(loom))]
 pub use plain::Plain;
 pub use protocol::cells::{Policy, Role};
 pub use protocol::flags;
-#[cfg(not(loom))]
 pub use ring::endpoint::{Endpoint, EndpointSide};
-#[cfg(not(loom))]
 pub use ring::handle::RingStats;
-#[cfg(not(loom))]
 pub use ring::public::{Bytes, Message, Reservation, Ring};
-#[cfg(not(loom))]
 pub use sample::{Sample, Timespec};
-#[cfg(not(loom))]
 pub use segment::{Segment, SegmentOptions, SegmentStat};

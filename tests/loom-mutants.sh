@@ -30,9 +30,9 @@ high-water   seen   killed             src/protocol/pool.rs      /words.used(sel
 complete     seen   reader_that_is_killed             src/protocol/half.rs  /pool.complete(/d
 roll-forward seen   killed             src/protocol/half.rs  /pool.complete(/,/ring(/{/output.publish/d}
 mark         seen   killed             src/protocol/half.rs  /flags::REDELIVERED)/d
-I1-raise     seen   interrupts         src/protocol/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
-I1-loads     seen   interrupts         src/protocol/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
-answered     seen   interrupts         src/protocol/interrupts.rs /self.answered.fetch_max/d
+I1-raise     seen   ^interrupts::      src/protocol/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
+I1-loads     seen   ^interrupts::      src/protocol/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
+answered     seen   ^interrupts::      src/protocol/interrupts.rs /self.answered.fetch_max/d
 W1-ringer    seen   sleep              src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
 W1-sleeper   seen   sleep              src/protocol/doorbell.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
@@ -49,11 +49,11 @@ G3-stranger  seen   gate|_put_         src/protocol/gate.rs  s/self.busy.load(Ac
 G3-clear     seen   gate|_put_         src/protocol/gate.rs  s/self.busy.load(Acquire) == OUTSIDE/self.busy.load(Relaxed) == OUTSIDE/
 G4-order     seen   gate|_put_         src/protocol/gate.rs  /gate.guests.fetch_add(1, SeqCst);/{h;d};/gate.busy.store(OUTSIDE, Release); \/\/ G3/G
 revoked      seen   gate|_put_         src/protocol/gate.rs  s/let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);/self.owner.store(owner, Relaxed);/
-L1-unlock    seen   lock::model        src/protocol/lock.rs  s/swap(FREE, Release)/swap(FREE, Relaxed)/
-L1-lock      seen   lock::model        src/protocol/lock.rs  s/compare_exchange(FREE, TAKEN, Acquire, Relaxed)/compare_exchange(FREE, TAKEN, Relaxed, Relaxed)/
-L1-slow      seen   lock::model        src/protocol/lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
-L-contended  seen   lock::model        src/protocol/lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
-L-wake       seen   lock::model        src/protocol/lock.rs  s/futex.wake_one();/{}/
+L1-unlock    seen   ^lock::            src/protocol/lock.rs  s/swap(FREE, Release)/swap(FREE, Relaxed)/
+L1-lock      seen   ^lock::            src/protocol/lock.rs  s/compare_exchange(FREE, TAKEN, Acquire, Relaxed)/compare_exchange(FREE, TAKEN, Relaxed, Relaxed)/
+L1-slow      seen   ^lock::            src/protocol/lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
+L-contended  seen   ^lock::            src/protocol/lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
+L-wake       seen   ^lock::            src/protocol/lock.rs  s/futex.wake_one();/{}/
 idle         seen   gate|_put_         src/protocol/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
 R1-store     seen   ring::.*spsc       src/protocol/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
 R1-load      seen   ring::.*spsc       src/protocol/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
@@ -69,10 +69,10 @@ M-skip       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(Age::This, SKIP) 
 M-settle     seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
 M-lost       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/TAKEN => (word.next_lap(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
 M-newcomer   seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/if claim.owner() == Some(owner) {/if false {/
-E1-look      seen   model::event       src/protocol/event.rs s/if armed >> 1 != seen {/if false {/
-E2-load      seen   model::event       src/protocol/event.rs /E2$/s/observe/get/
-E2-store     seen   model::event       src/protocol/atomics.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
-E-wake       seen   model::event       src/protocol/event.rs s/event.wake();//
+E1-look      seen   event::       src/protocol/event.rs s/if armed >> 1 != seen {/if false {/
+E2-load      seen   event::       src/protocol/event.rs /E2$/s/observe/get/
+E2-store     seen   event::       src/protocol/atomics.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
+E-wake       seen   event::       src/protocol/event.rs s/event.wake();//
 TABLE
 }
 
@@ -83,8 +83,8 @@ wanted=" $* "
 wrong=0 done=0
 # Prints where the test program is.
 build() {
-  (cd "$BUILD/tree" && "$CARGO" test --profile loom --lib -p villas-shm --no-run >"$BUILD/log" 2>&1) || return 1
-  program=$(sed -n 's/^ *Executable unittests src\/lib.rs (\(.*\))$/\1/p' "$BUILD/log")
+  (cd "$BUILD/tree" && "$CARGO" test --profile loom -p villas-shm-models --no-run >"$BUILD/log" 2>&1) || return 1
+  program=$(sed -n 's/^ *Executable unittests lib.rs (\(.*\))$/\1/p' "$BUILD/log")
 }
 # Runs the models that match, until one fails, whose name is in $by then. One that has not ended after LIMIT seconds shows nothing.
 run() {

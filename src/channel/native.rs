@@ -510,7 +510,7 @@ pub(crate) fn unlink(name: &OsStr) -> Result<()> {
     Name::new(name)?.unlink()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::ffi::OsString;

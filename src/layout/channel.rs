@@ -21,7 +21,7 @@
 //! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other programs' sake; attaching
 //! computes them again and refuses a region where they differ, so that one check covers them all.
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod fields;
 
 use super::blocks::Blocks;

@@ -27,7 +27,7 @@
 //! All offsets follow from policy, element size and capacity. They are stored too, for other programs' sake; attaching computes them
 //! again and refuses a region where they differ.
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod fields;
 
 use super::channel::Apart;

@@ -14,7 +14,6 @@
 //! ```
 
 use crate::error::{Error, Result};
-#[cfg(not(loom))]
 use crate::protocol::atomics;
 use crate::protocol::atomics::{Shared32, Shared64};
 use crate::protocol::words::{Block, Side};
@@ -42,13 +41,13 @@ pub(crate) const LINE: usize = 64;
 
 const _: () = {
     use core::mem::{offset_of, size_of};
-    assert!(size_of::<Header>() == DATA || cfg!(loom));
-    assert!(cfg!(loom) || offset_of!(Header, length) == 8);
-    assert!(cfg!(loom) || offset_of!(Header, capacity) == 12);
-    assert!(cfg!(loom) || offset_of!(Header, flags) == 16);
-    assert!(cfg!(loom) || offset_of!(Header, positions) == 24);
-    assert!(cfg!(loom) || offset_of!(Header, origin) == 56);
-    assert!(cfg!(loom) || offset_of!(Header, received) == 72);
+    assert!(size_of::<Header>() == DATA);
+    assert!(offset_of!(Header, length) == 8);
+    assert!(offset_of!(Header, capacity) == 12);
+    assert!(offset_of!(Header, flags) == 16);
+    assert!(offset_of!(Header, positions) == 24);
+    assert!(offset_of!(Header, origin) == 56);
+    assert!(offset_of!(Header, received) == 72);
 };
 
 /// Bytes of a block for samples of `samplelen` values: whole cache lines.
@@ -151,7 +150,6 @@ impl Block for Raw {
     /// peer may be at.
     #[inline(always)]
     fn expect(&self) {
-        #[cfg(not(loom))]
         {
             let start = self.address();
             atomics::fetch_to_write::<0>(start);

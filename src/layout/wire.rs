@@ -20,7 +20,7 @@
 //!
 //! All that attaching needs is computed from the fields, checked against the object's size, and kept in private memory.
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod fields;
 
 use super::blocks::Blocks;

@@ -19,7 +19,7 @@
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use {
-    crate::tests::model::atomic::{AtomicU32, AtomicU64, AtomicUsize},
+    crate::model::atomic::{AtomicU32, AtomicU64, AtomicUsize},
     loom::sync::atomic::{Ordering, fence},
 };
 
@@ -31,7 +31,7 @@ fn step() {
     #[cfg(feature = "crash-points")]
     crate::crash::step();
     #[cfg(loom)]
-    crate::tests::model::step();
+    crate::model::step();
 }
 
 macro_rules! shared_word {

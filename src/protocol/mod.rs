@@ -1,7 +1,7 @@
 //! The algorithms: what processes and threads do with the words that they share.
 //!
-//! They are written against traits of words, so that the model checker runs the very functions that the library runs. All that loom compiles
-//! is here, in `memory::table`, `sys::thread` and `error`.
+//! They are written against traits of words, so that the model checker runs the very functions that the library runs (`tests/model`). All that
+//! loom compiles is here, and in `error`.
 
 pub(crate) mod atomics;
 pub(crate) mod cells;

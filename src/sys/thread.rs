@@ -3,25 +3,21 @@
 /// Unique among the threads that live, never 0, 1 or 2; a thread that ends may leave its number to a later one.
 #[inline(always)]
 pub(crate) fn id() -> usize {
-    #[cfg(loom)]
-    {
-        crate::tests::model::thread_id()
-    }
-    #[cfg(all(not(loom), target_arch = "x86_64", target_os = "linux"))]
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     {
         let id: usize;
         // SAFETY: the x86-64 psABI for thread-local storage: the word at %fs:0 is the thread pointer itself, and never changes.
         unsafe { core::arch::asm!("mov {}, fs:0", out(reg) id, options(pure, nomem, nostack, preserves_flags)) };
         id
     }
-    #[cfg(all(not(loom), target_arch = "aarch64", target_os = "linux"))]
+    #[cfg(all(target_arch = "aarch64", target_os = "linux"))]
     {
         let id: usize;
         // SAFETY: tpidr_el0 holds the thread pointer.
         unsafe { core::arch::asm!("mrs {}, tpidr_el0", out(reg) id, options(pure, nomem, nostack, preserves_flags)) };
         id
     }
-    #[cfg(not(any(loom, all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))))]
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
     {
         thread_local!(static HERE: u8 = const { 0 });
         HERE.with(|here| core::ptr::from_ref(here) as usize)
@@ -37,20 +33,16 @@ impl Uncancelled {
     /// Async-signal-safe; costs a store or two.
     pub(crate) fn new() -> Uncancelled {
         let mut before = DISABLED;
-        #[cfg(not(loom))]
         // SAFETY: the number is written to before the call returns.
         unsafe {
             pthread_setcancelstate(DISABLED, &raw mut before);
         }
-        #[cfg(loom)]
-        let _ = &mut before;
         Uncancelled(before)
     }
 }
 
 impl Drop for Uncancelled {
     fn drop(&mut self) {
-        #[cfg(not(loom))]
         if self.0 != DISABLED {
             // SAFETY: as above; where the state before is to be written may be null.
             unsafe { pthread_setcancelstate(self.0, std::ptr::null_mut()) };
@@ -61,7 +53,6 @@ impl Drop for Uncancelled {
 /// `PTHREAD_CANCEL_DISABLE`.
 const DISABLED: libc::c_int = 1;
 
-#[cfg(not(loom))]
 unsafe extern "C" {
     fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
 }

@@ -1,6 +1,4 @@
 //! What only tests need.
 
-#[cfg(loom)]
-pub(crate) mod model;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 pub(crate) mod prng;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks the protocol of src/protocol/pool.rs and src/protocol/queue.rs by exhaustion: a process is killed at any store, restarted, repairs its own words only, and delivers again
-what its predecessor had taken and not put. Loom (src/tests/model) checks the code itself, but cannot go this far: two kills in any place, both sides dead,
+what its predecessor had taken and not put. Loom (tests/model) checks the code itself, but cannot go this far: two kills in any place, both sides dead,
 death during repair, references that stay, echoes.
 
 Prints "exhausted N states, no violation", or the violation and the steps that lead to it, with exit status 1.

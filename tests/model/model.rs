@@ -10,6 +10,7 @@
 //! (`atomics`); and long runs, since the states grow with each step. The numbers of samples, blocks and entries here are
 //! the smallest that let each edge be crossed and each ring wrap.
 
+#[path = "atomic.rs"]
 pub(crate) mod atomic;
 
 use crate::protocol::atomics::{Shared32, Shared64};
@@ -158,7 +159,7 @@ impl Words for Mapped {
 
 /// Explores with at most this many forced switches of threads; `None`: all.
 #[cfg(test)]
-fn explore(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn explore(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = preemptions;
     builder.max_branches = 5_000;
@@ -167,14 +168,14 @@ fn explore(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) 
 
 /// The bound of a model that is searched further by `make loom-long`.
 #[cfg(test)]
-fn at_most(short: usize, long: usize) -> Option<usize> {
+pub(crate) fn at_most(short: usize, long: usize) -> Option<usize> {
     let is_long = std::env::var_os("VILLAS_SHM_LOOM").is_some_and(|form| form == "long");
     Some(if is_long { long } else { short })
 }
 
 /// Explores with a thread that is killed before its first store, then before its second, and so on until it ends by itself.
 #[cfg(test)]
-fn explore_kills(preemptions: Option<usize>, test: impl Fn(u32) + Sync + Send + Copy + 'static) {
+pub(crate) fn explore_kills(preemptions: Option<usize>, test: impl Fn(u32) + Sync + Send + Copy + 'static) {
     for fuel in 0.. {
         KILLED.set(false);
         explore(preemptions, move || test(fuel));
@@ -193,7 +194,7 @@ std::thread_local! {
 
 /// Runs `work` until it ends, or until the thread is killed before its store number `fuel`.
 #[cfg(test)]
-fn until_killed(fuel: u32, work: impl FnOnce()) -> bool {
+pub(crate) fn until_killed(fuel: u32, work: impl FnOnce()) -> bool {
     FUEL.with(|f| f.set(fuel));
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     FUEL.with(|f| f.set(u32::MAX));
@@ -206,11 +207,6 @@ fn until_killed(fuel: u32, work: impl FnOnce()) -> bool {
         Err(why) => std::panic::resume_unwind(why),
     }
 }
-
-#[cfg(test)]
-mod event;
-#[cfg(test)]
-mod ring;
 
 #[cfg(test)]
 mod tests {
