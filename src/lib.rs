@@ -16,10 +16,12 @@
 pub(crate) mod capi;
 mod channel;
 #[cfg(feature = "crash-points")]
+#[path = "tests/crash.rs"]
 pub mod crash;
 mod error;
 mod event;
 #[cfg(feature = "fuzzing")]
+#[path = "tests/fuzzing.rs"]
 pub mod fuzzing;
 pub mod inspect;
 mod layout;
@@ -28,12 +30,12 @@ mod plain;
 mod protocol;
 mod region;
 mod ring;
-mod sample;
 mod segment;
 mod sys;
 mod tests;
 mod waiting;
 
+pub use channel::Sample;
 pub use channel::handle::Stats;
 pub use channel::{Channel, Config};
 pub use error::{Error, Result, strerror};
@@ -44,5 +46,5 @@ pub use protocol::flags;
 pub use ring::endpoint::{Endpoint, EndpointSide};
 pub use ring::handle::RingStats;
 pub use ring::public::{Bytes, Message, Reservation, Ring};
-pub use sample::{Sample, Timespec};
 pub use segment::{Segment, SegmentOptions, SegmentStat};
+pub use sys::clock::Timespec;

@@ -3,10 +3,10 @@
 use super::any::{AnyHandle, each};
 use super::handle::{Count, READ_LIMIT, Stats};
 use super::native;
+use super::sample::Sample;
 use super::wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::sample::Sample;
 use crate::waiting::Limit;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

@@ -16,13 +16,17 @@
 
 mod bell;
 #[cfg(any(test, feature = "fuzzing"))]
+#[path = "../tests/wire/exercise.rs"]
 pub(crate) mod exercise;
 #[cfg(any(test, feature = "fuzzing"))]
+#[path = "../tests/wire/heap.rs"]
 mod heap;
 #[cfg(test)]
+#[path = "../tests/wire/images.rs"]
 mod images;
 mod life;
 #[cfg(test)]
+#[path = "../tests/wire/mutants.rs"]
 mod mutants;
 mod open;
 mod presence;

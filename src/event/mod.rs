@@ -52,10 +52,10 @@ impl Futex for Event<'_> {
         self.word
     }
     fn sleep(&self, seen: u64, slice: Duration) -> Slept {
-        futex::wait_low(self.word, seen, slice)
+        futex::wait(self.word.low_half(), seen as u32, slice)
     }
     fn wake(&self) {
-        futex::wake_low(self.word);
+        futex::wake(self.word.low_half());
     }
 }
 

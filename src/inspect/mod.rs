@@ -9,6 +9,7 @@
 
 mod channel;
 #[cfg(all(test, target_arch = "x86_64", target_env = "gnu"))]
+#[path = "../tests/inspect/handshakes.rs"]
 mod handshakes;
 mod processes;
 mod remove;
@@ -16,13 +17,14 @@ mod ring;
 mod snapshot;
 mod sysv;
 #[cfg(test)]
+#[path = "../tests/inspect/tests.rs"]
 mod tests;
 mod wire;
 
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::layout::slot::Slot;
-use crate::sample::Timespec;
+use crate::sys::clock::Timespec;
 use crate::sys::object::{self, Name, Object, Whose};
 use crate::sys::process::Identity;
 use nix::fcntl::OFlag;

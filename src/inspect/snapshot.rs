@@ -5,7 +5,7 @@ use crate::layout::Layout;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Facts, HEAD, TRAILER, Trailer, View};
 use crate::memory::table::Table;
-use crate::sample::Timespec;
+use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
 
 /// What is not loaded is zero. Nothing that is loaded is ever changed by others.

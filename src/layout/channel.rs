@@ -22,6 +22,7 @@
 //! computes them again and refuses a region where they differ, so that one check covers them all.
 
 #[cfg(test)]
+#[path = "../tests/fields/channel.rs"]
 mod fields;
 
 use super::blocks::Blocks;
@@ -320,10 +321,10 @@ impl Words for View {
     }
     fn sleep(&self, side: Side, bell: Bell, seen: u32, slice: Duration) -> Slept {
         self.counters(side).waits.count();
-        sys::futex::wait(self.bell(side, bell), seen, slice)
+        sys::futex::wait(self.bell(side, bell).as_ptr(), seen, slice)
     }
     fn wake(&self, by: Side, side: Side, bell: Bell) {
         self.counters(by).wakeups.count();
-        sys::futex::wake(self.bell(side, bell));
+        sys::futex::wake(self.bell(side, bell).as_ptr());
     }
 }

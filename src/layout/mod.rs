@@ -5,8 +5,6 @@
 
 mod blocks;
 pub(crate) mod channel;
-#[cfg(test)]
-pub(crate) mod edges;
 pub(crate) mod ring;
 pub(crate) mod sample;
 pub(crate) mod segment;

@@ -28,6 +28,7 @@
 //! again and refuses a region where they differ.
 
 #[cfg(test)]
+#[path = "../tests/fields/ring.rs"]
 mod fields;
 
 use super::channel::Apart;
@@ -332,11 +333,11 @@ impl Chime for RingBell<'_> {
     }
     fn sleep(&self, seen: u32, slice: Duration) -> Slept {
         self.view.counters().waits.count();
-        sys::futex::wait(self.word(), seen, slice)
+        sys::futex::wait(self.word().as_ptr(), seen, slice)
     }
     fn wake(&self) {
         self.view.counters().wakeups.count();
-        sys::futex::wake(self.word());
+        sys::futex::wake(self.word().as_ptr());
     }
 }
 

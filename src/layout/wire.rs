@@ -21,6 +21,7 @@
 //! All that attaching needs is computed from the fields, checked against the object's size, and kept in private memory.
 
 #[cfg(test)]
+#[path = "../tests/fields/wire.rs"]
 mod fields;
 
 use super::blocks::Blocks;

@@ -35,7 +35,7 @@ impl<T: Zeroable> Table<T> {
         let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| NonZeroUsize::new(bytes.max(1)));
         let bytes = bytes.ok_or_else(|| missing(Errno::ENOMEM))?;
         #[cfg(feature = "fuzzing")]
-        let start = crate::fuzzing::heap::zeroed(bytes);
+        let start = crate::tests::heap::zeroed(bytes);
         // SAFETY: a fresh private mapping at an address of the kernel's choice.
         #[cfg(not(feature = "fuzzing"))]
         let start = unsafe {
@@ -81,7 +81,7 @@ impl<T: Zeroable> Drop for Table<T> {
         #[cfg(feature = "fuzzing")]
         // SAFETY: the memory is ours and nothing borrows from it.
         unsafe {
-            crate::fuzzing::heap::free(self.start.cast(), bytes);
+            crate::tests::heap::free(self.start.cast(), bytes);
         }
         // SAFETY: the mapping is ours and nothing borrows from it.
         #[cfg(not(feature = "fuzzing"))]

@@ -1,25 +1,15 @@
 //! Futexes: on words of a region, which processes share, and on words of this process's own.
 
-use crate::protocol::atomics::{Shared32, Shared64};
 use crate::sys::Slept;
 use nix::errno::Errno;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// Sleeps while `word` is `seen`, at most for `slice`.
+/// Sleeps while the word at an address is `seen`, at most for `slice`.
 ///
 /// With a timeout the kernel ends the call with `EINTR` after any signal handler; without one it would restart it after those that
 /// `signal(3)` set.
-pub(crate) fn wait(word: &Shared32, seen: u32, slice: Duration) -> Slept {
-    wait_at(word.as_ptr(), seen, slice)
-}
-
-/// The same for the lower half of a 64-bit word.
-pub(crate) fn wait_low(word: &Shared64, seen: u64, slice: Duration) -> Slept {
-    wait_at(word.low_half(), seen as u32, slice)
-}
-
-fn wait_at(word: *mut u32, seen: u32, slice: Duration) -> Slept {
+pub(crate) fn wait(word: *mut u32, seen: u32, slice: Duration) -> Slept {
     let timeout = libc::timespec { tv_sec: slice.as_secs() as libc::time_t, tv_nsec: slice.subsec_nanos() as _ };
     // SAFETY: the kernel checks the address; the timeout lives across the call.
     let result = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, seen, &raw const timeout, 0, 0) };
@@ -31,16 +21,6 @@ fn wait_at(word: *mut u32, seen: u32, slice: Duration) -> Slept {
         Errno::EINTR => Slept::Signal,
         _ => Slept::Woken,
     }
-}
-
-/// Wakes all who sleep on `word`.
-pub(crate) fn wake(word: &Shared32) {
-    wake_at(word.as_ptr());
-}
-
-/// The same for the lower half of a 64-bit word.
-pub(crate) fn wake_low(word: &Shared64) {
-    wake_at(word.low_half());
 }
 
 /// Sleeps while a word of this process's own is `seen`; may end without a reason.
@@ -56,7 +36,8 @@ pub(crate) fn wake_one_here(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
 }
 
-fn wake_at(word: *mut u32) {
+/// Wakes all who sleep on the word at an address.
+pub(crate) fn wake(word: *mut u32) {
     // SAFETY: the kernel only looks up the address.
     unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, i32::MAX, 0, 0, 0) };
 }

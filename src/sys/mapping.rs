@@ -94,7 +94,7 @@ impl Mapping {
         let base = unsafe { mman::mmap(None, size, access, MapFlags::MAP_SHARED, object, 0) }.map_err(failed)?;
         let mapping = Mapping { base: base.cast(), length };
         #[cfg(feature = "fuzzing")]
-        mapping.with_rest_of_page(crate::fuzzing::forbidden::close);
+        mapping.with_rest_of_page(crate::tests::forbidden::close);
         // SAFETY: just mapped.
         unsafe { resident::lock_if_asked(mapping.base, length) }?;
         Ok(mapping)
@@ -131,7 +131,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         #[cfg(feature = "fuzzing")]
-        self.with_rest_of_page(crate::fuzzing::forbidden::open);
+        self.with_rest_of_page(crate::tests::forbidden::open);
         // SAFETY: the range is ours. Nothing in this process points into it any more: who drops a mapping says so.
         let _ = unsafe { mman::munmap(self.base.cast(), self.length) };
     }

@@ -51,7 +51,7 @@ impl Held<'_> {
             if left.is_zero() {
                 return None;
             }
-            futex::wait(lock, WAITED_FOR, left);
+            futex::wait(lock.as_ptr(), WAITED_FOR, left);
         }
         Some(Held(lock))
     }
@@ -60,7 +60,7 @@ impl Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.0.swap(0) == WAITED_FOR {
-            futex::wake(self.0);
+            futex::wake(self.0.as_ptr());
         }
     }
 }
@@ -87,7 +87,7 @@ impl Waiter {
 
     /// Sleeps until the condition is broadcast, unless it has been since; at most for `slice`.
     pub(super) fn sleep(&self, slice: Duration) -> Slept {
-        futex::wait(&self.view.condition().signals[self.group], self.signals, slice)
+        futex::wait(self.view.condition().signals[self.group].as_ptr(), self.signals, slice)
     }
 }
 
@@ -96,7 +96,7 @@ impl Drop for Waiter {
         let waiting = &self.view.condition().waiting;
         // The third bit: somebody destroys the condition, and waits for the last to leave.
         if waiting.add(ONE_WAITS.wrapping_neg()) >> 2 == 3 {
-            futex::wake(waiting);
+            futex::wake(waiting.as_ptr());
         }
     }
 }
@@ -143,5 +143,5 @@ pub(super) fn broadcast(view: &View, limit: Duration) -> bool {
 
 /// Wakes the sleepers of this library, who then look for themselves why. Async-signal-safe.
 pub(super) fn shake(view: &View) {
-    view.condition().signals.iter().for_each(futex::wake);
+    view.condition().signals.iter().for_each(|word| futex::wake(word.as_ptr()));
 }

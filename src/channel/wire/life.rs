@@ -258,7 +258,7 @@ impl Watched for Link {
         self.waits.fetch_add(1, Relaxed);
         match armed {
             Some(waiter) => waiter.sleep(limit.min(SLICE)),
-            None => futex::wait(&self.nap, self.nap.observe(), limit.min(NAP)),
+            None => futex::wait(self.nap.as_ptr(), self.nap.observe(), limit.min(NAP)),
         }
     }
 
@@ -359,7 +359,7 @@ impl Lives for Link {
     /// A sleeper that has looked whether it should go on, and is about to sleep, does not hear it: it looks again after its slice.
     fn ring_own(&self) {
         self.nap.add(1);
-        futex::wake(&self.nap);
+        futex::wake(self.nap.as_ptr());
         if !self.is_polling() {
             bell::shake(&self.input().view);
         }
@@ -370,7 +370,7 @@ impl Lives for Link {
         let start = Instant::now();
         while self.peer() != Peer::Gone && !self.may_close(peer) && start.elapsed() < CLOSE_PATIENCE {
             self.pace.probe_now_and_then(self);
-            futex::wait(&self.nap, self.nap.observe(), NAP);
+            futex::wait(self.nap.as_ptr(), self.nap.observe(), NAP);
         }
     }
 

@@ -1,12 +1,12 @@
 //! Every field of a region of a channel set to 0, 1, all ones, one more and one less, and what must come of it, for who takes either side.
 //!
-//! The rows are made from the structs ([`crate::layout::edges`]).
+//! The rows are made from the structs ([`crate::tests::edges`]).
 
 use super::{Apart, Counters, ENTRIES, Facts, Head, RawFacts, SideWords};
-use crate::layout::edges::{BROKEN, Field, Outcome, Row, Rule, broken, field, fields_of, try_each, used};
 use crate::layout::sample::Header;
 use crate::layout::slot::Slot;
 use crate::sys::object::Object;
+use crate::tests::edges::{BROKEN, Field, Outcome, Row, Rule, broken, field, fields_of, try_each, used};
 use crate::{Channel, Config};
 use std::mem::{offset_of, size_of};
 use std::os::fd::OwnedFd;

@@ -1,18 +1,10 @@
 //! Samples, as Rust sees them.
 
-use crate::channel::AnyHandle;
+use super::any::AnyHandle;
 use crate::error::{Error, Result};
 use crate::layout::sample::{Header, Raw};
 use crate::protocol::atomics::Shared64;
-
-/// A point in time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Timespec {
-    /// Seconds since 1970.
-    pub sec: i64,
-    /// Nanoseconds, 0 to 999 999 999.
-    pub nsec: i64,
-}
+use crate::sys::clock::Timespec;
 
 /// A reference to a sample in shared memory. Cloning takes another reference to the same sample, dropping gives it back.
 ///

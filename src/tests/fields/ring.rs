@@ -1,12 +1,12 @@
 //! Every field of a ring of each policy set to 0, 1, all ones, one more and one less, and what must come of it, for who takes either role.
 //!
-//! The rows are made from the structs ([`crate::layout::edges`]).
+//! The rows are made from the structs ([`crate::tests::edges`]).
 
 use super::{Apart, CONSUMER, Counters, Facts, Head, PLACES, PRODUCER, RawFacts, stride, word_offset};
-use crate::layout::edges::{BROKEN, Field, Outcome, Rule, broken, field, fields_of, try_each, used};
 use crate::layout::slot::Slot;
 use crate::ring::{Policy, Role};
 use crate::sys::object::{Name, Object};
+use crate::tests::edges::{BROKEN, Field, Outcome, Rule, broken, field, fields_of, try_each, used};
 use crate::{Bytes, Ring};
 use std::mem::{offset_of, size_of};
 
@@ -19,7 +19,7 @@ struct Who {
     role: Role,
 }
 
-type Row = crate::layout::edges::Row<Who>;
+type Row = crate::tests::edges::Row<Who>;
 
 const ELEMENT: usize = 40;
 const CAPACITY: u32 = 4;

@@ -1,19 +1,19 @@
 //! Every field of a region of the wire layout set to 0, 1, all ones, one more and one less, and what must come of it, for who reads from it
 //! and for who writes into it.
 //!
-//! The rows are made from the structs ([`crate::layout::edges`]). What is used is used as in `exercise`, which checks each step.
+//! The rows are made from the structs ([`crate::tests::edges`]). What is used is used as in `exercise`, which checks each step.
 
 use super::*;
 use crate::channel::wire::exercise::exercise;
-use crate::layout::edges::{BROKEN, Field, Outcome, broken, field, fields_of, try_each, used};
 use crate::memory::table::Table;
+use crate::tests::edges::{BROKEN, Field, Outcome, broken, field, fields_of, try_each, used};
 
 use Outcome::{Refused, Used};
 
 const NOT_READY: Outcome = Refused(libc::EAGAIN);
 
-type Row = crate::layout::edges::Row<()>;
-type Rule = crate::layout::edges::Rule<()>;
+type Row = crate::tests::edges::Row<()>;
+type Rule = crate::tests::edges::Rule<()>;
 
 fn queue_state(row: Row) -> Outcome {
     match row.value {

@@ -53,11 +53,11 @@ pub(crate) fn field<Who>(name: &str, at: usize, bytes: usize, width: usize, rule
 /// beginning.
 macro_rules! fields_of {
     ($struct:ty, $base:expr, $end:expr; $($field:ident $width:literal $rule:expr),+ $(,)?) => {{
-        let starts = [$((stringify!($field), std::mem::offset_of!($struct, $field), $width, $rule as $crate::layout::edges::Rule<_>)),+];
+        let starts = [$((stringify!($field), std::mem::offset_of!($struct, $field), $width, $rule as $crate::tests::edges::Rule<_>)),+];
         let ends = starts[1..].iter().map(|next| next.1).chain([$end]);
-        let named = |(&(name, at, width, rule), end): (&(&str, usize, usize, $crate::layout::edges::Rule<_>), usize)| {
+        let named = |(&(name, at, width, rule), end): (&(&str, usize, usize, $crate::tests::edges::Rule<_>), usize)| {
             let name = format!("{} at {}: {name}", stringify!($struct), $base);
-            $crate::layout::edges::field(&name, $base + at, end - at, width, rule)
+            $crate::tests::edges::field(&name, $base + at, end - at, width, rule)
         };
         starts.iter().zip(ends).map(named).collect::<Vec<_>>()
     }};
