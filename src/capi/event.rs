@@ -2,8 +2,8 @@
 
 use super::error::Call;
 use super::{error, guard, timeout};
-use crate::Event;
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::memory::tag::Tag;
 use crate::waiting::Limit;
 use libc::{c_int, timespec};

@@ -5,8 +5,9 @@ use crate::error::{Error, Result};
 use crate::memory::slab::{Reused, Slab};
 use crate::memory::tag::{Kind, Tag};
 use crate::protocol::gate::{Common, Gate, Idle};
+use crate::segment::{Segment, SegmentOptions, SegmentStat};
+use crate::sys::clock::Timespec;
 use crate::sys::{barrier, fork};
-use crate::{Segment, SegmentOptions, SegmentStat, Timespec};
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 
 /// `flags`: create the segment if there is none.

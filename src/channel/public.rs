@@ -230,7 +230,7 @@ impl Channel {
         let mut one = None;
         let give = |_, raw| one = Some(Sample::new(self.handle, raw));
         each!(self.handle, handle => handle.alloc(1, &Limit::Now, give))?;
-        one.ok_or_else(|| crate::Error::new(libc::EAGAIN, "all blocks of this side are in use"))
+        one.ok_or_else(|| Error::new(libc::EAGAIN, "all blocks of this side are in use"))
     }
 
     /// Appends up to `most` empty samples to `samples`; how many.

@@ -3,11 +3,13 @@
 mod open;
 
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::layout::segment::View;
+use crate::plain::Plain;
+use crate::sys::clock::Timespec;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::Object;
 use crate::sys::sysv::{self, Attachment};
-use crate::{Event, Plain, Timespec};
 use std::time::SystemTime;
 
 /// How to open a segment. The default: what is there, for reading and writing.
