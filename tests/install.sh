@@ -123,6 +123,25 @@ pkg_config() {
   unset PKG_CONFIG_PATH
 }
 
+# A constructor of a program that is linked statically runs before the library is loaded as a shared one would be.
+constructor() {
+  cat >"$out/constructor.c" <<'EOT'
+#include <villas/shmem.h>
+static struct shmem_shared *early;
+__attribute__((constructor)) static void open_early(void) { early = shmem_shared_create("villas-install-early", 0); }
+int main(void)
+{
+  if (!early || shmem_shared_close(early, 0) != 0)
+    return 1;
+  return shmem_shared_unlink("villas-install-early");
+}
+EOT
+  PKG_CONFIG_PATH=$1/lib/pkgconfig
+  export PKG_CONFIG_PATH
+  built_by "$CC -std=gnu11" "'$out/constructor.c'" "$(pkg-config --static --cflags --libs villas_shm | sed s/-lvillas_shm/-l:libvillas_shm.a/)"
+  unset PKG_CONFIG_PATH
+}
+
 # Every function can be linked from the static library with no more than Libs.private.
 whole_archive() {
   {
@@ -195,6 +214,7 @@ programs "$a"
 step "C and C++, shared and static, by pkg-config"
 pkg_config "$a" lib
 whole_archive "$a"
+constructor "$a"
 step "the same by CMake"
 cmake_consumer "$a"
 cmake_versions "$a"

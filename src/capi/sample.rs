@@ -248,9 +248,9 @@ pub unsafe extern "C" fn sample_incref_many(smps: *mut *mut sample, cnt: c_uint)
 /// Copies all that a sample says: sequence number, flags, timestamps, values. The samples may be of different channels.
 ///
 /// @param dst a sample that this process holds
-/// @param src a sample that this process holds. Of a `struct shmem_int` also one that this side has
-///            allocated and written, until it is allocated again: then it says what the reader has
-///            made of it, if that changes samples in place
+/// @param src a sample that this process holds. Of a `struct shmem_int` also one whose last reference
+///            a write of this side took, until it is allocated again: then it says what the reader
+///            has made of it, if that changes samples in place
 /// @return 0. -1: `EINVAL` not such samples, or the values do not fit; nothing is changed
 ///
 /// A sample of a `struct shmem_shared` is copied before it is written.

@@ -2,7 +2,7 @@
 
 use super::{Entry, Id, Kind, PeerState};
 use crate::error::{Error, Result};
-use crate::sys::object::{Name, Object};
+use crate::sys::object::{AnyLock, Name, Object};
 use crate::sys::sysv;
 use std::time::{Duration, Instant};
 
@@ -89,13 +89,14 @@ impl Entry {
             if object.identity() != self.identity {
                 return Err(replaced(name));
             }
-            let is_locked = object.has_any_lock();
-            if !is_locked && object.is_open_elsewhere() == Some(false) {
+            // Asked once: a rival that removes the object may let go between two questions.
+            let lock = object.any_lock();
+            if lock == AnyLock::None && object.is_open_elsewhere() == Some(false) {
                 if let Some(done) = then(&object)? {
                     return Ok(done);
                 }
             }
-            let is_held = is_locked && !object.is_being_removed();
+            let is_held = lock == AnyLock::OfSome;
             drop(object);
             if is_held || start.elapsed() >= PATIENCE {
                 return Err(super::look(name.as_os_str(), 0).unwrap_or_else(|_| self.clone()).busy());

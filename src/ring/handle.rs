@@ -482,8 +482,12 @@ impl Handle {
     fn attempt_patiently<T>(
         &self,
         limit: &Limit,
-        mut try_once: impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
+        mut attempt: impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
     ) -> Result<Outcome<T>> {
+        // A call that came before a close may have its first turn after it, when `abandon` has settled what was out: nothing may be
+        // claimed any more. The lock of the turn orders the two.
+        let mut try_once =
+            |life: &Life, core: &mut Core| if self.gate.is_closed() { Err(self.closed()) } else { attempt(life, core) };
         let mut pass = self.enter()?;
         pass.parts().0.check_tenure()?;
         if matches!(limit, Limit::Now) {

@@ -99,8 +99,11 @@ impl Opened {
     /// Closes it, and takes its name back if it was given one here and nobody else has come.
     pub(crate) fn undo(self) {
         if let Some(name) = self.made {
-            let is_alone =
-                |life: &Life| life.region.object.may_be_named(&name) && life.region.object.is_open_elsewhere() != Some(true);
+            // Behind the lock nobody takes a place any more: a process that comes meanwhile waits, and finds the name gone.
+            let is_alone = |life: &Life| {
+                let object = &life.region.object;
+                object.may_be_named(&name) && object.is_open_elsewhere() != Some(true) && matches!(object.lock_all(), Ok(true))
+            };
             if self.handle.look(is_alone) == Some(true) {
                 let _ = name.remove();
             }

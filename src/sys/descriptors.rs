@@ -14,6 +14,7 @@
 //! | reserved | perhaps one, of an unknown number: an open is under way, or was | looks at all descriptors |
 //! | lingering | perhaps one: it was closed while a fork was under way | looks at all descriptors |
 //! | held | that number, or nothing, or what was there before | closes the number |
+//! | lost | perhaps one, of a number that a younger object has | looks at all descriptors |
 //!
 //! What it closes it knows by [`MARK`], flags that no other program opens a shared memory object
 //! with. Segments have no mark: the child inherits them.
@@ -180,7 +181,12 @@ fn in_child() {
     for entry in entries() {
         let state = entry.state.load(Relaxed);
         match kind(state) {
-            FREE | KEPT | LOST => continue,
+            FREE | KEPT => continue,
+            // Its number is another's by now, but it may have been this one's when the table was copied.
+            LOST => {
+                is_open_unknown = true;
+                continue;
+            }
             HELD => close_marked(number(state)),
             _ => is_open_unknown = true,
         }

@@ -29,8 +29,9 @@ static HOOKS: [AtomicPtr<()>; 8] = [const { AtomicPtr::new(std::ptr::null_mut())
 
 static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
 
+// Before all constructors of a program that is linked statically: one of them may open a channel.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[unsafe(link_section = ".init_array.00099")]
 static AT_LOAD: extern "C" fn() = at_load;
 
 extern "C" fn at_load() {

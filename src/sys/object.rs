@@ -266,8 +266,16 @@ impl Opened {
         whose: Whose,
     ) -> Result<nix::Result<Opened>> {
         let registration = Registration::new()?;
-        let opened = fcntl::open(path, flags | whose.flags(), mode).and_then(beyond_standard);
-        Ok(opened.map(|fd| Opened { fd, registration, whose }))
+        let fd = match fcntl::open(path, flags | whose.flags(), mode) {
+            Ok(fd) => fd,
+            Err(e) => return Ok(Err(e)),
+        };
+        if fd.as_raw_fd() > libc::STDERR_FILENO {
+            return Ok(Ok(Opened { fd, registration, whose }));
+        }
+        // Each of the two numbers needs an entry of its own: a child may have been given both.
+        let second = Registration::new()?;
+        Ok(beyond_standard(fd).map(|fd| Opened { fd, registration: second, whose }))
     }
 }
 
@@ -275,6 +283,16 @@ impl AsFd for Opened {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// What locks others hold on an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnyLock {
+    None,
+    /// On all bytes: nobody holds a place, and the object is about to be removed.
+    OfAll,
+    /// Of somebody who holds a place, as far as can be known.
+    OfSome,
 }
 
 /// An open object: one descriptor, which carries this process's locks on it.
@@ -449,7 +467,10 @@ impl Object {
 
     /// When it was made, where the kernel says.
     pub(crate) fn created(&self) -> Option<SystemTime> {
-        File::from(self.fd.try_clone().ok()?).metadata().ok()?.created().ok()
+        // Not by a copy of the descriptor, which a forked child could keep.
+        // SAFETY: the descriptor is open, and not closed by this value.
+        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(self.fd.as_raw_fd()) });
+        file.metadata().ok()?.created().ok()
     }
 
     /// Changes its owner, then its permission bits; `None`: as they are.
@@ -574,15 +595,23 @@ impl Object {
         }
     }
 
-    /// Whether another open description holds a lock on any byte. What cannot be known counts as
-    /// held.
+    /// What locks other open descriptions hold. What cannot be known counts as held.
+    pub(crate) fn any_lock(&self) -> AnyLock {
+        match self.find_lock(0, 0).ok().flatten() {
+            Some(found) if i32::from(found.l_type) == libc::F_UNLCK => AnyLock::None,
+            Some(found) if is_of_all(&found) => AnyLock::OfAll,
+            _ => AnyLock::OfSome,
+        }
+    }
+
+    /// Whether another open description holds a lock on any byte.
     pub(crate) fn has_any_lock(&self) -> bool {
-        self.find_lock(0, 0).ok().flatten().is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK)
+        self.any_lock() != AnyLock::None
     }
 
     /// Whether another is about to remove the object ([`Object::lock_all`]).
     pub(crate) fn is_being_removed(&self) -> bool {
-        self.find_lock(0, 0).ok().flatten().is_some_and(|found| i32::from(found.l_type) != libc::F_UNLCK && is_of_all(&found))
+        self.any_lock() == AnyLock::OfAll
     }
 
     /// A lock of another open description on one of `length` bytes, 0: up to the end; takes none.

@@ -283,6 +283,54 @@ static void a_fork_beside_the_first_open_of_a_process_harms_nobody(void)
   }
 }
 
+/* ---- calls on what is closed ------------------------------------------------------------------ */
+
+struct stale {
+  struct shmem_ring *ring;
+  _Atomic bool enough;
+};
+
+static void *go_on_calling(void *arg)
+{
+  struct stale *stale = arg;
+  uint64_t message = 0;
+
+  while (!stale->enough)
+    CHECK_EQ(shmem_ring_try_push(stale->ring, &message), -1);
+  return NULL;
+}
+
+/* So often that the handle of the closed ring has its turn (`REST` in src/memory/slab.rs). */
+static void open_and_close_again_and_again(void *arg)
+{
+  for (int i = 0; i < 600; i++) {
+    struct shmem_ring *ring;
+    CHECK_HANDLE(ring = shmem_ring_open(arg, SHMEM_SPSC, SHMEM_PRODUCER, 8, 4));
+    CHECK_EQ(shmem_ring_close(ring), 0);
+  }
+}
+
+static void a_fork_beside_calls_on_a_closed_end_leaves_the_child_no_end_that_never_closes(void)
+{
+  const char *name = check_name("stale");
+  struct stale stale = {.ring = shmem_ring_open(name, SHMEM_SPSC, SHMEM_PRODUCER, 8, 4)};
+  pthread_t thread;
+
+  CHECK_HANDLE(stale.ring);
+  CHECK_EQ(shmem_ring_close(stale.ring), 0);
+  /* Not beside the thread: the handle could be opened again under its feet. */
+  for (int i = 0; i < 200; i++) {
+    struct shmem_ring *ring;
+    CHECK_HANDLE(ring = shmem_ring_open(name, SHMEM_SPSC, SHMEM_PRODUCER, 8, 4));
+    CHECK_EQ(shmem_ring_close(ring), 0);
+  }
+  CHECK_EQ(pthread_create(&thread, NULL, go_on_calling, &stale), 0);
+  for (uint64_t round = 0; round < check_scaled(100); round++)
+    CHECK_CHILD_ENDS_WELL(check_spawn(open_and_close_again_and_again, (void *)name), 60);
+  stale.enough = true;
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
 /* ---- another pid namespace ------------------------------------------------------------------- */
 
 struct inner {
@@ -424,6 +472,7 @@ int main(void)
   check_begin();
   RUN(a_fork_beside_the_first_open_of_a_process_harms_nobody);
   RUN(a_child_of_a_fork_at_any_moment_has_nothing_of_its_parent);
+  RUN(a_fork_beside_calls_on_a_closed_end_leaves_the_child_no_end_that_never_closes);
   if (geteuid() != 0)
     check_skip("a pid namespace must be made: run it as root");
   RUN(the_same_holds_in_another_pid_namespace);

@@ -218,6 +218,57 @@ static void abandon_and_close_refuse_the_same(void)
   CHECK_EQ(shmem_endpoint_unlink(name), 0);
 }
 
+/* ---- an end that is abandoned beside calls ----------------------------------------------------- */
+
+struct shared_end {
+  _Atomic(struct shmem_ring *) ring; /* NULL: abandoned */
+  _Atomic int ready;
+};
+
+static void *reserve_and_abort(void *arg)
+{
+  struct shared_end *end = arg;
+  struct shmem_ring *ring;
+
+  end->ready++;
+  while ((ring = end->ring)) {
+    void *slot = shmem_ring_reserve(ring);
+    if (!slot)
+      CHECK(errno == EAGAIN || errno == EPIPE || errno == EINVAL);
+    else if ((ring = end->ring))
+      shmem_ring_abort(ring, slot); /* else it is given back by who abandons the end */
+  }
+  return NULL;
+}
+
+static void what_is_reserved_beside_an_abandon_holds_nobody_up(void)
+{
+  const char *name = check_name("beside");
+  struct shmem_ring *consumer, *other;
+  uint64_t message = 0;
+
+  CHECK_HANDLE(consumer = shmem_ring_open(name, SHMEM_MPMC, SHMEM_CONSUMER, 8, 64));
+  for (uint64_t round = 0; round < check_scaled(500); round++) {
+    struct shared_end end = {.ring = shmem_ring_open(name, SHMEM_MPMC, SHMEM_PRODUCER, 8, 64)};
+    struct shmem_ring *ring = end.ring;
+    pthread_t threads[3];
+    CHECK_HANDLE(ring);
+    for (int i = 0; i < 3; i++)
+      CHECK_EQ(pthread_create(&threads[i], NULL, reserve_and_abort, &end), 0);
+    WAIT_UNTIL(end.ready == 3, 20);
+    end.ring = NULL;
+    CHECK_EQ(shmem_ring_abandon(ring), 0);
+    for (int i = 0; i < 3; i++)
+      CHECK_EQ(pthread_join(threads[i], NULL), 0);
+    CHECK_HANDLE(other = shmem_ring_open(name, SHMEM_MPMC, SHMEM_PRODUCER, 8, 64));
+    CHECK_EQ(shmem_ring_try_push(other, &round), 0);
+    CHECK_EQ(shmem_ring_timed_pop(consumer, &message, PATIENT), 0);
+    CHECK_EQ(message, round);
+    CHECK_EQ(shmem_ring_close(other), 0);
+  }
+  CHECK_EQ(shmem_ring_close(consumer), 0);
+}
+
 int main(void)
 {
   check_begin();
@@ -229,5 +280,6 @@ int main(void)
   RUN(what_is_out_can_be_given_back_after_the_close);
   RUN(an_end_that_is_abandoned_gives_back_what_is_out);
   RUN(abandon_and_close_refuse_the_same);
+  RUN(what_is_reserved_beside_an_abandon_holds_nobody_up);
   return 0;
 }

@@ -320,6 +320,28 @@ fn no_channel_of_the_wire_layout_fails_to_start_beside_removals() {
     });
 }
 
+/// One removes it, and the other finds that out: nobody has it in use.
+#[test]
+fn of_two_that_remove_the_same_object_none_says_that_it_is_in_use() {
+    let at = name("twice");
+    let _guard = Unlinked(std::slice::from_ref(&at));
+    for _ in 0..2000 {
+        drop(Ring::<u64>::open(&at, Policy::Spsc, Role::Producer, 2).unwrap());
+        let entry = look(&at, 0).unwrap();
+        let start = std::sync::Barrier::new(2);
+        let remove = || {
+            start.wait();
+            entry.clone().remove(false)
+        };
+        let done = std::thread::scope(|scope| {
+            let other = scope.spawn(remove);
+            [remove(), other.join().unwrap()]
+        });
+        assert!(done.iter().any(Result::is_ok), "{done:?}");
+        assert!(done.iter().flat_map(|result| result.as_ref().err()).all(|e| e.errno() != libc::EBUSY), "{done:?}");
+    }
+}
+
 fn mutate(chance: &mut Chance, region: &mut Vec<u8>) {
     let size = region.len();
     let word = 8 * match chance.below(3) {
