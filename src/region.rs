@@ -220,7 +220,8 @@ impl<L: Layout> Region<L> {
         )
     }
 
-    /// The same; `contended` says why not where a rival stands still between its claim and its entry for longer than `waiting`.
+    /// As [`Region::claim`]; if a rival stands still between its claim and its entry for longer than
+    /// `patience`, `contended` makes the error.
     pub(crate) fn claim_or(&self, place: L::Place, patience: Duration, contended: impl FnOnce() -> Error) -> Result<u64> {
         let start = Instant::now();
         loop {

@@ -223,8 +223,8 @@ impl<S: Common, C: Idle> Gate<S, C> {
     }
 
     /// In the child of a fork: the gate belongs to the parent. The rest of the state is the parent's and may be
-    /// half-way, so the gate is never used again. A free one is the child's, unless a thread of the parent has just come to it in vain: it would be
-    /// counted as inside for ever.
+    /// half-way, so the gate is never used again. A free gate is the child's, unless a thread of the parent
+    /// was just finding out that it is closed: the child would count that thread as inside for ever.
     pub(crate) fn abandon(&self) {
         if self.state.load(SeqCst) != EMPTY || !self.is_deserted() {
             self.owner.store(SHARED, SeqCst);
