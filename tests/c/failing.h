@@ -50,6 +50,9 @@ static _Thread_local struct {
   int error;
 } failing;
 
+/* A function that is not made to fail for ever; NULL: all are. */
+static const char *failing_recovers;
+
 /* The n-th call from now on (from 1) fails with the errno of this number in its list. */
 UNUSED static void failing_arm(int n, int variant, bool for_ever)
 {
@@ -78,6 +81,8 @@ static int failing_errno(const char *function)
   if (failing.hit)
     return failing.for_ever && strcmp(function, failing.hit->function) == 0 ? failing.error : 0;
   if (failing.count != failing.at)
+    return 0;
+  if (failing.for_ever && failing_recovers && strcmp(function, failing_recovers) == 0)
     return 0;
   for (size_t i = 0; i < sizeof failing_table / sizeof *failing_table; i++) {
     if (strcmp(function, failing_table[i].function) == 0) {
