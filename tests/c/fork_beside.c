@@ -143,8 +143,13 @@ static void check_descriptors(const struct scene *scene)
 static void check_mappings(const struct scene *scene)
 {
   char line[512];
-  FILE *maps = fopen("/proc/thread-self/maps", "re");
+  FILE *maps;
 
+  /* Valgrind's mremap knows no old size of 0, by which a child tells a mapping of its parent's from
+   * private memory (`unmap_shared` in src/sys/descriptors.rs). */
+  if (check_valgrind())
+    return;
+  maps = fopen("/proc/thread-self/maps", "re");
   CHECK(maps);
   while (fgets(line, sizeof line, maps))
     if (is_of_a_channel(scene, line))
