@@ -8,9 +8,8 @@
 //! [`Channel`] and [`Sample`] are the interface for Rust; `<villas/shmem.h>` has the same for C. [`Segment`] is raw shared memory,
 //! of POSIX or System V, and [`Event`] what such memory lacks: a way to wait for what another process writes there.
 //!
-//! Unsafe code lives in `sys`, `layout` and `capi`; besides, `channel::life` and `segment` make views of mappings, `inspect::snapshot` of
-//! copies, and `pool` says of two
-//! structs of integers that zero is a valid value.
+//! Most unsafe code lives in `sys`, `memory`, `protocol`, `layout` and `capi`. The rest makes views of
+//! mappings and follows pointers to handles. Each block says why it is sound.
 #![warn(missing_docs)]
 
 pub(crate) mod capi;
