@@ -4,7 +4,7 @@ use super::sample::{pool, sample};
 use super::transfer::{alloc, read, write};
 use super::{guard, guard_signal_safe, known, text, timeout};
 use crate::channel::Config;
-use crate::channel::ends::Ends;
+use crate::channel::backend::Ends;
 use crate::channel::handle::Handle;
 use crate::channel::native::{self, Native};
 use crate::error::{Error, Result};

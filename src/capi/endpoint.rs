@@ -5,7 +5,7 @@ use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_m
 use super::{convert, guard, guard_signal_safe, known, text};
 use crate::error::Result;
 use crate::ring::Policy;
-use crate::ring::endpoint::{EndpointSide, Pair, unlink};
+use crate::ring::api::endpoint::{EndpointSide, Pair, unlink};
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
 

@@ -6,9 +6,9 @@ use super::{convert, error, guard, guard_signal_safe, known, text, timeout};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, View};
 use crate::protocol::atomics::store_bytes;
+use crate::ring::api::ring::{self, DEFAULT_CAPACITY, DEFAULT_ELEMENT_SIZE};
 use crate::ring::handle::{Handle, Outcome, RingStats};
 use crate::ring::open::Wanted;
-use crate::ring::public::{self, DEFAULT_CAPACITY, DEFAULT_ELEMENT_SIZE};
 use crate::ring::{Policy, Role};
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
@@ -696,7 +696,7 @@ pub unsafe extern "C" fn shmem_ring_abandon(ring: *mut shmem_ring) -> c_int {
 pub unsafe extern "C" fn shmem_ring_unlink(name: *const c_char) -> c_int {
     guard(-1, || {
         // SAFETY: as the caller promises.
-        public::Ring::unlink(unsafe { text(name) }?)?;
+        ring::Ring::unlink(unsafe { text(name) }?)?;
         Ok(0)
     })
 }

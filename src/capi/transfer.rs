@@ -6,7 +6,7 @@
 use super::error::Call;
 use super::sample::sample;
 use super::{check_array, convert, error};
-use crate::channel::ends::Ends;
+use crate::channel::backend::Ends;
 use crate::channel::handle::{Count, Handle, READ_LIMIT};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;

@@ -5,7 +5,7 @@
 //! its pool by address until the last sample is put.
 
 use super::Config;
-use super::ends::{Ends, Lives, Peer};
+use super::backend::{Ends, Lives, Peer};
 use super::native::Native;
 use super::wire::Wire;
 use crate::error::{Error, Result};

@@ -1,15 +1,12 @@
 //! Channels: two queues of samples and a pool, between a node and a program.
 
-mod any;
-pub(crate) mod ends;
+mod any_handle;
+mod api;
+pub(crate) mod backend;
 pub(crate) mod handle;
-pub(crate) mod life;
 pub(crate) mod native;
-mod public;
-mod sample;
 pub(crate) mod wire;
 
-pub(crate) use any::AnyHandle;
-pub use public::{Channel, Config};
-pub(crate) use public::{DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
-pub use sample::Sample;
+pub(crate) use any_handle::AnyHandle;
+pub use api::{Channel, Config, Sample};
+pub(crate) use api::{DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};

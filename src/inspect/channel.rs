@@ -5,8 +5,8 @@ use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::channel::{ENTRIES, Facts, VERSION, View};
+use crate::protocol::channel_words::{Block, Side, Words};
 use crate::protocol::queue::Consumer;
-use crate::protocol::words::{Block, Side, Words};
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
 

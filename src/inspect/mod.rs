@@ -23,7 +23,7 @@ mod wire;
 
 use crate::error::{Error, Result};
 use crate::layout;
-use crate::layout::slot::Slot;
+use crate::layout::holder::Slot;
 use crate::sys::clock::Timespec;
 use crate::sys::object::{self, Name, Object, Whose};
 use crate::sys::process::Identity;

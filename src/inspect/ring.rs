@@ -5,8 +5,8 @@ use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{Facts, VERSION, View};
-use crate::protocol::cells::{Policy, Role, Words};
 use crate::protocol::mpmc;
+use crate::protocol::ring_words::{Policy, Role, Words};
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
 

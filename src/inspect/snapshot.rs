@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Facts, HEAD, TRAILER, Trailer, View};
-use crate::memory::table::Table;
+use crate::memory::zeroed::Table;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
 

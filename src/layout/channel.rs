@@ -26,11 +26,11 @@
 mod fields;
 
 use super::blocks::Blocks;
+use super::holder::Slot;
 use super::sample::{self, Raw};
-use super::slot::Slot;
 use crate::error::{Error, Result};
 use crate::protocol::atomics::{self, Shared32, Shared64};
-use crate::protocol::words::{Bell, Side, Words};
+use crate::protocol::channel_words::{Bell, Side, Words};
 use crate::sys;
 use crate::sys::Slept;
 use std::mem::{offset_of, size_of};

@@ -5,14 +5,14 @@
 
 mod blocks;
 pub(crate) mod channel;
+pub(crate) mod holder;
 pub(crate) mod ring;
 pub(crate) mod sample;
 pub(crate) mod segment;
-pub(crate) mod slot;
 pub(crate) mod wire;
 
 use crate::error::Result;
-use slot::Slot;
+use holder::Slot;
 
 /// What a region holds: a view of it, by which its words are reached.
 pub(crate) trait Layout: Copy {

@@ -32,12 +32,12 @@
 mod fields;
 
 use super::channel::Apart;
-use super::slot::Slot;
+use super::holder::Slot;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::protocol::atomics::{self, Shared32, Shared64};
-use crate::protocol::cells::{Cause, Policy, Words};
 use crate::protocol::doorbell::Chime;
+use crate::protocol::ring_words::{Cause, Policy, Words};
 use crate::sys;
 use crate::sys::Slept;
 use std::mem::{offset_of, size_of};

@@ -16,7 +16,7 @@
 use crate::error::{Error, Result};
 use crate::protocol::atomics;
 use crate::protocol::atomics::{Shared32, Shared64};
-use crate::protocol::words::{Block, Side};
+use crate::protocol::channel_words::{Block, Side};
 
 /// The header of a block. Any process may change any byte at any time, hence atomics only.
 #[repr(C)]

@@ -1,7 +1,7 @@
 //! A segment's memory: the user's bytes, which any process that has it may change at any time.
 
 use crate::error::{Error, Result};
-use crate::plain::Plain;
+use crate::pod::Plain;
 use crate::protocol::atomics::Shared64;
 
 /// The memory of a segment. Values are copied in and out: a reference would promise that nobody else changes them.

@@ -26,8 +26,8 @@ mod fields;
 
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
+use super::holder::Slot;
 use super::sample;
-use super::slot::Slot;
 use crate::error::{Error, Result};
 use crate::protocol::atomics::{Shared32, Shared64};
 use crate::sys::condition;

@@ -2,5 +2,5 @@
 
 pub(crate) mod address_map;
 pub(crate) mod slab;
-pub(crate) mod table;
 pub(crate) mod tag;
+pub(crate) mod zeroed;

@@ -1,13 +1,13 @@
 //! One side of a channel: its ends of the two queues and its view of the pool, and how they are repaired after a death.
 
 use crate::error::{Error, Result};
-use crate::memory::table::Table;
+use crate::memory::zeroed::Table;
+use crate::protocol::channel_words::{Bell, Block, Side, Words};
 use crate::protocol::doorbell::{QUICK_LOOKS, ring};
 use crate::protocol::flags;
 use crate::protocol::gate::Idle;
 use crate::protocol::pool::{Orphan, Pool};
 use crate::protocol::queue::{Consumer, Lookout, Producer, RoomLookout};
-use crate::protocol::words::{Bell, Block, Side, Words};
 
 /// What one thread at a time works on.
 pub(crate) struct Half<W> {

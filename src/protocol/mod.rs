@@ -4,7 +4,7 @@
 //! loom compiles is here, and in `error`.
 
 pub(crate) mod atomics;
-pub(crate) mod cells;
+pub(crate) mod channel_words;
 pub(crate) mod doorbell;
 pub(crate) mod event;
 pub mod flags;
@@ -15,5 +15,5 @@ pub(crate) mod lock;
 pub(crate) mod mpmc;
 pub(crate) mod pool;
 pub(crate) mod queue;
+pub(crate) mod ring_words;
 pub(crate) mod spsc;
-pub(crate) mod words;

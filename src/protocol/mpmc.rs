@@ -22,7 +22,7 @@
 //!
 //! `docs/rings.md` has the argument, with deaths, late compare-and-swaps and wrapping laps.
 
-use super::cells::{Cause, Words, broken};
+use super::ring_words::{Cause, Words, broken};
 use crate::error::{Error, Result};
 use crate::protocol::atomics::begin_again;
 

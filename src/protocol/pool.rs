@@ -18,9 +18,9 @@
 //! look free between them.
 
 use crate::error::{Error, Result};
-use crate::memory::table::{Table, Zeroable};
+use crate::memory::zeroed::{Table, Zeroable};
+use crate::protocol::channel_words::{Block, Side, Words};
 use crate::protocol::gate::Idle;
-use crate::protocol::words::{Block, Side, Words};
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@
 //! | Q1 | producer: entry, release | consumer: entry, acquire | the sample's contents and `sent` are seen by who sees the entry |
 //! | Q2 | consumer: `taken`, release | producer: `taken`, acquire | the consumer's look at the entry comes before the entry is overwritten |
 
-use crate::protocol::words::{Side, Words};
+use crate::protocol::channel_words::{Side, Words};
 
 /// Turns positions into slots and phases.
 #[derive(Clone, Copy)]

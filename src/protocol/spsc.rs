@@ -21,7 +21,7 @@
 //! goes on from there as far as words say that messages are published, at most a batch. Words of a batch that was never published may stand
 //! beyond; they would publish the successor's predecessors' messages, so they are cleared before anything is published.
 
-use super::cells::{Words, broken};
+use super::ring_words::{Words, broken};
 use crate::error::Result;
 
 /// What the producer keeps for itself.

@@ -4,16 +4,16 @@
 //! a signal handler has closed finds a closed gate.
 
 use super::Role;
-use super::life::{End, Hint, Life};
+use super::liveness::{End, Hint, Life};
 use crate::error::{Error, Result};
 use crate::layout::ring::{Bell, View};
 use crate::memory::slab::{Reused, Slab};
-use crate::memory::table::Table;
 use crate::memory::tag::{Kind, Tag};
-use crate::protocol::cells::Words;
+use crate::memory::zeroed::Table;
 use crate::protocol::doorbell::QUICK_LOOKS;
 use crate::protocol::gate::{Gate, Idle, Pass};
 use crate::protocol::mpmc::{self, Ticket};
+use crate::protocol::ring_words::Words;
 use crate::protocol::spsc;
 use crate::sys::{barrier, fork};
 use crate::waiting::{self, Attempt, Limit};

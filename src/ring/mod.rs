@@ -3,10 +3,9 @@
 //! `protocol::spsc` and `protocol::mpmc` are the algorithms; `life` is who takes part in a ring, `handle` an open ring in this process, `public`
 //! the interface for Rust.
 
-pub(crate) mod endpoint;
+pub(crate) mod api;
 pub(crate) mod handle;
-pub(crate) mod life;
+pub(crate) mod liveness;
 pub(crate) mod open;
-pub(crate) mod public;
 
-pub(crate) use crate::protocol::cells::{Policy, Role};
+pub(crate) use crate::protocol::ring_words::{Policy, Role};

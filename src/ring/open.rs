@@ -1,7 +1,7 @@
 //! How this process comes by an end of a ring: it takes a place in the one that has the name, or makes the ring.
 
 use super::handle::Handle;
-use super::life::{End, Life, Region};
+use super::liveness::{End, Life, Region};
 use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::ring::Facts;

@@ -1,6 +1,6 @@
 //! Creating, finding and removing segments, of both kinds alike.
 
-use super::{Memory, Segment, SegmentOptions, change, check_mode, status};
+use super::api::{Memory, Segment, SegmentOptions, change, check_mode, status};
 use crate::error::{Error, Result};
 use crate::layout::segment::View;
 use crate::sys::mapping::Mapping;

@@ -1,6 +1,6 @@
 //! The private memory that the algorithms use, from the heap.
 
-pub(crate) mod table {
+pub(crate) mod zeroed {
     use crate::error::Result;
 
     /// # Safety

@@ -14,7 +14,7 @@
 pub(crate) mod atomic;
 
 use crate::protocol::atomics::{Shared32, Shared64};
-use crate::protocol::words::{Bell, Block, Side, Words};
+use crate::protocol::channel_words::{Bell, Block, Side, Words};
 use crate::sys::Slept;
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};

@@ -5,8 +5,8 @@
 
 use crate::model::{at_most, explore, explore_kills, until_killed};
 use crate::protocol::atomics::Shared64;
-use crate::protocol::cells::{Cause, Words};
 use crate::protocol::mpmc::{self, Attempt, Obstacle, Ticket};
+use crate::protocol::ring_words::{Cause, Words};
 use crate::protocol::spsc;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -79,7 +79,7 @@ impl Ring {
         dead[incarnation.get() as usize].publish(1);
     }
 
-    /// As `ring::life` does.
+    /// As `ring::liveness` does.
     fn settle_if_dead(&self, claim: &Obstacle) -> bool {
         let Some(owner) = claim.owner() else { return false };
         let (incarnation, dead) = &self.0.places[owner as usize];

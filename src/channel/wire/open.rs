@@ -13,8 +13,8 @@
 //! VILLASnode does, even where another process has it mapped, since that may be the other side, which survived.
 
 use super::Wire;
-use super::bell;
-use super::life::{Link, Mapped};
+use super::doorbell;
+use super::liveness::{Link, Mapped};
 use super::presence::Presence;
 use crate::channel::handle::{self, Handle};
 use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
@@ -199,7 +199,7 @@ fn shake_hands(
             // Another may have attached already, and would wait for samples without end.
             own.view.queue(Which::Samples).state.publish(STOPPED); // V3
             if !own.view.facts().polling {
-                bell::broadcast(&own.view, SLICE);
+                doorbell::broadcast(&own.view, SLICE);
             }
             if own.object.may_be_named(&wname) {
                 let _ = wname.unlink();

@@ -9,7 +9,7 @@
 //! A peer that has not touched the region's head so far, or whose pages are swapped out, is not seen to map it. It is seen when
 //! it reads; and most are let in by their post, which says the same.
 
-use super::life::Mapped;
+use super::liveness::Mapped;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 

@@ -3,8 +3,8 @@
 //! The rows are made from the structs ([`crate::tests::edges`]).
 
 use super::{Apart, Counters, ENTRIES, Facts, Head, RawFacts, SideWords};
+use crate::layout::holder::Slot;
 use crate::layout::sample::Header;
-use crate::layout::slot::Slot;
 use crate::sys::object::Object;
 use crate::tests::edges::{BROKEN, Field, Outcome, Row, Rule, broken, field, fields_of, try_each, used};
 use crate::{Channel, Config};

@@ -3,7 +3,7 @@
 //! The rows are made from the structs ([`crate::tests::edges`]).
 
 use super::{Apart, CONSUMER, Counters, Facts, Head, PLACES, PRODUCER, RawFacts, stride, word_offset};
-use crate::layout::slot::Slot;
+use crate::layout::holder::Slot;
 use crate::ring::{Policy, Role};
 use crate::sys::object::{Name, Object};
 use crate::tests::edges::{BROKEN, Field, Outcome, Rule, broken, field, fields_of, try_each, used};

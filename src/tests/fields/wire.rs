@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::channel::wire::exercise::exercise;
-use crate::memory::table::Table;
+use crate::memory::zeroed::Table;
 use crate::tests::edges::{BROKEN, Field, Outcome, broken, field, fields_of, try_each, used};
 
 use Outcome::{Refused, Used};

@@ -2,8 +2,8 @@
 //! says may be anything; a step outside, an endless loop or a panic is a fault.
 
 use super::heap::Heap;
-use super::{Wire, bell};
-use crate::channel::ends::Ends;
+use super::{Wire, doorbell};
+use crate::channel::backend::Ends;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Facts, Trailer, View, Which};
 use std::time::Duration;
@@ -117,8 +117,8 @@ fn send(wire: &mut Wire, sample: &Raw) {
 
 /// glibc's broadcast is left out: in a region that a hostile peer has garbled it may wait for ever, as is documented.
 fn use_the_bell(view: &View) {
-    bell::is_anyone_waiting(view);
-    if let Some(waiter) = bell::Waiter::new(view, Duration::ZERO) {
+    doorbell::is_anyone_waiting(view);
+    if let Some(waiter) = doorbell::Waiter::new(view, Duration::ZERO) {
         let position = view.queue(Which::Samples).head.get();
         view.cell(Which::Samples, position).sequence.observe();
         // It takes longer than all the rest: the fuzzer does it in some regions only.
@@ -126,5 +126,5 @@ fn use_the_bell(view: &View) {
             waiter.sleep(Duration::ZERO);
         }
     }
-    bell::shake(view);
+    doorbell::shake(view);
 }

@@ -3,7 +3,7 @@
 
 use super::Wire;
 use super::heap::Heap;
-use crate::channel::ends::Ends;
+use crate::channel::backend::Ends;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Facts, STOPPED, View, Which};
 use crate::protocol::flags;

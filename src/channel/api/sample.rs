@@ -1,6 +1,6 @@
 //! Samples, as Rust sees them.
 
-use super::any::AnyHandle;
+use crate::channel::any_handle::AnyHandle;
 use crate::error::{Error, Result};
 use crate::layout::sample::{Header, Raw};
 use crate::protocol::atomics::Shared64;

@@ -12,6 +12,9 @@ use crate::memory::tag::Kind;
 use crate::protocol::gate::{Common, Idle};
 use crate::waiting::{Pace, Watched};
 
+/// Between two thorough probes.
+pub(super) const THOROUGH_MICROS: u64 = 1_000_000;
+
 /// What is known of the peer, without asking the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {

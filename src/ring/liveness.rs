@@ -9,13 +9,13 @@ use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
-use crate::memory::table::Table;
+use crate::memory::zeroed::Table;
 use crate::protocol::atomics::Shared64;
-use crate::protocol::cells::broken;
 use crate::protocol::doorbell::{self, QUICK_LOOKS};
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::mpmc::{self, Obstacle};
+use crate::protocol::ring_words::broken;
 use crate::protocol::spsc;
 use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
 use crate::sys::Slept;
@@ -289,7 +289,7 @@ impl Watched for Life {
 
     #[inline(always)]
     fn is_worth_a_look(&self, (hint, _): &(Hint, Bell)) -> bool {
-        use crate::protocol::cells::Words;
+        use crate::protocol::ring_words::Words;
         let word = |word: &Shared64| word.get();
         match hint {
             Hint::Slot(obstacle) => word(self.view().word(obstacle.index)) != obstacle.word,

@@ -16,18 +16,18 @@
 //! the removal of the name. After each claim both `create` and `open` check that the name still leads to the region, and
 //! begin again where it does not.
 
-use super::ends::{Ends, Lives};
-use super::handle::{self, Handle, Register, Stats};
-use super::life::{Hint, Life, Region};
-use super::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
+use super::liveness::{Hint, Life, Region};
+use crate::channel::backend::{Ends, Lives};
+use crate::channel::handle::{self, Handle, Register, Stats};
+use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::channel::{Facts, MAGIC, View};
 use crate::layout::sample::Raw;
 use crate::memory::tag::Kind;
+use crate::protocol::channel_words::{Side, Words};
 use crate::protocol::gate::{Common, Idle};
 use crate::protocol::half::{Half, Sizes, Written};
-use crate::protocol::words::{Side, Words};
 use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, without_size};
 use crate::sys::environment;
 use crate::sys::nap::nap;

@@ -1,10 +1,10 @@
 //! Channels, as Rust sees them.
 
-use super::any::{AnyHandle, each};
-use super::handle::{Count, READ_LIMIT, Stats};
-use super::native;
 use super::sample::Sample;
-use super::wire;
+use crate::channel::any_handle::{AnyHandle, each};
+use crate::channel::handle::{Count, READ_LIMIT, Stats};
+use crate::channel::native;
+use crate::channel::wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::waiting::Limit;

@@ -6,11 +6,10 @@
 //! question about this side's own region does, which the peer has mapped, once it has been seen to. What cannot be known counts
 //! as alive.
 
-use super::bell::{self, Waiter};
+use super::doorbell::{self, Waiter};
 use super::presence::Presence;
 use crate::channel::Config;
-use crate::channel::ends::{Ends, Lives, Peer};
-use crate::channel::life::THOROUGH_MICROS;
+use crate::channel::backend::{Ends, Lives, Peer, THOROUGH_MICROS};
 use crate::error::{Error, Result};
 use crate::layout::wire::{STOPPED, Trailer, View, Which};
 use crate::protocol::atomics::Shared32;
@@ -170,7 +169,7 @@ impl Link {
         if self.owed.load(Relaxed) {
             // Whoever has the mutex has had it for a second, or takes it again and again: not every write is to wait for that.
             self.broadcast(Duration::ZERO);
-        } else if bell::is_anyone_waiting(&self.own.view) {
+        } else if doorbell::is_anyone_waiting(&self.own.view) {
             self.broadcast(WRITER_PATIENCE);
         }
     }
@@ -180,7 +179,7 @@ impl Link {
         let start = Instant::now();
         self.wakeups.fetch_add(1, Relaxed);
         loop {
-            let done = bell::broadcast(&self.own.view, SLICE.min(patience));
+            let done = doorbell::broadcast(&self.own.view, SLICE.min(patience));
             if done || start.elapsed() >= patience || self.peer() == Peer::Gone || !self.probe_peer() {
                 self.owed.store(!done, Relaxed);
                 return;
@@ -361,7 +360,7 @@ impl Lives for Link {
         self.nap.add(1);
         futex::wake(self.nap.as_ptr());
         if !self.is_polling() {
-            bell::shake(&self.input().view);
+            doorbell::shake(&self.input().view);
         }
     }
 

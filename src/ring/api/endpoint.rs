@@ -1,13 +1,13 @@
 //! Endpoints: two rings, `NAME_AB` and `NAME_BA`, seen from side A or B.
 
-use super::handle::Handle;
-use super::open::Wanted;
-use super::public::{Bytes, Ring};
-use super::{Policy, Role};
+use super::ring::{Bytes, Ring};
 use crate::error::{Error, Result};
 use crate::memory::slab::{Reused, Slab};
 use crate::memory::tag::{Kind, Tag};
-use crate::plain::Plain;
+use crate::pod::Plain;
+use crate::ring::handle::Handle;
+use crate::ring::open::Wanted;
+use crate::ring::{Policy, Role};
 use crate::sys::object::{NAME_MAX, without_slashes};
 use std::ffi::{OsStr, OsString, c_void};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};

@@ -8,26 +8,23 @@
 //!
 //! A death needs no edge of ours: the kernel's unlocking comes after all stores of the dead.
 
-use super::Config;
-use super::ends::{Ends, Lives, Peer};
-use super::native::Native;
+use super::Native;
+use crate::channel::Config;
+use crate::channel::backend::{Ends, Lives, Peer, THOROUGH_MICROS};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::channel::{Facts, RawFacts, View};
-use crate::layout::slot::Slot;
+use crate::layout::holder::Slot;
+use crate::protocol::channel_words::{Bell, Side, SideBell, Words};
 use crate::protocol::doorbell;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::queue::{Lookout, RoomLookout};
-use crate::protocol::words::{Bell, Side, SideBell, Words};
 use crate::sys::Slept;
 use crate::waiting::{Habit, Pace, Watched};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
-
-/// Between two thorough probes.
-pub(super) const THOROUGH_MICROS: u64 = 1_000_000;
 
 /// After so much time without a live peer, and again and again after so much, it is asked whether
 /// the name still leads to the region.

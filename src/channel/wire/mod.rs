@@ -14,35 +14,35 @@
 //! | R | who has done with a block: its last use of it, then takes its share off `references`, release | who takes the last share off: the same word, acquire, then pushes the block to its pool | all uses come before the block is handed out again (V1) |
 //! | V3 | who closes: all pushes, then `state` = 5, release | reader: `state`, acquire, then one more look at the queue | closing loses nothing |
 
-mod bell;
+mod doorbell;
 #[cfg(any(test, feature = "fuzzing"))]
-#[path = "../tests/wire/exercise.rs"]
+#[path = "../../tests/wire/exercise.rs"]
 pub(crate) mod exercise;
 #[cfg(any(test, feature = "fuzzing"))]
-#[path = "../tests/wire/heap.rs"]
+#[path = "../../tests/wire/heap.rs"]
 mod heap;
 #[cfg(test)]
-#[path = "../tests/wire/images.rs"]
+#[path = "../../tests/wire/images.rs"]
 mod images;
-mod life;
+mod liveness;
 #[cfg(test)]
-#[path = "../tests/wire/mutants.rs"]
+#[path = "../../tests/wire/mutants.rs"]
 mod mutants;
 mod open;
 mod presence;
 
-use super::ends::Ends;
+use super::backend::Ends;
 use super::handle::{Register, Stats};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{View, Which};
-use crate::memory::table::{Table, Zeroable};
 use crate::memory::tag::Kind;
+use crate::memory::zeroed::{Table, Zeroable};
 use crate::protocol::atomics::relax;
+use crate::protocol::channel_words::Block;
 use crate::protocol::doorbell::QUICK_LOOKS;
 use crate::protocol::gate::Idle;
-use crate::protocol::words::Block;
-pub(crate) use life::{ALIVE, Hint, Link};
+pub(crate) use liveness::{ALIVE, Hint, Link};
 pub(crate) use open::{open, total_size};
 
 /// Attempts at a queue at which others push or pull too, before it counts as full or empty: whoever is at it makes progress.

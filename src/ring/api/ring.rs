@@ -1,11 +1,11 @@
 //! Rings for Rust.
 
-use super::handle::{Handle, Outcome, RingStats};
-use super::open::Wanted;
-use super::{Policy, Role};
 use crate::error::{Error, Result};
-use crate::plain::Plain;
+use crate::pod::Plain;
 use crate::protocol::atomics::store_bytes;
+use crate::ring::handle::{Handle, Outcome, RingStats};
+use crate::ring::open::Wanted;
+use crate::ring::{Policy, Role};
 use crate::sys::object::Name;
 use crate::waiting::Limit;
 use std::ffi::OsStr;

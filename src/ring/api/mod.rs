@@ -1,0 +1,4 @@
+//! Rings and endpoints, as Rust sees them.
+
+pub(crate) mod endpoint;
+pub(crate) mod ring;
