@@ -34,9 +34,7 @@ mod sys;
 mod tests;
 mod waiting;
 
-pub use channel::Sample;
-pub use channel::handle::Stats;
-pub use channel::{Channel, Config};
+pub use channel::{Channel, Config, Sample, Stats};
 pub use error::{Error, Result, strerror};
 pub use event::Event;
 pub use pod::Plain;

@@ -108,7 +108,7 @@ pub(crate) enum Claim {
 /// each function on the way.
 pub(crate) struct Region<L: Layout> {
     pub(crate) view: L,
-    mapping: Mapping,
+    _mapping: Mapping,
     pub(crate) object: Object,
     pub(crate) origin: Origin,
     me: Identity,
@@ -166,7 +166,7 @@ impl<L: Layout> Region<L> {
         // SAFETY: the mapping has the length that the facts say (`read` compares, `fresh` makes it so), and goes
         // with the view.
         let view = unsafe { L::view(mapping.base(), facts) };
-        Box::new(Region { view, mapping, object, origin, me: Identity::mine() })
+        Box::new(Region { view, _mapping: mapping, object, origin, me: Identity::mine() })
     }
 
     /// Whether the holder of `place` is alive, as far as can be known.
@@ -275,11 +275,5 @@ impl<L: Layout> Region<L> {
     /// Enters this process as the claimed incarnation, so that a peer that comes finds it.
     pub(crate) fn announce(&self, place: L::Place, incarnation: u64) {
         self.view.slot(place).occupy(incarnation, &self.me);
-    }
-}
-
-impl<L: Layout> Drop for Region<L> {
-    fn drop(&mut self) {
-        L::forget(self.mapping.base() as usize, self.mapping.length());
     }
 }

@@ -4,8 +4,7 @@
 //! time works on: this process's ends of the two queues, and its references. The handle (`handle`) and the waiting
 //! (`crate::waiting`) are written against both. Samples are named by their addresses, as programs know them.
 
-use super::Config;
-use super::handle::{Register, Stats};
+use super::{Config, Stats};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::memory::tag::Kind;
@@ -71,7 +70,6 @@ pub(crate) trait Ends: Idle + Sized + Send + 'static {
     /// Whether a side has no more blocks than fit into its queue: a writer then finds no block before it finds no room, so that
     /// asking for one must tell it that the peer is gone.
     const IS_POOL_SHORT: bool = false;
-    fn register() -> &'static Register<Self>;
 
     /// Receives up to `most` samples, each given to `give`. An error only when there was none before it.
     fn read(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize>;

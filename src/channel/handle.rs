@@ -4,14 +4,12 @@
 //! So a call on a handle that another thread or a signal handler has closed finds a closed gate, and a late `put` finds
 //! its pool by address until the last sample is put.
 
-use super::Config;
 use super::backend::{Ends, Lives, Peer};
-use super::native::Native;
-use super::wire::Wire;
+use super::registry::Registry;
+use super::{Config, Stats};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::memory::address_map::AddressMap;
-use crate::memory::slab::{Reused, Slab};
+use crate::memory::slab::Reused;
 use crate::memory::tag::Tag;
 use crate::protocol::gate::{Common, Gate, Pass};
 use crate::sys::{barrier, fork};
@@ -35,37 +33,16 @@ pub(crate) struct Handle<E: Ends> {
     gate: Gate<E::Life, E>,
 }
 
-/// All handles of one layout, and where their samples lie.
-pub(crate) struct Register<E: Ends> {
-    handles: Slab<Handle<E>>,
-    pools: AddressMap<Handle<E>>,
-}
-
-impl<E: Ends> Register<E> {
-    pub(crate) const fn new() -> Register<E> {
-        Register { handles: Slab::new(), pools: AddressMap::new() }
-    }
-
-    /// Takes a region that is about to be unmapped out of the map of addresses.
-    pub(crate) fn forget(&self, base: usize, length: usize) {
-        self.pools.clear(base, length);
-    }
-
-    /// In the child of a fork: the channels are the parent's.
-    fn abandon(&self) {
-        self.handles.iter().for_each(|handle| handle.gate.abandon());
-    }
-}
-
-fn in_child() {
-    Native::register().abandon();
-    Wire::register().abandon();
-}
-
 /// Registers this process for asymmetric fences and forks. Before a region is used.
-pub(crate) fn prepare() -> Result<()> {
+pub(crate) fn prepare<E: Registered>() -> Result<()> {
     barrier::register();
-    fork::on_child(in_child)
+    // In the child of a fork: the channels are the parent's.
+    fork::on_child(|| E::registry().handles.iter().for_each(|handle| handle.gate.abandon()))
+}
+
+/// A layout whose handles have a registry.
+pub(crate) trait Registered: Ends {
+    fn registry() -> &'static Registry<Handle<Self>>;
 }
 
 /// How many samples went through, and why not more.
@@ -82,34 +59,6 @@ type HintOf<E> = <<E as Ends>::Life as Watched>::Hint;
 /// How long a plain `read` waits before it gives its caller a chance to look at a flag.
 pub(crate) const READ_LIMIT: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
 
-/// What is known of a channel at one moment. Samples and sleeps count since the region was made, whoever held the side.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Samples that this side has written.
-    pub written: u64,
-    /// Samples that this side has taken.
-    pub read: u64,
-    /// Samples that wait to be taken by this side.
-    pub queued_in: u64,
-    /// Samples of this side that wait to be taken by the peer.
-    pub queued_out: u64,
-    /// Samples that this process was given a second time, after a predecessor that died.
-    pub redelivered: u64,
-    /// Sleeps of this side.
-    pub waits: u64,
-    /// Wake-ups that this side has sent.
-    pub wakeups: u64,
-    /// Blocks of the pool, of both sides.
-    pub blocks: u64,
-    /// Blocks at home on this side that are free.
-    pub blocks_free: u64,
-    /// Blocks that this process holds references to.
-    pub held: u64,
-    /// Bytes of the region.
-    pub region_size: u64,
-}
-
 impl<E: Ends> Reused for Handle<E> {
     fn claim(&self) -> bool {
         self.gate.claim()
@@ -119,17 +68,17 @@ impl<E: Ends> Reused for Handle<E> {
     }
 }
 
-impl<E: Ends> Handle<E> {
+impl<E: Registered> Handle<E> {
     /// Makes a handle of ends that have been taken over.
     // In boxes on the way, as `Region`.
     #[allow(clippy::boxed_local)]
     #[inline(never)]
     pub(crate) fn new(life: Box<E::Life>, ends: Box<E>) -> Result<&'static Handle<E>> {
-        let register = E::register();
+        let registry = E::registry();
         let make = || Handle { public: Public::default(), gate: Gate::new() };
-        let handle = register.handles.take(make);
+        let handle = registry.handles.take(make);
         for (base, length) in life.spans() {
-            if !register.pools.set(base, length, handle) {
+            if !registry.pools.set(base, length, handle) {
                 life.on_deserted();
                 handle.gate.unclaim();
                 return Err(Error::new(
@@ -147,9 +96,11 @@ impl<E: Ends> Handle<E> {
     /// The channel in one of whose regions `address` lies.
     #[inline(always)]
     pub(crate) fn find(address: usize) -> Option<&'static Handle<E>> {
-        E::register().pools.get(address)
+        E::registry().pools.get(address)
     }
+}
 
+impl<E: Ends> Handle<E> {
     /// The handle at `address`, if there is one.
     ///
     /// # Safety

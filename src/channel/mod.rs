@@ -3,10 +3,15 @@
 mod any_handle;
 mod api;
 pub(crate) mod backend;
+mod config;
 pub(crate) mod handle;
 pub(crate) mod native;
+mod registry;
+mod stats;
 pub(crate) mod wire;
 
 pub(crate) use any_handle::AnyHandle;
-pub use api::{Channel, Config, Sample};
-pub(crate) use api::{DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
+pub use api::{Channel, Sample};
+pub use config::Config;
+pub(crate) use config::{DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
+pub use stats::Stats;

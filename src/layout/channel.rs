@@ -25,6 +25,7 @@
 #[path = "../tests/fields/channel.rs"]
 mod fields;
 
+use super::Layout;
 use super::blocks::Blocks;
 use super::holder::Slot;
 use super::sample::{self, Raw};
@@ -274,6 +275,41 @@ impl View {
 
     pub(crate) fn counters(&self, side: Side) -> &Counters {
         &self.head().words[side as usize].counters.0
+    }
+}
+
+impl Layout for View {
+    type Facts = Facts;
+    type Place = Side;
+    const LEAST: usize = size_of::<RawFacts>();
+    const CLOSED_IS_FREE: bool = false;
+    const INCARNATION_BITS: u32 = 60;
+
+    unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
+        // SAFETY: at least as long as the facts, as the caller promises.
+        Facts::read(unsafe { &*base.cast::<RawFacts>() }, size)
+    }
+    unsafe fn view(base: *const u8, facts: Facts) -> View {
+        // SAFETY: as the caller promises.
+        unsafe { View::new(base, facts) }
+    }
+    fn write(&self, created: u64) {
+        self.facts().write(self.raw_facts(), created);
+    }
+    fn size(facts: &Facts) -> u64 {
+        facts.total_size
+    }
+    fn slot(&self, side: Side) -> &Slot {
+        View::slot(self, side)
+    }
+    fn first_byte(side: Side) -> u64 {
+        (side as u64 + 1) << Self::INCARNATION_BITS
+    }
+    fn describe(side: Side) -> &'static str {
+        match side {
+            Side::A => "node side",
+            Side::B => "program side",
+        }
     }
 }
 

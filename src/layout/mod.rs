@@ -44,6 +44,4 @@ pub(crate) trait Layout: Copy {
     fn first_byte(place: Self::Place) -> u64;
     /// The place, for people.
     fn describe(place: Self::Place) -> &'static str;
-    /// The mapping is about to go.
-    fn forget(base: usize, length: usize);
 }

@@ -377,7 +377,6 @@ impl Layout for View {
             _ => "place of a participant",
         }
     }
-    fn forget(_base: usize, _length: usize) {}
 }
 
 #[cfg(test)]

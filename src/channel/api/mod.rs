@@ -3,6 +3,5 @@
 mod channel;
 mod sample;
 
-pub use channel::{Channel, Config};
-pub(crate) use channel::{DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
+pub use channel::Channel;
 pub use sample::Sample;

@@ -10,11 +10,10 @@
 
 use super::Native;
 use crate::channel::Config;
-use crate::channel::backend::{Ends, Lives, Peer, THOROUGH_MICROS};
+use crate::channel::backend::{Lives, Peer, THOROUGH_MICROS};
+use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
-use crate::layout::channel::{Facts, RawFacts, View};
-use crate::layout::holder::Slot;
+use crate::layout::channel::View;
 use crate::protocol::channel_words::{Bell, Side, SideBell, Words};
 use crate::protocol::doorbell;
 use crate::protocol::gate::Common;
@@ -32,44 +31,6 @@ const ALONE_MICROS: u64 = 1_000_000;
 
 /// A mapped region of a channel, before a side of it is held.
 pub(crate) type Region = crate::region::Region<View>;
-
-impl Layout for View {
-    type Facts = Facts;
-    type Place = Side;
-    const LEAST: usize = size_of::<RawFacts>();
-    const CLOSED_IS_FREE: bool = false;
-    const INCARNATION_BITS: u32 = 60;
-
-    unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
-        // SAFETY: at least as long as the facts, as the caller promises.
-        Facts::read(unsafe { &*base.cast::<RawFacts>() }, size)
-    }
-    unsafe fn view(base: *const u8, facts: Facts) -> View {
-        // SAFETY: as the caller promises.
-        unsafe { View::new(base, facts) }
-    }
-    fn write(&self, created: u64) {
-        self.facts().write(self.raw_facts(), created);
-    }
-    fn size(facts: &Facts) -> u64 {
-        facts.total_size
-    }
-    fn slot(&self, side: Side) -> &Slot {
-        View::slot(self, side)
-    }
-    fn first_byte(side: Side) -> u64 {
-        (side as u64 + 1) << Self::INCARNATION_BITS
-    }
-    fn describe(side: Side) -> &'static str {
-        match side {
-            Side::A => "node side",
-            Side::B => "program side",
-        }
-    }
-    fn forget(base: usize, length: usize) {
-        Native::register().forget(base, length);
-    }
-}
 
 impl Region {
     /// The last node, if it has closed or is dead. `None`: there is one. Not `thorough`: one whose pid is another process's by now may seem alive.
@@ -127,6 +88,13 @@ pub(crate) struct Life {
     /// Nobody can come by the name, nor is anybody there.
     is_lost: AtomicBool,
     pace: Pace,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let (base, length) = self.spans()[0];
+        Native::registry().forget(base, length);
+    }
 }
 
 impl Life {

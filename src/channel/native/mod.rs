@@ -1,6 +1,108 @@
 //! Channels of one region.
+//!
+//! `open` makes and finds the region, `liveness` is what all threads share of it; what one thread at a time works on is
+//! the protocol's [`Half`] itself.
 
 mod liveness;
 mod open;
 
-pub(crate) use open::{Native, create, create_fd, open, open_fd, recreate_fd, timed_open, unlink};
+use super::Stats;
+use super::backend::Ends;
+use super::handle::{Handle, Registered};
+use super::registry::Registry;
+use crate::error::Result;
+use crate::layout::channel::View;
+use crate::layout::sample::Raw;
+use crate::memory::tag::Kind;
+use crate::protocol::channel_words::Words;
+use crate::protocol::half::{Half, Written};
+use liveness::{Hint, Life};
+pub(crate) use open::{create, create_fd, open, open_fd, recreate_fd, timed_open, unlink};
+
+/// This process's ends of the queues of a channel in one region.
+pub(crate) type Native = Half<View>;
+
+static REGISTRY: Registry<Handle<Native>> = Registry::new();
+
+impl Registered for Native {
+    #[inline(always)]
+    fn registry() -> &'static Registry<Handle<Native>> {
+        &REGISTRY
+    }
+}
+
+impl Ends for Native {
+    type Life = Life;
+    const KIND: Kind = Kind::Native;
+
+    #[inline(always)]
+    fn read(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
+        self.read(most, |at, _, block| give(at, block))
+    }
+    #[inline(always)]
+    fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
+        Ends::read(self, most, give)
+    }
+    #[inline(always)]
+    fn has_input_soon(&mut self) -> bool {
+        Half::has_input_soon(self)
+    }
+    fn entry_hint(&self) -> Hint {
+        Hint::Entry(self.lookout())
+    }
+    #[inline(always)]
+    fn write(&mut self, sent: usize, count: usize, address: impl FnMut(usize) -> usize) -> (usize, Result<()>) {
+        let (sent, written) = self.write(sent, count, address);
+        (sent, if sent == count || written == Written::Full { Ok(()) } else { Err(written.error()) })
+    }
+    #[inline(always)]
+    fn ring_data(&mut self, _: &Life) {
+        Half::ring_data(self);
+    }
+    fn room_hint(&self) -> Hint {
+        Hint::Room(self.room_lookout())
+    }
+    #[inline(always)]
+    fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
+        self.alloc(most, |at, _, block| give(at, block))
+    }
+    #[inline(always)]
+    fn put(&mut self, address: usize) -> Option<u32> {
+        Half::put(self, address)
+    }
+    #[inline(always)]
+    fn put_all(&mut self, next: impl FnMut(usize) -> Option<usize>) -> usize {
+        Half::put_all(self, next)
+    }
+    #[cold]
+    fn drop_reference(&mut self, address: usize) -> Option<u32> {
+        Half::drop_reference(self, address)
+    }
+    fn ring_room(&self) {
+        Half::ring_room(self);
+    }
+    fn get(&mut self, address: usize) -> u32 {
+        Half::get(self, address)
+    }
+    fn live(&self, address: usize) -> Option<Raw> {
+        let (number, block) = self.words().block_at(address)?;
+        self.pool().is_held(number).then_some(block)
+    }
+    fn stats(&self, life: &Life) -> Stats {
+        let view = life.view();
+        let counters = view.counters(self.side());
+        Stats {
+            written: self.written(),
+            read: self.taken(),
+            queued_in: self.queued_in(),
+            queued_out: self.queued_out(),
+            redelivered: self.redelivered(),
+            waits: counters.waits.get(),
+            wakeups: counters.wakeups.get(),
+            blocks: u64::from(view.facts().blocks()),
+            blocks_free: u64::from(self.pool().free(view)),
+            held: u64::from(self.pool().held()),
+            region_size: view.facts().total_size,
+        }
+    }
+}

@@ -16,18 +16,17 @@
 //! the removal of the name. After each claim both `create` and `open` check that the name still leads to the region, and
 //! begin again where it does not.
 
-use super::liveness::{Hint, Life, Region};
-use crate::channel::backend::{Ends, Lives};
-use crate::channel::handle::{self, Handle, Register, Stats};
-use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
+use super::Native;
+use super::liveness::{Life, Region};
+use crate::channel::backend::Lives;
+use crate::channel::config::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
+use crate::channel::handle::{self, Handle};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::channel::{Facts, MAGIC, View};
-use crate::layout::sample::Raw;
-use crate::memory::tag::Kind;
-use crate::protocol::channel_words::{Side, Words};
-use crate::protocol::gate::{Common, Idle};
-use crate::protocol::half::{Half, Sizes, Written};
+use crate::protocol::channel_words::Side;
+use crate::protocol::gate::Common;
+use crate::protocol::half::{Half, Sizes};
 use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient, without_size};
 use crate::sys::environment;
 use crate::sys::nap::nap;
@@ -36,97 +35,6 @@ use crate::waiting::Limit;
 use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
-
-/// The ends of a channel in one region.
-pub(crate) struct Native(Half<View>);
-
-static REGISTER: Register<Native> = Register::new();
-
-impl Idle for Native {
-    fn is_idle(&self) -> bool {
-        self.0.is_idle()
-    }
-}
-
-impl Ends for Native {
-    type Life = Life;
-    const KIND: Kind = Kind::Native;
-
-    #[inline(always)]
-    fn register() -> &'static Register<Native> {
-        &REGISTER
-    }
-    #[inline(always)]
-    fn read(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
-        self.0.read(most, |at, _, block| give(at, block))
-    }
-    #[inline(always)]
-    fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
-        self.read(most, give)
-    }
-    #[inline(always)]
-    fn has_input_soon(&mut self) -> bool {
-        self.0.has_input_soon()
-    }
-    fn entry_hint(&self) -> Hint {
-        Hint::Entry(self.0.lookout())
-    }
-    #[inline(always)]
-    fn write(&mut self, sent: usize, count: usize, address: impl FnMut(usize) -> usize) -> (usize, Result<()>) {
-        let (sent, written) = self.0.write(sent, count, address);
-        (sent, if sent == count || written == Written::Full { Ok(()) } else { Err(written.error()) })
-    }
-    #[inline(always)]
-    fn ring_data(&mut self, _: &Life) {
-        self.0.ring_data();
-    }
-    fn room_hint(&self) -> Hint {
-        Hint::Room(self.0.room_lookout())
-    }
-    #[inline(always)]
-    fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
-        self.0.alloc(most, |at, _, block| give(at, block))
-    }
-    #[inline(always)]
-    fn put(&mut self, address: usize) -> Option<u32> {
-        self.0.put(address)
-    }
-    #[inline(always)]
-    fn put_all(&mut self, next: impl FnMut(usize) -> Option<usize>) -> usize {
-        self.0.put_all(next)
-    }
-    #[cold]
-    fn drop_reference(&mut self, address: usize) -> Option<u32> {
-        self.0.drop_reference(address)
-    }
-    fn ring_room(&self) {
-        self.0.ring_room();
-    }
-    fn get(&mut self, address: usize) -> u32 {
-        self.0.get(address)
-    }
-    fn live(&self, address: usize) -> Option<Raw> {
-        let (number, block) = self.0.words().block_at(address)?;
-        self.0.pool().is_held(number).then_some(block)
-    }
-    fn stats(&self, life: &Life) -> Stats {
-        let view = life.view();
-        let counters = view.counters(self.0.side());
-        Stats {
-            written: self.0.written(),
-            read: self.0.taken(),
-            queued_in: self.0.queued_in(),
-            queued_out: self.0.queued_out(),
-            redelivered: self.0.redelivered(),
-            waits: counters.waits.get(),
-            wakeups: counters.wakeups.get(),
-            blocks: u64::from(view.facts().blocks()),
-            blocks_free: u64::from(self.0.pool().free(view)),
-            held: u64::from(self.0.pool().held()),
-            region_size: view.facts().total_size,
-        }
-    }
-}
 
 fn sizes(facts: &Facts) -> Sizes {
     Sizes { queuelen: facts.queuelen, ring_len: facts.ring_len, home_blocks: facts.home_blocks }
@@ -207,7 +115,7 @@ impl Fresh<'_> {
 pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static Handle<Native>> {
     let name = Name::new(name)?;
     let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permissions()?, made: None };
-    handle::prepare()?;
+    handle::prepare::<Native>()?;
     let start = Instant::now();
     loop {
         let handle = match Object::open(&name) {
@@ -224,7 +132,7 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static Handle<Na
 /// Creates a region of a sealed size that has no name, and takes its node side; also gives a descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static Handle<Native>, OwnedFd)> {
     let (facts, mode) = (facts(config)?, config.permissions()?);
-    handle::prepare()?;
+    handle::prepare::<Native>()?;
     let (region, descriptor) = Region::sealed(facts, mode, config.group)?;
     let incarnation = region.claim(Side::A)?;
     Ok((attached(region, Side::A, incarnation, 0, None)?, descriptor))
@@ -245,7 +153,7 @@ pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<
 }
 
 fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<Region>> {
-    handle::prepare()?;
+    handle::prepare::<Native>()?;
     let object = Object::of_descriptor(fd)?;
     object.check_owner(Origin::Unnamed, any_owner)?;
     Region::existing(object, Origin::Unnamed)
@@ -361,7 +269,7 @@ pub(crate) fn open(name: &OsStr) -> Result<&'static Handle<Native>> {
 
 /// The same, with so much patience with a rival for the side.
 fn open_or(name: Name, patience: Duration) -> Result<&'static Handle<Native>> {
-    handle::prepare()?;
+    handle::prepare::<Native>()?;
     loop {
         if let Some(handle) = attach(name, patience)? {
             return Ok(handle);
@@ -439,7 +347,7 @@ fn entered(region: Box<Region>, side: Side, incarnation: u64, peer: u64, is_aliv
         }
     }
     match Half::recover(view, side, sizes(view.facts())) {
-        Ok(half) => Ok((life, Box::new(Native(half)))),
+        Ok(half) => Ok((life, Box::new(half))),
         Err(e) => {
             life.on_deserted();
             Err(e)

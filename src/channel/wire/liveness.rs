@@ -9,7 +9,8 @@
 use super::doorbell::{self, Waiter};
 use super::presence::Presence;
 use crate::channel::Config;
-use crate::channel::backend::{Ends, Lives, Peer, THOROUGH_MICROS};
+use crate::channel::backend::{Lives, Peer, THOROUGH_MICROS};
+use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
 use crate::layout::wire::{STOPPED, Trailer, View, Which};
 use crate::protocol::atomics::Shared32;
@@ -104,7 +105,7 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        super::Wire::register().forget(self.mapping.base() as usize, self.mapping.length());
+        super::Wire::registry().forget(self.mapping.base() as usize, self.mapping.length());
     }
 }
 

@@ -31,8 +31,10 @@ mod mutants;
 mod open;
 mod presence;
 
+use super::Stats;
 use super::backend::Ends;
-use super::handle::{Register, Stats};
+use super::handle::{Handle, Registered};
+use super::registry::Registry;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{View, Which};
@@ -230,7 +232,13 @@ pub(crate) struct Wire {
     read: u64,
 }
 
-static REGISTER: Register<Wire> = Register::new();
+static REGISTRY: Registry<Handle<Wire>> = Registry::new();
+
+impl Registered for Wire {
+    fn registry() -> &'static Registry<Handle<Wire>> {
+        &REGISTRY
+    }
+}
 
 impl Wire {
     fn new(own: View, peer: Option<View>) -> Result<Wire> {
@@ -335,10 +343,6 @@ impl Ends for Wire {
     type Life = Link;
     const KIND: Kind = Kind::Wire;
     const IS_POOL_SHORT: bool = true;
-
-    fn register() -> &'static Register<Wire> {
-        &REGISTER
-    }
 
     fn read(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
         self.take(most, false, give)

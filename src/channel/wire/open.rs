@@ -61,7 +61,7 @@ pub(crate) fn open(
     }
     let (wname, rname) = (Name::new(wname)?, Name::new(rname)?);
     let facts = Facts::new(config.polling, or(config.queuelen, DEFAULT_QUEUELEN), or(config.samplelen, DEFAULT_SAMPLELEN))?;
-    handle::prepare()?;
+    handle::prepare::<Wire>()?;
     let me = Identity::mine();
     let own = make(wname, facts, config, &me)?;
     let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &me, limit, cancelled)?) };
