@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::protocol::atomics::{Shared64, relax};
-use crate::protocol::event::{Futex, count, doze, signal, take};
+use crate::protocol::event::{EventFutex, count, doze, signal, take};
 use crate::sys::Slept;
 use crate::sys::futex;
 use crate::waiting::Limit;
@@ -47,7 +47,7 @@ pub struct Event<'m> {
     word: &'m Shared64,
 }
 
-impl Futex for Event<'_> {
+impl EventFutex for Event<'_> {
     fn word(&self) -> &Shared64 {
         self.word
     }

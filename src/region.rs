@@ -7,12 +7,12 @@
 //! (open-file-description lock, far beyond the region's end), and the kernel unlocks it when the last descriptor and
 //! the last mapping of the description are gone, however the process ended. A forked child inherits neither
 //! (`sys::fork`, `sys::mapping`); one that was made behind the C library's back may keep the byte locked, so the next
-//! incarnation takes the next byte, and a process that the slot names and that is certainly gone counts as dead in
+//! incarnation takes the next byte, and a process that the holder names and that is certainly gone counts as dead in
 //! spite of the lock. What cannot be known counts as alive.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
-//! | S1 | who takes a place over: the rest of the slot, then `incarnation`, release | others: `incarnation`, acquire, then the rest | a whole slot |
+//! | S1 | who takes a place over: the rest of the holder, then `incarnation`, release | others: `incarnation`, acquire, then the rest | a whole holder |
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -42,7 +42,7 @@ pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) ->
     waited < patience || waited < REMOVAL_PATIENCE && !patience.is_zero() && object.is_being_removed()
 }
 
-/// How often the slot may have changed when its next incarnation has been locked: once for each rival that was faster. Who changes it
+/// How often the holder may have changed when its next incarnation has been locked: once for each rival that was faster. Who changes it
 /// without end does not keep to the rules, and must not keep others from looking at the clock.
 const CLAIM_LOOKS: u32 = 8;
 
@@ -171,8 +171,8 @@ impl<L: Layout> Region<L> {
 
     /// Whether the holder of `place` is alive, as far as can be known.
     pub(crate) fn is_alive(&self, place: L::Place) -> bool {
-        let slot = self.view.slot(place);
-        let incarnation = slot.incarnation.observe(); // S1
+        let holder = self.view.holder(place);
+        let incarnation = holder.incarnation.observe(); // S1
         incarnation != 0 && self.is_incarnation_alive(place, incarnation, true)
     }
 
@@ -184,9 +184,9 @@ impl<L: Layout> Region<L> {
     /// As [`Region::is_incarnation_alive`], where a question that the system does not answer is an error.
     fn ask_incarnation(&self, place: L::Place, incarnation: u64, thorough: bool) -> Result<bool> {
         let _whole = Uncancelled::new();
-        let slot = self.view.slot(place);
+        let holder = self.view.holder(place);
         let byte = L::first_byte(place) | (incarnation & ((1 << L::INCARNATION_BITS) - 1));
-        Ok(self.ask_lock(byte)? && !slot.identity().is_gone(&self.me, thorough))
+        Ok(self.ask_lock(byte)? && !holder.identity().is_gone(&self.me, thorough))
     }
 
     /// Whether another open description holds the lock of a byte. A program may have closed the region's descriptor; then the name
@@ -208,7 +208,7 @@ impl<L: Layout> Region<L> {
         self.claim_or(place, RIVAL_PATIENCE, || self.contended(place))
     }
 
-    /// A rival has claimed `place` and does not enter it. Nobody knows which process that is: the slot names the one before.
+    /// A rival has claimed `place` and does not enter it. Nobody knows which process that is: the holder names the one before.
     fn contended(&self, place: L::Place) -> Error {
         Error::new(
             libc::EBUSY,
@@ -237,11 +237,11 @@ impl<L: Layout> Region<L> {
 
     /// The same, without patience with rivals.
     pub(crate) fn try_claim(&self, place: L::Place) -> Result<Claim> {
-        let slot = self.view.slot(place);
+        let holder = self.view.holder(place);
         for _ in 0..CLAIM_LOOKS {
-            let last = slot.incarnation.observe(); // S1
+            let last = holder.incarnation.observe(); // S1
             if last >= (1 << L::INCARNATION_BITS) - 1 {
-                return Err(Error::corrupt(format!("{}: a slot is corrupt", self.origin)));
+                return Err(Error::corrupt(format!("{}: a holder is corrupt", self.origin)));
             }
             if last != 0 && !self.is_closed(place, last) && self.ask_incarnation(place, last, true)? {
                 return Ok(Claim::Held);
@@ -249,7 +249,7 @@ impl<L: Layout> Region<L> {
             if !self.object.lock(L::first_byte(place) | (last + 1))? {
                 return Ok(Claim::Contended);
             }
-            if slot.incarnation.observe() == last {
+            if holder.incarnation.observe() == last {
                 return Ok(Claim::Reserved(last + 1));
             }
             self.object.unlock(L::first_byte(place) | (last + 1));
@@ -258,11 +258,11 @@ impl<L: Layout> Region<L> {
     }
 
     fn is_closed(&self, place: L::Place, incarnation: u64) -> bool {
-        L::CLOSED_IS_FREE && self.view.slot(place).closed.observe() == incarnation
+        L::CLOSED_IS_FREE && self.view.holder(place).closed.observe() == incarnation
     }
 
     fn busy(&self, place: L::Place) -> Error {
-        let who = self.view.slot(place).identity().described_to(&self.me);
+        let who = self.view.holder(place).identity().described_to(&self.me);
         Error::new(libc::EBUSY, format!("the {} of {} is held by {who}, which is alive", L::describe(place), self.origin))
     }
 
@@ -274,6 +274,6 @@ impl<L: Layout> Region<L> {
 
     /// Enters this process as the claimed incarnation, so that a peer that comes finds it.
     pub(crate) fn announce(&self, place: L::Place, incarnation: u64) {
-        self.view.slot(place).occupy(incarnation, &self.me);
+        self.view.holder(place).occupy(incarnation, &self.me);
     }
 }

@@ -196,9 +196,9 @@ impl Pace {
     }
 
     /// Probes the peer, unless that was done a short time ago: for callers that do not wait.
-    pub(crate) fn probe_now_and_then(&self, life: &impl Watched) {
+    pub(crate) fn probe_now_and_then(&self, watched: &impl Watched) {
         if self.since_probe() >= doorbell::SLICE {
-            life.probe();
+            watched.probe();
         }
     }
 
@@ -227,42 +227,42 @@ struct Clock {
 }
 
 impl<W: Watched> Patience<W> {
-    fn new(limit: &Limit, life: &W) -> Patience<W> {
-        Patience { limit: *limit, clock: None, armed: None, seen: life.interrupts().seen() }
+    fn new(limit: &Limit, watched: &W) -> Patience<W> {
+        Patience { limit: *limit, clock: None, armed: None, seen: watched.interrupts().seen() }
     }
 
     /// Waits a while. `Ok`: make another attempt. `Err`: the wait is over, with this `errno`.
-    fn step(&mut self, life: &W, hint: &W::Hint, is_closed: impl Fn() -> bool) -> Result<(), i32> {
+    fn step(&mut self, watched: &W, hint: &W::Hint, is_closed: impl Fn() -> bool) -> Result<(), i32> {
         if let Some(armed) = self.armed.take() {
-            return self.sleep(life, hint, armed);
+            return self.sleep(watched, hint, armed);
         }
         if matches!(self.limit, Limit::Now) {
             return Err(libc::EAGAIN);
         }
         if self.clock.is_none() {
-            self.start_clock(life, hint);
+            self.start_clock(watched, hint);
         }
         loop {
-            if is_closed() || life.is_over(hint) {
+            if is_closed() || watched.is_over(hint) {
                 return Ok(());
             }
-            let (now, probed) = self.check(life)?;
+            let (now, probed) = self.check(watched)?;
             if probed {
                 // Now and then an attempt, whatever the hint says: it also finds out what no hint tells.
                 return Ok(());
             }
             if self.clock.as_ref().and_then(|c| c.spin_until).is_some_and(|until| now >= until) {
-                self.armed = Some(life.arm(hint));
+                self.armed = Some(watched.arm(hint));
                 return Ok(());
             }
             self.give_way(now);
             for _ in 0..LOOKS {
-                if life.is_worth_a_look(hint) {
+                if watched.is_worth_a_look(hint) {
                     return Ok(());
                 }
                 relax();
             }
-            if life.is_blind(hint) {
+            if watched.is_blind(hint) {
                 return Ok(());
             }
         }
@@ -278,9 +278,9 @@ impl<W: Watched> Patience<W> {
         }
     }
 
-    fn start_clock(&mut self, life: &W, hint: &W::Hint) {
+    fn start_clock(&mut self, watched: &W, hint: &W::Hint) {
         let now = Instant::now();
-        let spin = if life.habit(hint).is_none_or(Habit::spins) { SPIN } else { Duration::ZERO };
+        let spin = if watched.habit(hint).is_none_or(Habit::spins) { SPIN } else { Duration::ZERO };
         let deadline = match self.limit {
             Limit::For(limit, _) => now.checked_add(limit),
             _ => None,
@@ -288,31 +288,31 @@ impl<W: Watched> Patience<W> {
         self.clock = Some(Clock {
             started: now,
             deadline,
-            spin_until: (!life.is_polling()).then(|| now + spin),
+            spin_until: (!watched.is_polling()).then(|| now + spin),
             slept: false,
             next_yield: now + SPIN,
             // Goes on from the last probe, whichever call made it: a loop of short waits must not put it off.
-            next_probe: now + doorbell::SLICE.saturating_sub(life.since_probe()),
+            next_probe: now + doorbell::SLICE.saturating_sub(watched.since_probe()),
         });
     }
 
     /// Looks at the clock and at what else may end the wait: the time, and whether the peer was probed.
-    fn check(&mut self, life: &W) -> Result<(Instant, bool), i32> {
-        if life.interrupts().is_due(self.seen) {
+    fn check(&mut self, watched: &W) -> Result<(Instant, bool), i32> {
+        if watched.interrupts().is_due(self.seen) {
             return Err(libc::EINTR);
         }
         let now = Instant::now();
         let mut probed = false;
         if let Some(clock) = &mut self.clock {
-            if now >= clock.next_probe || life.wants_probe() {
-                life.probe();
+            if now >= clock.next_probe || watched.wants_probe() {
+                watched.probe();
                 clock.next_probe = now + doorbell::SLICE;
                 probed = true;
             }
             if clock.deadline.is_some_and(|deadline| now >= deadline) {
                 // Awake anyhow: who reads again and again so is not woken once more for the probe soon after.
-                if !probed && life.since_probe() >= doorbell::SLICE / 2 {
-                    life.probe();
+                if !probed && watched.since_probe() >= doorbell::SLICE / 2 {
+                    watched.probe();
                 }
                 return Err(match self.limit {
                     Limit::For(_, errno) => errno,
@@ -324,16 +324,16 @@ impl<W: Watched> Patience<W> {
     }
 
     /// The wait is over. `done`: what it was for has come.
-    fn teach(&self, life: &W, hint: &W::Hint, done: bool) {
-        let (Some(habit), Some(clock)) = (life.habit(hint), &self.clock) else { return };
+    fn teach(&self, watched: &W, hint: &W::Hint, done: bool) {
+        let (Some(habit), Some(clock)) = (watched.habit(hint), &self.clock) else { return };
         let Some(spin_until) = clock.spin_until else { return };
         let spun = spin_until > clock.started;
         habit.learn(spun, done && if spun { !clock.slept } else { clock.started.elapsed() <= SOON });
     }
 
-    fn sleep(&mut self, life: &W, hint: &W::Hint, armed: W::Armed) -> Result<(), i32> {
-        let (now, _) = self.check(life)?;
-        if life.is_over(hint) {
+    fn sleep(&mut self, watched: &W, hint: &W::Hint, armed: W::Armed) -> Result<(), i32> {
+        let (now, _) = self.check(watched)?;
+        if watched.is_over(hint) {
             return Ok(());
         }
         if let Some(clock) = &mut self.clock {
@@ -342,8 +342,8 @@ impl<W: Watched> Patience<W> {
         let deadline = self.clock.as_ref().and_then(|c| c.deadline);
         let next_probe = self.clock.as_ref().map_or(now + doorbell::SLICE, |c| c.next_probe);
         let until = deadline.map_or(next_probe, |deadline| deadline.min(next_probe));
-        let limit = until.saturating_duration_since(now).min(life.longest_sleep(hint));
-        match life.sleep(hint, armed, limit) {
+        let limit = until.saturating_duration_since(now).min(watched.longest_sleep(hint));
+        match watched.sleep(hint, armed, limit) {
             Slept::Signal => Err(libc::EINTR),
             Slept::Woken | Slept::Slice => Ok(()),
         }

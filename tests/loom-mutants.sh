@@ -28,7 +28,7 @@ references   seen   reference          src/protocol/pool.rs      s/self.blocks\[
 prepared     seen   prepared           src/protocol/pool.rs      s/if self.is_free(words, self.first + at) {/if true {/
 high-water   seen   killed             src/protocol/pool.rs      /words.used(self.side).publish/d
 complete     seen   reader_that_is_killed             src/protocol/half.rs  /pool.complete(/d
-roll-forward seen   killed             src/protocol/half.rs  /pool.complete(/,/ring(/{/output.publish/d}
+roll-forward seen   killed             src/protocol/half.rs  /pool.complete(/,/notify(/{/output.publish/d}
 mark         seen   killed             src/protocol/half.rs  /flags::REDELIVERED)/d
 I1-raise     seen   ^interrupts::      src/protocol/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
 I1-loads     seen   ^interrupts::      src/protocol/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
@@ -37,7 +37,7 @@ W1-ringer    seen   sleep              src/protocol/doorbell.rs      /light_fenc
 W1-sleeper   seen   sleep              src/protocol/doorbell.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
 G1-owner     seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G1, G2/d
-short-way    seen   gate|_put_         src/protocol/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
+fast-path    seen   gate|_put_         src/protocol/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
 G1-stranger  seen   gate|_put_         src/protocol/gate.rs  /heavy_fence_here(); \/\/ G1/d
 G1-resume    seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G1$/d
 G2-leave     seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G2/d

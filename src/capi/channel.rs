@@ -4,8 +4,8 @@ use super::sample::{pool, sample};
 use super::transfer::{alloc, read, write};
 use super::{guard, guard_signal_safe, known, text, timeout};
 use crate::channel::Config;
-use crate::channel::backend::Ends;
-use crate::channel::handle::Handle;
+use crate::channel::backend::Backend;
+use crate::channel::handle::ChannelHandle;
 use crate::channel::native::{self, Native};
 use crate::error::{Error, Result};
 use crate::waiting::Limit;
@@ -96,7 +96,7 @@ pub struct shmem_stats {
 }
 
 /// What a C program sees of a handle.
-pub(super) fn face<E: Ends>(handle: &'static Handle<E>) -> *mut shmem_shared {
+pub(super) fn face<E: Backend>(handle: &'static ChannelHandle<E>) -> *mut shmem_shared {
     std::ptr::from_ref(handle).cast_mut().cast()
 }
 
@@ -105,9 +105,9 @@ pub(super) fn face<E: Ends>(handle: &'static Handle<E>) -> *mut shmem_shared {
 /// # Safety
 /// `shm` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-unsafe fn handle(shm: *const shmem_shared) -> Result<&'static Handle<Native>> {
+unsafe fn handle(shm: *const shmem_shared) -> Result<&'static ChannelHandle<Native>> {
     // SAFETY: as the caller promises.
-    unsafe { known(shm.cast(), "channel of one region", Handle::<Native>::at) }
+    unsafe { known(shm.cast(), "channel of one region", ChannelHandle::<Native>::at) }
 }
 
 /// # Safety
@@ -162,7 +162,10 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
 
 /// # Safety
 /// `stats` is null or leads to a `struct shmem_stats` of the size that it says.
-pub(super) unsafe fn fill_stats<E: Ends>(handle: impl FnOnce() -> Result<&'static Handle<E>>, stats: *mut shmem_stats) -> c_int {
+pub(super) unsafe fn fill_stats<E: Backend>(
+    handle: impl FnOnce() -> Result<&'static ChannelHandle<E>>,
+    stats: *mut shmem_stats,
+) -> c_int {
     guard(-1, || {
         if stats.is_null() {
             return Err(Error::invalid("stats is a null pointer"));
@@ -254,7 +257,7 @@ pub unsafe extern "C" fn shmem_shared_open(name: *const c_char, base: *mut *mut 
 
 /// # Safety
 /// `base` is null or valid.
-unsafe fn opened(channel: &'static Handle<Native>, base: *mut *mut c_void) -> *mut shmem_shared {
+unsafe fn opened(channel: &'static ChannelHandle<Native>, base: *mut *mut c_void) -> *mut shmem_shared {
     if !base.is_null() {
         // SAFETY: valid, as the caller promises.
         unsafe { base.write(channel.spans()[0].0 as *mut c_void) };

@@ -16,7 +16,7 @@ mod segment;
 mod transfer;
 mod wire;
 
-use crate::channel::handle::Public;
+use crate::channel::handle::CPart;
 use crate::error::{Error, Result};
 use crate::memory::tag::Tag;
 use crate::sys::thread::Uncancelled;
@@ -26,7 +26,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-const _: () = assert!(size_of::<Public>() == size_of::<channel::shmem_shared>());
+const _: () = assert!(size_of::<CPart>() == size_of::<channel::shmem_shared>());
 
 /// Runs `body`; on an error sets `errno` and the sentence of `shmem_last_error`, and gives `failure`.
 ///

@@ -4,10 +4,10 @@ use super::error::Call;
 use super::segment::SHMEM_SEGMENT_KEEP;
 use super::{convert, error, guard, guard_signal_safe, known, text, timeout};
 use crate::error::{Error, Result};
-use crate::layout::ring::{MAX_ELEMENT_SIZE, View};
+use crate::layout::ring::{MAX_ELEMENT_SIZE, RingView};
 use crate::protocol::atomics::store_bytes;
 use crate::ring::api::ring::{self, DEFAULT_CAPACITY, DEFAULT_ELEMENT_SIZE};
-use crate::ring::handle::{Handle, Outcome, RingStats};
+use crate::ring::handle::{Outcome, RingHandle, RingStats};
 use crate::ring::open::Wanted;
 use crate::ring::{Policy, Role};
 use crate::waiting::Limit;
@@ -75,9 +75,9 @@ pub struct shmem_ring_counters {
 /// # Safety
 /// `ring` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-pub(super) unsafe fn handle(ring: *const shmem_ring) -> Result<&'static Handle> {
+pub(super) unsafe fn handle(ring: *const shmem_ring) -> Result<&'static RingHandle> {
     // SAFETY: as the caller promises.
-    unsafe { known(ring.cast(), "ring", Handle::at) }
+    unsafe { known(ring.cast(), "ring", RingHandle::at) }
 }
 
 /// Converts an outcome of the hot path: a wait that was in vain sets `errno` and no sentence.
@@ -98,12 +98,12 @@ pub(super) fn outcome<T>(call: Call, failure: T, body: impl FnOnce() -> Result<O
 /// # Safety
 /// `element` has as many bytes as an element of the ring.
 #[inline(always)]
-pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static Handle>, element: *const c_void, limit: &Limit) -> c_int {
+pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static RingHandle>, element: *const c_void, limit: &Limit) -> c_int {
     // SAFETY: as the caller promises; the slot is this thread's.
     let write = |to, length| unsafe { store_bytes(element.cast(), to, length) };
     match handle() {
-        Ok(handle) if !element.is_null() && handle.push_at_once(write) => 0,
-        _ => otherwise(Call::Push, handle, element, |handle| handle.push_otherwise(limit, write)),
+        Ok(handle) if !element.is_null() && handle.push_fast(write) => 0,
+        _ => otherwise(Call::Push, handle, element, |handle| handle.push_slow(limit, write)),
     }
 }
 
@@ -112,12 +112,12 @@ pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static Handle>, element:
 /// # Safety
 /// `element` has room for an element of the ring.
 #[inline(always)]
-pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static Handle>, element: *mut c_void, limit: &Limit) -> c_int {
+pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static RingHandle>, element: *mut c_void, limit: &Limit) -> c_int {
     // SAFETY: as the caller promises; the slot is this thread's.
     let read = |from: *const u8, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
     match handle() {
-        Ok(handle) if !element.is_null() && handle.pop_at_once(!matches!(limit, Limit::Now), read) => 0,
-        _ => otherwise(Call::Pop, handle, element, |handle| handle.pop_otherwise(limit, read)),
+        Ok(handle) if !element.is_null() && handle.pop_fast(!matches!(limit, Limit::Now), read) => 0,
+        _ => otherwise(Call::Pop, handle, element, |handle| handle.pop_slow(limit, read)),
     }
 }
 
@@ -125,9 +125,9 @@ pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static Handle>, element: 
 #[inline(never)]
 fn otherwise(
     call: Call,
-    handle: impl Fn() -> Result<&'static Handle>,
+    handle: impl Fn() -> Result<&'static RingHandle>,
     element: *const c_void,
-    work: impl FnOnce(&Handle) -> Result<Outcome<()>>,
+    work: impl FnOnce(&RingHandle) -> Result<Outcome<()>>,
 ) -> c_int {
     outcome(call, -1, || {
         let handle = handle()?;
@@ -151,7 +151,7 @@ fn check_many<T>(elements: *const T, count: c_uint) -> Result<usize> {
 /// # Safety
 /// `elements` has `count` elements.
 #[inline(always)]
-pub(super) unsafe fn push_many(handle: &Handle, elements: *const c_void, count: c_uint) -> Result<Outcome<c_int>> {
+pub(super) unsafe fn push_many(handle: &RingHandle, elements: *const c_void, count: c_uint) -> Result<Outcome<c_int>> {
     let most = check_many(elements, count)?;
     let done = handle.push_many(most, |at, to, length| {
         // SAFETY: as the caller promises; `at` is below the count.
@@ -163,7 +163,7 @@ pub(super) unsafe fn push_many(handle: &Handle, elements: *const c_void, count: 
 /// # Safety
 /// `elements` has room for `count` elements.
 #[inline(always)]
-pub(super) unsafe fn pop_many(handle: &Handle, elements: *mut c_void, count: c_uint) -> Result<Outcome<c_int>> {
+pub(super) unsafe fn pop_many(handle: &RingHandle, elements: *mut c_void, count: c_uint) -> Result<Outcome<c_int>> {
     let most = check_many(elements, count)?;
     let done = handle.pop_many(most, |at, from, length| {
         // SAFETY: as the caller promises; `at` is below the count.
@@ -550,7 +550,7 @@ pub unsafe extern "C" fn shmem_ring_capacity(ring: *mut shmem_ring) -> c_int {
 pub unsafe extern "C" fn shmem_ring_at(ring: *mut shmem_ring, offset: size_t) -> *mut c_void {
     convert(std::ptr::null_mut(), || {
         // SAFETY: as the caller promises.
-        let view: View = unsafe { handle(ring) }?.view()?;
+        let view: RingView = unsafe { handle(ring) }?.view()?;
         let (index, at) = (offset / view.length(), offset % view.length());
         if index >= view.facts().capacity as usize {
             return Err(Error::invalid(format!(
@@ -623,7 +623,7 @@ pub unsafe extern "C" fn shmem_ring_stats(ring: *mut shmem_ring, stats: *mut shm
                 "stats.size is {size}, but must be sizeof(struct shmem_ring_counters), {known}, or 0"
             )));
         }
-        let (now, view, role): (RingStats, View, Role) = (handle.stats()?, handle.view()?, handle.role()?);
+        let (now, view, role): (RingStats, RingView, Role) = (handle.stats()?, handle.view()?, handle.role()?);
         // SAFETY: the struct has at least the fields of this version.
         unsafe {
             stats.write(shmem_ring_counters {

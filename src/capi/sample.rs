@@ -3,7 +3,7 @@
 use super::transfer::alloc;
 use super::{check_array, convert, error, guard, known};
 use crate::channel::AnyHandle;
-use crate::channel::handle::Handle;
+use crate::channel::handle::ChannelHandle;
 use crate::channel::native::Native;
 use crate::channel::wire::Wire;
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ pub struct pool {
 pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe {
-        match known(pool.cast(), "pool", Handle::<Native>::at) {
+        match known(pool.cast(), "pool", ChannelHandle::<Native>::at) {
             Ok(handle) => alloc::<Native>(move || Ok(handle), smps, cnt, &Limit::Now),
             Err(_) => alloc_wire(pool, smps, cnt),
         }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, c
 #[inline(never)]
 unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<Wire>(|| known(pool.cast(), "pool", Handle::<Wire>::at), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(|| known(pool.cast(), "pool", ChannelHandle::<Wire>::at), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `sample_alloc`.
@@ -107,15 +107,15 @@ pub unsafe extern "C" fn sample_alloc_many(pool: *mut pool, smps: *mut *mut samp
 /// None beyond C's own: any pointer may be given.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sample_put(smp: *mut sample) -> c_int {
-    match Handle::<Native>::find(smp as usize).and_then(|handle| handle.put_at_once(smp as usize)) {
+    match ChannelHandle::<Native>::find(smp as usize).and_then(|handle| handle.put_fast(smp as usize)) {
         Some(left) => left as c_int,
-        None => put_late(smp),
+        None => put_slow(smp),
     }
 }
 
 /// For what is not a sample of a channel of one region that all is well with.
 #[inline(never)]
-fn put_late(smp: *mut sample) -> c_int {
+fn put_slow(smp: *mut sample) -> c_int {
     convert(-1, || put(smp))
 }
 

@@ -3,7 +3,7 @@
 use super::{guard, text};
 use crate::error::{Error, Result};
 use crate::memory::slab::{Reused, Slab};
-use crate::memory::tag::{Kind, Tag};
+use crate::memory::tag::{HandleKind, Tag};
 use crate::protocol::gate::{Common, Gate, Idle};
 use crate::segment::{Segment, SegmentOptions, SegmentStat};
 use crate::sys::clock::Timespec;
@@ -133,28 +133,28 @@ impl Idle for NoTurns {
 
 /// In the child of a fork: other threads of the parent may have been in calls.
 fn in_child() {
-    SEGMENTS.iter().for_each(|slot| slot.gate.keep());
+    SEGMENTS.iter().for_each(|handle| handle.gate.keep());
 }
 
 /// Gives a segment to the caller.
 fn give(segment: Segment) -> Result<*mut shmem_segment> {
     barrier::register();
     fork::on_child(in_child)?;
-    let slot = SEGMENTS.take(|| shmem_segment { tagged: Tagged { tag: Tag::default(), gate: Gate::new() } });
-    slot.tag.mark(Kind::Segment);
-    slot.gate.fill(segment, NoTurns);
-    Ok(std::ptr::from_ref(slot).cast_mut())
+    let handle = SEGMENTS.take(|| shmem_segment { tagged: Tagged { tag: Tag::default(), gate: Gate::new() } });
+    handle.tag.mark(HandleKind::Segment);
+    handle.gate.fill(segment, NoTurns);
+    Ok(std::ptr::from_ref(handle).cast_mut())
 }
 
 /// What a pointer leads to, which may be any pointer.
-fn slot(segment: *const shmem_segment) -> Result<&'static shmem_segment> {
-    let found = SEGMENTS.iter().find(|slot| std::ptr::eq(*slot, segment));
+fn handle(segment: *const shmem_segment) -> Result<&'static shmem_segment> {
+    let found = SEGMENTS.iter().find(|handle| std::ptr::eq(*handle, segment));
     found.ok_or_else(|| Error::invalid("the pointer does not lead to a segment"))
 }
 
 /// Looks at a segment, which stays attached until that is over.
 fn with<T>(segment: *const shmem_segment, look: impl FnOnce(&Segment) -> Result<T>) -> Result<T> {
-    match slot(segment)?.gate.visit() {
+    match handle(segment)?.gate.visit() {
         Some(visit) => visit.with(look),
         None => Err(Error::invalid("the segment is closed")),
     }
@@ -330,7 +330,7 @@ pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, mode: c_uint, u
 pub extern "C" fn shmem_segment_close(segment: *mut shmem_segment) -> c_int {
     guard(-1, || {
         // Detached when the last call that looks at it has ended, this one or another thread's.
-        let closed = slot(segment)?.gate.visit().is_some_and(|visit| visit.close());
+        let closed = handle(segment)?.gate.visit().is_some_and(|visit| visit.close());
         if closed { Ok(0) } else { Err(Error::invalid("the segment is closed already")) }
     })
 }

@@ -1,13 +1,13 @@
 //! The bodies of the functions that move samples, for channels of either layout.
 //!
-//! Each has a short way, which is copied into its callers and does nothing but what a call does that finds all as usual, and a long way, which
-//! finds out what is not. The short way so needs few registers and no memory beyond that of the channel.
+//! Each has a fast path, which is copied into its callers and does nothing but what a call does that finds all as usual, and a slow path, which
+//! finds out what is not. The fast path so needs few registers and no memory beyond that of the channel.
 
 use super::error::Call;
 use super::sample::sample;
 use super::{check_array, convert, error};
-use crate::channel::backend::Ends;
-use crate::channel::handle::{Count, Handle, READ_LIMIT};
+use crate::channel::backend::Backend;
+use crate::channel::handle::{ChannelHandle, Count, READ_LIMIT};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::waiting::Limit;
@@ -37,8 +37,8 @@ unsafe fn into(smps: *mut *mut sample) -> impl FnMut(usize, Raw) {
 /// # Safety
 /// `smps` has room for `cnt` pointers.
 #[inline(always)]
-pub(super) unsafe fn read<E: Ends>(
-    handle: impl Fn() -> Result<&'static Handle<E>>,
+pub(super) unsafe fn read<E: Backend>(
+    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: Option<&Limit>,
@@ -47,7 +47,7 @@ pub(super) unsafe fn read<E: Ends>(
     if let Ok(handle) = handle() {
         if is_some_array(smps, cnt) {
             // SAFETY: no more than `cnt` are given, and the array has room for so many.
-            match handle.read_at_once(cnt as usize, patient, unsafe { into(smps) }) {
+            match handle.read_fast(cnt as usize, patient, unsafe { into(smps) }) {
                 Ok(0) => {}
                 Ok(count) => return count as c_int,
                 Err(e) => return failed(&e),
@@ -55,14 +55,14 @@ pub(super) unsafe fn read<E: Ends>(
         }
     }
     // SAFETY: the caller's promise is passed on.
-    unsafe { read_patiently(handle, smps, cnt, limit.unwrap_or(&READ_LIMIT)) }
+    unsafe { read_slow(handle, smps, cnt, limit.unwrap_or(&READ_LIMIT)) }
 }
 
 /// # Safety
 /// As for [`read`].
 #[inline(never)]
-unsafe fn read_patiently<E: Ends>(
-    handle: impl Fn() -> Result<&'static Handle<E>>,
+unsafe fn read_slow<E: Backend>(
+    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: &Limit,
@@ -74,7 +74,7 @@ unsafe fn read_patiently<E: Ends>(
             return Ok(0);
         }
         // SAFETY: no more than `most` are given, and the array has room for so many.
-        Ok(counted(Call::Read, handle.read_patiently(most, limit, unsafe { into(smps) })?))
+        Ok(counted(Call::Read, handle.read_slow(most, limit, unsafe { into(smps) })?))
     })
 }
 
@@ -83,8 +83,8 @@ unsafe fn read_patiently<E: Ends>(
 /// # Safety
 /// `smps` has `cnt` pointers.
 #[inline(always)]
-pub(super) unsafe fn write<E: Ends>(
-    handle: impl Fn() -> Result<&'static Handle<E>>,
+pub(super) unsafe fn write<E: Backend>(
+    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: &Limit,
@@ -93,21 +93,21 @@ pub(super) unsafe fn write<E: Ends>(
     if let Ok(handle) = handle() {
         if is_some_array(smps, cnt) {
             // SAFETY: places are below the number of pointers.
-            sent = handle.write_at_once(cnt as usize, move |at| unsafe { smps.add(at).read() } as usize);
+            sent = handle.write_fast(cnt as usize, move |at| unsafe { smps.add(at).read() } as usize);
             if sent == cnt as usize {
                 return cnt as c_int;
             }
         }
     }
     // SAFETY: the caller's promise is passed on.
-    unsafe { write_patiently(handle, smps, sent, cnt, limit) }
+    unsafe { write_slow(handle, smps, sent, cnt, limit) }
 }
 
 /// # Safety
 /// As for [`write`]; the first `sent` have been sent.
 #[inline(never)]
-unsafe fn write_patiently<E: Ends>(
-    handle: impl Fn() -> Result<&'static Handle<E>>,
+unsafe fn write_slow<E: Backend>(
+    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     sent: usize,
     cnt: c_uint,
@@ -120,7 +120,7 @@ unsafe fn write_patiently<E: Ends>(
             return Ok(0);
         }
         // SAFETY: places are below the number of pointers.
-        Ok(counted(Call::Write, handle.write_patiently(sent, count, limit, |at| unsafe { smps.add(at).read() } as usize)?))
+        Ok(counted(Call::Write, handle.write_slow(sent, count, limit, |at| unsafe { smps.add(at).read() } as usize)?))
     })
 }
 
@@ -129,8 +129,8 @@ unsafe fn write_patiently<E: Ends>(
 /// # Safety
 /// `smps` has room for `cnt` pointers.
 #[inline(always)]
-pub(super) unsafe fn alloc<E: Ends>(
-    handle: impl Fn() -> Result<&'static Handle<E>>,
+pub(super) unsafe fn alloc<E: Backend>(
+    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: &Limit,
@@ -139,21 +139,21 @@ pub(super) unsafe fn alloc<E: Ends>(
     if let Ok(handle) = handle() {
         if is_some_array(smps, cnt) {
             // SAFETY: no more than `cnt` are given, and the array has room for so many.
-            count = handle.alloc_at_once(cnt as usize, unsafe { into(smps) });
+            count = handle.alloc_fast(cnt as usize, unsafe { into(smps) });
             if count == cnt as usize {
                 return cnt as c_int;
             }
         }
     }
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc_patiently(handle, smps, count, cnt, limit) }
+    unsafe { alloc_slow(handle, smps, count, cnt, limit) }
 }
 
 /// # Safety
 /// As for [`alloc`]; the first `count` have been handed out.
 #[inline(never)]
-unsafe fn alloc_patiently<E: Ends>(
-    handle: impl Fn() -> Result<&'static Handle<E>>,
+unsafe fn alloc_slow<E: Backend>(
+    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     count: usize,
     cnt: c_uint,
@@ -166,11 +166,11 @@ unsafe fn alloc_patiently<E: Ends>(
             return Ok(0);
         }
         // SAFETY: no more than `most` are given, and the array has room for so many.
-        Ok(counted(Call::Alloc, handle.alloc_patiently(count, most, limit, unsafe { into(smps) })?))
+        Ok(counted(Call::Alloc, handle.alloc_slow(count, most, limit, unsafe { into(smps) })?))
     })
 }
 
-/// Whether there is an array and it is not empty; what is wrong with it otherwise is found out on the long way.
+/// Whether there is an array and it is not empty; what is wrong with it otherwise is found out on the slow path.
 #[inline(always)]
 fn is_some_array(smps: *mut *mut sample, cnt: c_uint) -> bool {
     cnt.wrapping_sub(1) < c_int::MAX as c_uint && !smps.is_null()

@@ -4,7 +4,7 @@ use super::channel::{config, face, fill_stats, shmem_conf, shmem_shared, shmem_s
 use super::sample::sample;
 use super::transfer::{alloc, read, write};
 use super::{guard, guard_signal_safe, known, text, timeout};
-use crate::channel::handle::Handle;
+use crate::channel::handle::ChannelHandle;
 use crate::channel::wire::{self, Wire};
 use crate::error::{Error, Result};
 use crate::waiting::Limit;
@@ -46,7 +46,7 @@ const CHECK: usize = usize::from_le_bytes(*b"shmemint");
 /// # Safety
 /// `shm` is null or leads to a `struct shmem_int`.
 #[inline(always)]
-unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
+unsafe fn handle(shm: *const shmem_int) -> Result<&'static ChannelHandle<Wire>> {
     if shm.is_null() {
         return Err(Error::invalid("the channel is a null pointer"));
     }
@@ -66,7 +66,7 @@ unsafe fn handle(shm: *const shmem_int) -> Result<&'static Handle<Wire>> {
         return Err(closed());
     }
     // SAFETY: the library has put the pointer there; handles live for ever.
-    unsafe { known(channel, "channel of the wire layout", Handle::<Wire>::at) }
+    unsafe { known(channel, "channel of the wire layout", ChannelHandle::<Wire>::at) }
 }
 
 /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes, and opens

@@ -1,6 +1,6 @@
 //! A handle of either layout.
 
-use super::handle::Handle;
+use super::handle::ChannelHandle;
 use super::native::Native;
 use super::wire::Wire;
 use crate::error::{Error, Result};
@@ -9,8 +9,8 @@ use crate::layout::sample::Raw;
 /// See the module's description.
 #[derive(Clone, Copy)]
 pub(crate) enum AnyHandle {
-    Native(&'static Handle<Native>),
-    Wire(&'static Handle<Wire>),
+    Native(&'static ChannelHandle<Native>),
+    Wire(&'static ChannelHandle<Wire>),
 }
 
 /// Does the same with a handle of either kind.
@@ -28,7 +28,7 @@ impl AnyHandle {
     /// The channel in one of whose regions `address` lies.
     #[inline(always)]
     pub(crate) fn find(address: usize) -> Result<AnyHandle> {
-        match Handle::<Native>::find(address) {
+        match ChannelHandle::<Native>::find(address) {
             Some(handle) => Ok(AnyHandle::Native(handle)),
             None => AnyHandle::find_wire(address),
         }
@@ -36,7 +36,7 @@ impl AnyHandle {
 
     #[cold]
     fn find_wire(address: usize) -> Result<AnyHandle> {
-        let handle = Handle::<Wire>::find(address);
+        let handle = ChannelHandle::<Wire>::find(address);
         handle.map(AnyHandle::Wire).ok_or_else(|| {
             Error::invalid(if address == 0 {
                 "the sample is a null pointer"
@@ -71,6 +71,6 @@ impl AnyHandle {
 
 impl std::fmt::Debug for AnyHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        each!(self, handle => write!(f, "Handle({:p})", std::ptr::from_ref(*handle)))
+        each!(self, handle => write!(f, "ChannelHandle({:p})", std::ptr::from_ref(*handle)))
     }
 }

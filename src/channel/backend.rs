@@ -1,13 +1,13 @@
 //! What an open channel is made of, whatever its layout: two parts, which a gate holds (`protocol::gate`).
 //!
-//! [`Lives`] is what all threads share: the mapped memory, and what is known of the peer. [`Ends`] is what one thread at a
+//! [`Liveness`] is what all threads share: the mapped memory, and what is known of the peer. [`Backend`] is what one thread at a
 //! time works on: this process's ends of the two queues, and its references. The handle (`handle`) and the waiting
 //! (`crate::waiting`) are written against both. Samples are named by their addresses, as programs know them.
 
 use super::{Config, Stats};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::memory::tag::Kind;
+use crate::memory::tag::HandleKind;
 use crate::protocol::gate::{Common, Idle};
 use crate::waiting::{Pace, Watched};
 
@@ -16,7 +16,7 @@ pub(super) const THOROUGH_MICROS: u64 = 1_000_000;
 
 /// What is known of the peer, without asking the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
+pub(crate) enum KnownPeer {
     /// There has been none.
     Never,
     /// There is this incarnation; it was alive when it was looked at last, or has not been looked at.
@@ -26,10 +26,10 @@ pub(crate) enum Peer {
 }
 
 /// The common part.
-pub(crate) trait Lives: Common + Watched + Send + Sync {
+pub(crate) trait Liveness: Common + Watched + Send + Sync {
     fn pace(&self) -> &Pace;
     /// What is known of the peer.
-    fn peer(&self) -> Peer;
+    fn peer(&self) -> KnownPeer;
     /// Asks the kernel whether the peer is alive.
     fn probe_peer(&self) -> bool;
     /// Whether this process still holds its side.
@@ -44,7 +44,7 @@ pub(crate) trait Lives: Common + Watched + Send + Sync {
     fn replaced(&self) -> Option<Error>;
     /// `ESTALE` when there has been no live peer for a second, and none can come since the name
     /// leads nowhere, or elsewhere. For calls that would have to wait; found out by probes
-    /// ([`Lives::probe_peer`]).
+    /// ([`Liveness::probe_peer`]).
     fn lost(&self) -> Option<Error>;
 
     /// For a wait for a free block.
@@ -52,7 +52,7 @@ pub(crate) trait Lives: Common + Watched + Send + Sync {
     /// For a wait for another peer than there is now.
     fn peer_hint(&self) -> Self::Hint;
     /// Wakes the threads of this side. Async-signal-safe.
-    fn ring_own(&self);
+    fn notify_own(&self);
 
     /// What a close waits for before it begins.
     fn before_close(&self) {}
@@ -63,10 +63,10 @@ pub(crate) trait Lives: Common + Watched + Send + Sync {
 }
 
 /// The core. `None` and 0 where a reference is asked for: this process holds no sample at the address.
-pub(crate) trait Ends: Idle + Sized + Send + 'static {
-    type Life: Lives;
+pub(crate) trait Backend: Idle + Sized + Send + 'static {
+    type Liveness: Liveness;
     /// Tells the handles of one layout from those of another.
-    const KIND: Kind;
+    const KIND: HandleKind;
     /// Whether a side has no more blocks than fit into its queue: a writer then finds no block before it finds no room, so that
     /// asking for one must tell it that the peer is gone.
     const IS_POOL_SHORT: bool = false;
@@ -78,25 +78,25 @@ pub(crate) trait Ends: Idle + Sized + Send + 'static {
     /// Looks for a short while whether a sample comes.
     fn has_input_soon(&mut self) -> bool;
     /// For a wait for the next sample.
-    fn entry_hint(&self) -> <Self::Life as Watched>::Hint;
+    fn entry_hint(&self) -> <Self::Liveness as Watched>::Hint;
     /// Sends the `count` samples whose addresses `address` gives by their place, from `sent` on, each giving up one reference. How many
     /// are sent then. `Ok`: all, or as many as there was room for.
     fn write(&mut self, sent: usize, count: usize, address: impl FnMut(usize) -> usize) -> (usize, Result<()>);
     /// Tells the peer's readers that something was written.
-    fn ring_data(&mut self, life: &Self::Life);
+    fn notify_data(&mut self, liveness: &Self::Liveness);
     /// For a wait for room.
-    fn room_hint(&self) -> <Self::Life as Watched>::Hint;
+    fn room_hint(&self) -> <Self::Liveness as Watched>::Hint;
     /// Hands out up to `most` empty samples, each given to `give`; how many. Fewer: no more are free.
     fn alloc(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> usize;
     /// One reference less; how many are left.
     fn put(&mut self, address: usize) -> Option<u32>;
     /// One reference less to each of the samples whose addresses `next` gives by their place, until it gives none or one that
-    /// is not held here; how many. Wakes nobody: [`Ends::ring_room`] must follow.
+    /// is not held here; how many. Wakes nobody: [`Backend::notify_room`] must follow.
     fn put_all(&mut self, next: impl FnMut(usize) -> Option<usize>) -> usize;
     /// One reference less for a process that no longer holds its side: stores nothing in the region.
     fn drop_reference(&mut self, address: usize) -> Option<u32>;
     /// Wakes who waits for a block, on either side.
-    fn ring_room(&self);
+    fn notify_room(&self);
     /// One reference more; how many there are then.
     fn get(&mut self, address: usize) -> u32;
     /// The sample, if this process holds it.
@@ -105,5 +105,5 @@ pub(crate) trait Ends: Idle + Sized + Send + 'static {
     fn sent(&self, _address: usize) -> Option<Raw> {
         None
     }
-    fn stats(&self, life: &Self::Life) -> Stats;
+    fn stats(&self, liveness: &Self::Liveness) -> Stats;
 }

@@ -4,7 +4,7 @@
 //! So a call on a handle that another thread or a signal handler has closed finds a closed gate, and a late `put` finds
 //! its pool by address until the last sample is put.
 
-use super::backend::{Ends, Lives, Peer};
+use super::backend::{Backend, KnownPeer, Liveness};
 use super::registry::Registry;
 use super::{Config, Stats};
 use crate::error::{Error, Result};
@@ -18,19 +18,19 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What a C program sees of a [`Handle`]: `struct shmem_shared` in atomics, as handles are used again.
+/// What a C program sees of a [`ChannelHandle`]: `struct shmem_shared` in atomics, as handles are used again.
 #[repr(C)]
 #[derive(Default)]
-pub(crate) struct Public {
+pub(crate) struct CPart {
     channel: Tag,
     polling: AtomicI32,
 }
 
-/// An open channel; [`Handle::find`] and the C interface know it by its address.
+/// An open channel; [`ChannelHandle::find`] and the C interface know it by its address.
 #[repr(C)]
-pub(crate) struct Handle<E: Ends> {
-    public: Public,
-    gate: Gate<E::Life, E>,
+pub(crate) struct ChannelHandle<E: Backend> {
+    c_part: CPart,
+    gate: Gate<E::Liveness, E>,
 }
 
 /// Registers this process for asymmetric fences and forks. Before a region is used.
@@ -41,8 +41,8 @@ pub(crate) fn prepare<E: Registered>() -> Result<()> {
 }
 
 /// A layout whose handles have a registry.
-pub(crate) trait Registered: Ends {
-    fn registry() -> &'static Registry<Handle<Self>>;
+pub(crate) trait Registered: Backend {
+    fn registry() -> &'static Registry<ChannelHandle<Self>>;
 }
 
 /// How many samples went through, and why not more.
@@ -53,13 +53,13 @@ pub(crate) struct Count {
     pub(crate) why: i32,
 }
 
-/// What a wait on these ends looks at.
-type HintOf<E> = <<E as Ends>::Life as Watched>::Hint;
+/// What a wait on this backend looks at.
+type HintOf<E> = <<E as Backend>::Liveness as Watched>::Hint;
 
-/// How long a plain `read` waits before it gives its caller a chance to look at a flag.
+/// How long a plain `read` waits before it lets its caller look at a flag.
 pub(crate) const READ_LIMIT: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
 
-impl<E: Ends> Reused for Handle<E> {
+impl<E: Backend> Reused for ChannelHandle<E> {
     fn claim(&self) -> bool {
         self.gate.claim()
     }
@@ -68,18 +68,18 @@ impl<E: Ends> Reused for Handle<E> {
     }
 }
 
-impl<E: Registered> Handle<E> {
-    /// Makes a handle of ends that have been taken over.
+impl<E: Registered> ChannelHandle<E> {
+    /// Makes a handle of a backend that has been taken over.
     // In boxes on the way, as `Region`.
     #[allow(clippy::boxed_local)]
     #[inline(never)]
-    pub(crate) fn new(life: Box<E::Life>, ends: Box<E>) -> Result<&'static Handle<E>> {
+    pub(crate) fn new(liveness: Box<E::Liveness>, backend: Box<E>) -> Result<&'static ChannelHandle<E>> {
         let registry = E::registry();
-        let make = || Handle { public: Public::default(), gate: Gate::new() };
+        let make = || ChannelHandle { c_part: CPart::default(), gate: Gate::new() };
         let handle = registry.handles.take(make);
-        for (base, length) in life.spans() {
+        for (base, length) in liveness.spans() {
             if !registry.pools.set(base, length, handle) {
-                life.on_deserted();
+                liveness.on_deserted();
                 handle.gate.unclaim();
                 return Err(Error::new(
                     libc::ENOMEM,
@@ -87,30 +87,30 @@ impl<E: Registered> Handle<E> {
                 ));
             }
         }
-        handle.public.polling.store(i32::from(life.is_polling()), Relaxed);
-        handle.public.channel.mark(E::KIND);
-        handle.gate.fill(*life, *ends);
+        handle.c_part.polling.store(i32::from(liveness.is_polling()), Relaxed);
+        handle.c_part.channel.mark(E::KIND);
+        handle.gate.fill(*liveness, *backend);
         Ok(handle)
     }
 
     /// The channel in one of whose regions `address` lies.
     #[inline(always)]
-    pub(crate) fn find(address: usize) -> Option<&'static Handle<E>> {
+    pub(crate) fn find(address: usize) -> Option<&'static ChannelHandle<E>> {
         E::registry().pools.get(address)
     }
 }
 
-impl<E: Ends> Handle<E> {
+impl<E: Backend> ChannelHandle<E> {
     /// The handle at `address`, if there is one.
     ///
     /// # Safety
     /// `pointer` leads to readable memory as large as a [`Tag`], aligned as one.
     #[inline(always)]
-    pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Handle<E>> {
+    pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static ChannelHandle<E>> {
         // SAFETY: as the caller promises.
         let is_one = unsafe { &*pointer.cast::<Tag>() }.is(E::KIND);
         // SAFETY: only handles of this layout have its tag, and they live for ever.
-        is_one.then(|| unsafe { &*pointer.cast::<Handle<E>>() })
+        is_one.then(|| unsafe { &*pointer.cast::<ChannelHandle<E>>() })
     }
 
     fn closed(&self) -> Error {
@@ -118,14 +118,14 @@ impl<E: Ends> Handle<E> {
     }
 
     #[inline(always)]
-    fn enter(&self) -> Result<Pass<'_, E::Life, E>> {
+    fn enter(&self) -> Result<Pass<'_, E::Liveness, E>> {
         match self.gate.enter(false) {
             Some(pass) => Ok(pass),
             None => Err(self.closed()),
         }
     }
 
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&E::Life) -> R) -> Option<R> {
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&E::Liveness) -> R) -> Option<R> {
         Some(self.gate.visit()?.with(look))
     }
 
@@ -134,33 +134,33 @@ impl<E: Ends> Handle<E> {
     fn repeat<T>(
         &self,
         limit: &Limit,
-        pass: Pass<'_, E::Life, E>,
-        mut attempt: impl FnMut(&E::Life, &mut E) -> Result<Attempt<T, HintOf<E>>>,
+        pass: Pass<'_, E::Liveness, E>,
+        mut attempt: impl FnMut(&E::Liveness, &mut E) -> Result<Attempt<T, HintOf<E>>>,
     ) -> Result<std::result::Result<T, i32>> {
         waiting::repeat(
             limit,
             pass,
             || self.closed(),
-            |life, half, _| {
-                life.check_tenure()?;
-                match attempt(life, half)? {
-                    Attempt::Wait(hint) => life.lost().map_or(Ok(Attempt::Wait(hint)), Err),
+            |liveness, backend, _| {
+                liveness.check_tenure()?;
+                match attempt(liveness, backend)? {
+                    Attempt::Wait(hint) => liveness.lost().map_or(Ok(Attempt::Wait(hint)), Err),
                     done => Ok(done),
                 }
             },
         )
     }
 
-    /// Receives up to `most` samples, by the short way: nothing but what a call does that finds all as usual. `patient`: looks for a short
-    /// while whether one comes. 0: go the long way, [`Handle::read_patiently`], which also finds out what is not as usual.
+    /// Receives up to `most` samples, by the fast path: nothing but what a call does that finds all as usual. `patient`: looks for a short
+    /// while whether one comes. 0: take the slow path, [`ChannelHandle::read_slow`], which also finds out what is not as usual.
     #[inline(always)]
-    pub(crate) fn read_at_once(&self, most: usize, patient: bool, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
+    pub(crate) fn read_fast(&self, most: usize, patient: bool, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
         let Some(mut turn) = self.gate.enter_as_owner() else { return Ok(0) };
-        let (life, half) = turn.parts();
+        let (liveness, backend) = turn.parts();
         let mut looked = !patient;
-        while life.has_tenure() {
-            let count = half.read(most, &mut give)?;
-            if count > 0 || looked || !half.has_input_soon() {
+        while liveness.has_tenure() {
+            let count = backend.read(most, &mut give)?;
+            if count > 0 || looked || !backend.has_input_soon() {
                 return Ok(count);
             }
             looked = true;
@@ -171,39 +171,39 @@ impl<E: Ends> Handle<E> {
     /// Receives up to `most` samples.
     #[inline(always)]
     pub(crate) fn read(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
-        match self.read_at_once(most, !matches!(limit, Limit::Now), &mut give)? {
-            0 => self.read_patiently(most, limit, give),
+        match self.read_fast(most, !matches!(limit, Limit::Now), &mut give)? {
+            0 => self.read_slow(most, limit, give),
             count => Ok(Count { count, why: 0 }),
         }
     }
 
     /// Nothing is there, so it seems: waits for it, and finds out whether anything can come.
     #[inline(never)]
-    pub(crate) fn read_patiently(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
+    pub(crate) fn read_slow(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
         let pass = self.enter()?;
         if most == 0 {
             return Ok(Count { count: 0, why: 0 });
         }
         let patient = !matches!(limit, Limit::Now);
-        let done = self.repeat(limit, pass, |life, half| {
-            let count = half.read(most, &mut give)?;
+        let done = self.repeat(limit, pass, |liveness, backend| {
+            let count = backend.read(most, &mut give)?;
             if count > 0 {
                 return Ok(Attempt::Done(count));
             }
             if !patient {
-                life.pace().probe_now_and_then(life);
+                liveness.pace().probe_now_and_then(liveness);
             }
-            if life.peer() == Peer::Gone {
+            if liveness.peer() == KnownPeer::Gone {
                 // What it wrote before its end may have come after the look above (S2).
-                let count = half.read_last(most, &mut give)?;
-                return if count > 0 { Ok(Attempt::Done(count)) } else { Err(life.end()) };
+                let count = backend.read_last(most, &mut give)?;
+                return if count > 0 { Ok(Attempt::Done(count)) } else { Err(liveness.end()) };
             }
-            if life.peer() == Peer::Never {
-                if let Some(e) = life.replaced() {
+            if liveness.peer() == KnownPeer::Never {
+                if let Some(e) = liveness.replaced() {
                     return Err(e);
                 }
             }
-            Ok(Attempt::Wait(half.entry_hint()))
+            Ok(Attempt::Wait(backend.entry_hint()))
         })?;
         Ok(match done {
             Ok(count) => Count { count, why: 0 },
@@ -211,18 +211,18 @@ impl<E: Ends> Handle<E> {
         })
     }
 
-    /// Sends `count` samples, whose addresses `address` gives by their place, by the short way; how many. Fewer: go on by the long way,
-    /// [`Handle::write_patiently`].
+    /// Sends `count` samples, whose addresses `address` gives by their place, by the fast path; how many. Fewer: go on by the slow path,
+    /// [`ChannelHandle::write_slow`].
     #[inline(always)]
-    pub(crate) fn write_at_once(&self, count: usize, address: impl FnMut(usize) -> usize) -> usize {
+    pub(crate) fn write_fast(&self, count: usize, address: impl FnMut(usize) -> usize) -> usize {
         let Some(mut turn) = self.gate.enter_as_owner() else { return 0 };
-        let (life, half) = turn.parts();
-        if !life.has_tenure() || life.peer() == Peer::Gone {
+        let (liveness, backend) = turn.parts();
+        if !liveness.has_tenure() || liveness.peer() == KnownPeer::Gone {
             return 0;
         }
-        let (sent, _) = half.write(0, count, address);
+        let (sent, _) = backend.write(0, count, address);
         if sent > 0 {
-            half.ring_data(life);
+            backend.notify_data(liveness);
         }
         sent
     }
@@ -230,16 +230,16 @@ impl<E: Ends> Handle<E> {
     /// Sends `count` samples, whose addresses `address` gives by their place, until there is no room.
     #[inline(always)]
     pub(crate) fn write(&self, count: usize, limit: &Limit, mut address: impl FnMut(usize) -> usize) -> Result<Count> {
-        let sent = self.write_at_once(count, &mut address);
+        let sent = self.write_fast(count, &mut address);
         if sent == count {
             return Ok(Count { count, why: 0 });
         }
-        self.write_patiently(sent, count, limit, address)
+        self.write_slow(sent, count, limit, address)
     }
 
     /// Something is not as usual: goes on from `sent`, waits for room, and finds out whether the peer is still there.
     #[inline(never)]
-    pub(crate) fn write_patiently(
+    pub(crate) fn write_slow(
         &self,
         mut sent: usize,
         count: usize,
@@ -247,26 +247,26 @@ impl<E: Ends> Handle<E> {
         mut address: impl FnMut(usize) -> usize,
     ) -> Result<Count> {
         let done = self.enter().and_then(|pass| {
-            self.repeat(limit, pass, |life, half| {
+            self.repeat(limit, pass, |liveness, backend| {
                 let before = sent;
                 let outcome = loop {
-                    if life.peer() == Peer::Gone {
-                        break Err(life.end());
+                    if liveness.peer() == KnownPeer::Gone {
+                        break Err(liveness.end());
                     }
                     let result;
-                    (sent, result) = half.write(sent, count, &mut address);
+                    (sent, result) = backend.write(sent, count, &mut address);
                     match result {
                         Err(e) => break Err(e),
                         Ok(()) if sent == count => break Ok(Attempt::Done(())),
                         Ok(()) => {}
                     }
-                    life.pace().probe_now_and_then(life);
-                    if life.peer() != Peer::Gone {
-                        break Ok(Attempt::Wait(half.room_hint()));
+                    liveness.pace().probe_now_and_then(liveness);
+                    if liveness.peer() != KnownPeer::Gone {
+                        break Ok(Attempt::Wait(backend.room_hint()));
                     }
                 };
                 if sent != before {
-                    half.ring_data(life);
+                    backend.notify_data(liveness);
                 }
                 outcome
             })
@@ -274,27 +274,27 @@ impl<E: Ends> Handle<E> {
         counted(sent, done)
     }
 
-    /// Hands out up to `most` empty samples by the short way; how many. Fewer: go on by the long way, [`Handle::alloc_patiently`].
+    /// Hands out up to `most` empty samples by the fast path; how many. Fewer: go on by the slow path, [`ChannelHandle::alloc_slow`].
     #[inline(always)]
-    pub(crate) fn alloc_at_once(&self, most: usize, give: impl FnMut(usize, Raw)) -> usize {
+    pub(crate) fn alloc_fast(&self, most: usize, give: impl FnMut(usize, Raw)) -> usize {
         let Some(mut turn) = self.gate.enter_as_owner() else { return 0 };
-        let (life, half) = turn.parts();
-        if life.has_tenure() { half.alloc(most, give) } else { 0 }
+        let (liveness, backend) = turn.parts();
+        if liveness.has_tenure() { backend.alloc(most, give) } else { 0 }
     }
 
     /// Hands out up to `most` empty samples; waits until there are so many.
     #[inline(always)]
     pub(crate) fn alloc(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
-        let count = self.alloc_at_once(most, &mut give);
+        let count = self.alloc_fast(most, &mut give);
         if count == most && most > 0 {
             return Ok(Count { count, why: 0 });
         }
-        self.alloc_patiently(count, most, limit, give)
+        self.alloc_slow(count, most, limit, give)
     }
 
     /// No block is free, or something is not as usual: waits for one. `count` have been handed out.
     #[inline(never)]
-    pub(crate) fn alloc_patiently(
+    pub(crate) fn alloc_slow(
         &self,
         mut count: usize,
         most: usize,
@@ -302,22 +302,22 @@ impl<E: Ends> Handle<E> {
         mut give: impl FnMut(usize, Raw),
     ) -> Result<Count> {
         let patient = !matches!(limit, Limit::Now);
-        let mut take = |half: &mut E| {
+        let mut take = |backend: &mut E| {
             let before = count;
-            count += half.alloc(most - before, |at, sample| give(before + at, sample));
+            count += backend.alloc(most - before, |at, sample| give(before + at, sample));
             count == most
         };
         let done = self.enter().and_then(|pass| {
-            self.repeat(limit, pass, |life, half| {
+            self.repeat(limit, pass, |liveness, backend| {
                 // Whether it is gone is looked at first: what the peer gave back before its end can be had then (S2).
                 if !patient && E::IS_POOL_SHORT {
-                    life.pace().probe_now_and_then(life);
+                    liveness.pace().probe_now_and_then(liveness);
                 }
-                let is_gone = life.peer() == Peer::Gone && (patient || E::IS_POOL_SHORT);
-                if take(half) {
+                let is_gone = liveness.peer() == KnownPeer::Gone && (patient || E::IS_POOL_SHORT);
+                if take(backend) {
                     return Ok(Attempt::Done(()));
                 }
-                if is_gone { Err(life.end()) } else { Ok(Attempt::Wait(life.block_hint())) }
+                if is_gone { Err(liveness.end()) } else { Ok(Attempt::Wait(liveness.block_hint())) }
             })
         });
         counted(count, done)
@@ -325,17 +325,17 @@ impl<E: Ends> Handle<E> {
 
     /// Waits until there is a live peer.
     pub(crate) fn wait(&self, limit: &Limit) -> Result<()> {
-        let done = self.repeat(limit, self.enter()?, |life, _| {
+        let done = self.repeat(limit, self.enter()?, |liveness, _| {
             // Loaded before the look, so that one that comes after it is another.
-            let hint = life.peer_hint();
-            if matches!(life.peer(), Peer::Present(_)) && life.probe_peer() {
+            let hint = liveness.peer_hint();
+            if matches!(liveness.peer(), KnownPeer::Present(_)) && liveness.probe_peer() {
                 return Ok(Attempt::Done(()));
             }
-            if let Some(e) = life.replaced() {
+            if let Some(e) = liveness.replaced() {
                 return Err(e);
             }
-            if life.peer() == Peer::Gone && life.is_final() {
-                return Err(life.end());
+            if liveness.peer() == KnownPeer::Gone && liveness.is_final() {
+                return Err(liveness.end());
             }
             Ok(Attempt::Wait(hint))
         })?;
@@ -353,36 +353,36 @@ impl<E: Ends> Handle<E> {
 
     /// Takes a turn for work on samples; also after a close, as long as a sample is out.
     #[inline(always)]
-    fn enter_late(&self) -> Result<Pass<'_, E::Life, E>> {
+    fn enter_late(&self) -> Result<Pass<'_, E::Liveness, E>> {
         match self.gate.enter(true) {
             Some(pass) => Ok(pass),
             None => Err(self.closed_sample()),
         }
     }
 
-    /// One reference less to the sample at `address`, by the short way; how many are left. `None`: go the long way, [`Handle::put_late`].
+    /// One reference less to the sample at `address`, by the fast path; how many are left. `None`: take the slow path, [`ChannelHandle::put_slow`].
     #[inline(always)]
-    pub(crate) fn put_at_once(&self, address: usize) -> Option<u32> {
+    pub(crate) fn put_fast(&self, address: usize) -> Option<u32> {
         let mut turn = self.gate.enter_as_owner()?;
-        let (life, half) = turn.parts();
-        if life.has_tenure() { half.put(address) } else { None }
+        let (liveness, backend) = turn.parts();
+        if liveness.has_tenure() { backend.put(address) } else { None }
     }
 
     /// One reference less to the sample at `address`; how many are left.
     #[inline(always)]
     pub(crate) fn put(&self, address: usize) -> Result<u32> {
-        match self.put_at_once(address) {
+        match self.put_fast(address) {
             Some(left) => Ok(left),
-            None => self.put_late(address),
+            None => self.put_slow(address),
         }
     }
 
     /// The same when something is not as usual; also after a close.
     #[inline(never)]
-    pub(crate) fn put_late(&self, address: usize) -> Result<u32> {
+    pub(crate) fn put_slow(&self, address: usize) -> Result<u32> {
         let mut pass = self.enter_late()?;
-        let (life, half) = pass.parts();
-        let left = if life.has_tenure() { half.put(address) } else { half.drop_reference(address) };
+        let (liveness, backend) = pass.parts();
+        let left = if liveness.has_tenure() { backend.put(address) } else { backend.drop_reference(address) };
         left.ok_or_else(|| not_live("put"))
     }
 
@@ -392,26 +392,26 @@ impl<E: Ends> Handle<E> {
     pub(crate) fn put_many(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let mut count = 0;
         if let Some(mut turn) = self.gate.enter_as_owner() {
-            let (life, half) = turn.parts();
-            if life.has_tenure() {
-                count = half.put_all(&mut next);
-                half.ring_room();
+            let (liveness, backend) = turn.parts();
+            if liveness.has_tenure() {
+                count = backend.put_all(&mut next);
+                backend.notify_room();
             }
         }
-        if count > 0 { count } else { self.put_many_late(next) }
+        if count > 0 { count } else { self.put_many_slow(next) }
     }
 
     /// The same when something is not as usual; also after a close.
     #[inline(never)]
-    fn put_many_late(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
+    fn put_many_slow(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let Ok(mut pass) = self.enter_late() else { return 0 };
-        let (life, half) = pass.parts();
+        let (liveness, backend) = pass.parts();
         let mut count = 0;
-        if life.has_tenure() {
-            count = half.put_all(next);
-            half.ring_room();
+        if liveness.has_tenure() {
+            count = backend.put_all(next);
+            backend.notify_room();
         } else {
-            while next(count).and_then(|address| half.drop_reference(address)).is_some() {
+            while next(count).and_then(|address| backend.drop_reference(address)).is_some() {
                 count += 1;
             }
         }
@@ -437,8 +437,8 @@ impl<E: Ends> Handle<E> {
     /// mapping stays.
     pub(crate) fn look_at<R>(&self, address: usize, look: impl FnOnce(&Raw) -> Result<R>) -> Result<R> {
         let mut pass = self.enter_late()?;
-        let ends = pass.parts().1;
-        let sample = ends.live(address).or_else(|| ends.sent(address));
+        let backend = pass.parts().1;
+        let sample = backend.live(address).or_else(|| backend.sent(address));
         look(&sample.ok_or_else(|| not_live("used"))?)
     }
 
@@ -449,24 +449,24 @@ impl<E: Ends> Handle<E> {
 
     /// Where the regions lie in this process, the own one first; zeros when the channel is closed.
     pub(crate) fn spans(&self) -> [(usize, usize); 2] {
-        self.look(E::Life::spans).unwrap_or_default()
+        self.look(E::Liveness::spans).unwrap_or_default()
     }
 
     pub(crate) fn is_peer_alive(&self) -> Result<bool> {
-        self.look(E::Life::probe_peer).ok_or_else(|| self.closed())
+        self.look(E::Liveness::probe_peer).ok_or_else(|| self.closed())
     }
 
     pub(crate) fn stats(&self) -> Result<Stats> {
         let mut pass = self.enter()?;
-        let (life, half) = pass.parts();
-        Ok(half.stats(life))
+        let (liveness, backend) = pass.parts();
+        Ok(backend.stats(liveness))
     }
 
     /// Ends the waits that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
-        let interrupt = |life: &E::Life| {
-            life.interrupts().raise();
-            life.ring_own();
+        let interrupt = |liveness: &E::Liveness| {
+            liveness.interrupts().raise();
+            liveness.notify_own();
         };
         self.look(interrupt).ok_or_else(|| self.closed())
     }
@@ -476,12 +476,12 @@ impl<E: Ends> Handle<E> {
     pub(crate) fn close(&self) -> Result<()> {
         let already = || Error::invalid("this channel is closed already");
         let visit = self.gate.visit().ok_or_else(already)?;
-        visit.with(E::Life::before_close);
+        visit.with(E::Liveness::before_close);
         if !visit.close() {
             return Err(already());
         }
         // The others leave; the last one says in the region that this side has closed.
-        visit.with(E::Life::ring_own);
+        visit.with(E::Liveness::notify_own);
         Ok(())
     }
 }

@@ -4,9 +4,9 @@ use super::snapshot::{Snapshot, sample};
 use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::layout::channel::{ENTRIES, Facts, VERSION, View};
-use crate::protocol::channel_words::{Block, Side, Words};
-use crate::protocol::queue::Consumer;
+use crate::layout::channel::{ChannelFacts, ChannelView, ENTRIES, VERSION};
+use crate::protocol::channel_words::{Block, ChannelWords, Side};
+use crate::protocol::queue::QueueReader;
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
 
@@ -21,13 +21,13 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
         return Err(Error::corrupt(format!("it has only {} bytes", object.size())));
     }
     head.load(0, ENTRIES)?;
-    let facts = head.facts::<View>(object.size())?;
+    let facts = head.facts::<ChannelView>(object.size())?;
     if object.has_holes() {
         return Err(Error::corrupt(format!("it has no memory behind part of its {} bytes", object.size())));
     }
     let region = Snapshot::new(object, facts.total_size)?;
     region.load(0, facts.pool)?;
-    let view: View = region.view(facts);
+    let view: ChannelView = region.view(facts);
 
     entry.version = Some(VERSION);
     entry.created = Some(view.raw_facts().created.get());
@@ -55,26 +55,27 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
     Ok(())
 }
 
-fn look_at_peers(entry: &mut Entry, view: &View, object: &Object) {
+fn look_at_peers(entry: &mut Entry, view: &ChannelView, object: &Object) {
     let me = Identity::mine();
     let mut is_held = false;
     for (side, role) in [(Side::A, "node"), (Side::B, "program")] {
-        let slot = view.slot(side);
-        let incarnation = slot.incarnation.observe();
+        let holder = view.holder(side);
+        let incarnation = holder.incarnation.observe();
         if incarnation == 0 {
             continue;
         }
-        let byte = <View as Layout>::first_byte(side) | (incarnation & ((1 << <View as Layout>::INCARNATION_BITS) - 1));
-        is_held |= entry.add_peer(role, slot, &me, object.is_locked(byte), slot.closed.observe() == incarnation);
+        let byte =
+            <ChannelView as Layout>::first_byte(side) | (incarnation & ((1 << <ChannelView as Layout>::INCARNATION_BITS) - 1));
+        is_held |= entry.add_peer(role, holder, &me, object.is_locked(byte), holder.closed.observe() == incarnation);
     }
     entry.judge(is_held, object);
 }
 
 /// The queue that `from` writes; its entries are loaded.
-fn queue(region: &Snapshot<'_>, view: &View, from: Side, waiting: usize) -> Result<Queue> {
+fn queue(region: &Snapshot<'_>, view: &ChannelView, from: Side, waiting: usize) -> Result<Queue> {
     let facts = *view.facts();
     let reader = from.other();
-    let consumer = Consumer::recover(view, reader, facts.ring_len);
+    let consumer = QueueReader::recover(view, reader, facts.entries);
     let read = consumer.position();
     let depth = consumer.pending(view).min(u64::from(facts.queuelen));
     let mut found = Vec::new();
@@ -98,7 +99,7 @@ fn queue(region: &Snapshot<'_>, view: &View, from: Side, waiting: usize) -> Resu
 }
 
 /// How many blocks neither side owes the other.
-fn count_free(region: &Snapshot<'_>, view: &View) -> Result<u64> {
+fn count_free(region: &Snapshot<'_>, view: &ChannelView) -> Result<u64> {
     let facts = *view.facts();
     let mut free = 0;
     for side in [Side::A, Side::B] {
@@ -119,7 +120,7 @@ fn count_free(region: &Snapshot<'_>, view: &View) -> Result<u64> {
     Ok(free)
 }
 
-fn load_headers(region: &Snapshot<'_>, facts: &Facts, blocks: std::ops::Range<u32>) -> Result<()> {
+fn load_headers(region: &Snapshot<'_>, facts: &ChannelFacts, blocks: std::ops::Range<u32>) -> Result<()> {
     let size = u64::from(facts.block_size);
     let at = |block: u32| facts.pool + u64::from(block) * size;
     if size <= LONG {

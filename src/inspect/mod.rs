@@ -23,7 +23,7 @@ mod wire;
 
 use crate::error::{Error, Result};
 use crate::layout;
-use crate::layout::holder::Slot;
+use crate::layout::holder::Holder;
 use crate::sys::clock::Timespec;
 use crate::sys::object::{self, Name, Object, Whose};
 use crate::sys::process::Identity;
@@ -368,8 +368,8 @@ impl Entry {
     }
 
     /// Enters the holder of a place; whether it is alive.
-    fn add_peer(&mut self, role: &'static str, slot: &Slot, me: &Identity, is_locked: bool, is_closed: bool) -> bool {
-        let who = slot.identity();
+    fn add_peer(&mut self, role: &'static str, holder: &Holder, me: &Identity, is_locked: bool, is_closed: bool) -> bool {
+        let who = holder.identity();
         let is_alive = is_locked && !who.is_gone(me, true);
         let state = match (is_closed, is_alive) {
             (true, _) => PeerState::Closed,
@@ -377,7 +377,7 @@ impl Entry {
             (false, false) => PeerState::Dead,
         };
         let process = Process { pid: who.pid, program: who.program_name() };
-        self.peers.push(Peer { role, process, is_foreign: who.namespace != me.namespace, since: slot.attached(), state });
+        self.peers.push(Peer { role, process, is_foreign: who.namespace != me.namespace, since: holder.attached(), state });
         is_alive
     }
 

@@ -4,9 +4,9 @@ use super::snapshot::Snapshot;
 use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::layout::ring::{Facts, VERSION, View};
+use crate::layout::ring::{RingFacts, RingView, VERSION};
 use crate::protocol::mpmc;
-use crate::protocol::ring_words::{Policy, Role, Words};
+use crate::protocol::ring_words::{Policy, RingWords, Role};
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
 
@@ -14,19 +14,19 @@ use crate::sys::process::Identity;
 const ATTEMPTS: u32 = 100;
 
 pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result<()> {
-    let least = View::LEAST as u64;
+    let least = RingView::LEAST as u64;
     if object.size() < least {
         return Err(Error::corrupt(format!("it has only {} bytes", object.size())));
     }
     let head = Snapshot::new(object, least)?;
     head.load(0, least)?;
-    let facts = head.facts::<View>(object.size())?;
+    let facts = head.facts::<RingView>(object.size())?;
     if object.has_holes() {
         return Err(Error::corrupt(format!("it has no memory behind part of its {} bytes", object.size())));
     }
     let region = Snapshot::new(object, facts.total_size)?;
     region.load(0, facts.slots)?;
-    let view: View = region.view(facts);
+    let view: RingView = region.view(facts);
 
     entry.version = Some(VERSION);
     entry.created = Some(view.created());
@@ -47,11 +47,11 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
     Ok(())
 }
 
-fn look_at_peers(entry: &mut Entry, view: &View, object: &Object) {
+fn look_at_peers(entry: &mut Entry, view: &RingView, object: &Object) {
     let me = Identity::mine();
     let mut is_held = false;
     for place in 0..view.facts().places {
-        let slot = view.slot(place);
+        let slot = view.holder(place);
         let incarnation = slot.incarnation.observe();
         // Who has closed has left the ring.
         if incarnation == 0 || slot.closed.observe() == incarnation {
@@ -62,18 +62,18 @@ fn look_at_peers(entry: &mut Entry, view: &View, object: &Object) {
             Ok(Role::Consumer) => "consumer",
             Err(_) => "participant",
         };
-        let byte = View::first_byte(place) | (incarnation & ((1 << View::INCARNATION_BITS) - 1));
+        let byte = RingView::first_byte(place) | (incarnation & ((1 << RingView::INCARNATION_BITS) - 1));
         is_held |= entry.add_peer(role, slot, &me, object.is_locked(byte), false);
     }
     entry.peers.sort_by_key(|peer| std::cmp::Reverse(peer.role));
     entry.judge(is_held, object);
 }
 
-fn queue(region: &Snapshot<'_>, view: &View, waiting: usize) -> Result<Queue> {
+fn queue(region: &Snapshot<'_>, view: &RingView, waiting: usize) -> Result<Queue> {
     let facts = *view.facts();
     let mut before = None;
     for _ in 0..ATTEMPTS {
-        region.load(0, View::LEAST as u64)?;
+        region.load(0, RingView::LEAST as u64)?;
         let indices = (view.tail().get(), view.head().get());
         match passed(&facts, view) {
             Ok((written, read)) => {
@@ -89,7 +89,7 @@ fn queue(region: &Snapshot<'_>, view: &View, waiting: usize) -> Result<Queue> {
 }
 
 /// How many messages were written and read.
-fn passed(facts: &Facts, view: &View) -> Result<(u64, u64)> {
+fn passed(facts: &RingFacts, view: &RingView) -> Result<(u64, u64)> {
     let (tail, head) = (view.tail().get(), view.head().get());
     let (written, read) = match facts.policy {
         Policy::Spsc => (tail, head),
@@ -104,7 +104,7 @@ fn passed(facts: &Facts, view: &View) -> Result<(u64, u64)> {
 }
 
 /// Copies of the messages that are next, without a step towards taking them.
-fn next_messages(region: &Snapshot<'_>, view: &View, most: usize) -> Result<Vec<Waiting>> {
+fn next_messages(region: &Snapshot<'_>, view: &RingView, most: usize) -> Result<Vec<Waiting>> {
     let facts = *view.facts();
     let head = view.head().get();
     let most = most.min(facts.capacity as usize) as u32;
@@ -131,7 +131,7 @@ fn next_messages(region: &Snapshot<'_>, view: &View, most: usize) -> Result<Vec<
         }
     }
     // What was taken since may have been overwritten while it was copied.
-    region.load(0, View::LEAST as u64)?;
+    region.load(0, RingView::LEAST as u64)?;
     let read = view.head().get();
     let mut whole = Vec::new();
     for (index, full, message) in found {

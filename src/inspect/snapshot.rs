@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::sample::Raw;
-use crate::layout::wire::{Facts, HEAD, TRAILER, Trailer, View};
+use crate::layout::wire::{HEAD, TRAILER, Trailer, WireFacts, WireView};
 use crate::memory::zeroed::Table;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
@@ -60,16 +60,16 @@ impl<'o> Snapshot<'o> {
     }
 
     /// The same for the wire layout: `size` is that of the object, of which the head is loaded.
-    pub(super) fn wire_facts(&self, size: u64) -> Result<Facts> {
+    pub(super) fn wire_facts(&self, size: u64) -> Result<WireFacts> {
         assert!(self.size as u64 >= HEAD);
         // SAFETY: page-aligned; nothing behind the head is looked at.
-        unsafe { Facts::read(self.base, size) }
+        unsafe { WireFacts::read(self.base, size) }
     }
 
     /// The region with these facts, which are those of an object of this snapshot's size.
-    pub(super) fn wire_view(&self, facts: Facts) -> View {
+    pub(super) fn wire_view(&self, facts: WireFacts) -> WireView {
         // SAFETY: `wire_facts` has checked them against the size.
-        unsafe { View::new(self.base, facts) }
+        unsafe { WireView::new(self.base, facts) }
     }
 
     /// The trailer, if this library made the region; loads it.

@@ -4,7 +4,7 @@ use super::snapshot::{Snapshot, sample};
 use super::{Entry, Kind, Parameter, Queue, State};
 use crate::channel::wire::ALIVE;
 use crate::error::{Error, Result};
-use crate::layout::wire::{CELL, HEAD, STOPPED, View, Which};
+use crate::layout::wire::{CELL, HEAD, STOPPED, Which, WireView};
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
 
@@ -31,9 +31,9 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
     let is_closed = view.queue(Which::Samples).state.observe() == STOPPED;
     let mut is_held = false;
     if let Some(trailer) = trailer {
-        let slot = trailer.slot();
-        entry.created = Some(slot.attached());
-        is_held = entry.add_peer("writer", slot, &Identity::mine(), object.is_locked(ALIVE), is_closed);
+        let holder = trailer.holder();
+        entry.created = Some(holder.attached());
+        is_held = entry.add_peer("writer", holder, &Identity::mine(), object.is_locked(ALIVE), is_closed);
     } else {
         entry.note = Some("made by VILLASnode".into());
     }
@@ -64,7 +64,7 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
 }
 
 /// Head and tail of a queue. They are written by many, and loaded one after the other: what makes no sense is an empty or a full one.
-fn indices(view: &View, which: Which) -> (u64, u64) {
+fn indices(view: &WireView, which: Which) -> (u64, u64) {
     let queue = view.queue(which);
     let (head, tail) = (queue.head.observe(), queue.tail.observe());
     let depth = (tail.wrapping_sub(head) as i64).clamp(0, view.facts().blocks.into());
@@ -72,7 +72,7 @@ fn indices(view: &View, which: Which) -> (u64, u64) {
 }
 
 /// Copies of the samples that are next.
-fn next_samples(region: &Snapshot<'_>, view: &View, most: usize) -> Result<Vec<super::Waiting>> {
+fn next_samples(region: &Snapshot<'_>, view: &WireView, most: usize) -> Result<Vec<super::Waiting>> {
     let facts = *view.facts();
     let head = view.queue(Which::Samples).head.observe();
     let cell_at = |position: u64| facts.cells_at[0] + CELL * (position & (facts.cells[0] - 1));

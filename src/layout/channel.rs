@@ -1,21 +1,21 @@
 //! The region of a channel, byte by byte.
 //!
 //! ```text
-//! 0x0000  Facts    never written after the region has a name             256 bytes
-//! 0x0100  Slot A   who holds the node side      } written by the holder  128
-//! 0x0180  Slot B   who holds the program side   } of that side's lock    128
-//! 0x0200  Words A  ┌ 0x000 taken                A: written on each read  128
-//!                  │ 0x080 used, kept, counters A: rarely                128
-//!                  │ 0x100 bell: data           futex word, when A sleeps 128
-//!                  └ 0x180 bell: room           futex word, when A sleeps 128
-//! 0x0400  Words B  the same
+//! 0x0000  facts      never written after the region has a name             256 bytes
+//! 0x0100  holder A   who holds the node side      } written by the holder  128
+//! 0x0180  holder B   who holds the program side   } of that side's lock    128
+//! 0x0200  words A    ┌ 0x000 taken                    A: written on each read  128
+//!                    │ 0x080 used, kept, counters     A: rarely                128
+//!                    │ 0x100 doorbell: data           futex word, when A sleeps 128
+//!                    └ 0x180 doorbell: room           futex word, when A sleeps 128
+//! 0x0400  words B    as words A
 //! 0x0600  (zero)
-//! 0x1000  entries A → B   u32 × ring_len, from a multiple of 128
-//!         entries B → A   u32 × ring_len, from a multiple of 128
+//! 0x1000  entries A → B   u32 × entries, from a multiple of 128
+//!         entries B → A   u32 × entries, from a multiple of 128
 //!         pool            block_size × 2 × home_blocks, from a multiple of 128; first the blocks at home on side A
 //! ```
 //!
-//! Words of different writers are 128 bytes apart, because processors fetch lines in adjacent pairs. The slots are written at
+//! Words of different writers are 128 bytes apart, because processors fetch lines in adjacent pairs. The holders are written at
 //! attach and close only, so that a look at the peer's costs no cache miss.
 //!
 //! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other programs' sake; attaching
@@ -27,11 +27,11 @@ mod fields;
 
 use super::Layout;
 use super::blocks::Blocks;
-use super::holder::Slot;
+use super::holder::Holder;
 use super::sample::{self, Raw};
 use crate::error::{Error, Result};
 use crate::protocol::atomics::{self, Shared32, Shared64};
-use crate::protocol::channel_words::{Bell, Side, Words};
+use crate::protocol::channel_words::{ChannelBell, ChannelWords, Side};
 use crate::sys;
 use crate::sys::Slept;
 use std::mem::{offset_of, size_of};
@@ -51,7 +51,7 @@ const MAX_POOL: u64 = (1 << 32) * sample::LINE as u64;
 
 /// What never changes in a region.
 #[repr(C)]
-pub(crate) struct RawFacts {
+pub(crate) struct RawChannelFacts {
     pub(crate) magic: Shared64,
     pub(crate) version: Shared32,
     pub(crate) polling: Shared32,
@@ -59,10 +59,10 @@ pub(crate) struct RawFacts {
     pub(crate) queuelen: Shared32,
     pub(crate) samplelen: Shared32,
     pub(crate) spare: Shared32,
-    pub(crate) ring_len: Shared32,
+    pub(crate) entries: Shared32,
     pub(crate) block_size: Shared32,
     pub(crate) home_blocks: Shared32,
-    pub(crate) rings: [Shared64; 2],
+    pub(crate) queues: [Shared64; 2],
     pub(crate) pool: Shared64,
     /// Seconds since 1970.
     pub(crate) created: Shared64,
@@ -73,7 +73,7 @@ pub(crate) struct RawFacts {
 pub(super) struct Apart<T>(pub(super) T);
 
 #[repr(C)]
-pub(crate) struct Counters {
+pub(crate) struct ChannelCounters {
     pub(crate) used: Shared64,
     pub(crate) kept: Shared64,
     pub(crate) waits: Shared64,
@@ -85,46 +85,46 @@ pub(crate) struct Counters {
 #[repr(C)]
 struct SideWords {
     taken: Apart<Shared64>,
-    counters: Apart<Counters>,
-    bells: [Apart<Shared32>; 2],
+    counters: Apart<ChannelCounters>,
+    doorbells: [Apart<Shared32>; 2],
 }
 
 #[repr(C)]
-struct Head {
-    facts: RawFacts,
-    slots: [Apart<Slot>; 2],
+struct ChannelHead {
+    facts: RawChannelFacts,
+    holders: [Apart<Holder>; 2],
     words: [SideWords; 2],
 }
 
 pub(crate) const ENTRIES: u64 = 0x1000;
 const _: () = {
-    assert!(size_of::<RawFacts>() == 0x100 && size_of::<Apart<Slot>>() == 0x80);
-    assert!(offset_of!(RawFacts, version) == 8 && offset_of!(RawFacts, total_size) == 16);
-    assert!(offset_of!(Head, slots) == 0x100 && offset_of!(Head, words) == 0x200);
-    assert!(offset_of!(SideWords, counters) == 0x80 && offset_of!(SideWords, bells) == 0x100);
-    assert!(size_of::<SideWords>() == 0x200 && size_of::<Head>() <= ENTRIES as usize);
+    assert!(size_of::<RawChannelFacts>() == 0x100 && size_of::<Apart<Holder>>() == 0x80);
+    assert!(offset_of!(RawChannelFacts, version) == 8 && offset_of!(RawChannelFacts, total_size) == 16);
+    assert!(offset_of!(ChannelHead, holders) == 0x100 && offset_of!(ChannelHead, words) == 0x200);
+    assert!(offset_of!(SideWords, counters) == 0x80 && offset_of!(SideWords, doorbells) == 0x100);
+    assert!(size_of::<SideWords>() == 0x200 && size_of::<ChannelHead>() <= ENTRIES as usize);
 };
 
 /// The facts of a region, checked and kept in private memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct ChannelFacts {
     pub(crate) polling: bool,
     pub(crate) queuelen: u32,
     pub(crate) samplelen: u32,
     pub(crate) spare: u32,
     /// Entries of each queue: a power of two, at least `queuelen`.
-    pub(crate) ring_len: u32,
+    pub(crate) entries: u32,
     pub(crate) block_size: u32,
     /// Blocks at home on each side.
     pub(crate) home_blocks: u32,
-    pub(crate) rings: [u64; 2],
+    pub(crate) queues: [u64; 2],
     pub(crate) pool: u64,
     pub(crate) total_size: u64,
 }
 
-impl Facts {
+impl ChannelFacts {
     /// Computes the layout; the parameters must be in range.
-    pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32, spare: u32) -> Result<Facts> {
+    pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32, spare: u32) -> Result<ChannelFacts> {
         let check = |what: &str, value: u32, least: u32, most: u32| {
             if (least..=most).contains(&value) {
                 Ok(())
@@ -135,11 +135,11 @@ impl Facts {
         check("queuelen", queuelen, 1, MAX_QUEUELEN)?;
         check("samplelen", samplelen, 1, MAX_SAMPLELEN)?;
         check("spare", spare, 1, MAX_QUEUELEN)?;
-        let ring_len = queuelen.next_power_of_two();
-        let ring_bytes = (u64::from(ring_len) * 4).next_multiple_of(128);
+        let entries = queuelen.next_power_of_two();
+        let queue_bytes = (u64::from(entries) * 4).next_multiple_of(128);
         let home_blocks = queuelen + spare;
         let block_size = sample::block_size(samplelen);
-        let pool = ENTRIES + 2 * ring_bytes;
+        let pool = ENTRIES + 2 * queue_bytes;
         let pool_bytes = 2 * u64::from(home_blocks) * block_size;
         if pool_bytes >= MAX_POOL {
             return Err(Error::invalid(format!(
@@ -147,15 +147,15 @@ impl Facts {
                 pool_bytes >> 30
             )));
         }
-        Ok(Facts {
+        Ok(ChannelFacts {
             polling,
             queuelen,
             samplelen,
             spare,
-            ring_len,
+            entries,
             block_size: block_size as u32,
             home_blocks,
-            rings: [ENTRIES, ENTRIES + ring_bytes],
+            queues: [ENTRIES, ENTRIES + queue_bytes],
             pool,
             total_size: pool + pool_bytes,
         })
@@ -166,7 +166,7 @@ impl Facts {
     }
 
     /// Reads and checks the facts of a region of `size` bytes.
-    pub(crate) fn read(raw: &RawFacts, size: u64) -> Result<Facts> {
+    pub(crate) fn read(raw: &RawChannelFacts, size: u64) -> Result<ChannelFacts> {
         if size < ENTRIES {
             return Err(Error::corrupt(format!(
                 "the object has {size} bytes, fewer than any region of this library: not ours, or cut short"
@@ -186,13 +186,13 @@ impl Facts {
             ));
         }
         let polling = raw.polling.get();
-        let facts = Facts::new(polling == 1, raw.queuelen.get(), raw.samplelen.get(), raw.spare.get())
+        let facts = ChannelFacts::new(polling == 1, raw.queuelen.get(), raw.samplelen.get(), raw.spare.get())
             .map_err(|e| Error::corrupt(format!("the region's header is inconsistent: {e}")))?;
-        let stored = Facts {
-            ring_len: raw.ring_len.get(),
+        let stored = ChannelFacts {
+            entries: raw.entries.get(),
             block_size: raw.block_size.get(),
             home_blocks: raw.home_blocks.get(),
-            rings: [raw.rings[0].get(), raw.rings[1].get()],
+            queues: [raw.queues[0].get(), raw.queues[1].get()],
             pool: raw.pool.get(),
             total_size: raw.total_size.get(),
             ..facts
@@ -207,18 +207,18 @@ impl Facts {
     }
 
     /// Writes the facts into a fresh region; the version comes last.
-    pub(crate) fn write(&self, raw: &RawFacts, created: u64) {
+    pub(crate) fn write(&self, raw: &RawChannelFacts, created: u64) {
         raw.magic.set(MAGIC);
         raw.polling.set(u32::from(self.polling));
         raw.total_size.set(self.total_size);
         raw.queuelen.set(self.queuelen);
         raw.samplelen.set(self.samplelen);
         raw.spare.set(self.spare);
-        raw.ring_len.set(self.ring_len);
+        raw.entries.set(self.entries);
         raw.block_size.set(self.block_size);
         raw.home_blocks.set(self.home_blocks);
-        raw.rings[0].set(self.rings[0]);
-        raw.rings[1].set(self.rings[1]);
+        raw.queues[0].set(self.queues[0]);
+        raw.queues[1].set(self.queues[1]);
         raw.pool.set(self.pool);
         raw.created.set(created);
         raw.version.publish(VERSION);
@@ -229,29 +229,29 @@ impl Facts {
 ///
 /// It holds no mapping: who makes it keeps the mapping for as long (`channel::native::Life`).
 #[derive(Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct ChannelView {
     base: *const u8,
     blocks: Blocks,
-    facts: Facts,
+    facts: ChannelFacts,
     /// [`atomics::is_asymmetric`], which stays true once it is, in the reach of the hot path.
     is_asymmetric: bool,
 }
 
 // SAFETY: a view only leads to atomics, which every thread may use.
-unsafe impl Send for View {}
+unsafe impl Send for ChannelView {}
 // SAFETY: as above.
-unsafe impl Sync for View {}
+unsafe impl Sync for ChannelView {}
 
-impl View {
+impl ChannelView {
     /// # Safety
     /// `base` must be the page-aligned start of a mapping of `facts.total_size` bytes that stays for as long as the view is used.
-    pub(crate) unsafe fn new(base: *const u8, facts: Facts) -> View {
+    pub(crate) unsafe fn new(base: *const u8, facts: ChannelFacts) -> ChannelView {
         // SAFETY: the pool lies within the mapping, 128-aligned; a block has room for `samplelen` values.
         let blocks = unsafe { Blocks::new(base.add(facts.pool as usize), facts.blocks(), facts.block_size, facts.samplelen) };
-        View { base, blocks, facts, is_asymmetric: atomics::is_asymmetric() }
+        ChannelView { base, blocks, facts, is_asymmetric: atomics::is_asymmetric() }
     }
 
-    pub(crate) fn facts(&self) -> &Facts {
+    pub(crate) fn facts(&self) -> &ChannelFacts {
         &self.facts
     }
 
@@ -259,48 +259,48 @@ impl View {
         self.base
     }
 
-    fn head(&self) -> &Head {
-        // SAFETY: a region is at least as long as its head (checked by `Facts::read`), page-aligned, and all of `Head`
+    fn head(&self) -> &ChannelHead {
+        // SAFETY: a region is at least as long as its head (checked by `ChannelFacts::read`), page-aligned, and all of `ChannelHead`
         // is atomics or padding that nobody reads.
-        unsafe { &*self.base.cast::<Head>() }
+        unsafe { &*self.base.cast::<ChannelHead>() }
     }
 
-    pub(crate) fn raw_facts(&self) -> &RawFacts {
+    pub(crate) fn raw_facts(&self) -> &RawChannelFacts {
         &self.head().facts
     }
 
-    pub(crate) fn slot(&self, side: Side) -> &Slot {
-        &self.head().slots[side as usize].0
+    pub(crate) fn holder(&self, side: Side) -> &Holder {
+        &self.head().holders[side as usize].0
     }
 
-    pub(crate) fn counters(&self, side: Side) -> &Counters {
+    pub(crate) fn counters(&self, side: Side) -> &ChannelCounters {
         &self.head().words[side as usize].counters.0
     }
 }
 
-impl Layout for View {
-    type Facts = Facts;
+impl Layout for ChannelView {
+    type Facts = ChannelFacts;
     type Place = Side;
-    const LEAST: usize = size_of::<RawFacts>();
+    const LEAST: usize = size_of::<RawChannelFacts>();
     const CLOSED_IS_FREE: bool = false;
     const INCARNATION_BITS: u32 = 60;
 
-    unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
+    unsafe fn read(base: *const u8, size: u64) -> Result<ChannelFacts> {
         // SAFETY: at least as long as the facts, as the caller promises.
-        Facts::read(unsafe { &*base.cast::<RawFacts>() }, size)
+        ChannelFacts::read(unsafe { &*base.cast::<RawChannelFacts>() }, size)
     }
-    unsafe fn view(base: *const u8, facts: Facts) -> View {
+    unsafe fn view(base: *const u8, facts: ChannelFacts) -> ChannelView {
         // SAFETY: as the caller promises.
-        unsafe { View::new(base, facts) }
+        unsafe { ChannelView::new(base, facts) }
     }
     fn write(&self, created: u64) {
         self.facts().write(self.raw_facts(), created);
     }
-    fn size(facts: &Facts) -> u64 {
+    fn size(facts: &ChannelFacts) -> u64 {
         facts.total_size
     }
-    fn slot(&self, side: Side) -> &Slot {
-        View::slot(self, side)
+    fn holder(&self, side: Side) -> &Holder {
+        ChannelView::holder(self, side)
     }
     fn first_byte(side: Side) -> u64 {
         (side as u64 + 1) << Self::INCARNATION_BITS
@@ -313,7 +313,7 @@ impl Layout for View {
     }
 }
 
-impl Words for View {
+impl ChannelWords for ChannelView {
     type Block = Raw;
     #[inline(always)]
     fn block(&self, number: u32) -> Raw {
@@ -332,11 +332,11 @@ impl Words for View {
         }
     }
     #[inline(always)]
-    fn entry(&self, from: Side, slot: u32) -> &Shared32 {
-        debug_assert!(slot < self.facts.ring_len);
-        let ring = self.facts.rings[from as usize] as usize;
-        // SAFETY: `queue` masks slots to the ring's length; the ring lies within the mapping, 4-aligned.
-        unsafe { &*self.base.add(ring + 4 * slot as usize).cast::<Shared32>() }
+    fn entry(&self, from: Side, holder: u32) -> &Shared32 {
+        debug_assert!(holder < self.facts.entries);
+        let queue = self.facts.queues[from as usize] as usize;
+        // SAFETY: `queue` masks indexes to the number of entries; they lie within the mapping, 4-aligned.
+        unsafe { &*self.base.add(queue + 4 * holder as usize).cast::<Shared32>() }
     }
     #[inline(always)]
     fn taken(&self, side: Side) -> &Shared64 {
@@ -349,17 +349,17 @@ impl Words for View {
         &self.counters(side).kept
     }
     #[inline(always)]
-    fn bell(&self, side: Side, bell: Bell) -> &Shared32 {
-        &self.head().words[side as usize].bells[bell as usize].0
+    fn bell(&self, side: Side, bell: ChannelBell) -> &Shared32 {
+        &self.head().words[side as usize].doorbells[bell as usize].0
     }
     fn count_redelivered(&self, side: Side) {
         self.counters(side).redelivered.count();
     }
-    fn sleep(&self, side: Side, bell: Bell, seen: u32, slice: Duration) -> Slept {
+    fn sleep(&self, side: Side, bell: ChannelBell, seen: u32, slice: Duration) -> Slept {
         self.counters(side).waits.count();
         sys::futex::wait(self.bell(side, bell).as_ptr(), seen, slice)
     }
-    fn wake(&self, by: Side, side: Side, bell: Bell) {
+    fn wake(&self, by: Side, side: Side, bell: ChannelBell) {
         self.counters(by).wakeups.count();
         sys::futex::wake(self.bell(side, bell).as_ptr());
     }

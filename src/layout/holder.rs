@@ -6,7 +6,7 @@ use crate::sys::process::Identity;
 
 /// Written by the holder of the place's lock: at attach and close only, so that a look at another's costs no cache miss.
 #[repr(C)]
-pub(crate) struct Slot {
+pub(crate) struct Holder {
     /// Counts the processes that have held the place; the one in force locks the byte of this number.
     pub(crate) incarnation: Shared64,
     /// The incarnation that has closed.
@@ -24,9 +24,9 @@ pub(crate) struct Slot {
     program: [Shared64; 2],
 }
 
-const _: () = assert!(size_of::<Slot>() == 0x40);
+const _: () = assert!(size_of::<Holder>() == 0x40);
 
-impl Slot {
+impl Holder {
     pub(crate) fn identity(&self) -> Identity {
         Identity {
             pid: self.pid.get(),

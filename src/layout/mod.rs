@@ -1,7 +1,7 @@
 //! All that is shared between processes: byte maps, and how the code reaches the words in them.
 //!
 //! The protocol (`protocol`) is written against traits of words, so that the model checker can run it on words of its own;
-//! [`channel::View`] and [`ring::View`] are the real ones.
+//! [`channel::ChannelView`] and [`ring::RingView`] are the real ones.
 
 mod blocks;
 pub(crate) mod channel;
@@ -12,7 +12,7 @@ pub(crate) mod segment;
 pub(crate) mod wire;
 
 use crate::error::Result;
-use holder::Slot;
+use holder::Holder;
 
 /// What a region holds: a view of it, by which its words are reached.
 pub(crate) trait Layout: Copy {
@@ -39,7 +39,7 @@ pub(crate) trait Layout: Copy {
     fn write(&self, created: u64);
     /// Bytes of the region.
     fn size(facts: &Self::Facts) -> u64;
-    fn slot(&self, place: Self::Place) -> &Slot;
+    fn holder(&self, place: Self::Place) -> &Holder;
     /// The incarnations of `place` lock bytes from here; nobody reaches those of the next place.
     fn first_byte(place: Self::Place) -> u64;
     /// The place, for people.

@@ -1,7 +1,7 @@
 //! The region of a ring, byte by byte.
 //!
 //! ```text
-//! 0x0000  Facts        never written after the region has a name        256 bytes
+//! 0x0000  facts        never written after the region has a name        256 bytes
 //! 0x0100  tail         written by producers                             128
 //! 0x0180  head         written by consumers                             128
 //! 0x0200  bell: data   futex word, when consumers sleep                 128
@@ -32,12 +32,12 @@
 mod fields;
 
 use super::channel::Apart;
-use super::holder::Slot;
+use super::holder::Holder;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::protocol::atomics::{self, Shared32, Shared64};
-use crate::protocol::doorbell::Chime;
-use crate::protocol::ring_words::{Cause, Policy, Words};
+use crate::protocol::doorbell::Doorbell;
+use crate::protocol::ring_words::{Cause, Policy, RingWords};
 use crate::sys;
 use crate::sys::Slept;
 use std::mem::{offset_of, size_of};
@@ -66,7 +66,7 @@ pub(crate) const FIRST_SHARED: u32 = 2;
 
 /// What never changes in a region.
 #[repr(C)]
-pub(crate) struct RawFacts {
+pub(crate) struct RawRingFacts {
     magic: Shared64,
     version: Shared32,
     policy: Shared32,
@@ -83,7 +83,7 @@ pub(crate) struct RawFacts {
 
 /// Events that are rare, counted since the region was made.
 #[repr(C)]
-pub(crate) struct Counters {
+pub(crate) struct RingCounters {
     /// Places in the ring that dead producers had claimed and not published.
     pub(crate) skipped: Shared64,
     /// Messages that dead consumers had claimed and not released.
@@ -93,26 +93,30 @@ pub(crate) struct Counters {
 }
 
 #[repr(C)]
-struct Head {
-    facts: RawFacts,
+struct RingHead {
+    facts: RawRingFacts,
     tail: Apart<Shared64>,
     head: Apart<Shared64>,
-    bells: [Apart<Shared32>; 2],
-    counters: Apart<Counters>,
+    doorbells: [Apart<Shared32>; 2],
+    counters: Apart<RingCounters>,
     _zero: Apart<()>,
 }
 
 const PLACES: u64 = 0x400;
 const _: () = {
-    assert!(size_of::<RawFacts>() == 0x100 && offset_of!(RawFacts, version) == 8 && offset_of!(RawFacts, total_size) == 16);
-    assert!(offset_of!(Head, tail) == 0x100 && offset_of!(Head, head) == 0x180);
-    assert!(offset_of!(Head, bells) == 0x200 && offset_of!(Head, counters) == 0x300);
-    assert!(size_of::<Head>() <= PLACES as usize);
+    assert!(
+        size_of::<RawRingFacts>() == 0x100
+            && offset_of!(RawRingFacts, version) == 8
+            && offset_of!(RawRingFacts, total_size) == 16
+    );
+    assert!(offset_of!(RingHead, tail) == 0x100 && offset_of!(RingHead, head) == 0x180);
+    assert!(offset_of!(RingHead, doorbells) == 0x200 && offset_of!(RingHead, counters) == 0x300);
+    assert!(size_of::<RingHead>() <= PLACES as usize);
 };
 
 /// The facts of a region, checked and kept in private memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct RingFacts {
     pub(crate) policy: Policy,
     /// 1 to [`MAX_ELEMENT_SIZE`].
     pub(crate) element_size: u32,
@@ -136,9 +140,9 @@ const fn stride(element_size: u64) -> u64 {
     if slot <= 16 { 16 } else { slot.next_multiple_of(32) }
 }
 
-impl Facts {
+impl RingFacts {
     /// Computes the layout.
-    pub(crate) fn new(policy: Policy, element_size: u64, capacity: u64) -> Result<Facts> {
+    pub(crate) fn new(policy: Policy, element_size: u64, capacity: u64) -> Result<RingFacts> {
         let check = |what: &str, value: u64, most: u64| {
             if (1..=most).contains(&value) {
                 Ok(())
@@ -149,9 +153,9 @@ impl Facts {
         check("the element size", element_size, MAX_ELEMENT_SIZE)?;
         check("the capacity", capacity, MAX_CAPACITY)?;
         let places = if policy == Policy::Spsc { FIRST_SHARED } else { FIRST_SHARED + SHARED_PLACES };
-        let slots = (PLACES + u64::from(places) * size_of::<Slot>() as u64).next_multiple_of(128);
+        let slots = (PLACES + u64::from(places) * size_of::<Holder>() as u64).next_multiple_of(128);
         let stride = stride(element_size);
-        Ok(Facts {
+        Ok(RingFacts {
             policy,
             element_size: element_size as u32,
             capacity: capacity as u32,
@@ -163,7 +167,7 @@ impl Facts {
     }
 
     /// Reads and checks the facts of a region of `size` bytes.
-    fn read(raw: &RawFacts, size: u64) -> Result<Facts> {
+    fn read(raw: &RawRingFacts, size: u64) -> Result<RingFacts> {
         if raw.magic.observe() == super::channel::MAGIC {
             return Err(Error::corrupt("this region is a channel, not a ring: take another name"));
         }
@@ -182,9 +186,9 @@ impl Facts {
         }
         let inconsistent = |why: String| Error::corrupt(format!("the ring's header is inconsistent: {why}"));
         let policy = Policy::from_number(i64::from(raw.policy.get())).map_err(|e| inconsistent(e.to_string()))?;
-        let facts = Facts::new(policy, u64::from(raw.element_size.get()), u64::from(raw.capacity.get()))
+        let facts = RingFacts::new(policy, u64::from(raw.element_size.get()), u64::from(raw.capacity.get()))
             .map_err(|e| inconsistent(e.to_string()))?;
-        let stored = Facts {
+        let stored = RingFacts {
             stride: raw.stride.get(),
             places: raw.places.get(),
             slots: raw.slots.get(),
@@ -201,7 +205,7 @@ impl Facts {
     }
 
     /// Writes the facts into a fresh region; the version comes last.
-    fn write(&self, raw: &RawFacts, created: u64) {
+    fn write(&self, raw: &RawRingFacts, created: u64) {
         raw.magic.set(MAGIC);
         raw.policy.set(self.policy as u32);
         raw.total_size.set(self.total_size);
@@ -217,7 +221,7 @@ impl Facts {
 
 /// The two reasons for which a participant sleeps; each has a futex word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bell {
+pub(crate) enum RingBell {
     /// A message has come.
     Data = 0,
     /// A slot has become free.
@@ -226,27 +230,27 @@ pub(crate) enum Bell {
 
 /// A mapped ring whose facts have been checked: where each shared word is. It holds no mapping.
 #[derive(Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct RingView {
     base: *const u8,
     slots: *const u8,
     word_offset: u32,
-    facts: Facts,
+    facts: RingFacts,
 }
 
 // SAFETY: a view leads to atomics, which every thread may use, and to messages, which `ring` gives to one at a time.
-unsafe impl Send for View {}
+unsafe impl Send for RingView {}
 // SAFETY: as above.
-unsafe impl Sync for View {}
+unsafe impl Sync for RingView {}
 
-impl View {
-    pub(crate) fn facts(&self) -> &Facts {
+impl RingView {
+    pub(crate) fn facts(&self) -> &RingFacts {
         &self.facts
     }
 
-    fn region_head(&self) -> &Head {
-        // SAFETY: a ring is at least as long as its head (`Layout::LEAST`), page-aligned, and all of `Head` is atomics or
+    fn region_head(&self) -> &RingHead {
+        // SAFETY: a ring is at least as long as its head (`Layout::LEAST`), page-aligned, and all of `RingHead` is atomics or
         // padding that nobody reads.
-        unsafe { &*self.base.cast::<Head>() }
+        unsafe { &*self.base.cast::<RingHead>() }
     }
 
     /// When the ring was made, in seconds since 1970.
@@ -254,7 +258,7 @@ impl View {
         self.region_head().facts.created.get()
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &RingCounters {
         &self.region_head().counters.0
     }
 
@@ -280,12 +284,12 @@ impl View {
 
     /// A bell, to ring it or sleep on it.
     #[inline(always)]
-    pub(crate) fn chime(&self, bell: Bell) -> RingBell<'_> {
-        RingBell { view: self, bell }
+    pub(crate) fn doorbell(&self, bell: RingBell) -> RingDoorbell<'_> {
+        RingDoorbell { view: self, bell }
     }
 }
 
-impl Words for View {
+impl RingWords for RingView {
     #[inline(always)]
     fn capacity(&self) -> u32 {
         self.facts.capacity
@@ -320,16 +324,16 @@ impl Words for View {
     }
 }
 
-/// A bell of a ring.
-pub(crate) struct RingBell<'v> {
-    view: &'v View,
-    bell: Bell,
+/// The doorbell of a ring for one reason.
+pub(crate) struct RingDoorbell<'v> {
+    view: &'v RingView,
+    bell: RingBell,
 }
 
-impl Chime for RingBell<'_> {
+impl Doorbell for RingDoorbell<'_> {
     #[inline(always)]
     fn word(&self) -> &Shared32 {
-        &self.view.region_head().bells[self.bell as usize].0
+        &self.view.region_head().doorbells[self.bell as usize].0
     }
     fn sleep(&self, seen: u32, slice: Duration) -> Slept {
         self.view.counters().waits.count();
@@ -341,31 +345,31 @@ impl Chime for RingBell<'_> {
     }
 }
 
-impl Layout for View {
-    type Facts = Facts;
+impl Layout for RingView {
+    type Facts = RingFacts;
     type Place = u32;
     const LEAST: usize = PLACES as usize;
     const CLOSED_IS_FREE: bool = true;
     const INCARNATION_BITS: u32 = 48;
 
-    unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
+    unsafe fn read(base: *const u8, size: u64) -> Result<RingFacts> {
         // SAFETY: long enough, as the caller promises.
-        Facts::read(unsafe { &*base.cast::<RawFacts>() }, size)
+        RingFacts::read(unsafe { &*base.cast::<RawRingFacts>() }, size)
     }
-    unsafe fn view(base: *const u8, facts: Facts) -> View {
+    unsafe fn view(base: *const u8, facts: RingFacts) -> RingView {
         let slots = base.wrapping_add(facts.slots as usize);
-        View { base, slots, word_offset: word_offset(u64::from(facts.element_size)) as u32, facts }
+        RingView { base, slots, word_offset: word_offset(u64::from(facts.element_size)) as u32, facts }
     }
     fn write(&self, created: u64) {
         self.facts.write(&self.region_head().facts, created);
     }
-    fn size(facts: &Facts) -> u64 {
+    fn size(facts: &RingFacts) -> u64 {
         facts.total_size
     }
-    fn slot(&self, place: u32) -> &Slot {
+    fn holder(&self, place: u32) -> &Holder {
         assert!(place < self.facts.places);
-        // SAFETY: the places lie within the mapping, 64-aligned; `Slot` is atomics only.
-        unsafe { &*self.base.add(PLACES as usize + place as usize * size_of::<Slot>()).cast::<Slot>() }
+        // SAFETY: the places lie within the mapping, 64-aligned; `Holder` is atomics only.
+        unsafe { &*self.base.add(PLACES as usize + place as usize * size_of::<Holder>()).cast::<Holder>() }
     }
     fn first_byte(place: u32) -> u64 {
         u64::from(place + 1) << Self::INCARNATION_BITS
@@ -405,7 +409,7 @@ mod tests {
             let head = if policy == Policy::Spsc { 1152 } else { 17_536 };
             for (size, per_element) in [(1, 15), (8, 8), (24, 8), (96, 32), (152, 8), (1472, 32), (1 << 20, 32)] {
                 for capacity in [1, 3, 144, 1 << 20] {
-                    let facts = Facts::new(policy, size, capacity).expect("in range");
+                    let facts = RingFacts::new(policy, size, capacity).expect("in range");
                     assert_eq!(facts.total_size, size * capacity + head + per_element * capacity, "{policy:?} {size} {capacity}");
                 }
             }

@@ -6,23 +6,23 @@ use crate::protocol::atomics::Shared64;
 
 /// The memory of a segment. Values are copied in and out: a reference would promise that nobody else changes them.
 #[derive(Debug)]
-pub(crate) struct View {
+pub(crate) struct SegmentView {
     base: *mut u8,
     size: usize,
     writable: bool,
 }
 
 // SAFETY: memory of a segment belongs to no thread.
-unsafe impl Send for View {}
+unsafe impl Send for SegmentView {}
 // SAFETY: all processes may use it at once anyhow.
-unsafe impl Sync for View {}
+unsafe impl Sync for SegmentView {}
 
-impl View {
+impl SegmentView {
     /// # Safety
     /// `size` bytes from `base` on are mapped for as long as the view lives, for writing too if `writable`; nobody in this process forms a
     /// reference to them other than to the atomic words.
-    pub(crate) unsafe fn new(base: *mut u8, size: usize, writable: bool) -> View {
-        View { base, size, writable }
+    pub(crate) unsafe fn new(base: *mut u8, size: usize, writable: bool) -> SegmentView {
+        SegmentView { base, size, writable }
     }
 
     pub(crate) fn base(&self) -> *mut u8 {

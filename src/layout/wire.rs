@@ -26,7 +26,7 @@ mod fields;
 
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
-use super::holder::Slot;
+use super::holder::Holder;
 use super::sample;
 use crate::error::{Error, Result};
 use crate::protocol::atomics::{Shared32, Shared64};
@@ -54,7 +54,7 @@ pub(crate) const CELL: u64 = size_of::<Cell>() as u64;
 
 /// A bounded queue of Dmitry Vyukov's.
 #[repr(C)]
-pub(crate) struct Queue {
+pub(crate) struct WireQueue {
     pub(crate) state: Shared32,
     _0: [u32; 17],
     mask: Shared64,
@@ -106,7 +106,7 @@ pub(crate) struct Mutex {
 
 #[repr(C)]
 struct Signalled {
-    queue: Queue,
+    queue: WireQueue,
     mode: Shared32,
     flags: Shared32,
     condition: Condition,
@@ -114,14 +114,14 @@ struct Signalled {
 }
 
 #[repr(C)]
-struct Pool {
+struct WirePool {
     state: Shared32,
     _padding: u32,
     buffer: Shared64,
     length: Shared64,
     block_size: Shared64,
     alignment: Shared64,
-    queue: Queue,
+    queue: WireQueue,
 }
 
 #[repr(C)]
@@ -129,7 +129,7 @@ struct Shared {
     polling: Shared32,
     _padding: u32,
     queue: Signalled,
-    pool: Pool,
+    pool: WirePool,
 }
 
 #[repr(C)]
@@ -141,7 +141,7 @@ struct Chunk {
     _padding: u32,
 }
 
-/// What this library appends to a region of its own; `slot.incarnation` is stored last, when the region is ready.
+/// What this library appends to a region of its own; `holder.incarnation` is stored last, when the region is ready.
 #[repr(C)]
 pub(crate) struct Trailer {
     magic: Shared64,
@@ -150,7 +150,7 @@ pub(crate) struct Trailer {
     /// Where the trailer begins: VILLASnode's part of the region.
     length: Shared64,
     _reserved: [u64; 5],
-    slot: Slot,
+    holder: Holder,
 }
 
 pub(crate) const TRAILER: u64 = size_of::<Trailer>() as u64;
@@ -158,20 +158,20 @@ const TRAILER_MAGIC: u64 = u64::from_le_bytes(*b"VILLASHW");
 const TRAILER_VERSION: u32 = 1;
 
 const _: () = {
-    assert!(size_of::<Queue>() == 296 && offset_of!(Queue, mask) == 72 && offset_of!(Queue, cells) == 80);
-    assert!(offset_of!(Queue, tail) == 152 && offset_of!(Queue, head) == 224);
+    assert!(size_of::<WireQueue>() == 296 && offset_of!(WireQueue, mask) == 72 && offset_of!(WireQueue, cells) == 80);
+    assert!(offset_of!(WireQueue, tail) == 152 && offset_of!(WireQueue, head) == 224);
     assert!(size_of::<Condition>() == 48 && offset_of!(Condition, waiting) == 36 && offset_of!(Condition, signals) == 40);
     assert!(size_of::<Mutex>() == 40 && offset_of!(Mutex, kind) == 16);
     assert!(size_of::<Signalled>() == 392 && offset_of!(Signalled, mode) == 296);
     assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
-    assert!(size_of::<Pool>() == 336 && offset_of!(Pool, queue) == 40);
+    assert!(size_of::<WirePool>() == 336 && offset_of!(WirePool, queue) == 40);
     assert!(size_of::<Shared>() == 736 && offset_of!(Shared, pool) == 400 && HEAD == 816);
     assert!(size_of::<Cell>() == 16 && size_of::<Chunk>() == 32 && size_of::<Trailer>() == 128);
 };
 
 /// The facts of a region, checked and kept in private memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct WireFacts {
     pub(crate) polling: bool,
     /// Blocks of the pool; no more samples can be queued.
     pub(crate) blocks: u32,
@@ -185,9 +185,9 @@ pub(crate) struct Facts {
     length: u64,
 }
 
-impl Facts {
+impl WireFacts {
     /// The layout that VILLASnode makes of these parameters; longer where VILLASnode's own sum is too short for it.
-    pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32) -> Result<Facts> {
+    pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32) -> Result<WireFacts> {
         let check = |what: &str, value: u32, most: u32| {
             if (1..=most).contains(&value) {
                 Ok(())
@@ -212,7 +212,7 @@ impl Facts {
                 "queuelen {queuelen} with samplelen {samplelen} takes more memory than a region can have"
             )));
         }
-        Ok(Facts {
+        Ok(WireFacts {
             polling,
             blocks: queuelen,
             block_size: block_size as u32,
@@ -237,7 +237,7 @@ impl Facts {
     ///
     /// # Safety
     /// At `base`, page-aligned, are `size` mapped bytes.
-    pub(crate) unsafe fn read(base: *const u8, size: u64) -> Result<Facts> {
+    pub(crate) unsafe fn read(base: *const u8, size: u64) -> Result<WireFacts> {
         let wrong = |what: &str| Err(Error::corrupt(format!("not a region of the wire layout, or corrupt: {what}")));
         if size < HEAD {
             return wrong(&format!("it has only {size} bytes"));
@@ -295,7 +295,7 @@ impl Facts {
             }
             end = at + length;
         }
-        Ok(Facts {
+        Ok(WireFacts {
             polling: mode == MODE_POLLING,
             blocks: blocks as u32,
             block_size: block_size as u32,
@@ -318,27 +318,27 @@ pub(crate) enum Which {
 
 /// A mapped region whose facts have been checked.
 #[derive(Clone, Copy)]
-pub(crate) struct View {
+pub(crate) struct WireView {
     base: *const u8,
     blocks: Blocks,
-    facts: Facts,
+    facts: WireFacts,
 }
 
 // SAFETY: a view only leads to atomics, which every thread may use.
-unsafe impl Send for View {}
+unsafe impl Send for WireView {}
 // SAFETY: as above.
-unsafe impl Sync for View {}
+unsafe impl Sync for WireView {}
 
-impl View {
+impl WireView {
     /// # Safety
     /// `base` must be the page-aligned start of a mapping as long as `facts` say, which stays for as long as the view is used.
-    pub(crate) unsafe fn new(base: *const u8, facts: Facts) -> View {
+    pub(crate) unsafe fn new(base: *const u8, facts: WireFacts) -> WireView {
         // SAFETY: the pool lies within the mapping, 64-aligned, `capacity` values fit into a block.
         let blocks = unsafe { Blocks::new(base.add(facts.pool_at as usize), facts.blocks, facts.block_size, facts.capacity()) };
-        View { base, blocks, facts }
+        WireView { base, blocks, facts }
     }
 
-    pub(crate) fn facts(&self) -> &Facts {
+    pub(crate) fn facts(&self) -> &WireFacts {
         &self.facts
     }
 
@@ -348,12 +348,12 @@ impl View {
 
     #[inline(always)]
     fn shared(&self) -> &Shared {
-        // SAFETY: a region is longer than this (checked by `Facts::read`), 8-aligned, all atomics.
+        // SAFETY: a region is longer than this (checked by `WireFacts::read`), 8-aligned, all atomics.
         unsafe { &*self.base.add(SHARED as usize).cast::<Shared>() }
     }
 
     #[inline(always)]
-    pub(crate) fn queue(&self, which: Which) -> &Queue {
+    pub(crate) fn queue(&self, which: Which) -> &WireQueue {
         match which {
             Which::Samples => &self.shared().queue.queue,
             Which::Free => &self.shared().pool.queue,
@@ -377,9 +377,9 @@ impl View {
     /// The cell of a position.
     #[inline(always)]
     pub(crate) fn cell(&self, which: Which, position: u64) -> &Cell {
-        let slot = position & (self.cells(which) - 1);
-        // SAFETY: the cells lie within the mapping, 8-aligned; the mask keeps the slot among them.
-        unsafe { &*self.base.add((self.facts.cells_at[which as usize] + CELL * slot) as usize).cast::<Cell>() }
+        let index = position & (self.cells(which) - 1);
+        // SAFETY: the cells lie within the mapping, 8-aligned; the mask keeps the index among them.
+        unsafe { &*self.base.add((self.facts.cells_at[which as usize] + CELL * index) as usize).cast::<Cell>() }
     }
 
     /// What `data` of a cell says of `block`.
@@ -478,8 +478,8 @@ impl View {
 }
 
 impl Trailer {
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.slot
+    pub(crate) fn holder(&self) -> &Holder {
+        &self.holder
     }
 
     /// The trailer of a region of `size` bytes, if this library made it.
@@ -490,7 +490,7 @@ impl Trailer {
         let at = size.checked_sub(TRAILER).filter(|at| at % 8 == 0)?;
         // SAFETY: within the mapping, 8-aligned, all atomics.
         let trailer = unsafe { &*base.add(at as usize).cast::<Trailer>() };
-        let is_ours = trailer.slot.incarnation.observe() != 0
+        let is_ours = trailer.holder.incarnation.observe() != 0
             && trailer.magic.get() == TRAILER_MAGIC
             && trailer.version.get() == TRAILER_VERSION
             && trailer.length.get() == at;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A kind of handle. Its number is below 8, which handles are aligned to.
 #[derive(Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum HandleKind {
     /// A channel in one region. 0, so that the word of the busiest kind is its address.
     Native,
     /// A channel in the wire layout.
@@ -31,13 +31,13 @@ impl Tag {
     }
 
     /// Marks the handle that begins here.
-    pub(crate) fn mark(&self, kind: Kind) {
+    pub(crate) fn mark(&self, kind: HandleKind) {
         self.0.store(self.address() + kind as usize, Relaxed);
     }
 
     /// Whether a handle of this kind begins here.
     #[inline(always)]
-    pub(crate) fn is(&self, kind: Kind) -> bool {
+    pub(crate) fn is(&self, kind: HandleKind) -> bool {
         self.0.load(Relaxed) == self.address() + kind as usize
     }
 

@@ -1,7 +1,7 @@
 //! The words of a channel that both sides see, as the protocol reaches them: in a region, or in a model.
 
 use crate::protocol::atomics::{self, Shared32, Shared64};
-use crate::protocol::doorbell::Chime;
+use crate::protocol::doorbell::Doorbell;
 use crate::sys::Slept;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Side {
 
 /// The two reasons for which a thread of a side sleeps; each has a futex word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bell {
+pub(crate) enum ChannelBell {
     /// A sample has come, or a peer.
     Data = 0,
     /// The peer has taken samples, or a block has become free.
@@ -49,15 +49,15 @@ pub(crate) trait Block {
 }
 
 /// The words of a channel that both sides see. Each has one writer, the side that is named in the call (bells apart).
-pub(crate) trait Words {
+pub(crate) trait ChannelWords {
     /// A block, as this process reaches it.
     type Block: Block;
     /// The block of a number, which must be below the number of blocks.
     fn block(&self, number: u32) -> Self::Block;
     /// The block that begins at `address`, which may be any, and its number.
     fn block_at(&self, address: usize) -> Option<(u32, Self::Block)>;
-    /// The entry `slot` of the queue that `from` writes: block number `<< 1 |` phase.
-    fn entry(&self, from: Side, slot: u32) -> &Shared32;
+    /// The entry `index` of the queue that `from` writes: block number `<< 1 |` phase.
+    fn entry(&self, from: Side, index: u32) -> &Shared32;
     /// The position up to which `side` has taken the samples of the queue that it reads.
     fn taken(&self, side: Side) -> &Shared64;
     /// How many of its home blocks `side` has ever handed out.
@@ -65,7 +65,7 @@ pub(crate) trait Words {
     /// 1 + the position of the last sample of which `side` kept a reference when it sent it on; 0 none.
     fn kept(&self, side: Side) -> &Shared64;
     /// The futex word on which threads of `side` sleep.
-    fn bell(&self, side: Side, bell: Bell) -> &Shared32;
+    fn bell(&self, side: Side, bell: ChannelBell) -> &Shared32;
     /// As [`atomics::light_fence`].
     #[inline(always)]
     fn light_fence(&self) {
@@ -74,28 +74,28 @@ pub(crate) trait Words {
     /// Counts a sample that `side` is given again.
     fn count_redelivered(&self, _side: Side) {}
     /// Sleeps while `bell` has the value `seen`, at most for `slice`.
-    fn sleep(&self, side: Side, bell: Bell, seen: u32, slice: Duration) -> Slept;
+    fn sleep(&self, side: Side, bell: ChannelBell, seen: u32, slice: Duration) -> Slept;
     /// Has `by` wake all who sleep on `side`'s `bell`.
-    fn wake(&self, by: Side, side: Side, bell: Bell);
-    /// `side`'s `bell`, as `by` rings it or sleeps on it.
+    fn wake(&self, by: Side, side: Side, bell: ChannelBell);
+    /// `side`'s `bell`, as `by` notifies or sleeps on it.
     #[inline(always)]
-    fn chime(&self, by: Side, side: Side, bell: Bell) -> SideBell<'_, Self>
+    fn doorbell(&self, by: Side, side: Side, bell: ChannelBell) -> ChannelDoorbell<'_, Self>
     where
         Self: Sized,
     {
-        SideBell { words: self, by, side, bell }
+        ChannelDoorbell { words: self, by, side, bell }
     }
 }
 
 /// A bell of a side of a channel, and who is at it.
-pub(crate) struct SideBell<'w, W> {
+pub(crate) struct ChannelDoorbell<'w, W> {
     words: &'w W,
     by: Side,
     side: Side,
-    bell: Bell,
+    bell: ChannelBell,
 }
 
-impl<W: Words> Chime for SideBell<'_, W> {
+impl<W: ChannelWords> Doorbell for ChannelDoorbell<'_, W> {
     #[inline(always)]
     fn light_fence(&self) {
         self.words.light_fence();

@@ -21,7 +21,7 @@ pub(crate) const ASLEEP: u64 = 1;
 const SLICE: Duration = crate::protocol::doorbell::SLICE;
 
 /// The word, and how to sleep on it and wake who does.
-pub(crate) trait Futex {
+pub(crate) trait EventFutex {
     fn word(&self) -> &Shared64;
     /// Sleeps while the word is `seen`, at most for `slice`.
     fn sleep(&self, seen: u64, slice: Duration) -> Slept;
@@ -31,13 +31,13 @@ pub(crate) trait Futex {
 
 /// Signals so far.
 #[inline]
-pub(crate) fn count(event: &impl Futex) -> u64 {
+pub(crate) fn count(event: &impl EventFutex) -> u64 {
     event.word().observe() >> 1 // E2
 }
 
 /// How many signals came after the first `seen`, which are all seen then.
 #[inline]
-pub(crate) fn take(event: &impl Futex, seen: &mut u64) -> u64 {
+pub(crate) fn take(event: &impl EventFutex, seen: &mut u64) -> u64 {
     let now = count(event);
     let fresh = now.wrapping_sub(*seen) & (u64::MAX >> 1);
     *seen = now;
@@ -46,7 +46,7 @@ pub(crate) fn take(event: &impl Futex, seen: &mut u64) -> u64 {
 
 /// Adds a signal, and wakes all who wait; no system call when nobody sleeps.
 #[inline]
-pub(crate) fn signal(event: &impl Futex) {
+pub(crate) fn signal(event: &impl EventFutex) {
     let before = event.word().add(2); // E1, E2
     if before & ASLEEP != 0 {
         event.word().lower(ASLEEP);
@@ -56,7 +56,7 @@ pub(crate) fn signal(event: &impl Futex) {
 }
 
 /// Sleeps until there are signals after the first `seen`, at most for `limit`, or a slice; now and then for no reason shorter.
-pub(crate) fn doze(event: &impl Futex, seen: u64, limit: Duration) -> Slept {
+pub(crate) fn doze(event: &impl EventFutex, seen: u64, limit: Duration) -> Slept {
     let armed = event.word().raise(ASLEEP); // E1
     if armed >> 1 != seen {
         return Slept::Woken;

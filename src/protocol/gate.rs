@@ -66,8 +66,8 @@ pub(crate) struct Gate<S, C> {
     /// Threads inside that are not there as the owner.
     guests: AtomicU32,
     lock: Mutex<()>,
-    common: Slot<Option<S>>,
-    core: Slot<Option<C>>,
+    common: GateCell<Option<S>>,
+    core: GateCell<Option<C>>,
 }
 
 // SAFETY: `core` is reached by the thread whose turn it is, `common` by shared reference; both may come from another thread.
@@ -84,8 +84,8 @@ impl<S: Common, C: Idle> Gate<S, C> {
             state: AtomicU32::new(EMPTY),
             guests: AtomicU32::new(0),
             lock: Mutex::new(()),
-            common: Slot::new(None),
-            core: Slot::new(None),
+            common: GateCell::new(None),
+            core: GateCell::new(None),
         }
     }
 
@@ -116,7 +116,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
         self.state.load(Relaxed) != OPEN
     }
 
-    /// Takes this thread's turn by the short way, without a lock, if the thread owns the gate.
+    /// Takes this thread's turn by the fast path, without a lock, if the thread owns the gate.
     #[inline(always)]
     pub(crate) fn enter_as_owner(&self) -> Option<Turn<'_, S, C>> {
         // Made only where this thread is inside: to drop one is to leave.
@@ -467,14 +467,14 @@ fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
 
 /// `UnsafeCell`, core's or loom's, which then watches every access.
 #[cfg(not(loom))]
-struct Slot<T>(core::cell::UnsafeCell<T>);
+struct GateCell<T>(core::cell::UnsafeCell<T>);
 #[cfg(loom)]
-struct Slot<T>(loom::cell::UnsafeCell<T>);
+struct GateCell<T>(loom::cell::UnsafeCell<T>);
 
 #[cfg(not(loom))]
-impl<T> Slot<T> {
+impl<T> GateCell<T> {
     fn new(value: T) -> Self {
-        Slot(core::cell::UnsafeCell::new(value))
+        GateCell(core::cell::UnsafeCell::new(value))
     }
     #[inline(always)]
     fn get(&self) -> *const T {
@@ -486,9 +486,9 @@ impl<T> Slot<T> {
     }
 }
 #[cfg(loom)]
-impl<T> Slot<T> {
+impl<T> GateCell<T> {
     fn new(value: T) -> Self {
-        Slot(loom::cell::UnsafeCell::new(value))
+        GateCell(loom::cell::UnsafeCell::new(value))
     }
     fn get(&self) -> *const T {
         self.0.with(|value| value)

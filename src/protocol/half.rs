@@ -2,19 +2,19 @@
 
 use crate::error::{Error, Result};
 use crate::memory::zeroed::Table;
-use crate::protocol::channel_words::{Bell, Block, Side, Words};
-use crate::protocol::doorbell::{QUICK_LOOKS, ring};
+use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
+use crate::protocol::doorbell::{QUICK_LOOKS, notify};
 use crate::protocol::flags;
 use crate::protocol::gate::Idle;
 use crate::protocol::pool::{Orphan, Pool};
-use crate::protocol::queue::{Consumer, Lookout, Producer, RoomLookout};
+use crate::protocol::queue::{EntryLookout, QueueReader, QueueWriter, RoomLookout};
 
 /// What one thread at a time works on.
 pub(crate) struct Half<W> {
     words: W,
     side: Side,
-    output: Producer,
-    input: Consumer,
+    output: QueueWriter,
+    input: QueueReader,
     pool: Pool,
     /// What the predecessor had in its hands, in the order in which it came, last first; so many are left.
     again: Table<Orphan>,
@@ -55,23 +55,23 @@ impl Written {
 #[derive(Clone, Copy)]
 pub(crate) struct Sizes {
     pub(crate) queuelen: u32,
-    pub(crate) ring_len: u32,
+    pub(crate) entries: u32,
     pub(crate) home_blocks: u32,
 }
 
-impl<W: Words + Clone> Half<W> {
+impl<W: ChannelWords + Clone> Half<W> {
     /// Takes over `side` as its last holder left it: closed, or dead at any instruction. The caller holds the side's lock.
     ///
     /// Each step stores what the dead would have stored next, or nothing; so it may die here too, and the next one begins again.
     pub(crate) fn recover(words: W, side: Side, sizes: Sizes) -> Result<Half<W>> {
-        let mut output = Producer::recover(&words, side, sizes.queuelen, sizes.ring_len);
-        let input = Consumer::recover(&words, side, sizes.ring_len);
+        let mut output = QueueWriter::recover(&words, side, sizes.queuelen, sizes.entries);
+        let input = QueueReader::recover(&words, side, sizes.entries);
         let pool = Pool::recover(&words, side, sizes.home_blocks)?;
         // Roll forward: a block that was marked goes out after all.
         if let Some(block) = pool.unpublished(&words, output.position())? {
             pool.complete(&words, block, output.position(), input.position());
             output.publish_marked(&words, block);
-            ring(words.chime(side, side.other(), Bell::Data));
+            notify(words.doorbell(side, side.other(), ChannelBell::Data));
         }
         words.kept(side).set(0);
         let mut orphans: Vec<Orphan> = pool.orphans(&words, input.position()).collect();
@@ -113,7 +113,7 @@ impl<W: Words + Clone> Half<W> {
 
     /// Whether whoever takes over `side` will find something to read. Stores nothing.
     pub(crate) fn has_leftovers(words: &W, side: Side, sizes: Sizes) -> Result<bool> {
-        let input = Consumer::recover(words, side, sizes.ring_len);
+        let input = QueueReader::recover(words, side, sizes.entries);
         let pool = Pool::recover(words, side, sizes.home_blocks)?;
         Ok(input.peek(words).is_some() || pool.orphans(words, input.position()).next().is_some())
     }
@@ -129,7 +129,7 @@ impl<W: Words + Clone> Half<W> {
     }
 
     /// What a waiting reader looks at.
-    pub(crate) fn lookout(&self) -> Lookout {
+    pub(crate) fn lookout(&self) -> EntryLookout {
         self.input.lookout()
     }
 
@@ -198,7 +198,7 @@ impl<W: Words + Clone> Half<W> {
     }
 
     #[inline(always)]
-    fn write_one(words: &W, pool: &mut Pool, output: &mut Producer, address: usize) -> Written {
+    fn write_one(words: &W, pool: &mut Pool, output: &mut QueueWriter, address: usize) -> Written {
         let Some((number, block)) = words.block_at(address) else { return Written::Foreign };
         let Some(hand) = pool.hand(number, block) else { return Written::Foreign };
         if !hand.is_sound() {
@@ -217,8 +217,8 @@ impl<W: Words + Clone> Half<W> {
 
     /// Tells the peer's readers that something was written.
     #[inline(always)]
-    pub(crate) fn ring_data(&self) {
-        ring(self.words.chime(self.side, self.side.other(), Bell::Data));
+    pub(crate) fn notify_data(&self) {
+        notify(self.words.doorbell(self.side, self.side.other(), ChannelBell::Data));
     }
 
     /// Receives up to `most` samples, each given to `give`. An error only when there was none before it.
@@ -244,7 +244,7 @@ impl<W: Words + Clone> Half<W> {
         } else {
             self.input.take(&self.words, position);
         }
-        ring(self.words.chime(self.side, self.side.other(), Bell::Room));
+        notify(self.words.doorbell(self.side, self.side.other(), ChannelBell::Room));
         Ok(count)
     }
 
@@ -306,7 +306,7 @@ impl<W: Words + Clone> Half<W> {
     }
 
     /// One reference less to each sample whose address `next` gives by its place, until it gives none or one that nobody here holds; how
-    /// many. [`Half::ring_room`] must follow.
+    /// many. [`Half::notify_room`] must follow.
     #[inline(always)]
     pub(crate) fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let words = self.words.clone();
@@ -320,9 +320,9 @@ impl<W: Words + Clone> Half<W> {
     }
 
     /// Wakes who waits for a block, on either side.
-    pub(crate) fn ring_room(&self) {
-        ring(self.words.chime(self.side, self.side, Bell::Room));
-        ring(self.words.chime(self.side, self.side.other(), Bell::Room));
+    pub(crate) fn notify_room(&self) {
+        notify(self.words.doorbell(self.side, self.side, ChannelBell::Room));
+        notify(self.words.doorbell(self.side, self.side.other(), ChannelBell::Room));
     }
 
     /// One reference less; how many are left. `None`: nobody here holds a sample at `address`.
@@ -331,7 +331,7 @@ impl<W: Words + Clone> Half<W> {
         let (number, block) = self.words.block_at(address)?;
         let left = self.pool.hand(number, block)?.put();
         if left == 0 {
-            ring(self.words.chime(self.side, self.pool.home(number), Bell::Room));
+            notify(self.words.doorbell(self.side, self.pool.home(number), ChannelBell::Room));
         }
         Some(left)
     }

@@ -25,7 +25,7 @@ const CONTENDED: u32 = 2;
 const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
 
 /// The word of a lock, and how threads sleep on it.
-pub(crate) trait Futex {
+pub(crate) trait LockFutex {
     fn word(&self) -> &AtomicU32;
     /// Sleeps while the word is `seen`; may end without a reason.
     fn sleep(&self, seen: u32);
@@ -33,18 +33,18 @@ pub(crate) trait Futex {
     fn wake_one(&self);
 }
 
-fn try_lock(futex: &impl Futex) -> bool {
+fn try_lock(futex: &impl LockFutex) -> bool {
     futex.word().compare_exchange(FREE, TAKEN, Acquire, Relaxed).is_ok() // L1
 }
 
-pub(crate) fn lock(futex: &impl Futex) {
+pub(crate) fn lock(futex: &impl LockFutex) {
     if !try_lock(futex) {
         lock_slowly(futex);
     }
 }
 
 #[cold]
-fn lock_slowly(futex: &impl Futex) {
+fn lock_slowly(futex: &impl LockFutex) {
     // As long as all that wait only look, an unlock makes no system call.
     for _ in 0..LOOKS {
         match futex.word().load(Relaxed) {
@@ -60,7 +60,7 @@ fn lock_slowly(futex: &impl Futex) {
     }
 }
 
-pub(crate) fn unlock(futex: &impl Futex) {
+pub(crate) fn unlock(futex: &impl LockFutex) {
     // L1
     if futex.word().swap(FREE, Release) == CONTENDED {
         futex.wake_one();
@@ -77,7 +77,7 @@ pub(crate) type Mutex<T> = parking_lot::lock_api::Mutex<FutexLock, T>;
 pub(crate) type MutexGuard<'l, T> = parking_lot::lock_api::MutexGuard<'l, FutexLock, T>;
 
 #[cfg(not(loom))]
-impl Futex for FutexLock {
+impl LockFutex for FutexLock {
     fn word(&self) -> &AtomicU32 {
         &self.0
     }

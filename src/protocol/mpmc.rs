@@ -22,7 +22,7 @@
 //!
 //! `docs/rings.md` has the argument, with deaths, late compare-and-swaps and wrapping laps.
 
-use super::ring_words::{Cause, Words, broken};
+use super::ring_words::{Cause, RingWords, broken};
 use crate::error::{Error, Result};
 use crate::protocol::atomics::begin_again;
 
@@ -127,17 +127,17 @@ impl Obstacle {
 }
 
 /// A slot, or what is in the way of one.
-pub(crate) type Attempt = std::result::Result<Ticket, Obstacle>;
+pub(crate) type Claimed = std::result::Result<Ticket, Obstacle>;
 
 /// How often to begin again when others are always first; then the caller waits a little, as for an obstacle. More than the words of a
 /// ring that is garbage can make an index move. The fuzzer, whose rings are garbage, need not wait for a thousand others.
-fn tries<W: Words>(words: &W) -> u32 {
+fn tries<W: RingWords>(words: &W) -> u32 {
     2 * words.capacity() + if cfg!(feature = "fuzzing") { 20 } else { 1000 }
 }
 
 /// Claims the slot at `tail` for the producer `me`.
 #[inline(always)]
-pub(crate) fn claim<W: Words>(words: &W, me: u32) -> Result<Attempt> {
+pub(crate) fn claim<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
     let indices = Index::of(words.capacity());
     let mut seen = Obstacle { index: 0, word: 0 };
     let mut left = tries(words);
@@ -185,7 +185,7 @@ pub(crate) fn claim<W: Words>(words: &W, me: u32) -> Result<Attempt> {
 
 /// Takes the slot at `head` for the consumer `me`.
 #[inline(always)]
-pub(crate) fn take<W: Words>(words: &W, me: u32) -> Result<Attempt> {
+pub(crate) fn take<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
     let indices = Index::of(words.capacity());
     let mut seen = Obstacle { index: 0, word: 0 };
     for _ in 0..tries(words) {
@@ -221,7 +221,7 @@ pub(crate) fn take<W: Words>(words: &W, me: u32) -> Result<Attempt> {
 }
 
 /// Frees the slots from `head` on that were given up; how many `head` has passed.
-fn pass_skips<W: Words>(words: &W) -> Result<u32> {
+fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
     let indices = Index::of(words.capacity());
     let mut passed = 0;
     for _ in 0..words.capacity() {
@@ -244,7 +244,7 @@ fn pass_skips<W: Words>(words: &W) -> Result<u32> {
 
 /// No ring of participants that keep to the rules has a word like this at an index, unless the index has moved on since.
 #[cold]
-fn refuse<W: Words>(words: &W, index_stands: bool, seen: &Obstacle) -> Result<()> {
+fn refuse<W: RingWords>(words: &W, index_stands: bool, seen: &Obstacle) -> Result<()> {
     if index_stands && words.word(seen.index).observe() == seen.word {
         Err(broken("an index and the slot at it do not belong together"))
     } else {
@@ -254,25 +254,25 @@ fn refuse<W: Words>(words: &W, index_stands: bool, seen: &Obstacle) -> Result<()
 
 impl Ticket {
     /// The claim of `me` on slot `index`, if there is one.
-    pub(crate) fn find<W: Words>(words: &W, index: u32, me: u32, is_producer: bool) -> Option<Ticket> {
+    pub(crate) fn find<W: RingWords>(words: &W, index: u32, me: u32, is_producer: bool) -> Option<Ticket> {
         let word = Word(words.word(index).get());
         let state = if is_producer { CLAIMED } else { TAKEN };
         (word.state() == state && word.owner() == me).then_some(Ticket { index, word })
     }
 
     #[inline(always)]
-    fn step<W: Words>(self, words: &W, next: Word) -> Result<()> {
+    fn step<W: RingWords>(self, words: &W, next: Word) -> Result<()> {
         if words.word(self.index).exchange(self.word.0, next.0) { Ok(()) } else { Err(given_up()) }
     }
 
     /// The message is written: it can be taken from now on.
     #[inline(always)]
-    pub(crate) fn publish<W: Words>(self, words: &W) -> Result<()> {
+    pub(crate) fn publish<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.to(FULL, 0)) // M1
     }
 
     /// There will be no message in this slot.
-    pub(crate) fn abort<W: Words>(self, words: &W) -> Result<()> {
+    pub(crate) fn abort<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.to(SKIP, 0))?;
         pass_skips(words)?;
         Ok(())
@@ -280,7 +280,7 @@ impl Ticket {
 
     /// The message has been read: the slot is free for the next lap.
     #[inline(always)]
-    pub(crate) fn release<W: Words>(self, words: &W) -> Result<()> {
+    pub(crate) fn release<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.next_lap()) // M1
     }
 }
@@ -295,7 +295,7 @@ pub(crate) fn given_up() -> Error {
 }
 
 /// Undoes a claim whose owner is dead. `false`: it is none any more.
-pub(crate) fn settle<W: Words>(words: &W, claim: &Obstacle) -> bool {
+pub(crate) fn settle<W: RingWords>(words: &W, claim: &Obstacle) -> bool {
     let word = Word(claim.word);
     let (next, cause) = match word.state() {
         CLAIMED => (word.to(SKIP, 0), Cause::Skipped),
@@ -310,7 +310,7 @@ pub(crate) fn settle<W: Words>(words: &W, claim: &Obstacle) -> bool {
 }
 
 /// Undoes all claims of `owner`, who is dead, for the one who is about to take its number.
-pub(crate) fn settle_all<W: Words>(words: &W, owner: u32) -> Result<()> {
+pub(crate) fn settle_all<W: RingWords>(words: &W, owner: u32) -> Result<()> {
     for index in 0..words.capacity() {
         let claim = Obstacle { index, word: words.word(index).observe() };
         if claim.owner() == Some(owner) {
@@ -322,7 +322,7 @@ pub(crate) fn settle_all<W: Words>(words: &W, owner: u32) -> Result<()> {
 }
 
 /// The slots from `head` on, and the words that they have while their messages wait; at most `most` of them.
-pub(crate) fn next_slots<W: Words>(words: &W, most: u32) -> Result<Vec<(u32, u64)>> {
+pub(crate) fn next_slots<W: RingWords>(words: &W, most: u32) -> Result<Vec<(u32, u64)>> {
     let indices = Index::of(words.capacity());
     let mut at = words.head().observe();
     let step = |_| {
@@ -347,7 +347,7 @@ pub(crate) struct Fill {
 }
 
 /// A look at the ring, exact while nobody is at work.
-pub(crate) fn fill<W: Words>(words: &W) -> Result<Fill> {
+pub(crate) fn fill<W: RingWords>(words: &W) -> Result<Fill> {
     pass_skips(words)?;
     let capacity = words.capacity();
     let indices = Index::of(capacity);

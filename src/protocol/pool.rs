@@ -19,12 +19,12 @@
 
 use crate::error::{Error, Result};
 use crate::memory::zeroed::{Table, Zeroable};
-use crate::protocol::channel_words::{Block, Side, Words};
+use crate::protocol::channel_words::{Block, ChannelWords, Side};
 use crate::protocol::gate::Idle;
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]
-pub(crate) struct Private {
+pub(crate) struct PoolBlock {
     /// What to store as `done` with the last reference.
     got: u64,
     references: u32,
@@ -32,7 +32,7 @@ pub(crate) struct Private {
 }
 
 // SAFETY: integers.
-unsafe impl Zeroable for Private {}
+unsafe impl Zeroable for PoolBlock {}
 
 // SAFETY: integers.
 unsafe impl Zeroable for Orphan {}
@@ -65,7 +65,7 @@ pub(crate) struct Pool {
     used: u32,
     /// Blocks that somebody in this process holds.
     held: u32,
-    blocks: Table<Private>,
+    blocks: Table<PoolBlock>,
 }
 
 /// A block that the predecessor of this process had in its hands.
@@ -79,7 +79,7 @@ pub(crate) struct Orphan {
 
 impl Pool {
     /// The pool as `side` finds it; nothing is in anybody's hands.
-    pub(crate) fn recover<W: Words>(words: &W, side: Side, home: u32) -> Result<Pool> {
+    pub(crate) fn recover<W: ChannelWords>(words: &W, side: Side, home: u32) -> Result<Pool> {
         let used = words.used(side).get().min(u64::from(home)) as u32;
         let blocks = Table::resident(2 * home as usize, "the private state of the blocks")?;
         Ok(Pool { side, home, first: side as u32 * home, ready: NO_BLOCK, cursor: 0, used, held: 0, blocks })
@@ -92,7 +92,7 @@ impl Pool {
     }
 
     /// The blocks that were ever in use, of either home.
-    fn ever_used<W: Words>(&self, words: &W) -> impl Iterator<Item = u32> + use<W> {
+    fn ever_used<W: ChannelWords>(&self, words: &W) -> impl Iterator<Item = u32> + use<W> {
         let of = |side: Side| {
             let used = words.used(side).observe().min(u64::from(self.home)) as u32;
             let first = side as u32 * self.home;
@@ -103,7 +103,7 @@ impl Pool {
 
     /// Blocks that the dead predecessor had marked as sent and not published. At most one, since each is published
     /// before the next is marked.
-    pub(crate) fn unpublished<W: Words>(&self, words: &W, tail: u64) -> Result<Option<u32>> {
+    pub(crate) fn unpublished<W: ChannelWords>(&self, words: &W, tail: u64) -> Result<Option<u32>> {
         let mut found = None;
         for block in self.ever_used(words) {
             let sent = words.block(block).sent(self.side).get();
@@ -118,7 +118,7 @@ impl Pool {
     }
 
     /// Blocks that the dead predecessor had taken and not put: sent by the peer, at a place that is taken, and not done with.
-    pub(crate) fn orphans<'p, W: Words>(&'p self, words: &'p W, taken: u64) -> impl Iterator<Item = Orphan> + 'p {
+    pub(crate) fn orphans<'p, W: ChannelWords>(&'p self, words: &'p W, taken: u64) -> impl Iterator<Item = Orphan> + 'p {
         self.ever_used(words).filter_map(move |block| {
             let found = words.block(block);
             let sent = found.sent(self.side.other()).observe();
@@ -133,14 +133,14 @@ impl Pool {
             && block.sent(side.other()).observe() == block.done(side).get() // P2: second
     }
 
-    fn is_free<W: Words>(&self, words: &W, number: u32) -> bool {
+    fn is_free<W: ChannelWords>(&self, words: &W, number: u32) -> bool {
         self.blocks[number as usize].references == 0 && Pool::is_settled(self.side, &words.block(number))
     }
 
     /// Hands out the block that was handed out longest ago, with one reference and an empty header. `None`: it is not free, and
     /// [`Pool::search`] must look for another.
     #[inline(always)]
-    pub(crate) fn next<W: Words>(&mut self, words: &W) -> Option<(u32, W::Block)> {
+    pub(crate) fn next<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
         let (side, used) = (self.side, self.used);
         let at = if self.cursor < used { self.cursor } else { 0 };
         if at == used {
@@ -161,7 +161,7 @@ impl Pool {
 
     /// Hands out the block that was prepared, if one was.
     #[inline(always)]
-    pub(crate) fn prepared<W: Words>(&mut self, words: &W) -> Option<(u32, W::Block)> {
+    pub(crate) fn prepared<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
         let number = self.ready;
         // That of no block is beyond them all.
         let private = self.blocks.get_mut(number as usize)?;
@@ -181,14 +181,14 @@ impl Pool {
     ///
     /// The acquiring loads of P1 and P2 are those made here; whichever thread hands the block out has its turn later, and turns are ordered (`protocol::gate`, G3).
     #[inline(always)]
-    pub(crate) fn prepare<W: Words>(&mut self, words: &W) {
+    pub(crate) fn prepare<W: ChannelWords>(&mut self, words: &W) {
         if self.ready == NO_BLOCK && self.used != 0 {
             self.find_ready(words);
         }
     }
 
     #[inline(never)]
-    fn find_ready<W: Words>(&mut self, words: &W) {
+    fn find_ready<W: ChannelWords>(&mut self, words: &W) {
         let at = if self.cursor < self.used { self.cursor } else { 0 };
         if self.is_free(words, self.first + at) {
             self.ready = self.first + at;
@@ -203,7 +203,7 @@ impl Pool {
 
     /// The same where the next one is busy: some further ones, one that was never used, at last all. `None` after each was seen busy.
     #[inline(never)]
-    pub(crate) fn search<W: Words>(&mut self, words: &W) -> Option<(u32, W::Block)> {
+    pub(crate) fn search<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
         let number = self.find(words, u32::MAX)?;
         let block = words.block(number);
         self.blocks[number as usize].hand_out(self.side, &block);
@@ -212,7 +212,7 @@ impl Pool {
     }
 
     /// Looks at the one at the cursor no more, and at no more than `most` others that were used.
-    fn find<W: Words>(&mut self, words: &W, most: u32) -> Option<u32> {
+    fn find<W: ChannelWords>(&mut self, words: &W, most: u32) -> Option<u32> {
         let first = self.first;
         let most = if self.used < self.home { LOOKS } else { most };
         for step in 1..self.used.min(most) {
@@ -238,7 +238,7 @@ impl Pool {
     }
 
     /// How many blocks of the own home are free. Looks at all.
-    pub(crate) fn free<W: Words>(&self, words: &W) -> u32 {
+    pub(crate) fn free<W: ChannelWords>(&self, words: &W) -> u32 {
         (self.first..self.first + self.home).filter(|&block| self.is_free(words, block)).count() as u32
     }
 
@@ -250,7 +250,12 @@ impl Pool {
     /// Takes `block` into this process, as sent by the peer at position `got - 1`; or says what is wrong with the region. It may
     /// be any number, and anything may lie there: the peer wrote both.
     #[inline(always)]
-    pub(crate) fn receive<W: Words>(&mut self, words: &W, number: u32, got: u64) -> std::result::Result<W::Block, &'static str> {
+    pub(crate) fn receive<W: ChannelWords>(
+        &mut self,
+        words: &W,
+        number: u32,
+        got: u64,
+    ) -> std::result::Result<W::Block, &'static str> {
         let Some(private) = self.blocks.get_mut(number as usize) else {
             return Err("the queue names a block that does not exist: the region is corrupt");
         };
@@ -281,7 +286,7 @@ impl Pool {
 
     /// Does what is left of the dead predecessor's `send` of `block`, which was marked for `position`. A sample that it
     /// had taken (up to `taken`) and sent on goes out and does not come again, unless the dead had kept a reference.
-    pub(crate) fn complete<W: Words>(&self, words: &W, number: u32, position: u64, taken: u64) {
+    pub(crate) fn complete<W: ChannelWords>(&self, words: &W, number: u32, position: u64, taken: u64) {
         let block = words.block(number);
         let received = block.sent(self.side.other()).observe();
         if words.kept(self.side).get() != position.wrapping_add(1) && received <= taken {
@@ -294,7 +299,7 @@ impl Pool {
 pub(crate) struct Hand<'p, B> {
     side: Side,
     block: B,
-    private: &'p mut Private,
+    private: &'p mut PoolBlock,
     held: &'p mut u32,
 }
 
@@ -313,7 +318,7 @@ impl<B: Block> Hand<'_, B> {
 
     /// Marks the block as sent at `position` and gives up a reference to it. The entry must follow.
     #[inline(always)]
-    pub(crate) fn send<W: Words>(self, words: &W, position: u64) {
+    pub(crate) fn send<W: ChannelWords>(self, words: &W, position: u64) {
         if self.private.references > 1 && self.private.got != self.block.done(self.side).get() {
             // For `complete`: what was received stays in hand though it is sent on.
             words.kept(self.side).publish(position.wrapping_add(1));
@@ -351,7 +356,7 @@ impl<B: Block> Hand<'_, B> {
     }
 }
 
-impl Private {
+impl PoolBlock {
     /// A free block of the own home, with one reference and an empty header.
     #[inline(always)]
     fn hand_out(&mut self, side: Side, block: &impl Block) {

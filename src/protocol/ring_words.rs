@@ -62,7 +62,7 @@ pub(crate) enum Cause {
 }
 
 /// The words of a ring that all participants see.
-pub(crate) trait Words {
+pub(crate) trait RingWords {
     fn capacity(&self) -> u32;
     /// Where producers are.
     fn tail(&self) -> &Shared64;

@@ -21,7 +21,7 @@
 //! goes on from there as far as words say that messages are published, at most a batch. Words of a batch that was never published may stand
 //! beyond; they would publish the successor's predecessors' messages, so they are cleared before anything is published.
 
-use super::ring_words::{Words, broken};
+use super::ring_words::{RingWords, broken};
 use crate::error::Result;
 
 /// What the producer keeps for itself.
@@ -65,7 +65,7 @@ fn check(position: u64) -> Result<u64> {
 }
 
 /// `tail` may be behind by the last batch, if the producer died between its word and `tail`; so look on from there.
-fn true_tail<W: Words>(words: &W) -> Result<(u64, u64)> {
+fn true_tail<W: RingWords>(words: &W) -> Result<(u64, u64)> {
     let capacity = u64::from(words.capacity());
     // In this order: neither is then ahead of the other by more than the other can have gone on in between.
     let stored = check(words.tail().observe())?;
@@ -82,7 +82,7 @@ fn true_tail<W: Words>(words: &W) -> Result<(u64, u64)> {
 
 impl Producer {
     /// Goes on where the last producer has come to: closed (`is_clean`), or dead at any instruction.
-    pub(crate) fn recover<W: Words>(words: &W, is_clean: bool) -> Result<Producer> {
+    pub(crate) fn recover<W: RingWords>(words: &W, is_clean: bool) -> Result<Producer> {
         let capacity = u64::from(words.capacity());
         let (head, tail) = true_tail(words)?;
         let unpublished = if is_clean { 0..0 } else { tail + 1..(head + capacity).max(tail + 1) };
@@ -98,7 +98,7 @@ impl Producer {
 
     /// How many messages fit, found out anew if it seems to be fewer than `wanted`.
     #[inline(always)]
-    pub(crate) fn room<W: Words>(&mut self, words: &W, wanted: u32) -> Result<u32> {
+    pub(crate) fn room<W: RingWords>(&mut self, words: &W, wanted: u32) -> Result<u32> {
         let used = (self.position - self.head) as u32;
         if self.capacity - used >= wanted {
             return Ok(self.capacity - used);
@@ -113,7 +113,7 @@ impl Producer {
 
     /// Fetches what will be written after message `at` of the next batch, as far as there is room.
     #[inline(always)]
-    pub(crate) fn fetch_ahead<W: Words>(&self, words: &W, at: u32) {
+    pub(crate) fn fetch_ahead<W: RingWords>(&self, words: &W, at: u32) {
         let used = (self.position - self.head) as u32 + at;
         if used + AHEAD < self.capacity {
             words.expect(self.index(at + AHEAD), true);
@@ -133,7 +133,7 @@ impl Producer {
 
     /// Message `at` of the batch is written; the first is left to [`Producer::publish`].
     #[inline(always)]
-    pub(crate) fn stage<W: Words>(&self, words: &W, at: u32) {
+    pub(crate) fn stage<W: RingWords>(&self, words: &W, at: u32) {
         if at > 0 {
             words.word(self.index(at)).publish(self.position + u64::from(at) + 1); // R1
         }
@@ -141,7 +141,7 @@ impl Producer {
 
     /// Makes the batch of `count` messages, which are written and staged, visible.
     #[inline(always)]
-    pub(crate) fn publish<W: Words>(&mut self, words: &W, count: u32) {
+    pub(crate) fn publish<W: RingWords>(&mut self, words: &W, count: u32) {
         words.word(self.index).publish(self.position + 1); // R1
         self.index = self.index(count);
         self.position += u64::from(count);
@@ -151,7 +151,7 @@ impl Producer {
 
 impl Consumer {
     /// Goes on where the last consumer has come to.
-    pub(crate) fn recover<W: Words>(words: &W) -> Result<Consumer> {
+    pub(crate) fn recover<W: RingWords>(words: &W) -> Result<Consumer> {
         let (head, _) = true_tail(words)?;
         let index = (head % u64::from(words.capacity())) as u32;
         Ok(Consumer { capacity: words.capacity(), position: head, index, tail: head })
@@ -159,13 +159,13 @@ impl Consumer {
 
     /// Whether message `at` of those to come is there; `at` is below the capacity.
     #[inline(always)]
-    pub(crate) fn is_there<W: Words>(&self, words: &W, at: u32) -> bool {
+    pub(crate) fn is_there<W: RingWords>(&self, words: &W, at: u32) -> bool {
         words.word(self.index(at)).observe() == self.position + u64::from(at) + 1 // R1
     }
 
     /// Fetches what will be read after message `at` of those to come, as far as it is published.
     #[inline(always)]
-    pub(crate) fn fetch_ahead<W: Words>(&mut self, words: &W, at: u32, is_batch: bool) {
+    pub(crate) fn fetch_ahead<W: RingWords>(&mut self, words: &W, at: u32, is_batch: bool) {
         let position = self.position + u64::from(at);
         if (at == 0 && is_batch) || position % LOOK_EVERY == 0 {
             self.tail = words.tail().get();
@@ -188,7 +188,7 @@ impl Consumer {
 
     /// Gives the slots of `count` messages back.
     #[inline(always)]
-    pub(crate) fn release<W: Words>(&mut self, words: &W, count: u32) {
+    pub(crate) fn release<W: RingWords>(&mut self, words: &W, count: u32) {
         self.index = self.index(count);
         self.position += u64::from(count);
         words.head().publish(self.position); // R2
@@ -196,7 +196,7 @@ impl Consumer {
 }
 
 /// Messages that are published and not taken.
-pub(crate) fn pending<W: Words>(words: &W) -> Result<u32> {
+pub(crate) fn pending<W: RingWords>(words: &W) -> Result<u32> {
     let (head, tail) = true_tail(words)?;
     Ok((tail - head) as u32)
 }

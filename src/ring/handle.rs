@@ -4,16 +4,16 @@
 //! a signal handler has closed finds a closed gate.
 
 use super::Role;
-use super::liveness::{End, Hint, Life};
+use super::liveness::{End, RingHint, RingLiveness};
 use crate::error::{Error, Result};
-use crate::layout::ring::{Bell, View};
+use crate::layout::ring::{RingBell, RingView};
 use crate::memory::slab::{Reused, Slab};
-use crate::memory::tag::{Kind, Tag};
+use crate::memory::tag::{HandleKind, Tag};
 use crate::memory::zeroed::Table;
 use crate::protocol::doorbell::QUICK_LOOKS;
 use crate::protocol::gate::{Gate, Idle, Pass};
 use crate::protocol::mpmc::{self, Ticket};
-use crate::protocol::ring_words::Words;
+use crate::protocol::ring_words::RingWords;
 use crate::protocol::spsc;
 use crate::sys::{barrier, fork};
 use crate::waiting::{self, Attempt, Limit};
@@ -51,7 +51,7 @@ impl Out {
 
     /// The slot whose message begins at `address`, if it is out; no longer then.
     #[inline(always)]
-    fn remove(&mut self, view: &View, address: usize) -> Option<u32> {
+    fn remove(&mut self, view: &RingView, address: usize) -> Option<u32> {
         let index = view.index_of(address)?;
         let slot = self.slots.get_mut(index as usize)?;
         if std::mem::take(slot) == 0 {
@@ -88,14 +88,14 @@ impl Idle for Core {
 
 /// An open ring; the C interface knows it by its address.
 #[repr(C)]
-pub(crate) struct Handle {
+pub(crate) struct RingHandle {
     tag: Tag,
     /// Closed with its endpoint, which would else go on with whatever ring has this handle next.
     is_endpoints: AtomicBool,
-    gate: Gate<Life, Core>,
+    gate: Gate<RingLiveness, Core>,
 }
 
-impl Reused for Handle {
+impl Reused for RingHandle {
     fn claim(&self) -> bool {
         self.gate.claim()
     }
@@ -104,7 +104,7 @@ impl Reused for Handle {
     }
 }
 
-static HANDLES: Slab<Handle> = Slab::new();
+static HANDLES: Slab<RingHandle> = Slab::new();
 
 /// In the child of a fork: the rings are the parent's.
 fn in_child() {
@@ -114,7 +114,7 @@ fn in_child() {
 /// Done, or the `errno` for which it was not: `EAGAIN`, `ETIMEDOUT`, `EINTR`.
 pub(crate) type Outcome<T> = std::result::Result<T, i32>;
 /// Done, or what to wait for.
-type Tried<T> = std::result::Result<T, Hint>;
+type Tried<T> = std::result::Result<T, RingHint>;
 
 /// What is known of a ring at one moment. Events count since the ring was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,17 +156,17 @@ fn is_out(what: &'static str) -> Error {
 const RESERVED: &str = "a slot of this SPSC ring is reserved: commit or abort it first";
 const PEEKED: &str = "a message of this SPSC ring is peeked at: release it first";
 
-/// Which bell rings when a producer (a consumer) can go on.
-fn bell_of(core: &Core) -> Bell {
+/// Which doorbell tells when a producer (a consumer) can go on.
+fn bell_of(core: &Core) -> RingBell {
     match core {
-        Core::Producer(..) | Core::Shared { role: Role::Producer, .. } => Bell::Room,
-        Core::Consumer(..) | Core::Shared { role: Role::Consumer, .. } => Bell::Data,
+        Core::Producer(..) | Core::Shared { role: Role::Producer, .. } => RingBell::Room,
+        Core::Consumer(..) | Core::Shared { role: Role::Consumer, .. } => RingBell::Data,
     }
 }
 
 /// Publishes one message of the one producer, for which there is room.
 #[inline(always)]
-fn put_next(view: &View, ring: &mut spsc::Producer, write: impl FnOnce(*mut u8, usize)) {
+fn put_next(view: &RingView, ring: &mut spsc::Producer, write: impl FnOnce(*mut u8, usize)) {
     ring.fetch_ahead(view, 0);
     write(view.message(ring.index(0)), view.length());
     ring.publish(view, 1);
@@ -174,7 +174,7 @@ fn put_next(view: &View, ring: &mut spsc::Producer, write: impl FnOnce(*mut u8, 
 
 /// Takes one message of the one consumer, which is there.
 #[inline(always)]
-fn get_next(view: &View, ring: &mut spsc::Consumer, read: impl FnOnce(*const u8, usize)) {
+fn get_next(view: &RingView, ring: &mut spsc::Consumer, read: impl FnOnce(*const u8, usize)) {
     ring.fetch_ahead(view, 0, false);
     read(view.message(ring.index(0)), view.length());
     ring.release(view, 1);
@@ -182,21 +182,21 @@ fn get_next(view: &View, ring: &mut spsc::Consumer, read: impl FnOnce(*const u8,
 
 /// Publishes one message, which `write` makes, given its place and its length. Rings no bell.
 #[inline(always)]
-fn put(life: &Life, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
-    let view = life.view();
+fn put(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
+    let view = liveness.view();
     match core {
         Core::Producer(ring, false) => {
             if ring.room(view, 1)? == 0 {
-                return Ok(Err(Hint::Head(ring.head())));
+                return Ok(Err(RingHint::Head(ring.head())));
             }
             put_next(view, ring, write);
         }
-        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, life.place)? {
+        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place)? {
             Ok(ticket) => {
                 write(view.message(ticket.index), view.length());
                 ticket.publish(view)?;
             }
-            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
         },
         Core::Producer(..) => return Err(is_out(RESERVED)),
         Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
@@ -206,8 +206,8 @@ fn put(life: &Life, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Resu
 
 /// Takes one message, which `read` looks at. Rings no bell.
 #[inline(always)]
-fn get(life: &Life, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
-    let view = life.view();
+fn get(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
+    let view = liveness.view();
     match core {
         Core::Consumer(ring, false) => {
             if !ring.is_there(view, 0) {
@@ -215,12 +215,12 @@ fn get(life: &Life, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Res
             }
             get_next(view, ring, read);
         }
-        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, life.place)? {
+        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place)? {
             Ok(ticket) => {
                 read(view.message(ticket.index), view.length());
                 ticket.release(view)?;
             }
-            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
         },
         Core::Consumer(..) => return Err(is_out(PEEKED)),
         Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
@@ -228,36 +228,41 @@ fn get(life: &Life, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Res
     Ok(Ok(()))
 }
 
-/// Publishes one message and rings.
+/// Publishes one message and notifies.
 #[inline(always)]
-fn put_and_ring(life: &Life, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
-    let tried = put(life, core, write)?;
+fn put_and_notify(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
+    let tried = put(liveness, core, write)?;
     if tried.is_ok() {
-        life.ring(Bell::Data);
+        liveness.notify(RingBell::Data);
     }
     Ok(tried)
 }
 
-/// Takes one message and rings.
+/// Takes one message and notifies.
 #[inline(always)]
-fn get_and_ring(life: &Life, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
-    let tried = get(life, core, read)?;
+fn get_and_notify(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
+    let tried = get(liveness, core, read)?;
     if tried.is_ok() {
-        life.ring(Bell::Room);
+        liveness.notify(RingBell::Room);
     }
     Ok(tried)
 }
 
-/// Publishes up to `most` messages and rings; with one publication where there is one producer.
+/// Publishes up to `most` messages and notifies; with one publication where there is one producer.
 #[inline(always)]
-fn put_many(life: &Life, core: &mut Core, most: usize, write: impl Fn(usize, *mut u8, usize)) -> Result<Tried<usize>> {
-    let view = life.view();
+fn put_many(
+    liveness: &RingLiveness,
+    core: &mut Core,
+    most: usize,
+    write: impl Fn(usize, *mut u8, usize),
+) -> Result<Tried<usize>> {
+    let view = liveness.view();
     let count = match core {
         Core::Producer(ring, false) => {
             let wanted = most.min(view.capacity() as usize) as u32;
             let count = wanted.min(ring.room(view, wanted)?);
             if count == 0 {
-                return Ok(Err(Hint::Head(ring.head())));
+                return Ok(Err(RingHint::Head(ring.head())));
             }
             for at in 0..count {
                 ring.fetch_ahead(view, at);
@@ -267,19 +272,24 @@ fn put_many(life: &Life, core: &mut Core, most: usize, write: impl Fn(usize, *mu
             ring.publish(view, count);
             count as usize
         }
-        _ => match one_by_one(most, |at| put(life, core, |to, length| write(at, to, length)))? {
+        _ => match one_by_one(most, |at| put(liveness, core, |to, length| write(at, to, length)))? {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
     };
-    life.ring(Bell::Data);
+    liveness.notify(RingBell::Data);
     Ok(Ok(count))
 }
 
-/// Takes up to `most` messages and rings.
+/// Takes up to `most` messages and notifies.
 #[inline(always)]
-fn get_many(life: &Life, core: &mut Core, most: usize, read: impl Fn(usize, *const u8, usize)) -> Result<Tried<usize>> {
-    let view = life.view();
+fn get_many(
+    liveness: &RingLiveness,
+    core: &mut Core,
+    most: usize,
+    read: impl Fn(usize, *const u8, usize),
+) -> Result<Tried<usize>> {
+    let view = liveness.view();
     let count = match core {
         Core::Consumer(ring, false) => {
             let most = most.min(view.capacity() as usize) as u32;
@@ -295,12 +305,12 @@ fn get_many(life: &Life, core: &mut Core, most: usize, read: impl Fn(usize, *con
             ring.release(view, count);
             count as usize
         }
-        _ => match one_by_one(most, |at| get(life, core, |from, length| read(at, from, length)))? {
+        _ => match one_by_one(most, |at| get(liveness, core, |from, length| read(at, from, length)))? {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
     };
-    life.ring(Bell::Room);
+    liveness.notify(RingBell::Room);
     Ok(Ok(count))
 }
 
@@ -319,22 +329,22 @@ fn one_by_one(most: usize, mut one: impl FnMut(usize) -> Result<Tried<()>>) -> R
 
 /// Reserves a slot, whose message is where the result says.
 #[inline(always)]
-fn reserve(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
-    let view = life.view();
+fn reserve(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mut u8>> {
+    let view = liveness.view();
     let index = match core {
         Core::Producer(ring, is_reserved @ false) => {
             if ring.room(view, 1)? == 0 {
-                return Ok(Err(Hint::Head(ring.head())));
+                return Ok(Err(RingHint::Head(ring.head())));
             }
             *is_reserved = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, life.place)? {
+        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place)? {
             Ok(ticket) => {
                 out.add(ticket.index);
                 ticket.index
             }
-            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
         },
         Core::Producer(..) => return Err(is_out(RESERVED)),
         Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
@@ -344,8 +354,8 @@ fn reserve(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
 
 /// Holds the oldest message, which is where the result says.
 #[inline(always)]
-fn peek(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
-    let view = life.view();
+fn peek(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mut u8>> {
+    let view = liveness.view();
     let index = match core {
         Core::Consumer(ring, is_peeked @ false) => {
             if !ring.is_there(view, 0) {
@@ -354,12 +364,12 @@ fn peek(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
             *is_peeked = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, life.place)? {
+        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place)? {
             Ok(ticket) => {
                 out.add(ticket.index);
                 ticket.index
             }
-            Err(obstacle) => return Ok(Err(Hint::Slot(obstacle))),
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
         },
         Core::Consumer(..) => return Err(is_out(PEEKED)),
         Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
@@ -368,13 +378,13 @@ fn peek(life: &Life, core: &mut Core) -> Result<Tried<*mut u8>> {
 }
 
 impl spsc::Consumer {
-    fn hint(&self) -> Hint {
+    fn hint(&self) -> RingHint {
         let (index, word) = self.awaited();
-        Hint::Message(index, word)
+        RingHint::Message(index, word)
     }
 }
 
-impl Handle {
+impl RingHandle {
     /// Registers this process for asymmetric fences and forks. Before a region is used.
     pub(crate) fn prepare() -> Result<()> {
         barrier::register();
@@ -382,20 +392,20 @@ impl Handle {
     }
 
     /// Makes a handle of a place that has been taken.
-    // In boxes on the way, as `Region`.
+    // In boxes on the way, as `RingRegion`.
     #[allow(clippy::boxed_local)]
     #[inline(never)]
-    pub(crate) fn new(life: Box<Life>, end: Box<End>) -> &'static Handle {
-        let make = || Handle { tag: Tag::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
+    pub(crate) fn new(liveness: Box<RingLiveness>, end: Box<End>) -> &'static RingHandle {
+        let make = || RingHandle { tag: Tag::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
         let handle = HANDLES.take(make);
         let core = match *end {
             End::Producer(ring) => Core::Producer(ring, false),
             End::Consumer(ring) => Core::Consumer(ring, false),
             End::Shared(role, slots) => Core::Shared { role, out: Out { slots, count: 0 } },
         };
-        handle.tag.mark(Kind::Ring);
+        handle.tag.mark(HandleKind::Ring);
         handle.is_endpoints.store(false, Relaxed);
-        handle.gate.fill(*life, core);
+        handle.gate.fill(*liveness, core);
         handle
     }
 
@@ -404,7 +414,7 @@ impl Handle {
         self.is_endpoints.store(true, Relaxed);
     }
 
-    /// Closes a ring that is not an endpoint's. Async-signal-safe, as [`Handle::close`].
+    /// Closes a ring that is not an endpoint's. Async-signal-safe, as [`RingHandle::close`].
     pub(crate) fn close_alone(&self) -> Result<()> {
         self.check_alone()?;
         self.close()
@@ -422,14 +432,14 @@ impl Handle {
     /// # Safety
     /// `pointer` leads to readable memory as large as a [`Tag`], aligned as one.
     #[inline(always)]
-    pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Handle> {
+    pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static RingHandle> {
         // SAFETY: as the caller promises.
-        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(Kind::Ring);
+        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(HandleKind::Ring);
         // SAFETY: only rings have this tag, and they live for ever.
-        is_one.then(|| unsafe { &*pointer.cast::<Handle>() })
+        is_one.then(|| unsafe { &*pointer.cast::<RingHandle>() })
     }
 
-    pub(crate) fn look<R>(&self, look: impl FnOnce(&Life) -> R) -> Option<R> {
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&RingLiveness) -> R) -> Option<R> {
         Some(self.gate.visit()?.with(look))
     }
 
@@ -439,7 +449,7 @@ impl Handle {
     }
 
     #[inline(always)]
-    fn enter(&self) -> Result<Pass<'_, Life, Core>> {
+    fn enter(&self) -> Result<Pass<'_, RingLiveness, Core>> {
         match self.gate.enter(false) {
             Some(pass) => Ok(pass),
             None => Err(self.closed()),
@@ -448,14 +458,14 @@ impl Handle {
 
     /// Publishes a message by the shortest way, that of the one producer who finds room. `false`: nothing was done; go on by another.
     #[inline(always)]
-    pub(crate) fn push_at_once(&self, write: impl FnOnce(*mut u8, usize)) -> bool {
+    pub(crate) fn push_fast(&self, write: impl FnOnce(*mut u8, usize)) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
-        let (life, core) = turn.parts();
+        let (liveness, core) = turn.parts();
         let Core::Producer(ring, false) = core else { return false };
-        let is_possible = life.has_tenure() && matches!(ring.room(life.view(), 1), Ok(1..));
+        let is_possible = liveness.has_tenure() && matches!(ring.room(liveness.view(), 1), Ok(1..));
         if is_possible {
-            put_next(life.view(), ring, write);
-            life.ring(Bell::Data);
+            put_next(liveness.view(), ring, write);
+            liveness.notify(RingBell::Data);
         }
         is_possible
     }
@@ -463,44 +473,45 @@ impl Handle {
     /// Takes a message by the shortest way, that of the one consumer; `waits`: looks for a short while whether one comes, as a peer that is at work
     /// answers within it. `false`: nothing was done; go on by another.
     #[inline(always)]
-    pub(crate) fn pop_at_once(&self, waits: bool, read: impl FnOnce(*const u8, usize)) -> bool {
+    pub(crate) fn pop_fast(&self, waits: bool, read: impl FnOnce(*const u8, usize)) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
-        let (life, core) = turn.parts();
+        let (liveness, core) = turn.parts();
         let Core::Consumer(ring, false) = core else { return false };
         let looks = if waits { QUICK_LOOKS } else { 1 };
         // Whether the place is still this process's is asked behind the looks, as anybody may have taken it over meanwhile.
-        let is_possible = (0..looks).any(|_| ring.is_there(life.view(), 0)) && life.has_tenure();
+        let is_possible = (0..looks).any(|_| ring.is_there(liveness.view(), 0)) && liveness.has_tenure();
         if is_possible {
-            get_next(life.view(), ring, read);
-            life.ring(Bell::Room);
+            get_next(liveness.view(), ring, read);
+            liveness.notify(RingBell::Room);
         }
         is_possible
     }
 
-    /// Makes attempts when [`Handle::attempt_at_once`] was in vain.
+    /// Makes attempts after [`RingHandle::attempt_fast`] has found nothing.
     #[inline(never)]
-    fn attempt_patiently<T>(
+    fn attempt_slow<T>(
         &self,
         limit: &Limit,
-        mut attempt: impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
+        mut attempt: impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
     ) -> Result<Outcome<T>> {
         // A call that came before a close may have its first turn after it, when `abandon` has settled what was out: nothing may be
         // claimed any more. The lock of the turn orders the two.
-        let mut try_once =
-            |life: &Life, core: &mut Core| if self.gate.is_closed() { Err(self.closed()) } else { attempt(life, core) };
+        let mut try_once = |liveness: &RingLiveness, core: &mut Core| {
+            if self.gate.is_closed() { Err(self.closed()) } else { attempt(liveness, core) }
+        };
         let mut pass = self.enter()?;
         pass.parts().0.check_tenure()?;
         if matches!(limit, Limit::Now) {
-            let (life, core) = pass.parts();
-            return Ok(attempt_past_the_dead(life, core, false, &mut try_once)?.map_err(|_| libc::EAGAIN));
+            let (liveness, core) = pass.parts();
+            return Ok(attempt_past_the_dead(liveness, core, false, &mut try_once)?.map_err(|_| libc::EAGAIN));
         }
         waiting::repeat(
             limit,
             pass,
             || self.closed(),
-            |life, core, is_about_to_sleep| {
-                life.check_tenure()?;
-                Ok(match attempt_past_the_dead(life, core, is_about_to_sleep, &mut try_once)? {
+            |liveness, core, is_about_to_sleep| {
+                liveness.check_tenure()?;
+                Ok(match attempt_past_the_dead(liveness, core, is_about_to_sleep, &mut try_once)? {
                     Ok(done) => Attempt::Done(done),
                     Err(hint) => Attempt::Wait((hint, bell_of(core))),
                 })
@@ -508,21 +519,21 @@ impl Handle {
         )
     }
 
-    /// Makes an attempt, by the short way: without a lock, in the turn of the thread that owns the gate. `waits`: when there is nothing yet, looks
-    /// for a short while whether something comes, as a peer that is at work answers within it. `None`: go the long way.
+    /// Makes an attempt, by the fast path: without a lock, in the turn of the thread that owns the gate. `waits`: when there is nothing yet, looks
+    /// for a short while whether something comes, as a peer that is at work answers within it. `None`: take the slow path.
     #[inline(always)]
-    fn attempt_at_once<T>(
+    fn attempt_fast<T>(
         &self,
         waits: bool,
-        mut try_once: impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
+        mut try_once: impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
     ) -> Result<Option<T>> {
         let Some(mut turn) = self.gate.enter_as_owner() else { return Ok(None) };
-        let (life, core) = turn.parts();
+        let (liveness, core) = turn.parts();
         let mut looked = !waits;
-        while life.has_tenure() {
-            match try_once(life, core)? {
+        while liveness.has_tenure() {
+            match try_once(liveness, core)? {
                 Ok(done) => return Ok(Some(done)),
-                Err(hint) if looked || !life.changes_soon(hint, bell_of(core)) => break,
+                Err(hint) if looked || !liveness.changes_soon(hint, bell_of(core)) => break,
                 Err(_) => looked = true,
             }
         }
@@ -532,30 +543,30 @@ impl Handle {
     /// Publishes a message, which `write` makes.
     #[inline(always)]
     pub(crate) fn push(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
-        if self.push_at_once(&write) { Ok(Ok(())) } else { self.push_otherwise(limit, write) }
+        if self.push_fast(&write) { Ok(Ok(())) } else { self.push_slow(limit, write) }
     }
 
-    /// The same when [`Handle::push_at_once`] was in vain.
+    /// What [`RingHandle::push_fast`] could not do: waits, and finds out why.
     #[inline(always)]
-    pub(crate) fn push_otherwise(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
-        match self.attempt_at_once(false, |life, core| put_and_ring(life, core, &write))? {
+    pub(crate) fn push_slow(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
+        match self.attempt_fast(false, |liveness, core| put_and_notify(liveness, core, &write))? {
             Some(done) => Ok(Ok(done)),
-            None => self.attempt_patiently(limit, |life, core| put_and_ring(life, core, &write)),
+            None => self.attempt_slow(limit, |liveness, core| put_and_notify(liveness, core, &write)),
         }
     }
 
     /// Takes a message, which `read` looks at.
     #[inline(always)]
     pub(crate) fn pop(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
-        if self.pop_at_once(!matches!(limit, Limit::Now), &read) { Ok(Ok(())) } else { self.pop_otherwise(limit, read) }
+        if self.pop_fast(!matches!(limit, Limit::Now), &read) { Ok(Ok(())) } else { self.pop_slow(limit, read) }
     }
 
-    /// The same when [`Handle::pop_at_once`] was in vain.
+    /// What [`RingHandle::pop_fast`] could not do: waits, and finds out why.
     #[inline(always)]
-    pub(crate) fn pop_otherwise(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
-        match self.attempt_at_once(!matches!(limit, Limit::Now), |life, core| get_and_ring(life, core, &read))? {
+    pub(crate) fn pop_slow(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
+        match self.attempt_fast(!matches!(limit, Limit::Now), |liveness, core| get_and_notify(liveness, core, &read))? {
             Some(done) => Ok(Ok(done)),
-            None => self.attempt_patiently(limit, |life, core| get_and_ring(life, core, &read)),
+            None => self.attempt_slow(limit, |liveness, core| get_and_notify(liveness, core, &read)),
         }
     }
 
@@ -565,9 +576,9 @@ impl Handle {
         if most == 0 {
             return Ok(Ok(0));
         }
-        match self.attempt_at_once(false, |life, core| put_many(life, core, most, &write))? {
+        match self.attempt_fast(false, |liveness, core| put_many(liveness, core, most, &write))? {
             Some(done) => Ok(Ok(done)),
-            None => self.attempt_patiently(&Limit::Now, |life, core| put_many(life, core, most, &write)),
+            None => self.attempt_slow(&Limit::Now, |liveness, core| put_many(liveness, core, most, &write)),
         }
     }
 
@@ -577,66 +588,66 @@ impl Handle {
         if most == 0 {
             return Ok(Ok(0));
         }
-        match self.attempt_at_once(false, |life, core| get_many(life, core, most, &read))? {
+        match self.attempt_fast(false, |liveness, core| get_many(liveness, core, most, &read))? {
             Some(done) => Ok(Ok(done)),
-            None => self.attempt_patiently(&Limit::Now, |life, core| get_many(life, core, most, &read)),
+            None => self.attempt_slow(&Limit::Now, |liveness, core| get_many(liveness, core, most, &read)),
         }
     }
 
     /// Where the next message may be written, until it is committed or aborted.
     #[inline(always)]
     pub(crate) fn reserve(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
-        match self.attempt_at_once(false, reserve)? {
+        match self.attempt_fast(false, reserve)? {
             Some(done) => Ok(Ok(done)),
-            None => self.attempt_patiently(limit, reserve),
+            None => self.attempt_slow(limit, reserve),
         }
     }
 
     /// Where the oldest message is, until it is released.
     #[inline(always)]
     pub(crate) fn peek(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
-        match self.attempt_at_once(!matches!(limit, Limit::Now), peek)? {
+        match self.attempt_fast(!matches!(limit, Limit::Now), peek)? {
             Some(done) => Ok(Ok(done)),
-            None => self.attempt_patiently(limit, peek),
+            None => self.attempt_slow(limit, peek),
         }
     }
 
     /// Publishes what was written to a reserved slot. Also after a close.
     #[inline(always)]
     pub(crate) fn commit(&self, address: usize) -> Result<()> {
-        self.give_back(|life, core| {
-            let view = life.view();
+        self.give_back(|liveness, core| {
+            let view = liveness.view();
             match core {
                 Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
                     *is_reserved = false;
-                    life.check_tenure()?;
+                    liveness.check_tenure()?;
                     ring.publish(view, 1);
                 }
                 Core::Shared { role: Role::Producer, out } => {
                     let index = out.remove(view, address).ok_or_else(not_reserved)?;
-                    ticket(life, index, true)?.publish(view)?;
+                    ticket(liveness, index, true)?.publish(view)?;
                 }
                 _ => return Err(not_reserved()),
             }
-            life.ring(Bell::Data);
+            liveness.notify(RingBell::Data);
             Ok(())
         })
     }
 
     /// Gives up a reserved slot. Also after a close.
     pub(crate) fn abort(&self, address: usize) -> Result<()> {
-        self.give_back(|life, core| {
-            let view = life.view();
+        self.give_back(|liveness, core| {
+            let view = liveness.view();
             match core {
                 Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
                     *is_reserved = false;
-                    life.check_tenure()?;
+                    liveness.check_tenure()?;
                 }
                 Core::Shared { role: Role::Producer, out } => {
                     let index = out.remove(view, address).ok_or_else(not_reserved)?;
-                    ticket(life, index, true)?.abort(view)?;
+                    ticket(liveness, index, true)?.abort(view)?;
                     // It may have been in the way of messages behind it, or be room now.
-                    life.ring_all();
+                    liveness.ring_all();
                 }
                 _ => return Err(not_reserved()),
             }
@@ -647,21 +658,21 @@ impl Handle {
     /// Gives a slot back that was peeked at. Also after a close.
     #[inline(always)]
     pub(crate) fn release(&self, address: usize) -> Result<()> {
-        self.give_back(|life, core| {
-            let view = life.view();
+        self.give_back(|liveness, core| {
+            let view = liveness.view();
             match core {
                 Core::Consumer(ring, is_peeked @ true) if address == view.message(ring.index(0)) as usize => {
                     *is_peeked = false;
-                    life.check_tenure()?;
+                    liveness.check_tenure()?;
                     ring.release(view, 1);
                 }
                 Core::Shared { role: Role::Consumer, out } => {
                     let index = out.remove(view, address).ok_or_else(not_peeked)?;
-                    ticket(life, index, false)?.release(view)?;
+                    ticket(liveness, index, false)?.release(view)?;
                 }
                 _ => return Err(not_peeked()),
             }
-            life.ring(Bell::Room);
+            liveness.notify(RingBell::Room);
             Ok(())
         })
     }
@@ -669,23 +680,23 @@ impl Handle {
     /// `work` notes first that the slot is not out any more, then asks whether the place is still this process's: the region is let go whatever
     /// has become of it.
     #[inline(always)]
-    fn give_back(&self, work: impl FnOnce(&Life, &mut Core) -> Result<()>) -> Result<()> {
+    fn give_back(&self, work: impl FnOnce(&RingLiveness, &mut Core) -> Result<()>) -> Result<()> {
         let Some(mut pass) = self.gate.enter(true) else { return Err(self.closed()) };
-        let (life, core) = pass.parts();
-        work(life, core)
+        let (liveness, core) = pass.parts();
+        work(liveness, core)
     }
 
     /// Messages that can be taken, and messages that fit; what this handle has reserved or peeked at is neither.
     pub(crate) fn fill(&self) -> Result<(u32, u32)> {
         let mut pass = self.enter()?;
-        let (life, core) = pass.parts();
-        fill(life, core)
+        let (liveness, core) = pass.parts();
+        fill(liveness, core)
     }
 
     /// Where the mapping, and what in it, is; for who makes a call or holds a slot.
-    pub(crate) fn view(&self) -> Result<View> {
+    pub(crate) fn view(&self) -> Result<RingView> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
-        Ok(visit.with(|life| *life.view()))
+        Ok(visit.with(|liveness| *liveness.view()))
     }
 
     pub(crate) fn role(&self) -> Result<Role> {
@@ -699,10 +710,10 @@ impl Handle {
 
     pub(crate) fn stats(&self) -> Result<RingStats> {
         let mut pass = self.enter()?;
-        let (life, core) = pass.parts();
-        let (pending, available) = fill(life, core)?;
-        let counters = life.view().counters();
-        let [producers, consumers] = life.count_living();
+        let (liveness, core) = pass.parts();
+        let (pending, available) = fill(liveness, core)?;
+        let counters = liveness.view().counters();
+        let [producers, consumers] = liveness.count_living();
         Ok(RingStats {
             pending: u64::from(pending),
             available: u64::from(available),
@@ -712,7 +723,7 @@ impl Handle {
             wakeups: counters.wakeups.get(),
             producers,
             consumers,
-            region_size: life.view().facts().total_size,
+            region_size: liveness.view().facts().total_size,
         })
     }
 
@@ -720,13 +731,13 @@ impl Handle {
     pub(crate) fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         crate::segment::check_mode(mode.unwrap_or(0))?;
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
-        visit.with(|life| life.region.object.set(mode, uid, gid))
+        visit.with(|liveness| liveness.region.object.set(mode, uid, gid))
     }
 
     /// Ends the waits that have begun, or else the next one. Async-signal-safe.
     pub(crate) fn interrupt(&self) -> Result<()> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
-        visit.with(Life::interrupt);
+        visit.with(RingLiveness::interrupt);
         Ok(())
     }
 
@@ -737,7 +748,7 @@ impl Handle {
         if !visit.close() {
             return Err(closed_already());
         }
-        visit.with(Life::ring_all);
+        visit.with(RingLiveness::ring_all);
         Ok(())
     }
 
@@ -757,18 +768,18 @@ impl Handle {
         let _visit = self.gate.visit().ok_or_else(closed_already)?;
         self.close()?;
         let Some(mut pass) = self.gate.enter(true) else { return Ok(()) };
-        let (life, core) = pass.parts();
+        let (liveness, core) = pass.parts();
         match core {
             Core::Producer(_, is_out) | Core::Consumer(_, is_out) => *is_out = false,
             Core::Shared { role, out } => {
                 let is_producer = *role == Role::Producer;
                 let count = out.remove_all(|index| {
                     // Where the place was taken over, its successor has settled the claim.
-                    let Ok(ticket) = ticket(life, index, is_producer) else { return };
-                    let _ = if is_producer { ticket.abort(life.view()) } else { ticket.release(life.view()) };
+                    let Ok(ticket) = ticket(liveness, index, is_producer) else { return };
+                    let _ = if is_producer { ticket.abort(liveness.view()) } else { ticket.release(liveness.view()) };
                 });
                 if count > 0 {
-                    life.ring_all();
+                    liveness.ring_all();
                 }
             }
         }
@@ -786,17 +797,19 @@ const CLEARING: Duration = Duration::from_millis(50);
 
 /// Makes attempts until one is done, or what is in its way is not a claim of the dead.
 fn attempt_past_the_dead<T>(
-    life: &Life,
+    liveness: &RingLiveness,
     core: &mut Core,
     is_about_to_sleep: bool,
-    try_once: &mut impl FnMut(&Life, &mut Core) -> Result<Tried<T>>,
+    try_once: &mut impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
 ) -> Result<Tried<T>> {
-    let mut tried = try_once(life, core)?;
+    let mut tried = try_once(liveness, core)?;
     let mut begin = None;
     // No more claims than slots; whoever makes new ones all the time must not keep this call from looking at its own clock.
-    for _ in 0..life.view().capacity() {
+    for _ in 0..liveness.view().capacity() {
         match tried {
-            Err(Hint::Slot(obstacle)) if life.clear_way(&obstacle, is_about_to_sleep)? => tried = try_once(life, core)?,
+            Err(RingHint::Slot(obstacle)) if liveness.clear_way(&obstacle, is_about_to_sleep)? => {
+                tried = try_once(liveness, core)?
+            }
             _ => break,
         }
         if begin.get_or_insert_with(Instant::now).elapsed() > CLEARING {
@@ -808,9 +821,9 @@ fn attempt_past_the_dead<T>(
 
 /// The claim of this participant on a slot that it has out.
 #[inline(always)]
-fn ticket(life: &Life, index: u32, is_producer: bool) -> Result<Ticket> {
-    life.check_tenure()?;
-    Ticket::find(life.view(), index, life.place, is_producer).ok_or_else(mpmc::given_up)
+fn ticket(liveness: &RingLiveness, index: u32, is_producer: bool) -> Result<Ticket> {
+    liveness.check_tenure()?;
+    Ticket::find(liveness.view(), index, liveness.place, is_producer).ok_or_else(mpmc::given_up)
 }
 
 #[cold]
@@ -823,8 +836,8 @@ fn not_peeked() -> Error {
     Error::invalid("the pointer does not lead to a message that this handle peeks at: it was released already")
 }
 
-fn fill(life: &Life, core: &Core) -> Result<(u32, u32)> {
-    let view = life.view();
+fn fill(liveness: &RingLiveness, core: &Core) -> Result<(u32, u32)> {
+    let view = liveness.view();
     let capacity = view.capacity();
     let (reserved, peeked) = match core {
         Core::Producer(_, is_out) => (u32::from(*is_out), 0),

@@ -8,7 +8,7 @@
 use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::layout::ring::{Bell, CONSUMER, FIRST_SHARED, PRODUCER, View};
+use crate::layout::ring::{CONSUMER, FIRST_SHARED, PRODUCER, RingBell, RingView};
 use crate::memory::zeroed::Table;
 use crate::protocol::atomics::Shared64;
 use crate::protocol::doorbell::{self, QUICK_LOOKS};
@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A mapped ring, before this process takes part in it.
-pub(crate) type Region = crate::region::Region<View>;
+pub(crate) type RingRegion = crate::region::Region<RingView>;
 
 /// For so long an owner that does not wait lets a claim be, before it asks whether its owner lives.
 const GRACE_MICROS: u64 = 1_000;
@@ -42,8 +42,8 @@ pub(crate) enum End {
 }
 
 /// See the module's description.
-pub(crate) struct Life {
-    pub(crate) region: Region,
+pub(crate) struct RingLiveness {
+    pub(crate) region: RingRegion,
     pub(crate) place: u32,
     incarnation: u64,
     interrupts: Interrupts,
@@ -60,7 +60,7 @@ pub(crate) struct Life {
 }
 
 /// The place for `role`: a fixed one, or the first that can be had.
-fn reserve(region: &Region, role: Role) -> Result<(u32, u64)> {
+fn reserve(region: &RingRegion, role: Role) -> Result<(u32, u64)> {
     let facts = region.view.facts();
     let fixed = match (facts.policy, role) {
         (Policy::Spsc, Role::Producer) => Some(PRODUCER),
@@ -104,15 +104,15 @@ fn reserve(region: &Region, role: Role) -> Result<(u32, u64)> {
 }
 
 /// Whether the last holder of a place has closed, or there was none.
-fn is_clean(region: &Region, place: u32) -> bool {
-    let slot = region.view.slot(place);
+fn is_clean(region: &RingRegion, place: u32) -> bool {
+    let slot = region.view.holder(place);
     slot.closed.observe() == slot.incarnation.observe()
 }
 
-impl Life {
+impl RingLiveness {
     /// Takes part in the ring as `role`. Undoes what a dead predecessor has left unfinished.
     #[inline(never)]
-    pub(crate) fn enter(region: Box<Region>, role: Role) -> Result<(Box<Life>, Box<End>)> {
+    pub(crate) fn enter(region: Box<RingRegion>, role: Role) -> Result<(Box<RingLiveness>, Box<End>)> {
         let (place, incarnation) = reserve(&region, role)?;
         let is_clean = is_clean(&region, place);
         let view = &region.view;
@@ -124,9 +124,9 @@ impl Life {
         if matches!(end, End::Shared(..)) && !is_clean {
             mpmc::settle_all(view, place)?;
         }
-        view.slot(place).role.set(role as u32);
+        view.holder(place).role.set(role as u32);
         region.announce(place, incarnation);
-        let life = Box::new(Life {
+        let liveness = Box::new(RingLiveness {
             region: *region,
             place,
             incarnation,
@@ -138,20 +138,20 @@ impl Life {
             expects_dead: AtomicBool::new(false),
             opened: Instant::now(),
         });
-        life.ring(Bell::Data);
-        life.ring(Bell::Room);
-        Ok((life, Box::new(end)))
+        liveness.notify(RingBell::Data);
+        liveness.notify(RingBell::Room);
+        Ok((liveness, Box::new(end)))
     }
 
     #[inline(always)]
-    pub(crate) fn view(&self) -> &View {
+    pub(crate) fn view(&self) -> &RingView {
         &self.region.view
     }
 
     /// Wakes who sleeps on `bell`.
     #[inline(always)]
-    pub(crate) fn ring(&self, bell: Bell) {
-        doorbell::ring(self.view().chime(bell));
+    pub(crate) fn notify(&self, bell: RingBell) {
+        doorbell::notify(self.view().doorbell(bell));
     }
 
     /// Ends the waits of this handle that have begun, or else the next one. Async-signal-safe.
@@ -161,19 +161,19 @@ impl Life {
     }
 
     pub(crate) fn ring_all(&self) {
-        self.ring(Bell::Data);
-        self.ring(Bell::Room);
+        self.notify(RingBell::Data);
+        self.notify(RingBell::Room);
     }
 
     /// Whether this process still holds its place.
     #[inline(always)]
     pub(super) fn has_tenure(&self) -> bool {
-        self.view().slot(self.place).incarnation.get() == self.incarnation
+        self.view().holder(self.place).incarnation.get() == self.incarnation
     }
 
     /// Looks for a short while whether an attempt is worth it.
     #[inline(always)]
-    pub(super) fn changes_soon(&self, hint: Hint, bell: Bell) -> bool {
+    pub(super) fn changes_soon(&self, hint: RingHint, bell: RingBell) -> bool {
         let hint = (hint, bell);
         (0..QUICK_LOOKS).any(|_| self.is_worth_a_look(&hint))
     }
@@ -188,7 +188,7 @@ impl Life {
     pub(crate) fn count_living(&self) -> [u64; 2] {
         let mut living = [0; 2];
         for place in 0..self.view().facts().places {
-            let role = self.view().slot(place).role.get();
+            let role = self.view().holder(place).role.get();
             if place != self.place && !self.is_alive(place) {
                 continue;
             }
@@ -201,7 +201,7 @@ impl Life {
 
     /// Whether the holder of another's place is alive. Who has closed has no claims any more.
     fn is_alive(&self, place: u32) -> bool {
-        let slot = self.view().slot(place);
+        let slot = self.view().holder(place);
         let incarnation = slot.incarnation.observe(); // S1
         incarnation != 0 && slot.closed.observe() != incarnation && self.region.is_incarnation_alive(place, incarnation, true)
     }
@@ -258,22 +258,22 @@ fn given_up() -> Error {
     Error::new(libc::ESTALE, "this process was taken for dead (its locks were gone) and its place was taken over: open again")
 }
 
-impl Drop for Life {
+impl Drop for RingLiveness {
     /// The last call has left and nothing is in anybody's hands: the place is free from here on. Async-signal-safe.
     fn drop(&mut self) {
         if self.has_tenure() {
-            self.view().slot(self.place).closed.publish(self.incarnation);
+            self.view().holder(self.place).closed.publish(self.incarnation);
         }
     }
 }
 
-impl Common for Life {
+impl Common for RingLiveness {
     fn on_deserted(&self) {}
 }
 
 /// The word that must change before an attempt is worth it.
 #[derive(Clone, Copy)]
-pub(crate) enum Hint {
+pub(crate) enum RingHint {
     /// The slot in the way.
     Slot(Obstacle),
     /// The slot is to get this word.
@@ -282,32 +282,32 @@ pub(crate) enum Hint {
     Head(u64),
 }
 
-impl Watched for Life {
-    /// With the bell that will ring.
-    type Hint = (Hint, Bell);
+impl Watched for RingLiveness {
+    /// With the doorbell that tells of it.
+    type Hint = (RingHint, RingBell);
     type Armed = doorbell::Armed;
 
     #[inline(always)]
-    fn is_worth_a_look(&self, (hint, _): &(Hint, Bell)) -> bool {
-        use crate::protocol::ring_words::Words;
+    fn is_worth_a_look(&self, (hint, _): &(RingHint, RingBell)) -> bool {
+        use crate::protocol::ring_words::RingWords;
         let word = |word: &Shared64| word.get();
         match hint {
-            Hint::Slot(obstacle) => word(self.view().word(obstacle.index)) != obstacle.word,
-            Hint::Message(index, wanted) => word(self.view().word(*index)) == *wanted,
-            Hint::Head(seen) => word(self.view().head()) != *seen,
+            RingHint::Slot(obstacle) => word(self.view().word(obstacle.index)) != obstacle.word,
+            RingHint::Message(index, wanted) => word(self.view().word(*index)) == *wanted,
+            RingHint::Head(seen) => word(self.view().head()) != *seen,
         }
     }
-    fn is_blind(&self, _: &(Hint, Bell)) -> bool {
+    fn is_blind(&self, _: &(RingHint, RingBell)) -> bool {
         false
     }
-    fn is_over(&self, _: &(Hint, Bell)) -> bool {
+    fn is_over(&self, _: &(RingHint, RingBell)) -> bool {
         false
     }
-    fn arm(&self, (_, bell): &(Hint, Bell)) -> doorbell::Armed {
-        doorbell::arm(&self.view().chime(*bell))
+    fn arm(&self, (_, bell): &(RingHint, RingBell)) -> doorbell::Armed {
+        doorbell::arm(&self.view().doorbell(*bell))
     }
-    fn sleep(&self, (_, bell): &(Hint, Bell), armed: doorbell::Armed, limit: Duration) -> Slept {
-        doorbell::sleep(&self.view().chime(*bell), armed, limit)
+    fn sleep(&self, (_, bell): &(RingHint, RingBell), armed: doorbell::Armed, limit: Duration) -> Slept {
+        doorbell::sleep(&self.view().doorbell(*bell), armed, limit)
     }
     fn interrupts(&self) -> &Interrupts {
         &self.interrupts
@@ -315,7 +315,7 @@ impl Watched for Life {
     fn is_polling(&self) -> bool {
         false
     }
-    fn habit(&self, _: &(Hint, Bell)) -> Option<&Habit> {
+    fn habit(&self, _: &(RingHint, RingBell)) -> Option<&Habit> {
         Some(&self.habit)
     }
     /// Attempts ask for owners themselves (`clear_way`).
@@ -326,9 +326,9 @@ impl Watched for Life {
     fn since_probe(&self) -> Duration {
         Duration::ZERO
     }
-    fn longest_sleep(&self, (hint, _): &(Hint, Bell)) -> Duration {
+    fn longest_sleep(&self, (hint, _): &(RingHint, RingBell)) -> Duration {
         match hint {
-            Hint::Slot(obstacle) if obstacle.owner().is_some() => CLAIM_SLICE,
+            RingHint::Slot(obstacle) if obstacle.owner().is_some() => CLAIM_SLICE,
             _ => doorbell::SLICE,
         }
     }

@@ -1,6 +1,6 @@
 //! Rings: bounded queues of messages of one size, for one or many producers and consumers.
 //!
-//! `protocol::spsc` and `protocol::mpmc` are the algorithms; `life` is who takes part in a ring, `handle` an open ring in this process, `public`
+//! `protocol::spsc` and `protocol::mpmc` are the algorithms; `liveness` is who takes part in a ring, `handle` an open ring in this process, `api`
 //! the interface for Rust.
 
 pub(crate) mod api;

@@ -1,10 +1,10 @@
 //! How this process comes by an end of a ring: it takes a place in the one that has the name, or makes the ring.
 
-use super::handle::Handle;
-use super::liveness::{End, Life, Region};
+use super::handle::RingHandle;
+use super::liveness::{End, RingLiveness, RingRegion};
 use super::{Policy, Role};
 use crate::error::{Error, Result};
-use crate::layout::ring::Facts;
+use crate::layout::ring::RingFacts;
 use crate::region::{Origin, without_size};
 use crate::sys::object::{Name, Object};
 use std::ffi::OsStr;
@@ -12,14 +12,14 @@ use std::ffi::OsStr;
 /// A ring that somebody wants an end of.
 pub(crate) struct Wanted {
     name: Name,
-    facts: Facts,
+    facts: RingFacts,
     role: Role,
     taken: Option<Taken>,
 }
 
 /// A place in a ring. A new ring lacks its name; all else that can fail has been done.
 struct Taken {
-    life: Box<Life>,
+    liveness: Box<RingLiveness>,
     end: Box<End>,
     /// The ring is new, and nobody else knows it.
     is_fresh: bool,
@@ -27,14 +27,14 @@ struct Taken {
 
 impl Wanted {
     pub(crate) fn new(name: impl AsRef<OsStr>, policy: Policy, role: Role, element_size: u64, capacity: u64) -> Result<Wanted> {
-        let wanted = Wanted { name: Name::new(name)?, facts: Facts::new(policy, element_size, capacity)?, role, taken: None };
-        Handle::prepare()?;
+        let wanted = Wanted { name: Name::new(name)?, facts: RingFacts::new(policy, element_size, capacity)?, role, taken: None };
+        RingHandle::prepare()?;
         Ok(wanted)
     }
 
     /// The ring that has the name. `None`: there is none.
     #[inline(never)]
-    fn existing(&self) -> Result<Option<Box<Region>>> {
+    fn existing(&self) -> Result<Option<Box<RingRegion>>> {
         let name = self.name;
         let object = match Object::open(&name) {
             Err(e) if e.errno() == libc::ENOENT => return Ok(None),
@@ -44,7 +44,7 @@ impl Wanted {
         if object.size() == 0 {
             return Err(without_size(&name));
         }
-        let region = Region::existing(object, Origin::Named(name))?;
+        let region = RingRegion::existing(object, Origin::Named(name))?;
         let found = region.view.facts();
         if *found == self.facts { Ok(Some(region)) } else { Err(mismatch(&name, found, &self.facts)) }
     }
@@ -63,45 +63,45 @@ impl Wanted {
             let is_fresh = existing.is_none();
             let region = match existing {
                 Some(region) => region,
-                None => Region::fresh(self.facts, self.name, 0o600, None)?,
+                None => RingRegion::fresh(self.facts, self.name, 0o600, None)?,
             };
-            let (life, end) = Life::enter(region, self.role)?;
+            let (liveness, end) = RingLiveness::enter(region, self.role)?;
             // Else it was removed in between: begin again.
-            if is_fresh || life.region.object.is_named(&self.name)? {
-                return Ok(Taken { life, end, is_fresh });
+            if is_fresh || liveness.region.object.is_named(&self.name)? {
+                return Ok(Taken { liveness, end, is_fresh });
             }
         }
     }
 
     /// Takes a place in the ring, unless that is done; gives it its name if it is new.
-    pub(crate) fn open(mut self) -> Result<Opened> {
+    pub(crate) fn open(mut self) -> Result<OpenedRing> {
         loop {
-            let Taken { life, end, is_fresh } = match self.taken.take() {
+            let Taken { liveness, end, is_fresh } = match self.taken.take() {
                 Some(taken) => taken,
                 None => self.take()?,
             };
             // Where another has given a ring the name meanwhile, that is the one.
-            if !is_fresh || life.region.object.link(&self.name)? {
-                return Ok(Opened { handle: Handle::new(life, end), made: is_fresh.then_some(self.name) });
+            if !is_fresh || liveness.region.object.link(&self.name)? {
+                return Ok(OpenedRing { handle: RingHandle::new(liveness, end), made: is_fresh.then_some(self.name) });
             }
         }
     }
 }
 
 /// A ring that is open.
-pub(crate) struct Opened {
-    pub(crate) handle: &'static Handle,
+pub(crate) struct OpenedRing {
+    pub(crate) handle: &'static RingHandle,
     /// The name that a new ring was given.
     made: Option<Name>,
 }
 
-impl Opened {
+impl OpenedRing {
     /// Closes it, and takes its name back if it was given one here and nobody else has come.
     pub(crate) fn undo(self) {
         if let Some(name) = self.made {
             // Behind the lock nobody takes a place any more: a process that comes meanwhile waits, and finds the name gone.
-            let is_alone = |life: &Life| {
-                let object = &life.region.object;
+            let is_alone = |liveness: &RingLiveness| {
+                let object = &liveness.region.object;
                 object.may_be_named(&name) && object.is_open_elsewhere() != Some(true) && matches!(object.lock_all(), Ok(true))
             };
             if self.handle.look(is_alone) == Some(true) {
@@ -112,7 +112,7 @@ impl Opened {
     }
 }
 
-fn mismatch(name: &Name, found: &Facts, wanted: &Facts) -> Error {
+fn mismatch(name: &Name, found: &RingFacts, wanted: &RingFacts) -> Error {
     let mut parts = Vec::new();
     if found.policy != wanted.policy {
         parts.push(format!("the policy is {} there, {} was asked for", found.policy.name(), wanted.policy.name()));

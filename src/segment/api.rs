@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::layout::segment::View;
+use crate::layout::segment::SegmentView;
 use crate::pod::Plain;
 use crate::sys::clock::Timespec;
 use crate::sys::mapping::Mapping;
@@ -101,7 +101,7 @@ pub struct SegmentStat {
 /// ```
 #[derive(Debug)]
 pub struct Segment {
-    pub(super) view: View,
+    pub(super) view: SegmentView,
     pub(super) memory: Memory,
 }
 

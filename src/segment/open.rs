@@ -2,7 +2,7 @@
 
 use super::api::{Memory, Segment, SegmentOptions, change, check_mode, status};
 use crate::error::{Error, Result};
-use crate::layout::segment::View;
+use crate::layout::segment::SegmentView;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object, Whose};
 use crate::sys::process;
@@ -133,7 +133,7 @@ impl Segment {
     fn map(object: Object, size: usize, options: &SegmentOptions) -> Result<Segment> {
         let mapping = Mapping::plain(&object, size, !options.read_only)?;
         // SAFETY: the view goes before the mapping; this module gives out copies and events only.
-        let view = unsafe { View::new(mapping.base().cast_mut(), size, !options.read_only) };
+        let view = unsafe { SegmentView::new(mapping.base().cast_mut(), size, !options.read_only) };
         Ok(Segment { view, memory: Memory::Posix { object, _mapping: mapping } })
     }
 
@@ -228,7 +228,7 @@ impl Segment {
 
     fn attached(id: i32, attachment: Attachment, size: usize, writable: bool) -> Segment {
         // SAFETY: the view goes before the attachment; this module gives out copies and events only.
-        let view = unsafe { View::new(attachment.base(), size, writable) };
+        let view = unsafe { SegmentView::new(attachment.base(), size, writable) };
         Segment { view, memory: Memory::SystemV { id, _attachment: attachment } }
     }
 

@@ -61,7 +61,7 @@ const fn is_held(state: u32) -> bool {
 
 /// On one page, as the kernel copies page by page.
 #[repr(C, align(32))]
-struct Entry {
+struct Listed {
     state: AtomicU32,
     /// A mapping of the object that a forked child would still inherit: where it begins. 0: none.
     start: AtomicUsize,
@@ -74,7 +74,7 @@ const PER_PAGE: usize = 127;
 #[repr(C, align(4096))]
 struct Page {
     next: AtomicPtr<Page>,
-    entries: [Entry; PER_PAGE],
+    entries: [Listed; PER_PAGE],
 }
 
 const _: () = assert!(size_of::<Page>() == 4096);
@@ -82,7 +82,8 @@ const _: () = assert!(size_of::<Page>() == 4096);
 /// The first page of the list. Pages are added at the end and stay for ever.
 static FIRST: Page = Page {
     next: AtomicPtr::new(ptr::null_mut()),
-    entries: [const { Entry { state: AtomicU32::new(FREE), start: AtomicUsize::new(0), length: AtomicUsize::new(0) } }; PER_PAGE],
+    entries: [const { Listed { state: AtomicU32::new(FREE), start: AtomicUsize::new(0), length: AtomicUsize::new(0) } };
+        PER_PAGE],
 };
 
 fn pages() -> impl Iterator<Item = &'static Page> {
@@ -92,7 +93,7 @@ fn pages() -> impl Iterator<Item = &'static Page> {
     })
 }
 
-fn entries() -> impl Iterator<Item = &'static Entry> {
+fn entries() -> impl Iterator<Item = &'static Listed> {
     pages().flat_map(|page| &page.entries)
 }
 
@@ -114,7 +115,7 @@ fn grow() -> Result<()> {
 }
 
 /// An object's entry. To be made before its descriptor, and dropped after that is closed.
-pub(super) struct Registration(&'static Entry);
+pub(super) struct Registration(&'static Listed);
 
 impl Registration {
     /// Lock-free and async-signal-safe, but for the error.
@@ -292,7 +293,7 @@ mod tests {
     #[test]
     fn the_list_grows() {
         let all: Vec<Registration> = (0..3 * PER_PAGE).map(|_| Registration::new().unwrap()).collect();
-        let mut places: Vec<*const Entry> = all.iter().map(|one| ptr::from_ref(one.0)).collect();
+        let mut places: Vec<*const Listed> = all.iter().map(|one| ptr::from_ref(one.0)).collect();
         places.sort_unstable();
         places.dedup();
         assert_eq!(places.len(), all.len());

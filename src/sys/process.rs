@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// A process as a slot of a region names it.
+/// A process as the holder of a place in a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) pid: u32,
@@ -131,7 +131,7 @@ impl Identity {
         Identity { pid, start_time, namespace: namespace(), program }
     }
 
-    /// The program's name as text, fit for a terminal: in a slot it is what another process says of itself.
+    /// The program's name as text, fit for a terminal: in a region it is what another process says of itself.
     pub(crate) fn program_name(&self) -> String {
         let bytes = self.program.iter().flat_map(|w| w.to_le_bytes()).take_while(|&c| c != 0).collect::<Vec<_>>();
         String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
@@ -169,7 +169,7 @@ impl Identity {
         }
         // SAFETY: the kernel has just given us this descriptor.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        // A pid of today may be another process than the slot means: ask for the start time after the descriptor is ours.
+        // A pid of today may be another process than the region means: ask for the start time after the descriptor is ours.
         if thorough && start_time(self.pid).is_some_and(|t| t != self.start_time) {
             return true;
         }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 /// What must come of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum EdgeOutcome {
     /// It is used within bounds: the first sample or message goes or comes, or there is none.
     Used,
     /// The same; the first call is `EBADMSG`.
@@ -14,7 +14,7 @@ pub(crate) enum Outcome {
     Refused(i32),
 }
 
-pub(crate) const BROKEN: Outcome = Outcome::Refused(libc::EBADMSG);
+pub(crate) const BROKEN: EdgeOutcome = EdgeOutcome::Refused(libc::EBADMSG);
 
 /// A word in place of another.
 #[derive(Clone, Copy)]
@@ -26,12 +26,12 @@ pub(crate) struct Row<Who> {
     pub(crate) index: usize,
 }
 
-pub(crate) type Rule<Who> = fn(Row<Who>) -> Outcome;
+pub(crate) type Rule<Who> = fn(Row<Who>) -> EdgeOutcome;
 
-pub(crate) fn used<Who>(_: Row<Who>) -> Outcome {
-    Outcome::Used
+pub(crate) fn used<Who>(_: Row<Who>) -> EdgeOutcome {
+    EdgeOutcome::Used
 }
-pub(crate) fn broken<Who>(_: Row<Who>) -> Outcome {
+pub(crate) fn broken<Who>(_: Row<Who>) -> EdgeOutcome {
     BROKEN
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn try_each<Who: Copy + Debug>(
     image: &[u8],
     fields: &[Field<Who>],
     everyone: &[Who],
-    mut outcome: impl FnMut(Who, &[u8]) -> Outcome,
+    mut outcome: impl FnMut(Who, &[u8]) -> EdgeOutcome,
 ) {
     let (mut end, mut rows, mut wrong, mut bytes) = (0, 0, Vec::new(), image.to_vec());
     for Field { name, at, bytes: length, width, rule } in fields {

@@ -1,4 +1,4 @@
-//! Chance for tests that garble regions.
+//! Pseudo-random numbers for tests that garble regions.
 //!
 //! `VILLAS_SHM_FUZZ_SECONDS=N` goes on for so long, from a seed of the clock; `VILLAS_SHM_FUZZ_SEED=N` is another sequence. A
 //! failure prints the case, with which it comes again.
@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
 /// splitmix64.
-pub(crate) struct Chance(pub(crate) u64);
+pub(crate) struct Prng(pub(crate) u64);
 
-impl Chance {
+impl Prng {
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.0;
@@ -31,7 +31,7 @@ impl Chance {
 const CASES: u64 = if cfg!(debug_assertions) { 3_000 } else { 10_000 };
 
 /// Tries cases; how many.
-pub(crate) fn try_cases(mut case: impl FnMut(&mut Chance)) -> u64 {
+pub(crate) fn try_cases(mut case: impl FnMut(&mut Prng)) -> u64 {
     let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let seconds = number("VILLAS_SHM_FUZZ_SECONDS");
     let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
@@ -41,7 +41,7 @@ pub(crate) fn try_cases(mut case: impl FnMut(&mut Chance)) -> u64 {
     let mut cases = 0;
     while if seconds.is_some() { Instant::now() < end } else { cases < CASES } {
         let (seed, begin) = (first.wrapping_add(cases), Instant::now());
-        catch_unwind(AssertUnwindSafe(|| case(&mut Chance(seed)))).unwrap_or_else(|why| {
+        catch_unwind(AssertUnwindSafe(|| case(&mut Prng(seed)))).unwrap_or_else(|why| {
             eprintln!("VILLAS_SHM_FUZZ_SEED={seed} finds it at once");
             resume_unwind(why)
         });

@@ -2,7 +2,7 @@
 //! wake-up, so a signal that is slept through is a deadlock, which loom reports.
 
 use crate::protocol::atomics::Shared64;
-use crate::protocol::event::{Futex, doze, signal, take};
+use crate::protocol::event::{EventFutex, doze, signal, take};
 use crate::sys::Slept;
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
@@ -43,7 +43,7 @@ impl Board {
     }
 }
 
-impl Futex for Board {
+impl EventFutex for Board {
     fn word(&self) -> &Shared64 {
         &self.word
     }

@@ -2,7 +2,7 @@
 //! through is a deadlock, which loom reports.
 
 use crate::protocol::atomics::AtomicU32;
-use crate::protocol::lock::{FREE, Futex, lock, unlock};
+use crate::protocol::lock::{FREE, LockFutex, lock, unlock};
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -17,7 +17,7 @@ struct Counter {
     turns: UnsafeCell<u32>,
 }
 
-impl Futex for Counter {
+impl LockFutex for Counter {
     fn word(&self) -> &AtomicU32 {
         &self.word
     }

@@ -14,7 +14,7 @@
 pub(crate) mod atomic;
 
 use crate::protocol::atomics::{Shared32, Shared64};
-use crate::protocol::channel_words::{Bell, Block, Side, Words};
+use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
 use crate::sys::Slept;
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
@@ -69,9 +69,9 @@ struct Contents {
 pub(crate) struct Mapped(Arc<Region>);
 
 impl Mapped {
-    pub(crate) fn new(ring_len: u32, blocks: u32) -> Mapped {
+    pub(crate) fn new(entries: u32, blocks: u32) -> Mapped {
         let word = || Shared64::new(0);
-        let entries = || (0..ring_len).map(|_| Shared32::new(0)).collect();
+        let entries = || (0..entries).map(|_| Shared32::new(0)).collect();
         Mapped(Arc::new(Region {
             entries: [entries(), entries()],
             positions: (0..blocks).map(|_| [[word(), word()], [word(), word()]]).collect(),
@@ -121,7 +121,7 @@ impl Block for Numbered {
     }
 }
 
-impl Words for Mapped {
+impl ChannelWords for Mapped {
     type Block = Numbered;
     fn block(&self, number: u32) -> Numbered {
         Numbered { region: self.clone(), number }
@@ -141,17 +141,17 @@ impl Words for Mapped {
     fn kept(&self, side: Side) -> &Shared64 {
         &self.0.kept[side as usize]
     }
-    fn bell(&self, side: Side, bell: Bell) -> &Shared32 {
+    fn bell(&self, side: Side, bell: ChannelBell) -> &Shared32 {
         &self.0.bells[side as usize][bell as usize]
     }
-    fn sleep(&self, side: Side, bell: Bell, seen: u32, _slice: Duration) -> Slept {
+    fn sleep(&self, side: Side, bell: ChannelBell, seen: u32, _slice: Duration) -> Slept {
         let Ok(kernel) = self.0.futex.lock() else { unreachable!("nobody panics with the lock") };
         if self.bell(side, bell).get() == seen {
             drop(self.0.sleepers.wait(kernel));
         }
         Slept::Woken
     }
-    fn wake(&self, _by: Side, _side: Side, _bell: Bell) {
+    fn wake(&self, _by: Side, _side: Side, _bell: ChannelBell) {
         drop(self.0.futex.lock());
         self.0.sleepers.notify_all();
     }
@@ -218,15 +218,15 @@ mod tests {
     use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use loom::thread;
 
-    const ONE_EACH: Sizes = Sizes { queuelen: 1, ring_len: 1, home_blocks: 1 };
+    const ONE_EACH: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 1 };
     /// So many that nobody waits.
-    const AMPLE: Sizes = Sizes { queuelen: 4, ring_len: 4, home_blocks: 4 };
+    const AMPLE: Sizes = Sizes { queuelen: 4, entries: 4, home_blocks: 4 };
     /// More blocks than the queue takes.
-    const SPARE: Sizes = Sizes { queuelen: 1, ring_len: 1, home_blocks: 2 };
-    const TWO_EACH: Sizes = Sizes { queuelen: 2, ring_len: 2, home_blocks: 2 };
+    const SPARE: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 2 };
+    const TWO_EACH: Sizes = Sizes { queuelen: 2, entries: 2, home_blocks: 2 };
 
     fn region(sizes: Sizes) -> Mapped {
-        Mapped::new(sizes.ring_len, 2 * sizes.home_blocks)
+        Mapped::new(sizes.entries, 2 * sizes.home_blocks)
     }
 
     fn half(words: &Mapped, side: Side, sizes: Sizes) -> Half<Mapped> {
@@ -269,7 +269,7 @@ mod tests {
         while !half.try_send(block) {
             thread::yield_now();
         }
-        half.ring_data();
+        half.notify_data();
     }
 
     /// Allocates a block, and sends it with this value.
@@ -508,11 +508,11 @@ mod tests {
             let reader = thread::spawn(move || {
                 let mut got = None;
                 loop {
-                    let armed = doorbell::arm(&theirs.chime(Side::B, Side::B, Bell::Data));
+                    let armed = doorbell::arm(&theirs.doorbell(Side::B, Side::B, ChannelBell::Data));
                     if b.read(1, |_, block, _| got = Some(block)).unwrap() > 0 {
                         break;
                     }
-                    doorbell::sleep(&theirs.chime(Side::B, Side::B, Bell::Data), armed, doorbell::SLICE);
+                    doorbell::sleep(&theirs.doorbell(Side::B, Side::B, ChannelBell::Data), armed, doorbell::SLICE);
                 }
                 b.put(got.unwrap() as usize);
             });
@@ -533,18 +533,18 @@ mod tests {
                 b.put(block as usize);
             });
             let block = loop {
-                let armed = doorbell::arm(&words.chime(Side::A, Side::A, Bell::Room));
+                let armed = doorbell::arm(&words.doorbell(Side::A, Side::A, ChannelBell::Room));
                 match a.alloc_one() {
                     Some(block) => break block,
-                    None => doorbell::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, doorbell::SLICE),
+                    None => doorbell::sleep(&words.doorbell(Side::A, Side::A, ChannelBell::Room), armed, doorbell::SLICE),
                 };
             };
             loop {
-                let armed = doorbell::arm(&words.chime(Side::A, Side::A, Bell::Room));
+                let armed = doorbell::arm(&words.doorbell(Side::A, Side::A, ChannelBell::Room));
                 if a.try_send(block) {
                     break;
                 }
-                doorbell::sleep(&words.chime(Side::A, Side::A, Bell::Room), armed, doorbell::SLICE);
+                doorbell::sleep(&words.doorbell(Side::A, Side::A, ChannelBell::Room), armed, doorbell::SLICE);
             }
             reader.join().unwrap();
         });
@@ -585,7 +585,7 @@ mod tests {
             // SAFETY: loom reports the access if another thread is at it.
             core.turns.with_mut(|turns| unsafe { *turns += 1 });
         };
-        // By the short way, as all calls try first.
+        // By the fast path, as all calls try first.
         match gate.enter_as_owner() {
             Some(mut short) => turn(short.parts().1),
             None => match gate.enter(false) {

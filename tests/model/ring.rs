@@ -5,8 +5,8 @@
 
 use crate::model::{at_most, explore, explore_kills, until_killed};
 use crate::protocol::atomics::Shared64;
-use crate::protocol::mpmc::{self, Attempt, Obstacle, Ticket};
-use crate::protocol::ring_words::{Cause, Words};
+use crate::protocol::mpmc::{self, Claimed, Obstacle, Ticket};
+use crate::protocol::ring_words::{Cause, RingWords};
 use crate::protocol::spsc;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -29,7 +29,7 @@ struct Shared {
 #[derive(Clone)]
 struct Ring(Arc<Shared>);
 
-impl Words for Ring {
+impl RingWords for Ring {
     fn capacity(&self) -> u32 {
         self.0.slots.len() as u32
     }
@@ -88,7 +88,7 @@ impl Ring {
     }
 
     /// One attempt, and more only where a dead one's claim was in the way: nobody waits, as waiting makes the model large.
-    fn get(&self, attempt: impl Fn(&Ring) -> Attempt) -> Option<Ticket> {
+    fn get(&self, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
         loop {
             match attempt(self) {
                 Ok(ticket) => return Some(ticket),

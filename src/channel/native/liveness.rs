@@ -10,15 +10,15 @@
 
 use super::Native;
 use crate::channel::Config;
-use crate::channel::backend::{Lives, Peer, THOROUGH_MICROS};
+use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
 use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
-use crate::layout::channel::View;
-use crate::protocol::channel_words::{Bell, Side, SideBell, Words};
+use crate::layout::channel::ChannelView;
+use crate::protocol::channel_words::{ChannelBell, ChannelDoorbell, ChannelWords, Side};
 use crate::protocol::doorbell;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
-use crate::protocol::queue::{Lookout, RoomLookout};
+use crate::protocol::queue::{EntryLookout, RoomLookout};
 use crate::sys::Slept;
 use crate::waiting::{Habit, Pace, Watched};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -30,28 +30,29 @@ use std::time::Duration;
 const ALONE_MICROS: u64 = 1_000_000;
 
 /// A mapped region of a channel, before a side of it is held.
-pub(crate) type Region = crate::region::Region<View>;
+pub(crate) type ChannelRegion = crate::region::Region<ChannelView>;
 
-impl Region {
+impl ChannelRegion {
     /// The last node, if it has closed or is dead. `None`: there is one. Not `thorough`: one whose pid is another process's by now may seem alive.
     pub(crate) fn gone_node(&self, thorough: bool) -> Option<u64> {
-        let slot = self.view.slot(Side::A);
-        let incarnation = slot.incarnation.observe(); // S1
-        let is_there =
-            incarnation != 0 && slot.closed.observe() != incarnation && self.is_incarnation_alive(Side::A, incarnation, thorough);
+        let holder = self.view.holder(Side::A);
+        let incarnation = holder.incarnation.observe(); // S1
+        let is_there = incarnation != 0
+            && holder.closed.observe() != incarnation
+            && self.is_incarnation_alive(Side::A, incarnation, thorough);
         (!is_there).then_some(incarnation)
     }
 
     /// The number of the last holder of `side`.
     pub(crate) fn last_of(&self, side: Side) -> u64 {
-        self.view.slot(side).incarnation.observe()
+        self.view.holder(side).incarnation.observe()
     }
 
     /// Becomes the claimed incarnation; `found` was the peer's before.
     #[inline(never)]
-    pub(crate) fn occupy(self: Box<Self>, side: Side, incarnation: u64, found: u64) -> Box<Life> {
+    pub(crate) fn occupy(self: Box<Self>, side: Side, incarnation: u64, found: u64) -> Box<NativeLiveness> {
         self.announce(side, incarnation);
-        Box::new(Life {
+        Box::new(NativeLiveness {
             region: *self,
             side,
             incarnation,
@@ -68,8 +69,8 @@ impl Region {
 }
 
 /// See the module's description. The mapping goes before the object, and with that the locks.
-pub(crate) struct Life {
-    pub(crate) region: Region,
+pub(crate) struct NativeLiveness {
+    pub(crate) region: ChannelRegion,
     pub(crate) side: Side,
     incarnation: u64,
     /// The incarnation of the peer that was there before this side was taken. If it is dead, it was another's peer.
@@ -90,15 +91,15 @@ pub(crate) struct Life {
     pace: Pace,
 }
 
-impl Drop for Life {
+impl Drop for NativeLiveness {
     fn drop(&mut self) {
         let (base, length) = self.spans()[0];
         Native::registry().forget(base, length);
     }
 }
 
-impl Life {
-    pub(crate) fn view(&self) -> &View {
+impl NativeLiveness {
+    pub(crate) fn view(&self) -> &ChannelView {
         &self.region.view
     }
 
@@ -118,9 +119,9 @@ impl Life {
     }
 
     /// Tells the peer that this side has come or gone.
-    pub(crate) fn ring_peer(&self) {
-        for bell in [Bell::Data, Bell::Room] {
-            doorbell::ring(self.view().chime(self.side, self.side.other(), bell));
+    pub(crate) fn notify_peer(&self) {
+        for bell in [ChannelBell::Data, ChannelBell::Room] {
+            doorbell::notify(self.view().doorbell(self.side, self.side.other(), bell));
         }
     }
 
@@ -131,7 +132,7 @@ impl Life {
 
     /// Asks the kernel whether the peer is alive.
     fn ask_for_peer(&self, now: u64) -> bool {
-        let Peer::Present(incarnation) = self.peer() else { return false };
+        let KnownPeer::Present(incarnation) = self.peer() else { return false };
         // A pid that is used again is looked for once a second: that is the dear part, and pids are
         // not used again so soon.
         let is_new = self.looked.swap(incarnation, Relaxed) != incarnation;
@@ -170,26 +171,26 @@ impl Life {
         }
     }
 
-    fn bell(&self, hint: &Hint) -> SideBell<'_, View> {
+    fn bell(&self, hint: &NativeHint) -> ChannelDoorbell<'_, ChannelView> {
         let bell = match hint {
-            Hint::Entry(_) | Hint::Peer(_) => Bell::Data,
-            Hint::Room(_) | Hint::Block => Bell::Room,
+            NativeHint::Entry(_) | NativeHint::Peer(_) => ChannelBell::Data,
+            NativeHint::Room(_) | NativeHint::Block => ChannelBell::Room,
         };
-        self.view().chime(self.side, self.side, bell)
+        self.view().doorbell(self.side, self.side, bell)
     }
 }
 
-impl Lives for Life {
+impl Liveness for NativeLiveness {
     #[inline(always)]
-    fn peer(&self) -> Peer {
-        let slot = self.view().slot(self.side.other());
-        let incarnation = slot.incarnation.observe(); // S1
+    fn peer(&self) -> KnownPeer {
+        let holder = self.view().holder(self.side.other());
+        let incarnation = holder.incarnation.observe(); // S1
         if incarnation == 0 {
-            Peer::Never
-        } else if slot.closed.observe() == incarnation || self.gone.load(Acquire) == incarnation {
-            Peer::Gone // S2
+            KnownPeer::Never
+        } else if holder.closed.observe() == incarnation || self.gone.load(Acquire) == incarnation {
+            KnownPeer::Gone // S2
         } else {
-            Peer::Present(incarnation)
+            KnownPeer::Present(incarnation)
         }
     }
 
@@ -202,7 +203,7 @@ impl Lives for Life {
 
     #[inline(always)]
     fn has_tenure(&self) -> bool {
-        self.view().slot(self.side).incarnation.get() == self.incarnation
+        self.view().holder(self.side).incarnation.get() == self.incarnation
     }
 
     #[inline(always)]
@@ -230,7 +231,7 @@ impl Lives for Life {
 
     #[cold]
     fn replaced(&self) -> Option<Error> {
-        let Region { object, origin, .. } = &self.region;
+        let ChannelRegion { object, origin, .. } = &self.region;
         origin.leads_elsewhere(object).then(|| Error::new(libc::ESTALE, format!("{origin} is another region by now: open again")))
     }
 
@@ -256,17 +257,17 @@ impl Lives for Life {
         &self.pace
     }
 
-    fn block_hint(&self) -> Hint {
-        Hint::Block
+    fn block_hint(&self) -> NativeHint {
+        NativeHint::Block
     }
 
-    fn peer_hint(&self) -> Hint {
-        Hint::Peer(self.peer_incarnation())
+    fn peer_hint(&self) -> NativeHint {
+        NativeHint::Peer(self.peer_incarnation())
     }
 
-    fn ring_own(&self) {
-        for bell in [Bell::Data, Bell::Room] {
-            doorbell::ring(self.view().chime(self.side, self.side, bell));
+    fn notify_own(&self) {
+        for bell in [ChannelBell::Data, ChannelBell::Room] {
+            doorbell::notify(self.view().doorbell(self.side, self.side, bell));
         }
     }
 
@@ -286,22 +287,22 @@ impl Lives for Life {
     }
 }
 
-impl Common for Life {
+impl Common for NativeLiveness {
     /// Says in the region that this side has closed: after the last call, so that all it wrote comes before it.
     fn on_deserted(&self) {
-        let closed = &self.view().slot(self.side).closed;
+        let closed = &self.view().holder(self.side).closed;
         if self.has_tenure() && closed.get() != self.incarnation {
             closed.publish(self.incarnation); // S2
-            self.ring_peer();
+            self.notify_peer();
         }
     }
 }
 
 /// What can be looked at without a turn, to see whether an attempt is worth it.
 #[derive(Clone, Copy)]
-pub(crate) enum Hint {
+pub(crate) enum NativeHint {
     /// The next entry of the queue that is read.
-    Entry(Lookout),
+    Entry(EntryLookout),
     /// Room in the queue that is written.
     Room(RoomLookout),
     /// Nothing: a block can become free in many ways.
@@ -310,30 +311,30 @@ pub(crate) enum Hint {
     Peer(u64),
 }
 
-impl Watched for Life {
-    type Hint = Hint;
+impl Watched for NativeLiveness {
+    type Hint = NativeHint;
     type Armed = doorbell::Armed;
 
     #[inline(always)]
-    fn is_worth_a_look(&self, hint: &Hint) -> bool {
-        let view: &View = self.view();
+    fn is_worth_a_look(&self, hint: &NativeHint) -> bool {
+        let view: &ChannelView = self.view();
         match hint {
-            Hint::Entry(lookout) => lookout.is_worth_a_look(view),
-            Hint::Room(lookout) => lookout.is_worth_a_look(view),
-            Hint::Block => false,
-            Hint::Peer(last) => self.peer_incarnation() != *last,
+            NativeHint::Entry(lookout) => lookout.is_worth_a_look(view),
+            NativeHint::Room(lookout) => lookout.is_worth_a_look(view),
+            NativeHint::Block => false,
+            NativeHint::Peer(last) => self.peer_incarnation() != *last,
         }
     }
-    fn is_blind(&self, hint: &Hint) -> bool {
-        matches!(hint, Hint::Block)
+    fn is_blind(&self, hint: &NativeHint) -> bool {
+        matches!(hint, NativeHint::Block)
     }
-    fn is_over(&self, hint: &Hint) -> bool {
-        self.peer() == Peer::Gone && !matches!(hint, Hint::Peer(_))
+    fn is_over(&self, hint: &NativeHint) -> bool {
+        self.peer() == KnownPeer::Gone && !matches!(hint, NativeHint::Peer(_))
     }
-    fn arm(&self, hint: &Hint) -> doorbell::Armed {
+    fn arm(&self, hint: &NativeHint) -> doorbell::Armed {
         doorbell::arm(&self.bell(hint))
     }
-    fn sleep(&self, hint: &Hint, armed: doorbell::Armed, limit: Duration) -> Slept {
+    fn sleep(&self, hint: &NativeHint, armed: doorbell::Armed, limit: Duration) -> Slept {
         doorbell::sleep(&self.bell(hint), armed, limit)
     }
     fn interrupts(&self) -> &Interrupts {
@@ -342,18 +343,18 @@ impl Watched for Life {
     fn is_polling(&self) -> bool {
         self.view().facts().polling
     }
-    fn habit(&self, hint: &Hint) -> Option<&Habit> {
+    fn habit(&self, hint: &NativeHint) -> Option<&Habit> {
         match hint {
-            Hint::Entry(_) => Some(&self.pace.for_samples),
-            Hint::Room(_) | Hint::Block => Some(&self.pace.for_room),
-            Hint::Peer(_) => None,
+            NativeHint::Entry(_) => Some(&self.pace.for_samples),
+            NativeHint::Room(_) | NativeHint::Block => Some(&self.pace.for_room),
+            NativeHint::Peer(_) => None,
         }
     }
     fn probe(&self) {
         self.probe_peer();
     }
     fn wants_probe(&self) -> bool {
-        matches!(self.peer(), Peer::Present(incarnation) if incarnation != self.looked.load(Relaxed))
+        matches!(self.peer(), KnownPeer::Present(incarnation) if incarnation != self.looked.load(Relaxed))
     }
     fn since_probe(&self) -> Duration {
         self.pace.since_probe()

@@ -7,33 +7,33 @@ mod liveness;
 mod open;
 
 use super::Stats;
-use super::backend::Ends;
-use super::handle::{Handle, Registered};
+use super::backend::Backend;
+use super::handle::{ChannelHandle, Registered};
 use super::registry::Registry;
 use crate::error::Result;
-use crate::layout::channel::View;
+use crate::layout::channel::ChannelView;
 use crate::layout::sample::Raw;
-use crate::memory::tag::Kind;
-use crate::protocol::channel_words::Words;
+use crate::memory::tag::HandleKind;
+use crate::protocol::channel_words::ChannelWords;
 use crate::protocol::half::{Half, Written};
-use liveness::{Hint, Life};
+use liveness::{NativeHint, NativeLiveness};
 pub(crate) use open::{create, create_fd, open, open_fd, recreate_fd, timed_open, unlink};
 
 /// This process's ends of the queues of a channel in one region.
-pub(crate) type Native = Half<View>;
+pub(crate) type Native = Half<ChannelView>;
 
-static REGISTRY: Registry<Handle<Native>> = Registry::new();
+static REGISTRY: Registry<ChannelHandle<Native>> = Registry::new();
 
 impl Registered for Native {
     #[inline(always)]
-    fn registry() -> &'static Registry<Handle<Native>> {
+    fn registry() -> &'static Registry<ChannelHandle<Native>> {
         &REGISTRY
     }
 }
 
-impl Ends for Native {
-    type Life = Life;
-    const KIND: Kind = Kind::Native;
+impl Backend for Native {
+    type Liveness = NativeLiveness;
+    const KIND: HandleKind = HandleKind::Native;
 
     #[inline(always)]
     fn read(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
@@ -41,14 +41,14 @@ impl Ends for Native {
     }
     #[inline(always)]
     fn read_last(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
-        Ends::read(self, most, give)
+        Backend::read(self, most, give)
     }
     #[inline(always)]
     fn has_input_soon(&mut self) -> bool {
         Half::has_input_soon(self)
     }
-    fn entry_hint(&self) -> Hint {
-        Hint::Entry(self.lookout())
+    fn entry_hint(&self) -> NativeHint {
+        NativeHint::Entry(self.lookout())
     }
     #[inline(always)]
     fn write(&mut self, sent: usize, count: usize, address: impl FnMut(usize) -> usize) -> (usize, Result<()>) {
@@ -56,11 +56,11 @@ impl Ends for Native {
         (sent, if sent == count || written == Written::Full { Ok(()) } else { Err(written.error()) })
     }
     #[inline(always)]
-    fn ring_data(&mut self, _: &Life) {
-        Half::ring_data(self);
+    fn notify_data(&mut self, _: &NativeLiveness) {
+        Half::notify_data(self);
     }
-    fn room_hint(&self) -> Hint {
-        Hint::Room(self.room_lookout())
+    fn room_hint(&self) -> NativeHint {
+        NativeHint::Room(self.room_lookout())
     }
     #[inline(always)]
     fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
@@ -78,8 +78,8 @@ impl Ends for Native {
     fn drop_reference(&mut self, address: usize) -> Option<u32> {
         Half::drop_reference(self, address)
     }
-    fn ring_room(&self) {
-        Half::ring_room(self);
+    fn notify_room(&self) {
+        Half::notify_room(self);
     }
     fn get(&mut self, address: usize) -> u32 {
         Half::get(self, address)
@@ -88,8 +88,8 @@ impl Ends for Native {
         let (number, block) = self.words().block_at(address)?;
         self.pool().is_held(number).then_some(block)
     }
-    fn stats(&self, life: &Life) -> Stats {
-        let view = life.view();
+    fn stats(&self, liveness: &NativeLiveness) -> Stats {
+        let view = liveness.view();
         let counters = view.counters(self.side());
         Stats {
             written: self.written(),

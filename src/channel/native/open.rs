@@ -17,13 +17,13 @@
 //! begin again where it does not.
 
 use super::Native;
-use super::liveness::{Life, Region};
-use crate::channel::backend::Lives;
+use super::liveness::{ChannelRegion, NativeLiveness};
+use crate::channel::backend::Liveness;
 use crate::channel::config::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
-use crate::channel::handle::{self, Handle};
+use crate::channel::handle::{self, ChannelHandle};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::layout::channel::{Facts, MAGIC, View};
+use crate::layout::channel::{ChannelFacts, ChannelView, MAGIC};
 use crate::protocol::channel_words::Side;
 use crate::protocol::gate::Common;
 use crate::protocol::half::{Half, Sizes};
@@ -36,13 +36,13 @@ use std::ffi::OsStr;
 use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-fn sizes(facts: &Facts) -> Sizes {
-    Sizes { queuelen: facts.queuelen, ring_len: facts.ring_len, home_blocks: facts.home_blocks }
+fn sizes(facts: &ChannelFacts) -> Sizes {
+    Sizes { queuelen: facts.queuelen, entries: facts.entries, home_blocks: facts.home_blocks }
 }
 
 /// What was asked for.
-fn facts(config: &Config) -> Result<Facts> {
-    Facts::new(
+fn facts(config: &Config) -> Result<ChannelFacts> {
+    ChannelFacts::new(
         config.polling,
         or(config.queuelen, DEFAULT_QUEUELEN),
         or(config.samplelen, DEFAULT_SAMPLELEN),
@@ -50,13 +50,13 @@ fn facts(config: &Config) -> Result<Facts> {
     )
 }
 
-/// A side that was taken over, and its ends.
-type Entered = (Box<Life>, Box<Native>);
+/// A side that was taken over, and its backend.
+type Entered = (Box<NativeLiveness>, Box<Native>);
 
 /// A region that is to have a name, with its node side taken.
 struct Fresh<'c> {
     name: Name,
-    facts: Facts,
+    facts: ChannelFacts,
     config: &'c Config,
     mode: u32,
     made: Option<Entered>,
@@ -66,9 +66,9 @@ impl Fresh<'_> {
     #[inline(never)]
     fn make(&mut self) -> Result<()> {
         if self.made.is_none() {
-            let region = Region::fresh(self.facts, self.name, self.mode, self.config.group)?;
+            let region = ChannelRegion::fresh(self.facts, self.name, self.mode, self.config.group)?;
             let incarnation = region.claim(Side::A)?;
-            // The slot is filled before the name exists; from then on a program finds a live node.
+            // The holder is filled in before the name exists; from then on a program finds a live node.
             self.made = Some(entered(region, Side::A, incarnation, 0, None)?);
         }
         Ok(())
@@ -78,7 +78,7 @@ impl Fresh<'_> {
     /// only, it is made afterwards.
     fn make_beside(&mut self, old: &Object) -> Result<()> {
         match self.make() {
-            Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(View::size(&self.facts)) => Ok(()),
+            Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(ChannelView::size(&self.facts)) => Ok(()),
             // What may be kept in memory may be enough for one.
             Err(e) if e.errno() == libc::ENOMEM && environment::asks_for(c"SHMEM_LOCK") => Ok(()),
             made => made,
@@ -87,17 +87,17 @@ impl Fresh<'_> {
 
     /// Gives it the name that an old region has just lost. At once, as each further step could
     /// fail. `None`: the name is taken, or the old one must go first to make room.
-    fn follow(&mut self) -> Result<Option<&'static Handle<Native>>> {
+    fn follow(&mut self) -> Result<Option<&'static ChannelHandle<Native>>> {
         if self.made.is_some() { self.link() } else { Ok(None) }
     }
 
     /// Gives it its name. `None`: the name is taken.
-    fn link(&mut self) -> Result<Option<&'static Handle<Native>>> {
+    fn link(&mut self) -> Result<Option<&'static ChannelHandle<Native>>> {
         self.make()?;
         match self.made.take() {
-            Some((life, ends)) if life.region.object.link(&self.name)? => {
-                let identity = life.region.object.identity();
-                handle_of(life, ends).map(Some).inspect_err(|_| {
+            Some((liveness, backend)) if liveness.region.object.link(&self.name)? => {
+                let identity = liveness.region.object.identity();
+                handle_of(liveness, backend).map(Some).inspect_err(|_| {
                     if self.name.target() == Ok(Some(identity)) {
                         let _ = self.name.remove();
                     }
@@ -112,7 +112,7 @@ impl Fresh<'_> {
 }
 
 /// Creates the region of `name` and takes its node side.
-pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static Handle<Native>> {
+pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let name = Name::new(name)?;
     let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permissions()?, made: None };
     handle::prepare::<Native>()?;
@@ -130,16 +130,16 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static Handle<Na
 }
 
 /// Creates a region of a sealed size that has no name, and takes its node side; also gives a descriptor to hand over.
-pub(crate) fn create_fd(config: &Config) -> Result<(&'static Handle<Native>, OwnedFd)> {
+pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Native>, OwnedFd)> {
     let (facts, mode) = (facts(config)?, config.permissions()?);
     handle::prepare::<Native>()?;
-    let (region, descriptor) = Region::sealed(facts, mode, config.group)?;
+    let (region, descriptor) = ChannelRegion::sealed(facts, mode, config.group)?;
     let incarnation = region.claim(Side::A)?;
     Ok((attached(region, Side::A, incarnation, 0, None)?, descriptor))
 }
 
 /// Takes over the node side of the region behind a descriptor, which must be held by nobody. The descriptor stays the caller's.
-pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<Native>> {
+pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let wanted = facts(config)?;
     config.permissions()?;
     let region = of_descriptor(fd, config.any_owner)?;
@@ -152,19 +152,19 @@ pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static Handle<
     attached(region, Side::A, incarnation, program, None)
 }
 
-fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<Region>> {
+fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<ChannelRegion>> {
     handle::prepare::<Native>()?;
     let object = Object::of_descriptor(fd)?;
     object.check_owner(Origin::Unnamed, any_owner)?;
-    Region::existing(object, Origin::Unnamed)
+    ChannelRegion::existing(object, Origin::Unnamed)
 }
 
 /// Takes over the node side of a region that exists, or removes it. `None`: begin again.
-fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option<&'static Handle<Native>>> {
+fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option<&'static ChannelHandle<Native>>> {
     let (name, wanted) = (fresh.name, fresh.facts);
     object.check_owner(Origin::Named(name), fresh.config.any_owner)?;
-    let is_deserted = !Region::has_any_lock(&object);
-    let region = match Region::existing(object, Origin::Named(name)) {
+    let is_deserted = !ChannelRegion::has_any_lock(&object);
+    let region = match ChannelRegion::existing(object, Origin::Named(name)) {
         Ok(region) => region,
         Err(e) if matches!(e.errno(), libc::EBADMSG | libc::EPROTO | libc::EAGAIN) => return remove_unreadable(fresh, e, start),
         // What the system says is no fault of the region.
@@ -211,7 +211,7 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
 }
 
 /// Removes a region of ours that is broken or of another version, if nobody has a lock on any of its bytes. `None`: begin again.
-fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Option<&'static Handle<Native>>> {
+fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Option<&'static ChannelHandle<Native>>> {
     let name = fresh.name;
     let object = match Object::open(&name) {
         Err(e) if e.errno() == libc::ENOENT => return Ok(None),
@@ -240,11 +240,11 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
     }
 }
 
-fn in_use(name: &Name, found: &Facts, wanted: &Facts) -> Error {
+fn in_use(name: &Name, found: &ChannelFacts, wanted: &ChannelFacts) -> Error {
     others(&format!("the region \"{name}\" is in use with other parameters"), found, wanted)
 }
 
-fn others(what: &str, found: &Facts, wanted: &Facts) -> Error {
+fn others(what: &str, found: &ChannelFacts, wanted: &ChannelFacts) -> Error {
     let mode = |polling| if polling { "polling" } else { "pthread" };
     let mut parts = Vec::new();
     for (what, is, asked) in [
@@ -263,12 +263,12 @@ fn others(what: &str, found: &Facts, wanted: &Facts) -> Error {
 }
 
 /// Opens the region of `name` and takes its program side.
-pub(crate) fn open(name: &OsStr) -> Result<&'static Handle<Native>> {
+pub(crate) fn open(name: &OsStr) -> Result<&'static ChannelHandle<Native>> {
     open_or(Name::new(name)?, RIVAL_PATIENCE)
 }
 
 /// The same, with so much patience with a rival for the side.
-fn open_or(name: Name, patience: Duration) -> Result<&'static Handle<Native>> {
+fn open_or(name: Name, patience: Duration) -> Result<&'static ChannelHandle<Native>> {
     handle::prepare::<Native>()?;
     loop {
         if let Some(handle) = attach(name, patience)? {
@@ -278,14 +278,14 @@ fn open_or(name: Name, patience: Duration) -> Result<&'static Handle<Native>> {
 }
 
 /// `None`: the name leads elsewhere by now, begin again.
-fn attach(name: Name, patience: Duration) -> Result<Option<&'static Handle<Native>>> {
+fn attach(name: Name, patience: Duration) -> Result<Option<&'static ChannelHandle<Native>>> {
     let object = Object::open(&name)?;
     object.check_owner(Origin::Named(name), false)?;
-    attach_to(Region::existing(object, Origin::Named(name))?, patience)
+    attach_to(ChannelRegion::existing(object, Origin::Named(name))?, patience)
 }
 
 /// Opens the region behind a descriptor, which stays the caller's, and takes its program side.
-pub(crate) fn open_fd(fd: RawFd) -> Result<&'static Handle<Native>> {
+pub(crate) fn open_fd(fd: RawFd) -> Result<&'static ChannelHandle<Native>> {
     match attach_to(of_descriptor(fd, false)?, RIVAL_PATIENCE)? {
         Some(handle) => Ok(handle),
         None => Err(Error::corrupt("a region without a name has been replaced")),
@@ -293,7 +293,7 @@ pub(crate) fn open_fd(fd: RawFd) -> Result<&'static Handle<Native>> {
 }
 
 /// As [`attach`].
-fn attach_to(region: Box<Region>, patience: Duration) -> Result<Option<&'static Handle<Native>>> {
+fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'static ChannelHandle<Native>>> {
     let origin = region.origin;
     let view = region.view;
     let sizes = sizes(view.facts());
@@ -304,7 +304,7 @@ fn attach_to(region: Box<Region>, patience: Duration) -> Result<Option<&'static 
             format!("{origin} is what a node that is gone has left, and nothing is left to read in it: start the node"),
         )
     };
-    // Not thorough: a side that is claimed in vain is given back, and all is asked again behind the claim.
+    // Not thorough: a side that is claimed for nothing is given back, and all is asked again behind the claim.
     if !is_worth_it(region.gone_node(false))? {
         return if origin.leads_to(&region.object)? { Err(nothing()) } else { Ok(None) };
     }
@@ -336,42 +336,42 @@ fn attach_to(region: Box<Region>, patience: Duration) -> Result<Option<&'static 
 
 /// Enters this process as the holder of `side`, and repairs it. `peer` was the last of the other side before; alive or dead, if that was just looked at.
 #[inline(never)]
-fn entered(region: Box<Region>, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<Entered> {
+fn entered(region: Box<ChannelRegion>, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<Entered> {
     let view = region.view;
-    let life = region.occupy(side, incarnation, peer);
+    let liveness = region.occupy(side, incarnation, peer);
     match is_alive {
-        Some(true) => life.note_live_peer(peer),
-        Some(false) => life.note_dead_peer(peer),
+        Some(true) => liveness.note_live_peer(peer),
+        Some(false) => liveness.note_dead_peer(peer),
         None => {
-            life.probe_peer();
+            liveness.probe_peer();
         }
     }
     match Half::recover(view, side, sizes(view.facts())) {
-        Ok(half) => Ok((life, Box::new(half))),
+        Ok(half) => Ok((liveness, Box::new(half))),
         Err(e) => {
-            life.on_deserted();
+            liveness.on_deserted();
             Err(e)
         }
     }
 }
 
 /// Makes a handle of a side that was entered, and tells the peer.
-fn handle_of(life: Box<Life>, ends: Box<Native>) -> Result<&'static Handle<Native>> {
-    let handle = Handle::new(life, ends)?;
-    handle.look(Life::ring_peer);
+fn handle_of(liveness: Box<NativeLiveness>, backend: Box<Native>) -> Result<&'static ChannelHandle<Native>> {
+    let handle = ChannelHandle::new(liveness, backend)?;
+    handle.look(NativeLiveness::notify_peer);
     Ok(handle)
 }
 
 /// Both of these.
 fn attached(
-    region: Box<Region>,
+    region: Box<ChannelRegion>,
     side: Side,
     incarnation: u64,
     peer: u64,
     is_alive: Option<bool>,
-) -> Result<&'static Handle<Native>> {
-    let (life, ends) = entered(region, side, incarnation, peer, is_alive)?;
-    handle_of(life, ends)
+) -> Result<&'static ChannelHandle<Native>> {
+    let (liveness, backend) = entered(region, side, incarnation, peer, is_alive)?;
+    handle_of(liveness, backend)
 }
 
 /// Between two looks for a region, at first and at most.
@@ -388,7 +388,7 @@ fn time_to_look(waited: Duration) -> Duration {
 }
 
 /// The same as [`open`]; waits for the region to appear.
-pub(crate) fn timed_open(name: &OsStr, limit: Limit) -> Result<&'static Handle<Native>> {
+pub(crate) fn timed_open(name: &OsStr, limit: Limit) -> Result<&'static ChannelHandle<Native>> {
     let start = Instant::now();
     let name = Name::new(name)?;
     loop {
@@ -436,7 +436,7 @@ mod tests {
         assert_eq!(written, 1, "it is left in the queue");
 
         let object = Object::open(&Name::new(&name).expect("a name")).expect("the region is there");
-        let region = Region::existing(object, Origin::Named(Name::new(&name).expect("a name"))).expect("a region");
+        let region = ChannelRegion::existing(object, Origin::Named(Name::new(&name).expect("a name"))).expect("a region");
         let gone = region.gone_node(true);
         assert_eq!(gone, Some(1));
         let incarnation = region.claim(Side::B).expect("the program has closed");
@@ -451,7 +451,7 @@ mod tests {
         unlink(&name).expect("it is there");
     }
 
-    fn write_one(node: &Handle<Native>) -> (usize, usize) {
+    fn write_one(node: &ChannelHandle<Native>) -> (usize, usize) {
         let mut address = 0;
         node.alloc(1, &Limit::Now, |_, raw| address = raw.address() as usize).expect("a block is free");
         let count = node.write(1, &Limit::Now, |_| address).expect("there is room").count;

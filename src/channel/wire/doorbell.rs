@@ -20,7 +20,7 @@
 //! C library has others than those below, nobody is counted in: who reads naps, and who writes leaves the broadcast to the
 //! library, always.
 
-use crate::layout::wire::{Condition, View};
+use crate::layout::wire::{Condition, WireView};
 use crate::protocol::atomics::{Ordering, Shared32, fence};
 use crate::sys::Slept;
 use crate::sys::{condition, futex};
@@ -40,7 +40,7 @@ struct Held<'v>(&'v Shared32);
 
 impl Held<'_> {
     /// Takes the mutex within `limit`.
-    fn take(view: &View, limit: Duration) -> Option<Held<'_>> {
+    fn take(view: &WireView, limit: Duration) -> Option<Held<'_>> {
         let lock = &view.mutex().lock;
         if lock.exchange(0, TAKEN).is_ok() {
             return Some(Held(lock));
@@ -67,14 +67,14 @@ impl Drop for Held<'_> {
 
 /// This thread is counted among the waiters of a region's condition, until dropped.
 pub(crate) struct Waiter {
-    view: View,
+    view: WireView,
     group: usize,
     signals: u32,
 }
 
 impl Waiter {
     /// `None`: the mutex could not be had within `limit`, or the condition's words are not known.
-    pub(super) fn new(view: &View, limit: Duration) -> Option<Waiter> {
+    pub(super) fn new(view: &WireView, limit: Duration) -> Option<Waiter> {
         if !condition::is_known() {
             return None;
         }
@@ -102,7 +102,7 @@ impl Drop for Waiter {
 }
 
 /// Whether a writer that has pushed must broadcast.
-pub(super) fn is_anyone_waiting(view: &View) -> bool {
+pub(super) fn is_anyone_waiting(view: &WireView) -> bool {
     fence(Ordering::SeqCst); // B2
     !condition::is_known() || view.mutex().lock.observe() != 0 || view.condition().waiting.get() >= ONE_WAITS
 }
@@ -121,7 +121,7 @@ fn is_old_group_needed(condition: &Condition) -> bool {
 }
 
 /// Wakes all who wait on the condition. `false`: the mutex, or the condition's own lock, could not be had within `limit`.
-pub(super) fn broadcast(view: &View, limit: Duration) -> bool {
+pub(super) fn broadcast(view: &WireView, limit: Duration) -> bool {
     let Some(_held) = Held::take(view, limit) else { return false }; // B1
     let condition = view.condition();
     if condition::is_known() {
@@ -142,6 +142,6 @@ pub(super) fn broadcast(view: &View, limit: Duration) -> bool {
 }
 
 /// Wakes the sleepers of this library, who then look for themselves why. Async-signal-safe.
-pub(super) fn shake(view: &View) {
+pub(super) fn shake(view: &WireView) {
     view.condition().signals.iter().for_each(|word| futex::wake(word.as_ptr()));
 }

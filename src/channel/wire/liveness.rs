@@ -9,10 +9,10 @@
 use super::doorbell::{self, Waiter};
 use super::presence::Presence;
 use crate::channel::Config;
-use crate::channel::backend::{Lives, Peer, THOROUGH_MICROS};
+use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
 use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
-use crate::layout::wire::{STOPPED, Trailer, View, Which};
+use crate::layout::wire::{STOPPED, Trailer, Which, WireView};
 use crate::protocol::atomics::Shared32;
 use crate::protocol::doorbell::SLICE;
 use crate::protocol::gate::Common;
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 pub(crate) const ALIVE: u64 = 1 << 60;
 /// The byte of a leftover region that a process locks while it removes it.
 const REMOVAL: u64 = ALIVE + 1;
-/// Sleeps for what nobody rings for: room in a queue, a free block.
+/// Sleeps for what nobody notifies of: room in a queue, a free block.
 const NAP: Duration = Duration::from_micros(500);
 /// How long a reader tries to get the mutex before it naps instead.
 const READER_PATIENCE: Duration = Duration::from_millis(5);
@@ -43,7 +43,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A region, mapped. The mapping goes before the object, and with that the lock.
 pub(super) struct Mapped {
-    pub(super) view: View,
+    pub(super) view: WireView,
     mapping: Mapping,
     pub(super) object: Object,
     pub(super) name: Name,
@@ -53,7 +53,7 @@ pub(super) struct Mapped {
 
 impl Mapped {
     /// A region that has been checked, or made.
-    pub(super) fn new(view: View, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
+    pub(super) fn new(view: WireView, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
         // SAFETY: so many bytes are mapped.
         let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
         Box::new(Mapped { view, mapping, object, name, is_ours })
@@ -76,13 +76,13 @@ impl Mapped {
 
     /// Who made the region, if a process of this library did.
     pub(super) fn maker(&self) -> Option<Identity> {
-        self.trailer().map(|trailer| trailer.slot().identity())
+        self.trailer().map(|trailer| trailer.holder().identity())
     }
 
     /// Whether the maker of the region is alive. `None`: cannot be known. `thorough`: finds a pid that is used again, too.
     pub(super) fn is_maker_alive(&self, observer: &Identity, thorough: bool) -> Option<bool> {
         match self.trailer() {
-            Some(trailer) => Some(self.object.is_locked(ALIVE) && !trailer.slot().identity().is_gone(observer, thorough)),
+            Some(trailer) => Some(self.object.is_locked(ALIVE) && !trailer.holder().identity().is_gone(observer, thorough)),
             None => self.object.is_open_elsewhere(),
         }
     }
@@ -110,7 +110,7 @@ impl Drop for Mapped {
 }
 
 /// See the module's description.
-pub(crate) struct Link {
+pub(crate) struct WireLiveness {
     own: Mapped,
     /// `None`: both names are the same.
     peer: Option<Mapped>,
@@ -133,10 +133,10 @@ pub(crate) struct Link {
     wakeups: AtomicU64,
 }
 
-impl Link {
+impl WireLiveness {
     #[inline(never)]
-    pub(super) fn new(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Box<Link> {
-        Box::new(Link {
+    pub(super) fn new(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Box<WireLiveness> {
+        Box::new(WireLiveness {
             own: *own,
             peer: peer.map(|peer| *peer),
             me,
@@ -163,7 +163,7 @@ impl Link {
     }
 
     /// Wakes the readers of what this side has written.
-    pub(super) fn ring_readers(&self) {
+    pub(super) fn notify_readers(&self) {
         if self.own.view.facts().polling {
             return;
         }
@@ -181,7 +181,7 @@ impl Link {
         self.wakeups.fetch_add(1, Relaxed);
         loop {
             let done = doorbell::broadcast(&self.own.view, SLICE.min(patience));
-            if done || start.elapsed() >= patience || self.peer() == Peer::Gone || !self.probe_peer() {
+            if done || start.elapsed() >= patience || self.peer() == KnownPeer::Gone || !self.probe_peer() {
                 self.owed.store(!done, Relaxed);
                 return;
             }
@@ -215,7 +215,7 @@ impl Link {
 
 /// What a waiting call looks at.
 #[derive(Clone, Copy)]
-pub(crate) enum Hint {
+pub(crate) enum WireHint {
     /// The position of the next sample.
     Entry(u64),
     /// The position of the next free place.
@@ -224,37 +224,37 @@ pub(crate) enum Hint {
     Nothing,
 }
 
-impl Watched for Link {
-    type Hint = Hint;
-    /// Counted among the waiters of the region that is read. `None`: nobody rings for what is waited for, or the mutex could
+impl Watched for WireLiveness {
+    type Hint = WireHint;
+    /// Counted among the waiters of the region that is read. `None`: nobody notifies of it, or the mutex could
     /// not be had.
     type Armed = Option<Waiter>;
 
-    fn is_worth_a_look(&self, hint: &Hint) -> bool {
+    fn is_worth_a_look(&self, hint: &WireHint) -> bool {
         let (own, input) = (&self.own.view, &self.input().view);
         match hint {
-            Hint::Entry(position) => input.cell(Which::Samples, *position).sequence.observe() == position.wrapping_add(1),
-            Hint::Room(position) => own.cell(Which::Samples, *position).sequence.observe() == *position,
-            Hint::Nothing => false,
+            WireHint::Entry(position) => input.cell(Which::Samples, *position).sequence.observe() == position.wrapping_add(1),
+            WireHint::Room(position) => own.cell(Which::Samples, *position).sequence.observe() == *position,
+            WireHint::Nothing => false,
         }
     }
 
-    fn is_blind(&self, hint: &Hint) -> bool {
-        matches!(hint, Hint::Nothing)
+    fn is_blind(&self, hint: &WireHint) -> bool {
+        matches!(hint, WireHint::Nothing)
     }
 
-    fn is_over(&self, _: &Hint) -> bool {
-        self.peer() == Peer::Gone
+    fn is_over(&self, _: &WireHint) -> bool {
+        self.peer() == KnownPeer::Gone
     }
 
-    fn arm(&self, hint: &Hint) -> Option<Waiter> {
+    fn arm(&self, hint: &WireHint) -> Option<Waiter> {
         match hint {
-            Hint::Entry(_) => Waiter::new(&self.input().view, READER_PATIENCE),
-            Hint::Room(_) | Hint::Nothing => None,
+            WireHint::Entry(_) => Waiter::new(&self.input().view, READER_PATIENCE),
+            WireHint::Room(_) | WireHint::Nothing => None,
         }
     }
 
-    fn sleep(&self, _: &Hint, armed: Option<Waiter>, limit: Duration) -> Slept {
+    fn sleep(&self, _: &WireHint, armed: Option<Waiter>, limit: Duration) -> Slept {
         self.waits.fetch_add(1, Relaxed);
         match armed {
             Some(waiter) => waiter.sleep(limit.min(SLICE)),
@@ -270,9 +270,9 @@ impl Watched for Link {
         self.input().view.facts().polling
     }
 
-    /// Nobody rings for room or a block, so that a nap always takes its time, however soon there was some.
-    fn habit(&self, hint: &Hint) -> Option<&Habit> {
-        matches!(hint, Hint::Entry(_)).then_some(&self.pace.for_samples)
+    /// Nobody notifies of room or a block, so that a nap always takes its time, however soon there was some.
+    fn habit(&self, hint: &WireHint) -> Option<&Habit> {
+        matches!(hint, WireHint::Entry(_)).then_some(&self.pace.for_samples)
     }
 
     fn probe(&self) {
@@ -288,15 +288,15 @@ impl Watched for Link {
     }
 }
 
-impl Lives for Link {
+impl Liveness for WireLiveness {
     fn pace(&self) -> &Pace {
         &self.pace
     }
 
-    fn peer(&self) -> Peer {
+    fn peer(&self) -> KnownPeer {
         let is_gone = self.gone.load(Acquire)
             || self.peer.as_ref().is_some_and(|peer| peer.view.queue(Which::Samples).state.observe() == STOPPED); // V3
-        if is_gone { Peer::Gone } else { Peer::Present(1) }
+        if is_gone { KnownPeer::Gone } else { KnownPeer::Present(1) }
     }
 
     fn probe_peer(&self) -> bool {
@@ -304,7 +304,7 @@ impl Lives for Link {
         let now = self.pace.note_probe();
         self.pay_what_is_owed();
         let Some(peer) = &self.peer else { return true };
-        if self.peer() == Peer::Gone {
+        if self.peer() == KnownPeer::Gone {
             return false;
         }
         let thorough = now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
@@ -348,16 +348,16 @@ impl Lives for Link {
         None
     }
 
-    fn block_hint(&self) -> Hint {
-        Hint::Nothing
+    fn block_hint(&self) -> WireHint {
+        WireHint::Nothing
     }
 
-    fn peer_hint(&self) -> Hint {
-        Hint::Nothing
+    fn peer_hint(&self) -> WireHint {
+        WireHint::Nothing
     }
 
     /// A sleeper that has looked whether it should go on, and is about to sleep, does not hear it: it looks again after its slice.
-    fn ring_own(&self) {
+    fn notify_own(&self) {
         self.nap.add(1);
         futex::wake(self.nap.as_ptr());
         if !self.is_polling() {
@@ -368,7 +368,7 @@ impl Lives for Link {
     fn before_close(&self) {
         let Some(peer) = &self.peer else { return };
         let start = Instant::now();
-        while self.peer() != Peer::Gone && !self.may_close(peer) && start.elapsed() < CLOSE_PATIENCE {
+        while self.peer() != KnownPeer::Gone && !self.may_close(peer) && start.elapsed() < CLOSE_PATIENCE {
             self.pace.probe_now_and_then(self);
             futex::wait(self.nap.as_ptr(), self.nap.observe(), NAP);
         }
@@ -385,7 +385,7 @@ impl Lives for Link {
     }
 }
 
-impl Common for Link {
+impl Common for WireLiveness {
     /// Tells the peer that this side has closed, and removes its names.
     fn on_deserted(&self) {
         // Not by the state, which the peer could have set.

@@ -32,19 +32,19 @@ mod open;
 mod presence;
 
 use super::Stats;
-use super::backend::Ends;
-use super::handle::{Handle, Registered};
+use super::backend::Backend;
+use super::handle::{ChannelHandle, Registered};
 use super::registry::Registry;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
-use crate::layout::wire::{View, Which};
-use crate::memory::tag::Kind;
+use crate::layout::wire::{Which, WireView};
+use crate::memory::tag::HandleKind;
 use crate::memory::zeroed::{Table, Zeroable};
 use crate::protocol::atomics::relax;
 use crate::protocol::channel_words::Block;
 use crate::protocol::doorbell::QUICK_LOOKS;
 use crate::protocol::gate::Idle;
-pub(crate) use liveness::{ALIVE, Hint, Link};
+pub(crate) use liveness::{ALIVE, WireHint, WireLiveness};
 pub(crate) use open::{open, total_size};
 
 /// Attempts at a queue at which others push or pull too, before it counts as full or empty: whoever is at it makes progress.
@@ -52,7 +52,7 @@ const ATTEMPTS: u32 = if cfg!(feature = "fuzzing") { 50 } else { 1000 };
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]
-struct Private {
+struct WireBlock {
     /// References within this process.
     references: u32,
     /// References in the region that are this process's. Of a block that nobody here holds:
@@ -64,20 +64,20 @@ struct Private {
 const SENT: u32 = u32::MAX;
 
 // SAFETY: integers.
-unsafe impl Zeroable for Private {}
+unsafe impl Zeroable for WireBlock {}
 
 /// A region as this process uses it.
-struct Region {
-    view: View,
-    blocks: Table<Private>,
+struct WireRegion {
+    view: WireView,
+    blocks: Table<WireBlock>,
     /// Blocks that somebody in this process holds.
     held: u32,
 }
 
-impl Region {
-    fn new(view: View) -> Result<Region> {
+impl WireRegion {
+    fn new(view: WireView) -> Result<WireRegion> {
         let blocks = Table::resident(view.facts().blocks as usize, "the private state of the blocks")?;
-        Ok(Region { view, blocks, held: 0 })
+        Ok(WireRegion { view, blocks, held: 0 })
     }
 
     /// Takes a reference of the region's into this process.
@@ -133,7 +133,7 @@ impl Region {
             self.view.blocks().raw(block).reset();
             self.view.complete(block);
             self.view.references(block).set(1);
-            self.blocks[block as usize] = Private { references: 1, shares: 1 };
+            self.blocks[block as usize] = WireBlock { references: 1, shares: 1 };
             self.held += 1;
             return Some(block);
         }
@@ -155,7 +155,7 @@ impl Region {
     /// Sends a block that is held here. There is room, unless another writer takes it.
     fn send(&mut self, block: u32) -> bool {
         // The references and what lies in the block must be right before another can see it.
-        let Private { references, shares } = self.blocks[block as usize];
+        let WireBlock { references, shares } = self.blocks[block as usize];
         let before = if references > 1 { 1 } else { 1u32.wrapping_sub(shares) };
         self.view.complete(block);
         self.view.references(block).add(before);
@@ -174,7 +174,7 @@ impl Region {
 }
 
 /// Appends a block to a queue. `false`: full.
-fn push(view: &View, which: Which, block: u32) -> bool {
+fn push(view: &WireView, which: Which, block: u32) -> bool {
     let queue = view.queue(which);
     for _ in 0..ATTEMPTS {
         let position = queue.tail.get();
@@ -194,7 +194,7 @@ fn push(view: &View, which: Which, block: u32) -> bool {
 }
 
 /// Takes the next block of a queue. `last`: its other user is dead, so a place that was claimed and not filled will never be.
-fn pull(view: &View, which: Which, last: bool) -> Result<Option<u32>> {
+fn pull(view: &WireView, which: Which, last: bool) -> Result<Option<u32>> {
     let queue = view.queue(which);
     for _ in 0..ATTEMPTS {
         let position = queue.head.get();
@@ -225,36 +225,36 @@ fn pull(view: &View, which: Which, last: bool) -> Result<Option<u32>> {
 
 /// The ends of a channel in the wire layout.
 pub(crate) struct Wire {
-    own: Region,
+    own: WireRegion,
     /// `None`: both names are the same, this side reads what it writes.
-    peer: Option<Region>,
+    peer: Option<WireRegion>,
     written: u64,
     read: u64,
 }
 
-static REGISTRY: Registry<Handle<Wire>> = Registry::new();
+static REGISTRY: Registry<ChannelHandle<Wire>> = Registry::new();
 
 impl Registered for Wire {
-    fn registry() -> &'static Registry<Handle<Wire>> {
+    fn registry() -> &'static Registry<ChannelHandle<Wire>> {
         &REGISTRY
     }
 }
 
 impl Wire {
-    fn new(own: View, peer: Option<View>) -> Result<Wire> {
-        Ok(Wire { own: Region::new(own)?, peer: peer.map(Region::new).transpose()?, written: 0, read: 0 })
+    fn new(own: WireView, peer: Option<WireView>) -> Result<Wire> {
+        Ok(Wire { own: WireRegion::new(own)?, peer: peer.map(WireRegion::new).transpose()?, written: 0, read: 0 })
     }
 
-    fn input(&self) -> &Region {
+    fn input(&self) -> &WireRegion {
         self.peer.as_ref().unwrap_or(&self.own)
     }
 
-    fn input_mut(&mut self) -> &mut Region {
+    fn input_mut(&mut self) -> &mut WireRegion {
         self.peer.as_mut().unwrap_or(&mut self.own)
     }
 
     /// The region in which a sample begins at `address`, and its block.
-    fn locate(&mut self, address: usize) -> Option<(&mut Region, u32)> {
+    fn locate(&mut self, address: usize) -> Option<(&mut WireRegion, u32)> {
         if let Some((block, _)) = self.own.view.blocks().at(address) {
             return Some((&mut self.own, block));
         }
@@ -339,9 +339,9 @@ impl Idle for Wire {
     }
 }
 
-impl Ends for Wire {
-    type Life = Link;
-    const KIND: Kind = Kind::Wire;
+impl Backend for Wire {
+    type Liveness = WireLiveness;
+    const KIND: HandleKind = HandleKind::Wire;
     const IS_POOL_SHORT: bool = true;
 
     fn read(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> Result<usize> {
@@ -358,8 +358,8 @@ impl Ends for Wire {
         (0..QUICK_LOOKS).any(|_| cell.sequence.observe() == position.wrapping_add(1))
     }
 
-    fn entry_hint(&self) -> Hint {
-        Hint::Entry(self.input().view.queue(Which::Samples).head.get())
+    fn entry_hint(&self) -> WireHint {
+        WireHint::Entry(self.input().view.queue(Which::Samples).head.get())
     }
 
     fn write(&mut self, mut sent: usize, count: usize, mut address: impl FnMut(usize) -> usize) -> (usize, Result<()>) {
@@ -373,12 +373,12 @@ impl Ends for Wire {
         (sent, Ok(()))
     }
 
-    fn ring_data(&mut self, life: &Link) {
-        life.ring_readers();
+    fn notify_data(&mut self, liveness: &WireLiveness) {
+        liveness.notify_readers();
     }
 
-    fn room_hint(&self) -> Hint {
-        Hint::Room(self.own.view.queue(Which::Samples).tail.get())
+    fn room_hint(&self) -> WireHint {
+        WireHint::Room(self.own.view.queue(Which::Samples).tail.get())
     }
 
     fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
@@ -407,7 +407,7 @@ impl Ends for Wire {
     }
 
     /// VILLASnode never waits for a block, and this side looks for itself.
-    fn ring_room(&self) {}
+    fn notify_room(&self) {}
 
     fn get(&mut self, address: usize) -> u32 {
         self.locate(address).map_or(0, |(region, block)| region.get(block))
@@ -425,18 +425,18 @@ impl Ends for Wire {
     /// this side knows.
     fn sent(&self, address: usize) -> Option<Raw> {
         let (block, raw) = self.own.view.blocks().at(address)?;
-        let Private { references, shares } = self.own.blocks[block as usize];
+        let WireBlock { references, shares } = self.own.blocks[block as usize];
         (references == 0 && shares == SENT).then_some(raw)
     }
 
-    fn stats(&self, life: &Link) -> Stats {
-        let pending = |view: &View, which: Which| {
+    fn stats(&self, liveness: &WireLiveness) -> Stats {
+        let pending = |view: &WireView, which: Which| {
             let queue = view.queue(which);
             queue.tail.observe().wrapping_sub(queue.head.observe()).min(view.cells(which))
         };
         let (own, input) = (&self.own.view, &self.input().view);
         let peer_blocks = self.peer.as_ref().map_or(0, |peer| peer.view.facts().blocks);
-        let (waits, wakeups) = life.counters();
+        let (waits, wakeups) = liveness.counters();
         Stats {
             written: self.written,
             read: self.read,

@@ -14,13 +14,13 @@
 
 use super::Wire;
 use super::doorbell;
-use super::liveness::{Link, Mapped};
+use super::liveness::{Mapped, WireLiveness};
 use super::presence::Presence;
-use crate::channel::handle::{self, Handle};
+use crate::channel::handle::{self, ChannelHandle};
 use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
-use crate::layout::wire::{Facts, STOPPED, View, Which};
+use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
 use crate::protocol::gate::Common;
 use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
 use crate::sys::clock::unix_time;
@@ -41,7 +41,7 @@ const ALONE: Duration = Duration::from_secs(1);
 
 /// Bytes of a region of this library with these parameters; 0 means the default.
 pub(crate) fn total_size(queuelen: u32, samplelen: u32) -> Result<u64> {
-    Ok(Facts::new(false, or(queuelen, DEFAULT_QUEUELEN), or(samplelen, DEFAULT_SAMPLELEN))?.total_size())
+    Ok(WireFacts::new(false, or(queuelen, DEFAULT_QUEUELEN), or(samplelen, DEFAULT_SAMPLELEN))?.total_size())
 }
 
 /// Opens a channel: writes into the region of `wname`, reads from that of `rname`.
@@ -52,7 +52,7 @@ pub(crate) fn open(
     config: &Config,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
-) -> Result<&'static Handle<Wire>> {
+) -> Result<&'static ChannelHandle<Wire>> {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
         return Err(Error::new(
             libc::ENOTSUP,
@@ -60,7 +60,7 @@ pub(crate) fn open(
         ));
     }
     let (wname, rname) = (Name::new(wname)?, Name::new(rname)?);
-    let facts = Facts::new(config.polling, or(config.queuelen, DEFAULT_QUEUELEN), or(config.samplelen, DEFAULT_SAMPLELEN))?;
+    let facts = WireFacts::new(config.polling, or(config.queuelen, DEFAULT_QUEUELEN), or(config.samplelen, DEFAULT_SAMPLELEN))?;
     handle::prepare::<Wire>()?;
     let me = Identity::mine();
     let own = make(wname, facts, config, &me)?;
@@ -70,11 +70,11 @@ pub(crate) fn open(
 
 /// Makes a handle of both regions.
 #[inline(never)]
-fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&'static Handle<Wire>> {
+fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&'static ChannelHandle<Wire>> {
     let views = (own.view, peer.as_ref().map(|peer| peer.view));
-    let link = Link::new(own, peer, me);
+    let link = WireLiveness::new(own, peer, me);
     match Wire::new(views.0, views.1) {
-        Ok(wire) => Handle::new(link, Box::new(wire)),
+        Ok(wire) => ChannelHandle::new(link, Box::new(wire)),
         Err(e) => {
             // The other side has come, and its region may wait for this one's samples.
             link.on_deserted();
@@ -85,14 +85,14 @@ fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&
 
 /// Makes this side's region.
 #[inline(never)]
-fn make(name: Name, facts: Facts, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
+fn make(name: Name, facts: WireFacts, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
     let mode = config.permissions()?;
     let object = Object::unnamed(facts.total_size(), mode, config.group)?;
     let mapping = Mapping::new(&object, facts.total_size() as usize)?;
     // SAFETY: the mapping is as long as the facts say and goes with the view.
-    let view = unsafe { View::new(mapping.base(), facts) };
+    let view = unsafe { WireView::new(mapping.base(), facts) };
     view.initialise();
-    view.fresh_trailer().slot().occupy(unix_time(), me);
+    view.fresh_trailer().holder().occupy(unix_time(), me);
     let region = Mapped::new(view, mapping, object, name);
     region.lock()?;
     let start = Instant::now();
@@ -162,10 +162,11 @@ fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     object.allocate(size.min(FIRST_PAGE))?;
     let mapping = Mapping::new(&object, length)?;
     // SAFETY: so many bytes are mapped.
-    let facts = unsafe { Facts::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("\"{name}\": {e}")))?;
+    let facts =
+        unsafe { WireFacts::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("\"{name}\": {e}")))?;
     object.allocate(size)?;
     // SAFETY: the facts were checked against the length of the mapping, which goes with the view.
-    let view = unsafe { View::new(mapping.base(), facts) };
+    let view = unsafe { WireView::new(mapping.base(), facts) };
     Ok(Mapped::new(view, mapping, object, name))
 }
 

@@ -3,9 +3,9 @@
 use super::ring::{Bytes, Ring};
 use crate::error::{Error, Result};
 use crate::memory::slab::{Reused, Slab};
-use crate::memory::tag::{Kind, Tag};
+use crate::memory::tag::{HandleKind, Tag};
 use crate::pod::Plain;
-use crate::ring::handle::Handle;
+use crate::ring::handle::RingHandle;
 use crate::ring::open::Wanted;
 use crate::ring::{Policy, Role};
 use crate::sys::object::{NAME_MAX, without_slashes};
@@ -95,7 +95,7 @@ fn open_both(
     policy: Policy,
     element_size: u64,
     capacity: u64,
-) -> Result<(&'static Handle, &'static Handle)> {
+) -> Result<(&'static RingHandle, &'static RingHandle)> {
     let (out, back) = side.endings();
     let mut outgoing = Wanted::new(ring_name(name, out)?, policy, Role::Producer, element_size, capacity)?;
     let mut incoming = Wanted::new(ring_name(name, back)?, policy, Role::Consumer, element_size, capacity)?;
@@ -193,8 +193,8 @@ pub(crate) struct Pair {
     /// Entered in the list of pairs as somebody's.
     is_used: AtomicBool,
     is_open: AtomicBool,
-    outgoing: AtomicPtr<Handle>,
-    incoming: AtomicPtr<Handle>,
+    outgoing: AtomicPtr<RingHandle>,
+    incoming: AtomicPtr<RingHandle>,
 }
 
 static PAIRS: Slab<Pair> = Slab::new();
@@ -229,7 +229,7 @@ impl Pair {
         let pair = PAIRS.take(make);
         pair.outgoing.store(std::ptr::from_ref(outgoing).cast_mut(), Ordering::Relaxed);
         pair.incoming.store(std::ptr::from_ref(incoming).cast_mut(), Ordering::Relaxed);
-        pair.tag.mark(Kind::Endpoint);
+        pair.tag.mark(HandleKind::Endpoint);
         pair.is_open.store(true, Ordering::Release);
         Ok(pair)
     }
@@ -241,13 +241,13 @@ impl Pair {
     #[inline(always)]
     pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static Pair> {
         // SAFETY: as the caller promises.
-        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(Kind::Endpoint);
+        let is_one = unsafe { &*pointer.cast::<Tag>() }.is(HandleKind::Endpoint);
         // SAFETY: only pairs have this tag, and they live for ever.
         is_one.then(|| unsafe { &*pointer.cast::<Pair>() })
     }
 
     #[inline(always)]
-    fn ring(&self, which: &AtomicPtr<Handle>) -> Result<&'static Handle> {
+    fn ring(&self, which: &AtomicPtr<RingHandle>) -> Result<&'static RingHandle> {
         if !self.is_open.load(Ordering::Acquire) {
             return Err(closed());
         }
@@ -257,27 +257,27 @@ impl Pair {
 
     /// The ring by which it sends.
     #[inline(always)]
-    pub(crate) fn outgoing(&self) -> Result<&'static Handle> {
+    pub(crate) fn outgoing(&self) -> Result<&'static RingHandle> {
         self.ring(&self.outgoing)
     }
 
     /// The ring by which it receives.
     #[inline(always)]
-    pub(crate) fn incoming(&self) -> Result<&'static Handle> {
+    pub(crate) fn incoming(&self) -> Result<&'static RingHandle> {
         self.ring(&self.incoming)
     }
 
     /// Closes both. Async-signal-safe.
     pub(crate) fn close(&self) -> Result<()> {
-        self.close_by(Handle::close)
+        self.close_by(RingHandle::close)
     }
 
     /// The same, and gives back what is reserved or peeked at. Not async-signal-safe.
     pub(crate) fn abandon(&self) -> Result<()> {
-        self.close_by(Handle::abandon)
+        self.close_by(RingHandle::abandon)
     }
 
-    fn close_by(&self, close: impl Fn(&Handle) -> Result<()>) -> Result<()> {
+    fn close_by(&self, close: impl Fn(&RingHandle) -> Result<()>) -> Result<()> {
         let already = || Error::invalid("this endpoint is closed already");
         let (Ok(outgoing), Ok(incoming)) = (self.outgoing(), self.incoming()) else { return Err(already()) };
         if !self.is_open.swap(false, Ordering::AcqRel) {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::pod::Plain;
 use crate::protocol::atomics::store_bytes;
-use crate::ring::handle::{Handle, Outcome, RingStats};
+use crate::ring::handle::{Outcome, RingHandle, RingStats};
 use crate::ring::open::Wanted;
 use crate::ring::{Policy, Role};
 use crate::sys::object::Name;
@@ -54,7 +54,7 @@ pub struct Bytes(());
 /// # Ok::<(), villas_shm::Error>(())
 /// ```
 pub struct Ring<T = Bytes> {
-    handle: &'static Handle,
+    handle: &'static RingHandle,
     element_size: usize,
     capacity: usize,
     messages: PhantomData<fn(T) -> T>,
@@ -89,7 +89,7 @@ impl<T> Ring<T> {
     }
 
     /// An end that is open.
-    pub(super) fn of(handle: &'static Handle, element_size: usize, capacity: usize) -> Ring<T> {
+    pub(super) fn of(handle: &'static RingHandle, element_size: usize, capacity: usize) -> Ring<T> {
         Ring { handle, element_size, capacity, messages: PhantomData }
     }
 

@@ -2,23 +2,23 @@
 //!
 //! The rows are made from the structs ([`crate::tests::edges`]).
 
-use super::{Apart, Counters, ENTRIES, Facts, Head, RawFacts, SideWords};
-use crate::layout::holder::Slot;
+use super::{Apart, ChannelCounters, ChannelFacts, ChannelHead, ENTRIES, RawChannelFacts, SideWords};
+use crate::layout::holder::Holder;
 use crate::layout::sample::Header;
 use crate::sys::object::Object;
-use crate::tests::edges::{BROKEN, Field, Outcome, Row, Rule, broken, field, fields_of, try_each, used};
+use crate::tests::edges::{BROKEN, EdgeOutcome, Field, Row, Rule, broken, field, fields_of, try_each, used};
 use crate::{Channel, Config};
 use std::mem::{offset_of, size_of};
 use std::os::fd::OwnedFd;
 
 /// Who takes a side of the region of two dead processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
+enum AttachedAs {
     Node,
     Program,
 }
 
-use Outcome::{Garbled, Refused, Used};
+use EdgeOutcome::{Garbled, Refused, Used};
 
 const QUEUELEN: u32 = 8;
 const SAMPLELEN: u32 = 4;
@@ -49,58 +49,58 @@ fn image() -> Vec<u8> {
     bytes
 }
 
-fn version(row: Row<Who>) -> Outcome {
+fn version(row: Row<AttachedAs>) -> EdgeOutcome {
     Refused(if row.value == 0 { libc::EAGAIN } else { libc::EPROTO })
 }
 
-fn polling(row: Row<Who>) -> Outcome {
+fn polling(row: Row<AttachedAs>) -> EdgeOutcome {
     match (row.value, row.who) {
-        (1, Who::Program) => Used,
-        (1, Who::Node) => Refused(libc::EPROTO),
+        (1, AttachedAs::Program) => Used,
+        (1, AttachedAs::Node) => Refused(libc::EPROTO),
         _ => BROKEN,
     }
 }
 
 /// What leaves a block as long as it is fits all else; but the blocks have the capacity that they had.
-fn samplelen(row: Row<Who>) -> Outcome {
+fn samplelen(row: Row<AttachedAs>) -> EdgeOutcome {
     let fits = (1..=5).contains(&row.value);
     match row.who {
-        Who::Program if fits => Garbled,
-        Who::Node if fits => Refused(libc::EPROTO),
+        AttachedAs::Program if fits => Garbled,
+        AttachedAs::Node if fits => Refused(libc::EPROTO),
         _ => BROKEN,
     }
 }
 
 /// Beyond what a lock's place can be.
-fn incarnation(row: Row<Who>, own: Who) -> Outcome {
+fn incarnation(row: Row<AttachedAs>, own: AttachedAs) -> EdgeOutcome {
     if row.who == own && row.value == u64::MAX { BROKEN } else { Used }
 }
 
-fn slot(fields: &mut Vec<Field<Who>>, at: usize, rule: Rule<Who>) {
-    let end = offset_of!(Slot, role) + 4;
-    fields.extend(fields_of!(Slot, at, end; incarnation 8 rule, closed 8 used, pid 4 used, role 4 used));
+fn holder(fields: &mut Vec<Field<AttachedAs>>, at: usize, rule: Rule<AttachedAs>) {
+    let end = offset_of!(Holder, role) + 4;
+    fields.extend(fields_of!(Holder, at, end; incarnation 8 rule, closed 8 used, pid 4 used, role 4 used));
     // Says who it is, for people and for the question whether that process is gone: nobody has its lock here.
-    fields.push(field("the slot's rest", at + end, size_of::<Apart<Slot>>() - end, 8, used));
+    fields.push(field("the holder's rest", at + end, size_of::<Apart<Holder>>() - end, 8, used));
 }
 
-fn head() -> Vec<Field<Who>> {
-    let mut fields = fields_of!(RawFacts, 0, size_of::<RawFacts>();
+fn head() -> Vec<Field<AttachedAs>> {
+    let mut fields = fields_of!(RawChannelFacts, 0, size_of::<RawChannelFacts>();
         magic 8 broken, version 4 version, polling 4 polling, total_size 8 broken, queuelen 4 broken,
-        samplelen 4 samplelen, spare 4 broken, ring_len 4 broken, block_size 4 broken,
-        home_blocks 4 broken, rings 8 broken, pool 8 broken, created 8 used, _reserved 8 used);
-    let slots = offset_of!(Head, slots);
-    slot(&mut fields, slots, |row| incarnation(row, Who::Node));
-    slot(&mut fields, slots + size_of::<Apart<Slot>>(), |row| incarnation(row, Who::Program));
+        samplelen 4 samplelen, spare 4 broken, entries 4 broken, block_size 4 broken,
+        home_blocks 4 broken, queues 8 broken, pool 8 broken, created 8 used, _reserved 8 used);
+    let holders = offset_of!(ChannelHead, holders);
+    holder(&mut fields, holders, |row| incarnation(row, AttachedAs::Node));
+    holder(&mut fields, holders + size_of::<Apart<Holder>>(), |row| incarnation(row, AttachedAs::Program));
     for side in 0..2 {
-        let base = offset_of!(Head, words) + side * size_of::<SideWords>();
+        let base = offset_of!(ChannelHead, words) + side * size_of::<SideWords>();
         let counters = offset_of!(SideWords, counters);
         fields.push(field("taken", base, counters, 8, used));
-        fields.extend(fields_of!(Counters, base + counters, offset_of!(SideWords, bells) - counters;
+        fields.extend(fields_of!(ChannelCounters, base + counters, offset_of!(SideWords, doorbells) - counters;
             used 8 used, kept 8 used, waits 8 used, wakeups 8 used, redelivered 8 used));
-        let bells = offset_of!(SideWords, bells);
-        fields.push(field("bells", base + bells, size_of::<SideWords>() - bells, 4, used));
+        let doorbells = offset_of!(SideWords, doorbells);
+        fields.push(field("doorbells", base + doorbells, size_of::<SideWords>() - doorbells, 4, used));
     }
-    fields.push(field("nothing", size_of::<Head>(), ENTRIES as usize - size_of::<Head>(), 8, used));
+    fields.push(field("nothing", size_of::<ChannelHead>(), ENTRIES as usize - size_of::<ChannelHead>(), 8, used));
     fields
 }
 
@@ -109,52 +109,52 @@ fn is_published(entry: u64) -> bool {
 }
 
 /// The queue that the program reads, and the node's successor repairs.
-fn entry_to_program(row: Row<Who>) -> Outcome {
+fn entry_to_program(row: Row<AttachedAs>) -> EdgeOutcome {
     let at = row.index as u64;
     match row.who {
-        Who::Program if at != TAKEN => Used,
-        Who::Program if !is_published(row.value) => Refused(libc::ENOENT), // nothing is left to read
-        Who::Program if row.value >> 1 >= 2 * HOME as u64 => Garbled,
+        AttachedAs::Program if at != TAKEN => Used,
+        AttachedAs::Program if !is_published(row.value) => Refused(libc::ENOENT), // nothing is left to read
+        AttachedAs::Program if row.value >> 1 >= 2 * HOME as u64 => Garbled,
         // Published: the next one is missing, and more than one that are marked lie beyond: no death leaves that.
-        Who::Node if (TAKEN..SENT - 1).contains(&at) && !is_published(row.value) => BROKEN,
+        AttachedAs::Node if (TAKEN..SENT - 1).contains(&at) && !is_published(row.value) => BROKEN,
         _ => Used,
     }
 }
 
 /// The other direction: one sample, at 0.
-fn entry_to_node(row: Row<Who>) -> Outcome {
+fn entry_to_node(row: Row<AttachedAs>) -> EdgeOutcome {
     match row.who {
-        Who::Node if row.index == 0 && is_published(row.value) && row.value >> 1 >= 2 * HOME as u64 => Garbled,
+        AttachedAs::Node if row.index == 0 && is_published(row.value) && row.value >> 1 >= 2 * HOME as u64 => Garbled,
         _ => Used,
     }
 }
 
 /// The block that is read first.
-const fn first_read(who: Who) -> usize {
+const fn first_read(who: AttachedAs) -> usize {
     match who {
-        Who::Program => TAKEN as usize,
-        Who::Node => HOME,
+        AttachedAs::Program => TAKEN as usize,
+        AttachedAs::Node => HOME,
     }
 }
 
-fn block(number: usize, at: usize, length: usize) -> Vec<Field<Who>> {
+fn block(number: usize, at: usize, length: usize) -> Vec<Field<AttachedAs>> {
     // Rules are plain functions: those of blocks that matter are picked here.
-    const FIRST: [usize; 2] = [first_read(Who::Program), first_read(Who::Node)];
-    let length_rule: Rule<Who> = match FIRST.iter().position(|&first| first == number) {
-        Some(0) => |row| if row.who == Who::Program && row.value > SAMPLELEN.into() { Garbled } else { Used },
-        Some(_) => |row| if row.who == Who::Node && row.value > SAMPLELEN.into() { Garbled } else { Used },
+    const FIRST: [usize; 2] = [first_read(AttachedAs::Program), first_read(AttachedAs::Node)];
+    let length_rule: Rule<AttachedAs> = match FIRST.iter().position(|&first| first == number) {
+        Some(0) => |row| if row.who == AttachedAs::Program && row.value > SAMPLELEN.into() { Garbled } else { Used },
+        Some(_) => |row| if row.who == AttachedAs::Node && row.value > SAMPLELEN.into() { Garbled } else { Used },
         None => used,
     };
-    let capacity_rule: Rule<Who> = match FIRST.iter().position(|&first| first == number) {
-        Some(0) => |row| if row.who == Who::Program { Garbled } else { Used },
-        Some(_) => |row| if row.who == Who::Node { Garbled } else { Used },
+    let capacity_rule: Rule<AttachedAs> = match FIRST.iter().position(|&first| first == number) {
+        Some(0) => |row| if row.who == AttachedAs::Program { Garbled } else { Used },
+        Some(_) => |row| if row.who == AttachedAs::Node { Garbled } else { Used },
         None => used,
     };
     let was_used = number < SENT as usize || number == HOME;
     // sent by A, done by A, sent by B, done by B. Who takes a side finds a block marked beyond the end of its queue: the one that comes next is sent.
-    let positions_rule: Rule<Who> = if was_used {
+    let positions_rule: Rule<AttachedAs> = if was_used {
         |row| {
-            let (own, tail) = if row.who == Who::Node { (0, SENT) } else { (2, 1) };
+            let (own, tail) = if row.who == AttachedAs::Node { (0, SENT) } else { (2, 1) };
             if row.index == own && row.value > tail + 1 { BROKEN } else { Used }
         }
     } else {
@@ -165,12 +165,12 @@ fn block(number: usize, at: usize, length: usize) -> Vec<Field<Who>> {
         origin 8 used, received 8 used)
 }
 
-fn fields() -> Vec<Field<Who>> {
-    let facts = Facts::new(false, QUEUELEN, SAMPLELEN, SPARE).unwrap();
+fn fields() -> Vec<Field<AttachedAs>> {
+    let facts = ChannelFacts::new(false, QUEUELEN, SAMPLELEN, SPARE).unwrap();
     let mut fields = head();
-    let rings = facts.rings.map(|ring| ring as usize);
-    fields.push(field("entries to the program", rings[0], rings[1] - rings[0], 4, entry_to_program));
-    fields.push(field("entries to the node", rings[1], facts.pool as usize - rings[1], 4, entry_to_node));
+    let queues = facts.queues.map(|queue| queue as usize);
+    fields.push(field("entries to the program", queues[0], queues[1] - queues[0], 4, entry_to_program));
+    fields.push(field("entries to the node", queues[1], facts.pool as usize - queues[1], 4, entry_to_node));
     for number in 0..facts.blocks() as usize {
         let length = facts.block_size as usize;
         fields.extend(block(number, facts.pool as usize + number * length, length));
@@ -207,11 +207,11 @@ fn use_channel(channel: &Channel) -> i32 {
     first
 }
 
-fn outcome_of(bytes: &[u8], who: Who) -> Outcome {
+fn outcome_of(bytes: &[u8], who: AttachedAs) -> EdgeOutcome {
     let descriptor = region_of(bytes);
     let opened = match who {
-        Who::Node => Channel::recreate_fd(&descriptor, &config()),
-        Who::Program => Channel::open_fd(&descriptor),
+        AttachedAs::Node => Channel::recreate_fd(&descriptor, &config()),
+        AttachedAs::Program => Channel::open_fd(&descriptor),
     };
     match opened {
         Err(e) => Refused(e.errno()),
@@ -223,6 +223,6 @@ fn outcome_of(bytes: &[u8], who: Who) -> Outcome {
 #[test]
 fn each_field_at_its_edges_has_the_outcome_that_is_stated() {
     let image = image();
-    assert_eq!((outcome_of(&image, Who::Node), outcome_of(&image, Who::Program)), (Used, Used));
-    try_each(&image, &fields(), &[Who::Node, Who::Program], |who, bytes| outcome_of(bytes, who));
+    assert_eq!((outcome_of(&image, AttachedAs::Node), outcome_of(&image, AttachedAs::Program)), (Used, Used));
+    try_each(&image, &fields(), &[AttachedAs::Node, AttachedAs::Program], |who, bytes| outcome_of(bytes, who));
 }

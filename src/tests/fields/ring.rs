@@ -2,24 +2,24 @@
 //!
 //! The rows are made from the structs ([`crate::tests::edges`]).
 
-use super::{Apart, CONSUMER, Counters, Facts, Head, PLACES, PRODUCER, RawFacts, stride, word_offset};
-use crate::layout::holder::Slot;
+use super::{Apart, CONSUMER, PLACES, PRODUCER, RawRingFacts, RingCounters, RingFacts, RingHead, stride, word_offset};
+use crate::layout::holder::Holder;
 use crate::ring::{Policy, Role};
 use crate::sys::object::{Name, Object};
-use crate::tests::edges::{BROKEN, Field, Outcome, Rule, broken, field, fields_of, try_each, used};
+use crate::tests::edges::{BROKEN, EdgeOutcome, Field, Rule, broken, field, fields_of, try_each, used};
 use crate::{Bytes, Ring};
 use std::mem::{offset_of, size_of};
 
-use Outcome::{Garbled, Refused, Used};
+use EdgeOutcome::{Garbled, Refused, Used};
 
 /// Who takes a role of the ring of two dead processes.
 #[derive(Clone, Copy, Debug)]
-struct Who {
+struct Participant {
     policy: Policy,
     role: Role,
 }
 
-type Row = crate::tests::edges::Row<Who>;
+type RingRow = crate::tests::edges::Row<Participant>;
 
 const ELEMENT: usize = 40;
 const CAPACITY: u32 = 4;
@@ -31,29 +31,29 @@ fn open(name: &str, policy: Policy, role: Role) -> crate::Result<Ring<Bytes>> {
     Ring::open_bytes(name, policy, role, ELEMENT, CAPACITY as usize)
 }
 
-fn version(row: Row) -> Outcome {
+fn version(row: RingRow) -> EdgeOutcome {
     Refused(if row.value == 0 { libc::EAGAIN } else { libc::EPROTO })
 }
 /// Rings of both kinds for many have the same layout.
-fn policy(row: Row) -> Outcome {
+fn policy(row: RingRow) -> EdgeOutcome {
     let is_shared = |policy: u64| policy == Policy::Mpsc as u64 || policy == Policy::Mpmc as u64;
     if is_shared(row.value) && is_shared(row.who.policy as u64) { Refused(libc::EPROTO) } else { BROKEN }
 }
 /// So do elements of nearly the same size.
-fn element_size(row: Row) -> Outcome {
+fn element_size(row: RingRow) -> EdgeOutcome {
     if row.value > 0 && row.value < 100 && stride(row.value) == stride(ELEMENT as u64) { Refused(libc::EPROTO) } else { BROKEN }
 }
 /// A position that no ring reaches.
-fn position(row: Row) -> Outcome {
+fn position(row: RingRow) -> EdgeOutcome {
     if row.who.policy == Policy::Spsc && row.value == u64::MAX { BROKEN } else { Used }
 }
 /// A slot's word that no step of a ring leads to, and which stands where the next step is to be made.
-fn word(row: Row) -> Outcome {
+fn word(row: RingRow) -> EdgeOutcome {
     let next = if row.who.role == Role::Producer { PUSHED } else { POPPED };
     if row.who.policy != Policy::Spsc && row.index == next && row.value == u64::MAX { Garbled } else { Used }
 }
 /// Beyond what a lock's place can be, in the place that there is no other of. Of those of which each takes one another is found.
-fn incarnation(row: Row, place: u32) -> Outcome {
+fn incarnation(row: RingRow, place: u32) -> EdgeOutcome {
     let only = match (row.who.policy, row.who.role) {
         (Policy::Spsc, Role::Producer) => Some(PRODUCER),
         (Policy::Spsc | Policy::Mpsc, Role::Consumer) => Some(CONSUMER),
@@ -62,36 +62,40 @@ fn incarnation(row: Row, place: u32) -> Outcome {
     if only == Some(place) && row.value == u64::MAX { BROKEN } else { Used }
 }
 
-fn fields(facts: &Facts) -> Vec<Field<Who>> {
-    let mut fields = fields_of!(RawFacts, 0, offset_of!(Head, tail);
+fn fields(facts: &RingFacts) -> Vec<Field<Participant>> {
+    let mut fields = fields_of!(RawRingFacts, 0, offset_of!(RingHead, tail);
         magic 8 broken, version 4 version, policy 4 policy, total_size 8 broken, element_size 4 element_size,
         capacity 4 broken, stride 4 broken, places 4 broken, slots 8 broken, created 8 used, _reserved 8 used);
     // The word itself, and what is left of its two lines.
-    fields.extend(fields_of!(Head, 0, offset_of!(Head, counters); tail 8 tail_and_rest, head 8 tail_and_rest, bells 4 used));
-    fields.extend(fields_of!(Counters, offset_of!(Head, counters), offset_of!(Head, _zero) - offset_of!(Head, counters);
-        skipped 8 used, lost 8 used, waits 8 used, wakeups 8 used));
-    let zero = offset_of!(Head, _zero);
+    fields.extend(
+        fields_of!(RingHead, 0, offset_of!(RingHead, counters); tail 8 tail_and_rest, head 8 tail_and_rest, doorbells 4 used),
+    );
+    fields.extend(
+        fields_of!(RingCounters, offset_of!(RingHead, counters), offset_of!(RingHead, _zero) - offset_of!(RingHead, counters);
+        skipped 8 used, lost 8 used, waits 8 used, wakeups 8 used),
+    );
+    let zero = offset_of!(RingHead, _zero);
     fields.push(field("nothing", zero, PLACES as usize - zero, 8, used));
     for place in 0..facts.places {
-        let rule: Rule<Who> = match place {
+        let rule: Rule<Participant> = match place {
             PRODUCER => |row| incarnation(row, PRODUCER),
             CONSUMER => |row| incarnation(row, CONSUMER),
             _ => used,
         };
-        let base = PLACES as usize + place as usize * size_of::<Slot>();
-        let end = offset_of!(Slot, role) + 4;
-        fields.extend(fields_of!(Slot, base, end; incarnation 8 rule, closed 8 used, pid 4 used, role 4 used));
-        fields.push(field("the slot's rest", base + end, size_of::<Slot>() - end, 8, used));
+        let base = PLACES as usize + place as usize * size_of::<Holder>();
+        let end = offset_of!(Holder, role) + 4;
+        fields.extend(fields_of!(Holder, base, end; incarnation 8 rule, closed 8 used, pid 4 used, role 4 used));
+        fields.push(field("the slot's rest", base + end, size_of::<Holder>() - end, 8, used));
     }
-    let end = PLACES as usize + facts.places as usize * size_of::<Slot>();
+    let end = PLACES as usize + facts.places as usize * size_of::<Holder>();
     if end < facts.slots as usize {
         fields.push(field("nothing", end, facts.slots as usize - end, 8, used));
     }
-    let words: [Rule<Who>; CAPACITY as usize] = [
-        |row| word(Row { index: 0, ..row }),
-        |row| word(Row { index: 1, ..row }),
-        |row| word(Row { index: 2, ..row }),
-        |row| word(Row { index: 3, ..row }),
+    let words: [Rule<Participant>; CAPACITY as usize] = [
+        |row| word(RingRow { index: 0, ..row }),
+        |row| word(RingRow { index: 1, ..row }),
+        |row| word(RingRow { index: 2, ..row }),
+        |row| word(RingRow { index: 3, ..row }),
     ];
     for (slot, &rule) in words.iter().enumerate() {
         let (base, behind) = (facts.slots as usize + slot * facts.stride as usize, word_offset(ELEMENT as u64) as usize);
@@ -102,7 +106,7 @@ fn fields(facts: &Facts) -> Vec<Field<Who>> {
     fields
 }
 
-fn tail_and_rest(row: Row) -> Outcome {
+fn tail_and_rest(row: RingRow) -> EdgeOutcome {
     if row.index == 0 { position(row) } else { Used }
 }
 
@@ -121,7 +125,7 @@ fn ring_of_the_dead(name: &str, policy: Policy) -> (Object, Vec<u8>) {
     (object, bytes)
 }
 
-fn outcome_of(name: &str, Who { policy, role }: Who) -> Outcome {
+fn outcome_of(name: &str, Participant { policy, role }: Participant) -> EdgeOutcome {
     let ring = match open(name, policy, role) {
         Err(e) => return Refused(e.errno()),
         Ok(ring) => ring,
@@ -141,9 +145,9 @@ fn outcome_of(name: &str, Who { policy, role }: Who) -> Outcome {
 
 fn try_all(policy: Policy) {
     let name = format!("villas-fields-{}-{}", policy.name(), std::process::id());
-    let facts = Facts::new(policy, ELEMENT as u64, CAPACITY.into()).unwrap();
+    let facts = RingFacts::new(policy, ELEMENT as u64, CAPACITY.into()).unwrap();
     let (object, image) = ring_of_the_dead(&name, policy);
-    let everyone = [Role::Producer, Role::Consumer].map(|role| Who { policy, role });
+    let everyone = [Role::Producer, Role::Consumer].map(|role| Participant { policy, role });
     try_each(&image, &fields(&facts), &everyone, |who, bytes| {
         assert_eq!(nix::sys::uio::pwrite(&object, bytes, 0), Ok(bytes.len()));
         outcome_of(&name, who)

@@ -6,41 +6,41 @@
 use super::*;
 use crate::channel::wire::exercise::exercise;
 use crate::memory::zeroed::Table;
-use crate::tests::edges::{BROKEN, Field, Outcome, broken, field, fields_of, try_each, used};
+use crate::tests::edges::{BROKEN, EdgeOutcome, Field, broken, field, fields_of, try_each, used};
 
-use Outcome::{Refused, Used};
+use EdgeOutcome::{Refused, Used};
 
-const NOT_READY: Outcome = Refused(libc::EAGAIN);
+const NOT_READY: EdgeOutcome = Refused(libc::EAGAIN);
 
-type Row = crate::tests::edges::Row<()>;
-type Rule = crate::tests::edges::Rule<()>;
+type WireRow = crate::tests::edges::Row<()>;
+type WireRule = crate::tests::edges::Rule<()>;
 
-fn queue_state(row: Row) -> Outcome {
+fn queue_state(row: WireRow) -> EdgeOutcome {
     match row.value {
         0 => NOT_READY,
         value if value == u64::from(STOPPED) => Used,
         _ => BROKEN,
     }
 }
-fn pool_state(row: Row) -> Outcome {
+fn pool_state(row: WireRow) -> EdgeOutcome {
     if row.value == 0 { NOT_READY } else { BROKEN }
 }
 /// A queue of two cells is one; fewer, or a number that is no power of two, are none.
-fn samples_mask(row: Row) -> Outcome {
+fn samples_mask(row: WireRow) -> EdgeOutcome {
     if row.value == 1 { Used } else { BROKEN }
 }
-fn mode(row: Row) -> Outcome {
+fn mode(row: WireRow) -> EdgeOutcome {
     if row.value == u64::from(MODE_POLLING) { Used } else { BROKEN }
 }
 
-fn queue(base: usize, mask: Rule) -> Vec<Field<()>> {
-    fields_of!(Queue, base, size_of::<Queue>();
+fn queue(base: usize, mask: WireRule) -> Vec<Field<()>> {
+    fields_of!(WireQueue, base, size_of::<WireQueue>();
         state 4 queue_state, _0 4 used, mask 8 mask, cells 8 broken, _1 8 used, tail 8 used, _2 8 used, head 8 used)
 }
 
 fn fields(size: usize) -> Vec<Field<()>> {
     let mut fields = vec![
-        field("memory type and the first chunk: addresses of its maker", 0, SHARED as usize, 8, used as Rule),
+        field("memory type and the first chunk: addresses of its maker", 0, SHARED as usize, 8, used as WireRule),
         field("polling", SHARED as usize, offset_of!(Shared, queue), 4, used),
     ];
     let signalled = SHARED as usize + offset_of!(Shared, queue);
@@ -53,8 +53,8 @@ fn fields(size: usize) -> Vec<Field<()>> {
         waiters 8 used, group_start 8 used, references 4 used, sizes 4 used, inner 4 used, waiting 4 used, signals 4 used));
     fields.extend(fields_of!(Mutex, signalled + mutex, size_of::<Mutex>();
         lock 4 used, _count 4 used, _owner 4 used, _users 4 used, kind 4 broken, _rest 4 used));
-    let (pool, its_queue) = (SHARED as usize + offset_of!(Shared, pool), offset_of!(Pool, queue));
-    fields.extend(fields_of!(Pool, pool, its_queue;
+    let (pool, its_queue) = (SHARED as usize + offset_of!(Shared, pool), offset_of!(WirePool, queue));
+    fields.extend(fields_of!(WirePool, pool, its_queue;
         state 4 pool_state, _padding 4 used, buffer 8 broken, length 8 broken, block_size 8 broken, alignment 8 used));
     fields.extend(queue(pool + its_queue, broken));
     fields.push(field("chunks, cells, blocks and the trailer", HEAD as usize, size - HEAD as usize, 8, used));
@@ -63,21 +63,21 @@ fn fields(size: usize) -> Vec<Field<()>> {
 
 /// A fresh region of this library.
 fn image() -> Vec<u8> {
-    let facts = Facts::new(false, 5, 4).unwrap();
+    let facts = WireFacts::new(false, 5, 4).unwrap();
     let size = facts.total_size() as usize;
     let mut memory: Table<u8> = Table::new(size, "a test").unwrap();
     // SAFETY: page-aligned, as long as the facts say, and it outlives the view.
-    let view = unsafe { View::new(memory.as_mut_ptr(), facts) };
+    let view = unsafe { WireView::new(memory.as_mut_ptr(), facts) };
     view.initialise();
-    view.fresh_trailer().slot().occupy(1, &crate::sys::process::Identity::mine());
+    view.fresh_trailer().holder().occupy(1, &crate::sys::process::Identity::mine());
     memory.to_vec()
 }
 
-fn outcome_of(bytes: &[u8]) -> Outcome {
+fn outcome_of(bytes: &[u8]) -> EdgeOutcome {
     let mut memory: Table<u8> = Table::new(bytes.len(), "a test").unwrap();
     memory.copy_from_slice(bytes);
     // SAFETY: page-aligned, so many bytes.
-    match unsafe { Facts::read(memory.as_ptr(), bytes.len() as u64) } {
+    match unsafe { WireFacts::read(memory.as_ptr(), bytes.len() as u64) } {
         Err(e) => Refused(e.errno()),
         Ok(_) => {
             assert!(exercise(bytes).attached);

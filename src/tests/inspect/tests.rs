@@ -2,7 +2,7 @@
 
 use super::{Entry, Id, Kind, Parameter, PeerState, Processes, State, Waiting, look, look_among, read_bytes};
 use crate::sys::object::{Name, Object};
-use crate::tests::prng::{Chance, try_cases};
+use crate::tests::prng::{Prng, try_cases};
 use crate::{Channel, Config, Endpoint, EndpointSide, Policy, Ring, Role};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -342,25 +342,25 @@ fn of_two_that_remove_the_same_object_none_says_that_it_is_in_use() {
     }
 }
 
-fn mutate(chance: &mut Chance, region: &mut Vec<u8>) {
+fn mutate(prng: &mut Prng, region: &mut Vec<u8>) {
     let size = region.len();
-    let word = 8 * match chance.below(3) {
-        0 => chance.below(32),
-        1 => chance.below(256.min(size / 8)),
-        _ => chance.below(size / 8),
+    let word = 8 * match prng.below(3) {
+        0 => prng.below(32),
+        1 => prng.below(256.min(size / 8)),
+        _ => prng.below(size / 8),
     };
-    match chance.below(8) {
-        0 => region.truncate(chance.below(size).max(512)),
-        1 => region.resize(size + 1 + chance.below(5000), 0xa5),
-        2..4 => region[word + chance.below(8)] ^= 1 << chance.below(8),
+    match prng.below(8) {
+        0 => region.truncate(prng.below(size).max(512)),
+        1 => region.resize(size + 1 + prng.below(5000), 0xa5),
+        2..4 => region[word + prng.below(8)] ^= 1 << prng.below(8),
         _ => {
             let before = u64::from_le_bytes(region[word..word + 8].try_into().unwrap());
-            let next = match chance.below(5) {
-                0 => before.wrapping_add(1 << chance.below(64)),
-                1 => before.wrapping_sub(1 << chance.below(20)),
-                2 => [0, 1, u64::MAX, 1 << 63, u32::MAX.into(), size as u64][chance.below(6)],
+            let next = match prng.below(5) {
+                0 => before.wrapping_add(1 << prng.below(64)),
+                1 => before.wrapping_sub(1 << prng.below(20)),
+                2 => [0, 1, u64::MAX, 1 << 63, u32::MAX.into(), size as u64][prng.below(6)],
                 3 => before | before << 32,
-                _ => chance.next() >> chance.below(64),
+                _ => prng.next() >> prng.below(64),
             };
             region[word..word + 8].copy_from_slice(&next.to_le_bytes());
         }
@@ -418,9 +418,9 @@ fn whatever_is_in_a_region_a_look_ends_and_says_something() {
     let object = Object::unnamed(1 << 20, 0o600, None).unwrap();
     let plain = blank();
     let mut corrupt = 0;
-    let cases = try_cases(|chance| {
-        let mut region = seeds[chance.below(seeds.len())].clone();
-        (0..=chance.below(4)).for_each(|_| mutate(chance, &mut region));
+    let cases = try_cases(|prng| {
+        let mut region = seeds[prng.below(seeds.len())].clone();
+        (0..=prng.below(4)).for_each(|_| mutate(prng, &mut region));
         nix::unistd::ftruncate(&object, region.len() as i64).unwrap();
         assert_eq!(nix::sys::uio::pwrite(&object, &region, 0), Ok(region.len()));
         let mut entry = plain.clone();

@@ -3,14 +3,14 @@
 
 use super::heap::Heap;
 use super::{Wire, doorbell};
-use crate::channel::backend::Ends;
+use crate::channel::backend::Backend;
 use crate::layout::sample::Raw;
-use crate::layout::wire::{Facts, Trailer, View, Which};
+use crate::layout::wire::{Trailer, Which, WireFacts, WireView};
 use std::time::Duration;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcome {
+pub(crate) struct Exercised {
     /// It was taken for a region.
     pub(crate) attached: bool,
     pub(crate) received: usize,
@@ -20,13 +20,13 @@ pub(crate) struct Outcome {
 }
 
 /// See the module's description.
-pub(crate) fn exercise(bytes: &[u8]) -> Outcome {
-    let mut outcome = Outcome::default();
+pub(crate) fn exercise(bytes: &[u8]) -> Exercised {
+    let mut outcome = Exercised::default();
     for role in [as_the_peers, as_the_own] {
         let region = Heap::of(bytes);
         // SAFETY: so many bytes are there.
         if let Some(trailer) = unsafe { Trailer::find(region.base(), bytes.len() as u64) } {
-            trailer.slot().identity();
+            trailer.holder().identity();
         }
         let Ok(view) = region.attach() else { continue };
         outcome.attached = true;
@@ -37,15 +37,15 @@ pub(crate) fn exercise(bytes: &[u8]) -> Outcome {
 }
 
 /// A channel that reads from the region: what is read is looked at, kept, copied, sent back, put.
-fn as_the_peers(view: View, outcome: &mut Outcome) {
-    let Ok(facts) = Facts::new(true, 4, 3) else { return };
+fn as_the_peers(view: WireView, outcome: &mut Exercised) {
+    let Ok(facts) = WireFacts::new(true, 4, 3) else { return };
     let (_heap, own) = Heap::made(facts);
     let Ok(mut wire) = Wire::new(own, Some(view)) else { return };
     transfer(&mut wire, outcome);
 }
 
 /// A channel that writes into the region and reads from it.
-fn as_the_own(view: View, outcome: &mut Outcome) {
+fn as_the_own(view: WireView, outcome: &mut Exercised) {
     let Ok(mut wire) = Wire::new(view, None) else { return };
     transfer(&mut wire, outcome);
 }
@@ -53,7 +53,7 @@ fn as_the_own(view: View, outcome: &mut Outcome) {
 /// More than the cells of the images of the tests, so that positions come again.
 const ROUNDS: usize = 40;
 
-fn transfer(wire: &mut Wire, outcome: &mut Outcome) {
+fn transfer(wire: &mut Wire, outcome: &mut Exercised) {
     let mut kept = Vec::new();
     for round in 0..ROUNDS {
         let last = round % 5 == 4;
@@ -116,7 +116,7 @@ fn send(wire: &mut Wire, sample: &Raw) {
 }
 
 /// glibc's broadcast is left out: in a region that a hostile peer has garbled it may wait for ever, as is documented.
-fn use_the_bell(view: &View) {
+fn use_the_bell(view: &WireView) {
     doorbell::is_anyone_waiting(view);
     if let Some(waiter) = doorbell::Waiter::new(view, Duration::ZERO) {
         let position = view.queue(Which::Samples).head.get();

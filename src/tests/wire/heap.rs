@@ -1,7 +1,7 @@
 //! Regions in the heap, for tests: of exactly their size, so that the address sanitizer sees a step outside.
 
 use crate::error::Result;
-use crate::layout::wire::{Facts, View};
+use crate::layout::wire::{WireFacts, WireView};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 const PAGE: usize = 4096;
@@ -31,18 +31,18 @@ impl Heap {
     }
 
     /// A region of this library's, without its trailer's contents.
-    pub(super) fn made(facts: Facts) -> (Heap, View) {
+    pub(super) fn made(facts: WireFacts) -> (Heap, WireView) {
         let heap = Heap::zeroed(facts.total_size() as usize);
         // SAFETY: as long as the facts say; callers drop the view first.
-        let view = unsafe { View::new(heap.base, facts) };
+        let view = unsafe { WireView::new(heap.base, facts) };
         view.initialise();
         (heap, view)
     }
 
     /// Attaches to what lies here.
-    pub(super) fn attach(&self) -> Result<View> {
+    pub(super) fn attach(&self) -> Result<WireView> {
         // SAFETY: so many bytes are there; callers drop the view first.
-        unsafe { Ok(View::new(self.base, Facts::read(self.base, self.layout.size() as u64)?)) }
+        unsafe { Ok(WireView::new(self.base, WireFacts::read(self.base, self.layout.size() as u64)?)) }
     }
 
     pub(super) fn base(&self) -> *mut u8 {

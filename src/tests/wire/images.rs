@@ -3,9 +3,9 @@
 
 use super::Wire;
 use super::heap::Heap;
-use crate::channel::backend::Ends;
+use crate::channel::backend::Backend;
 use crate::layout::sample::Raw;
-use crate::layout::wire::{Facts, STOPPED, View, Which};
+use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
 use crate::protocol::flags;
 use std::ops::Range;
 use std::path::Path;
@@ -52,8 +52,8 @@ impl Image {
         images
     }
 
-    fn facts(&self) -> Facts {
-        Facts::new(self.polling, self.queuelen, self.samplelen).unwrap()
+    fn facts(&self) -> WireFacts {
+        WireFacts::new(self.polling, self.queuelen, self.samplelen).unwrap()
     }
 
     /// The numbers of the samples that are queued.
@@ -188,7 +188,7 @@ fn a_block_that_an_image_shows_held_comes_back_when_its_holder_puts_it() {
 }
 
 /// Where VILLASnode keeps addresses of its own process, which this library leaves zero.
-fn pointers(heap: &Heap, view: &View) -> Vec<Range<usize>> {
+fn pointers(heap: &Heap, view: &WireView) -> Vec<Range<usize>> {
     let facts = view.facts();
     let cells = |which: Which| std::ptr::from_ref(view.cell(which, 0)) as usize - heap.base() as usize;
     let (queue, pool) = (cells(Which::Samples), cells(Which::Free));

@@ -1,11 +1,11 @@
 //! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise ([`crate::tests::prng`]).
 
-use super::Region;
+use super::WireRegion;
 use super::exercise::exercise;
 use super::heap::Heap;
 use super::images::Image;
-use crate::layout::wire::{Facts, View};
-use crate::tests::prng::{Chance, try_cases};
+use crate::layout::wire::{WireFacts, WireView};
+use crate::tests::prng::{Prng, try_cases};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 /// The 8-byte words of a region's head that say something: state, mask, cells, tail and head of both queues, mode, condition and
@@ -26,73 +26,73 @@ fn get_word(region: &[u8], at: usize) -> u64 {
 }
 
 /// A number that is on an edge, or near what was there.
-fn interesting(chance: &mut Chance, before: u64, size: usize) -> u64 {
-    let near = chance.one_of(&[1, 2, 8, 16, 32, 64, 128, 640, 4096]);
-    match chance.below(8) {
+fn interesting(prng: &mut Prng, before: u64, size: usize) -> u64 {
+    let near = prng.one_of(&[1, 2, 8, 16, 32, 64, 128, 640, 4096]);
+    match prng.below(8) {
         0 => before.wrapping_add(near),
         1 => before.wrapping_sub(near),
-        2 => chance.one_of(&[0, 1, 2, 3, 5, u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, u32::MAX.into(), 1 << 32]),
+        2 => prng.one_of(&[0, 1, 2, 3, 5, u64::MAX, u64::MAX - 1, 1 << 63, i64::MAX as u64, u32::MAX.into(), 1 << 32]),
         3 => (size as u64).wrapping_sub(near),
-        4 => before ^ 1 << chance.below(64),
-        5 => chance.one_of(&[88u64, 480, 520]).wrapping_neg().wrapping_add(near),
-        6 => chance.next() >> chance.below(64),
+        4 => before ^ 1 << prng.below(64),
+        5 => prng.one_of(&[88u64, 480, 520]).wrapping_neg().wrapping_add(near),
+        6 => prng.next() >> prng.below(64),
         _ => before.wrapping_mul(near),
     }
 }
 
-fn mutate(chance: &mut Chance, region: &mut Vec<u8>) {
+fn mutate(prng: &mut Prng, region: &mut Vec<u8>) {
     let size = region.len();
-    match chance.below(10) {
+    match prng.below(10) {
         0..=2 => {
-            let at = chance.one_of(&WORDS);
-            let word = interesting(chance, get_word(region, at), size);
+            let at = prng.one_of(&WORDS);
+            let word = interesting(prng, get_word(region, at), size);
             put_word(region, at, word);
         }
         3..=5 => {
             // Cells and samples: behind the head.
-            let at = 848 + 8 * chance.below(size.saturating_sub(848) / 8);
-            let word = interesting(chance, get_word(region, at), size);
+            let at = 848 + 8 * prng.below(size.saturating_sub(848) / 8);
+            let word = interesting(prng, get_word(region, at), size);
             put_word(region, at, word);
         }
         6 => {
-            let at = chance.below(size);
+            let at = prng.below(size);
             if let Some(byte) = region.get_mut(at) {
-                *byte ^= 1 << chance.below(8);
+                *byte ^= 1 << prng.below(8);
             }
         }
         7 => {
-            let length = 8 * (1 + chance.below(32));
-            let (from, to) = (8 * chance.below(size / 8), 8 * chance.below(size / 8));
+            let length = 8 * (1 + prng.below(32));
+            let (from, to) = (8 * prng.below(size / 8), 8 * prng.below(size / 8));
             if from + length <= size && to + length <= size {
                 region.copy_within(from..from + length, to);
             }
         }
         8 => {
-            let from = chance.below(size);
-            let length = 1 + chance.below(256);
-            let byte = chance.one_of(&[0, 0xff, 0x41, 1]);
+            let from = prng.below(size);
+            let length = 1 + prng.below(256);
+            let byte = prng.one_of(&[0, 0xff, 0x41, 1]);
             region.iter_mut().skip(from).take(length).for_each(|b| *b = byte);
         }
-        _ => region.resize(chance.one_of(&[size.saturating_sub(8), size + 8, size / 2, 816, 815, 2 * size, size + 4096]), 0xa5),
+        _ => region.resize(prng.one_of(&[size.saturating_sub(8), size + 8, size / 2, 816, 815, 2 * size, size + 4096]), 0xa5),
     }
 }
 
 /// What is mutated: the small images, and a region of this library's with its trailer.
 fn seeds() -> Vec<Vec<u8>> {
     let images = Image::all().into_iter().map(|image| image.bytes).filter(|bytes| bytes.len() < 100_000);
-    let (heap, view) = Heap::made(Facts::new(false, 5, 4).unwrap());
+    let (heap, view) = Heap::made(WireFacts::new(false, 5, 4).unwrap());
     let me = crate::sys::process::Identity::mine();
-    view.fresh_trailer().slot().occupy(1, &me);
+    view.fresh_trailer().holder().occupy(1, &me);
     images.chain([heap.bytes()]).collect()
 }
 
-fn mutant(seeds: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
-    let mut region = seeds[chance.below(seeds.len())].clone();
-    if chance.below(200) == 0 {
-        region.iter_mut().for_each(|byte| *byte = chance.next() as u8);
+fn mutant(seeds: &[Vec<u8>], prng: &mut Prng) -> Vec<u8> {
+    let mut region = seeds[prng.below(seeds.len())].clone();
+    if prng.below(200) == 0 {
+        region.iter_mut().for_each(|byte| *byte = prng.next() as u8);
     }
-    for _ in 0..chance.below(6) {
-        mutate(chance, &mut region);
+    for _ in 0..prng.below(6) {
+        mutate(prng, &mut region);
     }
     region
 }
@@ -101,8 +101,8 @@ fn mutant(seeds: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
 fn regions_that_are_nearly_right_are_used_or_refused_and_never_lead_outside() {
     let seeds = seeds();
     let (mut attached, mut refused, mut received, mut allocated) = (0, 0, 0, 0);
-    let cases = try_cases(|chance| {
-        let outcome = exercise(&mutant(&seeds, chance));
+    let cases = try_cases(|prng| {
+        let outcome = exercise(&mutant(&seeds, prng));
         attached += u64::from(outcome.attached);
         refused += outcome.refused as u64;
         received += outcome.received as u64;
@@ -148,14 +148,14 @@ fn a_region_of_any_length_is_refused_or_used() {
     }
 }
 
-/// Stores bytes of chance into a region until told to stop.
+/// Stores random bytes into a region until told to stop.
 fn scribble(view_base: usize, size: usize, stop: &AtomicBool, seed: u64) {
-    let mut chance = Chance(seed);
+    let mut prng = Prng(seed);
     while !stop.load(Relaxed) {
-        let at = chance.below(size);
+        let at = prng.below(size);
         // SAFETY: within the region, which lives until this thread has been joined.
         let byte = unsafe { &*((view_base + at) as *const AtomicU8) };
-        byte.store(chance.next() as u8, Relaxed);
+        byte.store(prng.next() as u8, Relaxed);
     }
 }
 
@@ -177,9 +177,9 @@ fn a_region_that_changes_under_the_hands_never_leads_outside() {
     }
 }
 
-fn use_region(view: View) {
+fn use_region(view: WireView) {
     let blocks = view.facts().blocks;
-    let mut region = Region::new(view).unwrap();
+    let mut region = WireRegion::new(view).unwrap();
     for _ in 0..20 {
         let Ok(block) = super::pull(&view, super::Which::Samples, false) else { continue };
         if let Some(block) = block {
