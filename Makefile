@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -258,7 +258,10 @@ $(LIB)/libvillas-bench-boost.so: bench/boost/queue.cpp
 	    $(CXX) -std=c++17 $(WARNINGS) -O2 -fPIC -shared $< -pthread -o $@ || echo "Boost.Interprocess will not be measured"
 
 bench-pipe: build ## speed of the tool with the C client, beside parsing and printing alone
-	@benches/pipe.sh $(LIB)
+	@bench/pipe.sh $(LIB)
+
+bench-instructions: library ## instructions of a sample's and a message's way, by callgrind; with BEFORE=DIRECTORY beside another build's
+	@bench/instructions.sh $(BEFORE) $(LIB)
 
 header: check-deps ## writes include/villas/shmem.h anew from src/capi
 	VILLAS_SHM_WRITE_HEADER=1 $(CARGO) build --release -p villas-shm

@@ -21,13 +21,14 @@ use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
 use crate::sys::process::Identity;
 use crate::sys::thread::Uncancelled;
+use crate::sys::trial::usual_or;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// How long an attempt to take over a place goes on while a rival is at it, who may yet give up.
 /// The fuzzer has none: the rivals that it makes do not give up.
-pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(if cfg!(feature = "fuzzing") { 0 } else { 50 });
+pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(usual_or(50, 0) as u64);
 
 /// The same while a rival removes the region, which takes microseconds unless the rival loses its
 /// processor or is stopped.

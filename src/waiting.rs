@@ -11,6 +11,7 @@ use crate::protocol::gate::{Common, Idle, Pass};
 use crate::protocol::interrupts::Interrupts;
 use crate::sys::Slept;
 use crate::sys::thread::Uncancelled;
+use crate::sys::trial::usual_or;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -120,8 +121,8 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
 /// Looks between two of the clock.
 const LOOKS: u32 = 64;
 /// How long to spin before sleeping: about what a sleep and a wake-up cost.
-/// The fuzzer's peers are the same thread, so that spinning is in vain.
-const SPIN: Duration = Duration::from_micros(if cfg!(feature = "fuzzing") { 5 } else { 50 });
+/// The fuzzer's peers are the same thread, so that spinning does not help.
+const SPIN: Duration = Duration::from_micros(usual_or(50, 5) as u64);
 
 /// A wait that sleeps at once takes at most so long if a spin would have been enough: the peer may be asleep too, so that two wake-ups pass.
 const SOON: Duration = Duration::from_micros(3 * SPIN.as_micros() as u64);

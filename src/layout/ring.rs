@@ -35,11 +35,11 @@ use super::channel::Apart;
 use super::holder::Holder;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::protocol::atomics::{self, Shared32, Shared64};
+use crate::protocol::atomics::{Shared32, Shared64};
 use crate::protocol::doorbell::Doorbell;
 use crate::protocol::ring_words::{Cause, Policy, RingWords};
-use crate::sys;
 use crate::sys::Slept;
+use crate::sys::{self, processor};
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
@@ -313,7 +313,7 @@ impl RingWords for RingView {
         let start = self.message(index).cast_const();
         for line in (0..self.facts.stride.min(EXPECTED) as usize).step_by(64) {
             let line = start.wrapping_add(line);
-            if to_write { atomics::fetch_to_write::<0>(line) } else { atomics::fetch_to_read(line) }
+            if to_write { processor::fetch_to_write::<0>(line) } else { processor::fetch_to_read(line) }
         }
     }
     fn count(&self, cause: Cause) {

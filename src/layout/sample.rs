@@ -14,9 +14,9 @@
 //! ```
 
 use crate::error::{Error, Result};
-use crate::protocol::atomics;
 use crate::protocol::atomics::{Shared32, Shared64};
 use crate::protocol::channel_words::{Block, Side};
+use crate::sys::processor;
 
 /// The header of a block. Any process may change any byte at any time, hence atomics only.
 #[repr(C)]
@@ -152,10 +152,10 @@ impl Block for Raw {
     fn expect(&self) {
         {
             let start = self.address();
-            atomics::fetch_to_write::<0>(start);
-            atomics::fetch_to_write::<LINE>(start);
+            processor::fetch_to_write::<0>(start);
+            processor::fetch_to_write::<LINE>(start);
             if self.capacity > VALUES_IN_TWO_LINES {
-                atomics::fetch_to_write::<{ 2 * LINE }>(start);
+                processor::fetch_to_write::<{ 2 * LINE }>(start);
             }
         }
     }

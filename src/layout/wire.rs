@@ -94,7 +94,7 @@ pub(crate) struct Condition {
 
 /// glibc's plain mutex.
 #[repr(C)]
-pub(crate) struct Mutex {
+pub(crate) struct WireMutex {
     /// 0 free, 1 taken, 2 taken and waited for.
     pub(crate) lock: Shared32,
     _count: Shared32,
@@ -110,7 +110,7 @@ struct Signalled {
     mode: Shared32,
     flags: Shared32,
     condition: Condition,
-    mutex: Mutex,
+    mutex: WireMutex,
 }
 
 #[repr(C)]
@@ -161,7 +161,7 @@ const _: () = {
     assert!(size_of::<WireQueue>() == 296 && offset_of!(WireQueue, mask) == 72 && offset_of!(WireQueue, cells) == 80);
     assert!(offset_of!(WireQueue, tail) == 152 && offset_of!(WireQueue, head) == 224);
     assert!(size_of::<Condition>() == 48 && offset_of!(Condition, waiting) == 36 && offset_of!(Condition, signals) == 40);
-    assert!(size_of::<Mutex>() == 40 && offset_of!(Mutex, kind) == 16);
+    assert!(size_of::<WireMutex>() == 40 && offset_of!(WireMutex, kind) == 16);
     assert!(size_of::<Signalled>() == 392 && offset_of!(Signalled, mode) == 296);
     assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
     assert!(size_of::<WirePool>() == 336 && offset_of!(WirePool, queue) == 40);
@@ -364,7 +364,7 @@ impl WireView {
         &self.shared().queue.condition
     }
 
-    pub(crate) fn mutex(&self) -> &Mutex {
+    pub(crate) fn mutex(&self) -> &WireMutex {
         &self.shared().queue.mutex
     }
 

@@ -3,9 +3,12 @@
 
 use crate::error::{Error, Result};
 use crate::sys::resident;
+use crate::sys::trial::{self, IS_FUZZED};
 use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 /// Plain data for which all bytes zero is a valid value.
 ///
@@ -19,7 +22,7 @@ unsafe impl Zeroable for u8 {}
 
 /// See the module's description.
 pub(crate) struct Table<T: Zeroable> {
-    start: std::ptr::NonNull<T>,
+    start: NonNull<T>,
     length: usize,
 }
 
@@ -29,23 +32,21 @@ unsafe impl<T: Zeroable + Send> Send for Table<T> {}
 impl<T: Zeroable> Table<T> {
     /// `ENOMEM`: there is no memory for `what`.
     pub(crate) fn new(length: usize, what: &str) -> Result<Self> {
-        #[cfg(not(feature = "fuzzing"))]
-        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
         let missing = |e| Error::memory(e, format_args!("no memory for {what}"));
         let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| NonZeroUsize::new(bytes.max(1)));
         let bytes = bytes.ok_or_else(|| missing(Errno::ENOMEM))?;
-        #[cfg(feature = "fuzzing")]
-        let start = crate::tests::heap::zeroed(bytes);
-        // SAFETY: a fresh private mapping at an address of the kernel's choice.
-        #[cfg(not(feature = "fuzzing"))]
-        let start = unsafe {
-            mmap_anonymous(
-                None,
-                bytes,
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-                MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
-            )
-        };
+        let start = trial::heap(bytes).unwrap_or_else(|| {
+            // SAFETY: a fresh private mapping at an address of the kernel's choice.
+            let start = unsafe {
+                mmap_anonymous(
+                    None,
+                    bytes,
+                    ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                    MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
+                )
+            };
+            start.map(NonNull::cast)
+        });
         Ok(Table { start: start.map_err(missing)?.cast(), length })
     }
 
@@ -78,13 +79,11 @@ impl<T: Zeroable> DerefMut for Table<T> {
 impl<T: Zeroable> Drop for Table<T> {
     fn drop(&mut self) {
         let bytes = (self.length * size_of::<T>()).max(1);
-        #[cfg(feature = "fuzzing")]
-        // SAFETY: the memory is ours and nothing borrows from it.
-        unsafe {
-            crate::tests::heap::free(self.start.cast(), bytes);
+        if IS_FUZZED {
+            // SAFETY: it was made there, of this size; it is ours, and nothing borrows from it.
+            return unsafe { trial::free_heap(self.start.cast(), bytes) };
         }
         // SAFETY: the mapping is ours and nothing borrows from it.
-        #[cfg(not(feature = "fuzzing"))]
-        let _ = unsafe { nix::sys::mman::munmap(self.start.cast(), bytes) };
+        let _ = unsafe { munmap(self.start.cast(), bytes) };
     }
 }

@@ -13,6 +13,7 @@
 
 use crate::protocol::atomics::{Shared32, heavy_fence, light_fence};
 use crate::sys::Slept;
+use crate::sys::trial::looks;
 use std::time::Duration;
 
 const ASLEEP: u32 = 1;
@@ -24,13 +25,7 @@ const UNSURE_SLICE: Duration = Duration::from_millis(1);
 
 /// Looks before a call that finds nothing begins to wait, in its turn and without a clock: half a microsecond, within which a peer that is at work
 /// answers. Few for the fuzzer, which is to make many calls, and for the model.
-pub(crate) const QUICK_LOOKS: u32 = if cfg!(loom) {
-    1
-} else if cfg!(feature = "fuzzing") {
-    8
-} else {
-    512
-};
+pub(crate) const QUICK_LOOKS: u32 = looks(512, 8);
 
 /// A doorbell, how to sleep on it, and how to wake the sleepers.
 pub(crate) trait Doorbell {

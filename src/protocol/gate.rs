@@ -18,12 +18,10 @@
 //! For G1, G2 and G4 at least one of the two sees the other's store (`atomics`, asymmetric fences).
 
 use crate::protocol::atomics::{AtomicU32, AtomicUsize, Ordering, fence, heavy_fence_here, is_asymmetric, light_fence_here};
-#[cfg(not(loom))]
-use crate::protocol::lock::{Mutex, MutexGuard};
-use crate::sys::thread;
+use crate::protocol::mutex::{Mutex, MutexGuard, lock};
+use crate::sys::processor::SharedCell;
+use crate::sys::thread::{self, Standing};
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
-#[cfg(loom)]
-use loom::sync::{Mutex, MutexGuard};
 
 /// What lies in a gate's common part: is told when a closed gate has been left by all who were inside.
 pub(crate) trait Common {
@@ -66,8 +64,8 @@ pub(crate) struct Gate<S, C> {
     /// Threads inside that are not there as the owner.
     guests: AtomicU32,
     lock: Mutex<()>,
-    common: GateCell<Option<S>>,
-    core: GateCell<Option<C>>,
+    common: SharedCell<Option<S>>,
+    core: SharedCell<Option<C>>,
 }
 
 // SAFETY: `core` is reached by the thread whose turn it is, `common` by shared reference; both may come from another thread.
@@ -84,8 +82,8 @@ impl<S: Common, C: Idle> Gate<S, C> {
             state: AtomicU32::new(EMPTY),
             guests: AtomicU32::new(0),
             lock: Mutex::new(()),
-            common: GateCell::new(None),
-            core: GateCell::new(None),
+            common: SharedCell::new(None),
+            core: SharedCell::new(None),
         }
     }
 
@@ -424,76 +422,5 @@ impl<S: Common, C: Idle> Drop for Paused<'_, S, C> {
         } else {
             drop(Visit { gate: self.gate });
         }
-    }
-}
-
-/// How a thread stands in wait for another that is about to go on.
-struct Standing(u32);
-
-impl Standing {
-    /// So often it only offers its processor.
-    const YIELDS: u32 = 32;
-
-    fn new() -> Standing {
-        Standing(0)
-    }
-
-    /// Lets the other go on. To offer the processor is in vain where this thread has a real-time priority and the other, whose turn was cut off, has
-    /// not: then it must sleep, or the other would never have the processor.
-    fn give_way(&mut self) {
-        #[cfg(loom)]
-        loom::thread::yield_now();
-        #[cfg(not(loom))]
-        if self.0 < Standing::YIELDS {
-            self.0 += 1;
-            std::thread::yield_now();
-        } else {
-            // No cancellation point; a signal handler that ends the sleep has its thread look again.
-            let _whole = thread::Uncancelled::new();
-            let _ = crate::sys::nap::nap(std::time::Duration::from_micros(50));
-        }
-    }
-}
-
-#[cfg(not(loom))]
-fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
-    mutex.lock()
-}
-#[cfg(loom)]
-#[allow(clippy::unwrap_used)]
-fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
-    mutex.lock().unwrap()
-}
-
-/// `UnsafeCell`, core's or loom's, which then watches every access.
-#[cfg(not(loom))]
-struct GateCell<T>(core::cell::UnsafeCell<T>);
-#[cfg(loom)]
-struct GateCell<T>(loom::cell::UnsafeCell<T>);
-
-#[cfg(not(loom))]
-impl<T> GateCell<T> {
-    fn new(value: T) -> Self {
-        GateCell(core::cell::UnsafeCell::new(value))
-    }
-    #[inline(always)]
-    fn get(&self) -> *const T {
-        self.0.get()
-    }
-    #[inline(always)]
-    fn get_mut(&self) -> *mut T {
-        self.0.get()
-    }
-}
-#[cfg(loom)]
-impl<T> GateCell<T> {
-    fn new(value: T) -> Self {
-        GateCell(loom::cell::UnsafeCell::new(value))
-    }
-    fn get(&self) -> *const T {
-        self.0.with(|value| value)
-    }
-    fn get_mut(&self) -> *mut T {
-        self.0.with_mut(|value| value)
     }
 }

@@ -1,4 +1,4 @@
-//! A lock of this process on a futex word, for `parking_lot`'s `Mutex`.
+//! A lock of this process on a futex word, for `parking_lot`'s `Mutex` ([`mutex`](super::mutex)).
 //!
 //! `parking_lot`'s own lock keeps the threads that sleep in one table for the whole process. The
 //! child of a fork inherits the table as it was at that moment, with threads that the child has not
@@ -14,6 +14,7 @@
 //! comes later finds the word FREE.
 
 use crate::protocol::atomics::{AtomicU32, relax};
+use crate::sys::trial::looks;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 pub(crate) const FREE: u32 = 0;
@@ -22,7 +23,7 @@ const TAKEN: u32 = 1;
 const CONTENDED: u32 = 2;
 
 /// Looks at a taken lock before a thread sleeps: about as long as a short turn takes.
-const LOOKS: u32 = if cfg!(loom) { 1 } else { 100 };
+const LOOKS: u32 = looks(100, 100);
 
 /// The word of a lock, and how threads sleep on it.
 pub(crate) trait LockFutex {
@@ -33,7 +34,7 @@ pub(crate) trait LockFutex {
     fn wake_one(&self);
 }
 
-fn try_lock(futex: &impl LockFutex) -> bool {
+pub(super) fn try_lock(futex: &impl LockFutex) -> bool {
     futex.word().compare_exchange(FREE, TAKEN, Acquire, Relaxed).is_ok() // L1
 }
 
@@ -64,46 +65,5 @@ pub(crate) fn unlock(futex: &impl LockFutex) {
     // L1
     if futex.word().swap(FREE, Release) == CONTENDED {
         futex.wake_one();
-    }
-}
-
-/// The lock. To be used as a `Mutex`.
-#[cfg(not(loom))]
-pub(crate) struct FutexLock(AtomicU32);
-
-#[cfg(not(loom))]
-pub(crate) type Mutex<T> = parking_lot::lock_api::Mutex<FutexLock, T>;
-#[cfg(not(loom))]
-pub(crate) type MutexGuard<'l, T> = parking_lot::lock_api::MutexGuard<'l, FutexLock, T>;
-
-#[cfg(not(loom))]
-impl LockFutex for FutexLock {
-    fn word(&self) -> &AtomicU32 {
-        &self.0
-    }
-    fn sleep(&self, seen: u32) {
-        crate::sys::futex::wait_here(&self.0, seen);
-    }
-    fn wake_one(&self) {
-        crate::sys::futex::wake_one_here(&self.0);
-    }
-}
-
-// SAFETY: between a `lock` and its `unlock` no other `lock` ends, as only the swap or exchange that
-// finds FREE ends one, and only `unlock` stores FREE.
-#[cfg(not(loom))]
-unsafe impl parking_lot::lock_api::RawMutex for FutexLock {
-    #[allow(clippy::declare_interior_mutable_const)]
-    const INIT: FutexLock = FutexLock(AtomicU32::new(FREE));
-    type GuardMarker = parking_lot::lock_api::GuardNoSend;
-
-    fn lock(&self) {
-        lock(self);
-    }
-    fn try_lock(&self) -> bool {
-        try_lock(self)
-    }
-    unsafe fn unlock(&self) {
-        unlock(self);
     }
 }

@@ -24,7 +24,8 @@
 
 use super::ring_words::{Cause, RingWords, broken};
 use crate::error::{Error, Result};
-use crate::protocol::atomics::begin_again;
+use crate::sys::processor::begin_again;
+use crate::sys::trial::usual_or;
 
 /// Owners are numbered below this.
 pub(crate) const MAX_OWNERS: u32 = 1 << OWNER_BITS;
@@ -132,7 +133,7 @@ pub(crate) type Claimed = std::result::Result<Ticket, Obstacle>;
 /// How often to begin again when others are always first; then the caller waits a little, as for an obstacle. More than the words of a
 /// ring that is garbage can make an index move. The fuzzer, whose rings are garbage, need not wait for a thousand others.
 fn tries<W: RingWords>(words: &W) -> u32 {
-    2 * words.capacity() + if cfg!(feature = "fuzzing") { 20 } else { 1000 }
+    2 * words.capacity() + usual_or(1000, 20)
 }
 
 /// Claims the slot at `tail` for the producer `me`.

@@ -4,6 +4,7 @@
 //! are ordered in program order, between the call's start and its return. That is the heavy half of
 //! `atomics::heavy_fence`.
 
+use super::trial::IS_FUZZED;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 const GLOBAL_EXPEDITED: libc::c_int = 1 << 1;
@@ -33,8 +34,7 @@ pub(crate) fn is_asymmetric() -> bool {
 /// A barrier on every processor that runs a registered process, this one included. `false`: the kernel would not.
 pub(crate) fn everywhere() -> bool {
     // Both ends of the fuzzer's regions are one thread, which sees its own stores; the call disturbs all processors.
-    #[cfg(feature = "fuzzing")]
-    if ASYMMETRIC.load(Relaxed) {
+    if IS_FUZZED && ASYMMETRIC.load(Relaxed) {
         return true;
     }
     membarrier(GLOBAL_EXPEDITED)

@@ -2,6 +2,7 @@
 
 use super::object::Object;
 use super::resident;
+use super::trial::{IS_FUZZED, forbid};
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::mman::{self, MapFlags, ProtFlags};
@@ -14,7 +15,7 @@ use std::ptr::NonNull;
 /// Regions begin at multiples of this address step, so that a table of addresses needs one entry for each step
 /// (`registry`).
 /// The fuzzer's are pages, so that nothing need be reserved: the sanitizer marks all that is, in memory that is one eighth as long.
-pub(crate) const STEP: usize = if cfg!(feature = "fuzzing") { 1 << 12 } else { 1 << 21 };
+pub(crate) const STEP: usize = if IS_FUZZED { 1 << 12 } else { 1 << 21 };
 
 /// Pages that are asked who has mapped them: those that a region's head is in, whatever its layout.
 const LOOKED_AT: usize = 16;
@@ -34,7 +35,7 @@ impl Mapping {
     /// Maps the first `length` bytes of `object` for reading and writing, at a multiple of [`STEP`].
     pub(crate) fn new(object: &Object, length: usize) -> Result<Mapping> {
         // The fuzzer has no children, so that they need not be kept from it either.
-        if cfg!(feature = "fuzzing") {
+        if IS_FUZZED {
             return Mapping::plain(object, length, true);
         }
         let failed = |e: Errno| Error::memory(e, format_args!("cannot map {length} bytes"));
@@ -93,8 +94,7 @@ impl Mapping {
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let base = unsafe { mman::mmap(None, size, access, MapFlags::MAP_SHARED, object, 0) }.map_err(failed)?;
         let mapping = Mapping { base: base.cast(), length };
-        #[cfg(feature = "fuzzing")]
-        mapping.with_rest_of_page(crate::tests::forbidden::close);
+        mapping.forbid_rest_of_page(true);
         // SAFETY: just mapped.
         unsafe { resident::lock_if_asked(mapping.base, length) }?;
         Ok(mapping)
@@ -114,9 +114,11 @@ impl Mapping {
         pages.filter(|page| page & PRESENT != 0).map(|page| page & ALONE == 0).reduce(|some, one| some || one)
     }
 
-    #[cfg(feature = "fuzzing")]
-    fn with_rest_of_page(&self, work: fn(*const u8, usize)) {
-        work(self.base().wrapping_add(self.length), self.length.next_multiple_of(page()) - self.length);
+    /// For the fuzzer: what lies behind the object.
+    fn forbid_rest_of_page(&self, is_forbidden: bool) {
+        if IS_FUZZED {
+            forbid(self.base().wrapping_add(self.length), self.length.next_multiple_of(page()) - self.length, is_forbidden);
+        }
     }
 
     pub(crate) fn base(&self) -> *const u8 {
@@ -130,8 +132,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        #[cfg(feature = "fuzzing")]
-        self.with_rest_of_page(crate::tests::forbidden::open);
+        self.forbid_rest_of_page(false);
         // SAFETY: the range is ours. Nothing in this process points into it any more: who drops a mapping says so.
         let _ = unsafe { mman::munmap(self.base.cast(), self.length) };
     }

@@ -1,5 +1,5 @@
-//! Every system call of the library, and the unsafe code that needs no knowledge of samples: safe interfaces over
-//! objects, locks, mappings, futexes, processes, and memory whose type is stable.
+//! Every system call of the library, and what the processor and the compiler must be told: safe interfaces over
+//! objects, locks, mappings, futexes, processes and fences.
 
 pub(crate) mod barrier;
 pub(crate) mod clock;
@@ -13,11 +13,13 @@ pub(crate) mod mapping;
 pub(crate) mod nap;
 pub(crate) mod object;
 pub(crate) mod process;
+pub(crate) mod processor;
 pub(crate) mod resident;
 pub(crate) mod sealed;
 pub(crate) mod semaphore;
 mod slept;
 pub(crate) mod sysv;
 pub(crate) mod thread;
+pub(crate) mod trial;
 
 pub(crate) use slept::Slept;

@@ -1,6 +1,7 @@
 //! Who a process is, and whether it is gone.
 
 use super::fork;
+use super::trial::IS_FUZZED;
 use nix::errno::Errno;
 use once_cell::race::OnceBox;
 use std::ffi::{CStr, OsStr};
@@ -155,8 +156,7 @@ impl Identity {
     /// can be known.
     pub(crate) fn is_gone(&self, observer: &Identity, thorough: bool) -> bool {
         // Nearly all that the fuzzer's regions name are this process. Others go on.
-        #[cfg(feature = "fuzzing")]
-        if self == observer {
+        if IS_FUZZED && self == observer {
             return false;
         }
         if !self.is_comparable(observer) {

@@ -1,4 +1,7 @@
-//! A number for the running thread that costs one instruction.
+//! The running thread: a number for it that costs one instruction, and how it stands aside.
+
+use super::nap::nap;
+use std::time::Duration;
 
 /// Unique among the threads that live, never 0, 1 or 2; a thread that ends may leave its number to a later one.
 #[inline(always)]
@@ -55,4 +58,30 @@ const DISABLED: libc::c_int = 1;
 
 unsafe extern "C" {
     fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+/// How a thread stands while another, which is about to go on, is in its way.
+pub(crate) struct Standing(u32);
+
+impl Standing {
+    /// So often it only offers its processor.
+    const YIELDS: u32 = 32;
+
+    pub(crate) fn new() -> Standing {
+        Standing(0)
+    }
+
+    /// Lets the other go on. To offer the processor does not help where this thread has a real-time
+    /// priority and the other, whose turn was cut off, has not: this thread must sleep then, or the
+    /// other would never have the processor.
+    pub(crate) fn give_way(&mut self) {
+        if self.0 < Standing::YIELDS {
+            self.0 += 1;
+            std::thread::yield_now();
+        } else {
+            // No cancellation point; a signal handler that ends the sleep has its thread look again.
+            let _whole = Uncancelled::new();
+            let _ = nap(Duration::from_micros(50));
+        }
+    }
 }

@@ -11,12 +11,12 @@ compile_error!("the feature \"fuzzing\" is for test builds: its profile must hav
 
 /// Attaches to `bytes` as to a region in the wire layout, and does with it what can be done. Whether they were taken for one.
 pub fn wire(bytes: &[u8]) -> bool {
-    crate::channel::wire::exercise::exercise(bytes).attached
+    crate::channel::wire::tests::exercise::exercise(bytes).attached
 }
 
 /// Where the region of a channel of one region lies in this process: its address and its bytes.
 pub fn span(channel: &Channel) -> (usize, usize) {
-    match channel.handle() {
+    match channel.handle {
         AnyHandle::Native(handle) => handle.spans()[0],
         AnyHandle::Wire(handle) => handle.spans()[0],
     }

@@ -39,6 +39,10 @@ macro_rules! atomic {
             pub(crate) fn fetch_add(&self, more: $int, order: Ordering) -> $int {
                 self.access().fetch_add(more, order)
             }
+            /// No kernel sleeps on a word here: the models have futexes of their own.
+            pub(crate) fn as_ptr(&self) -> *mut $int {
+                unreachable!("a model hands no word to the kernel")
+            }
             pub(crate) fn fetch_max(&self, least: $int, order: Ordering) -> $int {
                 self.access().fetch_max(least, order)
             }

@@ -13,6 +13,16 @@
 #[path = "atomic.rs"]
 pub(crate) mod atomic;
 
+/// The turns of a gate; the library's own lock has its models in `lock`.
+pub(crate) mod mutex {
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    #[allow(clippy::unwrap_used)]
+    pub(crate) fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+        mutex.lock().unwrap()
+    }
+}
+
 use crate::protocol::atomics::{Shared32, Shared64};
 use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
 use crate::sys::Slept;

@@ -44,7 +44,7 @@ fn append(samples: &mut Vec<Sample>, holder: AnyHandle, raw: Raw) {
 /// ```
 #[derive(Debug)]
 pub struct Channel {
-    handle: AnyHandle,
+    pub(crate) handle: AnyHandle,
 }
 
 impl Channel {
@@ -303,11 +303,6 @@ impl Channel {
     /// The parameters of the region.
     pub fn config(&self) -> Config {
         each!(self.handle, handle => handle.config())
-    }
-
-    #[cfg(feature = "fuzzing")]
-    pub(crate) fn handle(&self) -> AnyHandle {
-        self.handle
     }
 }
 

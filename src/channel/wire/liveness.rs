@@ -146,7 +146,7 @@ impl WireLiveness {
             told: AtomicBool::new(false),
             examined: AtomicU64::new(0),
             owed: AtomicBool::new(false),
-            nap: Shared32::private(0),
+            nap: Shared32::new(0),
             pace: Pace::new(),
             waits: AtomicU64::new(0),
             wakeups: AtomicU64::new(0),

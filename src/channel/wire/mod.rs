@@ -15,21 +15,12 @@
 //! | V3 | who closes: all pushes, then `state` = 5, release | reader: `state`, acquire, then one more look at the queue | closing loses nothing |
 
 mod doorbell;
-#[cfg(any(test, feature = "fuzzing"))]
-#[path = "../../tests/wire/exercise.rs"]
-pub(crate) mod exercise;
-#[cfg(any(test, feature = "fuzzing"))]
-#[path = "../../tests/wire/heap.rs"]
-mod heap;
-#[cfg(test)]
-#[path = "../../tests/wire/images.rs"]
-mod images;
 mod liveness;
-#[cfg(test)]
-#[path = "../../tests/wire/mutants.rs"]
-mod mutants;
 mod open;
 mod presence;
+#[cfg(any(test, feature = "fuzzing"))]
+#[path = "../../tests/wire/mod.rs"]
+pub(crate) mod tests;
 
 use super::Stats;
 use super::backend::Backend;
@@ -44,11 +35,12 @@ use crate::protocol::atomics::relax;
 use crate::protocol::channel_words::Block;
 use crate::protocol::doorbell::QUICK_LOOKS;
 use crate::protocol::gate::Idle;
+use crate::sys::trial::usual_or;
 pub(crate) use liveness::{ALIVE, WireHint, WireLiveness};
 pub(crate) use open::{open, total_size};
 
 /// Attempts at a queue at which others push or pull too, before it counts as full or empty: whoever is at it makes progress.
-const ATTEMPTS: u32 = if cfg!(feature = "fuzzing") { 50 } else { 1000 };
+const ATTEMPTS: u32 = usual_or(1000, 50);
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@
 //! The rows are made from the structs ([`crate::tests::edges`]). What is used is used as in `exercise`, which checks each step.
 
 use super::*;
-use crate::channel::wire::exercise::exercise;
+use crate::channel::wire::tests::exercise::exercise;
 use crate::memory::zeroed::Table;
 use crate::tests::edges::{BROKEN, EdgeOutcome, Field, broken, field, fields_of, try_each, used};
 

@@ -2,8 +2,8 @@
 //! says may be anything; a step outside, an endless loop or a panic is a fault.
 
 use super::heap::Heap;
-use super::{Wire, doorbell};
 use crate::channel::backend::Backend;
+use crate::channel::wire::{Wire, doorbell};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Trailer, Which, WireFacts, WireView};
 use std::time::Duration;

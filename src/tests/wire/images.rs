@@ -1,9 +1,9 @@
 //! Tests with regions that VILLASnode wrote (`tests/wire/images`): they are read, they go on working, and this library makes
 //! the same, but for pointers.
 
-use super::Wire;
 use super::heap::Heap;
 use crate::channel::backend::Backend;
+use crate::channel::wire::Wire;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
 use crate::protocol::flags;
@@ -182,7 +182,7 @@ fn a_block_that_an_image_shows_held_comes_back_when_its_holder_puts_it() {
         check(&view.blocks().raw(held), 1, &image.name);
         // As the process that holds it would: the last reference, then the block.
         assert_eq!(view.references(held).add(u32::MAX), 1, "{}", image.name);
-        assert!(super::push(&view, Which::Free, held));
+        assert!(crate::channel::wire::push(&view, Which::Free, held));
         assert_eq!(alloc_all(&mut wire).len(), 1, "{}", image.name);
     }
 }

@@ -1,9 +1,10 @@
 //! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise ([`crate::tests::prng`]).
 
-use super::WireRegion;
 use super::exercise::exercise;
 use super::heap::Heap;
 use super::images::Image;
+use crate::channel::wire::WireRegion;
+use crate::layout::wire::Which;
 use crate::layout::wire::{WireFacts, WireView};
 use crate::tests::prng::{Prng, try_cases};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
@@ -181,7 +182,7 @@ fn use_region(view: WireView) {
     let blocks = view.facts().blocks;
     let mut region = WireRegion::new(view).unwrap();
     for _ in 0..20 {
-        let Ok(block) = super::pull(&view, super::Which::Samples, false) else { continue };
+        let Ok(block) = crate::channel::wire::pull(&view, Which::Samples, false) else { continue };
         if let Some(block) = block {
             assert!(block < blocks);
             let sample = view.blocks().raw(block);

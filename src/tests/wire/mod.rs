@@ -1,0 +1,8 @@
+//! The wire layout under test: images of VILLASnode's memory, regions that are garbage.
+
+pub(crate) mod exercise;
+mod heap;
+#[cfg(test)]
+mod images;
+#[cfg(test)]
+mod mutants;
