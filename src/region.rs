@@ -251,6 +251,7 @@ impl<L: Layout> Region<L> {
                 return Ok(Claim::Contended);
             }
             if holder.incarnation.observe() == last {
+                // S1
                 return Ok(Claim::Reserved(last + 1));
             }
             self.object.unlock(L::first_byte(place) | (last + 1));
@@ -259,7 +260,7 @@ impl<L: Layout> Region<L> {
     }
 
     fn is_closed(&self, place: L::Place, incarnation: u64) -> bool {
-        L::CLOSED_IS_FREE && self.view.holder(place).closed.observe() == incarnation
+        L::CLOSED_IS_FREE && self.view.holder(place).closed.observe() == incarnation // S2
     }
 
     fn busy(&self, place: L::Place) -> Error {

@@ -33,7 +33,7 @@ mark         seen   killed             src/protocol/half.rs  /flags::REDELIVERED
 I1-raise     seen   ^interrupts::      src/protocol/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
 I1-loads     seen   ^interrupts::      src/protocol/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
 answered     seen   ^interrupts::      src/protocol/interrupts.rs /self.answered.fetch_max/d
-W1-ringer    seen   sleep              src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
+W1-notifier  seen   sleep              src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
 W1-sleeper   seen   sleep              src/protocol/doorbell.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
 G1-owner     seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G1, G2/d

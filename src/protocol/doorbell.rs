@@ -32,7 +32,7 @@ pub(crate) trait Doorbell {
     /// The fence of the notifier.
     #[inline(always)]
     fn light_fence(&self) {
-        light_fence();
+        light_fence(); // of W1
     }
     /// The futex word.
     fn word(&self) -> &Shared32;
@@ -64,6 +64,7 @@ fn wake(bell: impl Doorbell, mut seen: u32) {
             return;
         }
         match bell.word().exchange(seen, (seen & !ASLEEP).wrapping_add(2)) {
+            // W1: the sleeper's kernel compares the word
             Ok(_) => return bell.wake(),
             Err(now) => seen = now,
         }
@@ -81,7 +82,7 @@ pub(crate) struct Armed {
 /// Says that a thread is about to sleep on `bell`. It must look once more for what it waits for before it does
 /// ([`sleep`]).
 pub(crate) fn arm(bell: &impl Doorbell) -> Armed {
-    let seen = bell.word().raise(ASLEEP);
+    let seen = bell.word().raise(ASLEEP); // W1
     let longest = if heavy_fence() { SLICE } else { UNSURE_SLICE }; // W1
     Armed { seen, longest }
 }

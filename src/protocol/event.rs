@@ -49,7 +49,7 @@ pub(crate) fn take(event: &impl EventFutex, seen: &mut u64) -> u64 {
 pub(crate) fn signal(event: &impl EventFutex) {
     let before = event.word().add(2); // E1, E2
     if before & ASLEEP != 0 {
-        event.word().lower(ASLEEP);
+        event.word().lower(ASLEEP); // E1: the next signaller need not wake
         // Every signaller that has seen the bit: another one may die before it wakes.
         event.wake();
     }

@@ -14,6 +14,7 @@
 //! | G2 | owner enters: as G1; owner leaves: store `busy` = OUTSIDE, light fence, load `state` | closer: store `state` and `owner` = REVOKED, heavy fence, load `busy` |
 //! | G3 | owner leaves: store `busy`, release | stranger or closer: load `busy`, acquire: what the owner did is seen |
 //! | G4 | guest comes or leaves: change `guests`, full fence, load `state` | closer: store `state`, heavy fence, load `guests` |
+//! | G5 | filler or clearer: the contents, then `state` = OPEN or EMPTY, release | guest or claimer: `state`, acquire: the contents are whole, or gone |
 //!
 //! For G1, G2 and G4 at least one of the two sees the other's store (`atomics`, asymmetric fences).
 
@@ -89,7 +90,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
 
     /// Reserves an empty gate for [`Gate::fill`].
     pub(crate) fn claim(&self) -> bool {
-        self.state.compare_exchange(EMPTY, FILLING, Acquire, Relaxed).is_ok()
+        self.state.compare_exchange(EMPTY, FILLING, Acquire, Relaxed).is_ok() // G5
     }
 
     /// Opens a claimed gate.
@@ -100,12 +101,12 @@ impl<S: Common, C: Idle> Gate<S, C> {
         unsafe { *self.common.get_mut() = Some(common) };
         // SAFETY: as above.
         unsafe { *self.core.get_mut() = Some(core) };
-        self.state.store(OPEN, SeqCst);
+        self.state.store(OPEN, SeqCst); // G5
     }
 
     /// Gives up a claimed gate.
     pub(crate) fn unclaim(&self) {
-        self.state.store(EMPTY, Release);
+        self.state.store(EMPTY, Release); // G5
     }
 
     /// Whether the gate has been closed.
@@ -192,6 +193,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
                 heavy_fence_here(); // G1
                 let mut patience = Standing::new();
                 while self.busy.load(Acquire) == INSIDE {
+                    // G3
                     patience.give_way();
                 }
             }
@@ -205,12 +207,13 @@ impl<S: Common, C: Idle> Gate<S, C> {
     }
 
     fn come(&self, late: bool) -> Option<Visit<'_, S, C>> {
-        self.guests.fetch_add(1, SeqCst);
+        self.guests.fetch_add(1, SeqCst); // G4
         fence(SeqCst); // G4
         let visit = Visit { gate: self };
         let mut patience = Standing::new();
         loop {
             match self.state.load(SeqCst) {
+                // G4, G5
                 OPEN => return Some(visit),
                 CLOSING if late => return Some(visit),
                 // Whoever clears either finds this guest and goes back to CLOSING, or has found nobody and ends with EMPTY.
@@ -220,20 +223,22 @@ impl<S: Common, C: Idle> Gate<S, C> {
         }
     }
 
-    /// In the child of a fork: the gate belongs to the parent. The rest of the state is the parent's and may be
+    /// In the child of a fork, where nobody is there to be ordered with: the gate belongs to the parent. The rest of the state is the parent's and may be
     /// half-way, so the gate is never used again. A free gate is the child's, unless a thread of the parent
     /// was just finding out that it is closed: the child would count that thread as inside for ever.
     pub(crate) fn abandon(&self) {
+        // G5: alone in the child.
         if self.state.load(SeqCst) != EMPTY || !self.is_deserted() {
+            // G2, G5: no other thread is there to see it.
             self.owner.store(SHARED, SeqCst);
-            self.state.store(FORKED, SeqCst);
+            self.state.store(FORKED, SeqCst); // G5
         }
     }
 
     /// In the child of a fork, where the contents are the child's too: of the threads that were inside none is left, as the one that forked is in no
     /// call. Before the child does anything, so there is nobody to be ordered with.
     pub(crate) fn keep(&self) {
-        self.guests.store(0, SeqCst);
+        self.guests.store(0, SeqCst); // G4
     }
 
     fn is_deserted(&self) -> bool {
@@ -246,6 +251,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
     fn clear(&self) {
         let _whole = thread::Uncancelled::new();
         while self.state.compare_exchange(CLOSING, CLEARING, SeqCst, Relaxed).is_ok() {
+            // G2, G4
             heavy_fence_here(); // G2
             if self.is_deserted() {
                 // SAFETY: the contents are there until they are taken below; only a shared reference is made.
@@ -259,14 +265,14 @@ impl<S: Common, C: Idle> Gate<S, C> {
                     drop(unsafe { (*self.core.get_mut()).take() });
                     // SAFETY: as above.
                     drop(unsafe { (*self.common.get_mut()).take() });
-                    self.state.store(EMPTY, SeqCst);
+                    self.state.store(EMPTY, SeqCst); // G5
                     return;
                 }
                 // Something is still in somebody's hands: who gives the last of it back comes here again.
-                self.state.store(CLOSING, SeqCst);
+                self.state.store(CLOSING, SeqCst); // G4: for the next one that clears
                 return;
             }
-            self.state.store(CLOSING, SeqCst);
+            self.state.store(CLOSING, SeqCst); // G2, G4
             heavy_fence_here(); // G2
             // Who left meanwhile found CLEARING and gave up: do it for them. Who is still inside will do it.
             if !self.is_deserted() {
@@ -291,7 +297,7 @@ impl<S: Common, C: Idle> Visit<'_, S, C> {
 
     /// Closes the gate. `false`: another did.
     pub(crate) fn close(&self) -> bool {
-        let closed = self.gate.state.compare_exchange(OPEN, CLOSING, SeqCst, Relaxed).is_ok();
+        let closed = self.gate.state.compare_exchange(OPEN, CLOSING, SeqCst, Relaxed).is_ok(); // G2, G4
         if closed {
             // So that the owner need not look at the state when it comes. Nobody clears the gate before this visit
             // ends, and who does then fences (G2). Exchanged, not stored: of this and the compare-and-swap of who comes first each
@@ -304,9 +310,10 @@ impl<S: Common, C: Idle> Visit<'_, S, C> {
 
 impl<S: Common, C: Idle> Drop for Visit<'_, S, C> {
     fn drop(&mut self) {
-        self.gate.guests.fetch_sub(1, SeqCst);
+        self.gate.guests.fetch_sub(1, SeqCst); // G4
         fence(SeqCst); // G4
         if self.gate.state.load(SeqCst) != OPEN {
+            // G4
             self.gate.clear();
         }
     }
@@ -408,7 +415,7 @@ impl<'g, S: Common, C: Idle> Paused<'g, S, C> {
                 return Pass { gate, lock: None };
             }
             // The bias was taken away: become a guest before leaving as the owner, so that this thread is inside throughout.
-            gate.guests.fetch_add(1, SeqCst);
+            gate.guests.fetch_add(1, SeqCst); // G4
             gate.busy.store(OUTSIDE, Release); // G3
         }
         Pass { gate, lock: Some(gate.take_turn()) }

@@ -211,7 +211,7 @@ impl<W: ChannelWords + Clone> Half<W> {
             return Written::Full;
         }
         hand.send(words, output.position());
-        output.publish(words, number);
+        output.publish(words, number); // Q1
         Written::All
     }
 

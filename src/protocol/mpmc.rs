@@ -152,6 +152,7 @@ pub(crate) fn claim<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
             (Age::This, EMPTY) => {
                 let claimed = word.to(CLAIMED, me);
                 if !words.word(index).exchange(word.0, claimed.0) {
+                    // M1
                     begin_again();
                     continue;
                 }
@@ -172,7 +173,7 @@ pub(crate) fn claim<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
             // Full: the slot is of the last lap still, and was when the word was loaded, after `tail`.
             (Age::Last, CLAIMED | FULL | TAKEN) => return Ok(Err(seen)),
             _ => {
-                refuse(words, words.tail().observe() == tail, &seen)?;
+                refuse(words, words.tail().observe() == tail, &seen)?; // M2: a look
                 false
             }
         };
@@ -198,6 +199,7 @@ pub(crate) fn take<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
             (Age::This, FULL) => {
                 let taken = word.to(TAKEN, me);
                 if !words.word(index).exchange(word.0, taken.0) {
+                    // M1
                     begin_again();
                     continue;
                 }
@@ -206,10 +208,10 @@ pub(crate) fn take<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
             }
             // Nothing has come here, or it is still being written, or what came in the last lap is still being read.
             (Age::This, EMPTY | CLAIMED) | (Age::Last, TAKEN) => return Ok(Err(seen)),
-            (Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0),
+            (Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0), // M1
             (Age::This, TAKEN) | (Age::Later, _) => true,
             _ => {
-                refuse(words, words.head().observe() == head, &seen)?;
+                refuse(words, words.head().observe() == head, &seen)?; // M2: a look
                 false
             }
         };
@@ -231,7 +233,7 @@ fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
         let word = Word(words.word(index).observe()); // M1
         match (word.age(lap), word.state()) {
             (Age::This, SKIP) => {
-                words.word(index).exchange(word.0, word.next_lap().0);
+                words.word(index).exchange(word.0, word.next_lap().0); // M1
             }
             (Age::This, TAKEN) | (Age::Later, _) => {}
             _ => break,
@@ -247,6 +249,7 @@ fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
 #[cold]
 fn refuse<W: RingWords>(words: &W, index_stands: bool, seen: &Obstacle) -> Result<()> {
     if index_stands && words.word(seen.index).observe() == seen.word {
+        // M1: a look
         Err(broken("an index and the slot at it do not belong together"))
     } else {
         Ok(())
@@ -263,7 +266,7 @@ impl Ticket {
 
     #[inline(always)]
     fn step<W: RingWords>(self, words: &W, next: Word) -> Result<()> {
-        if words.word(self.index).exchange(self.word.0, next.0) { Ok(()) } else { Err(given_up()) }
+        if words.word(self.index).exchange(self.word.0, next.0) { Ok(()) } else { Err(given_up()) } // M1
     }
 
     /// The message is written: it can be taken from now on.
@@ -303,7 +306,7 @@ pub(crate) fn settle<W: RingWords>(words: &W, claim: &Obstacle) -> bool {
         TAKEN => (word.next_lap(), Cause::Lost),
         _ => return false,
     };
-    let is_settled = words.word(claim.index).exchange(claim.word, next.0);
+    let is_settled = words.word(claim.index).exchange(claim.word, next.0); // M1
     if is_settled {
         words.count(cause);
     }
@@ -313,7 +316,7 @@ pub(crate) fn settle<W: RingWords>(words: &W, claim: &Obstacle) -> bool {
 /// Undoes all claims of `owner`, who is dead, for the one who is about to take its number.
 pub(crate) fn settle_all<W: RingWords>(words: &W, owner: u32) -> Result<()> {
     for index in 0..words.capacity() {
-        let claim = Obstacle { index, word: words.word(index).observe() };
+        let claim = Obstacle { index, word: words.word(index).observe() }; // M1
         if claim.owner() == Some(owner) {
             settle(words, &claim);
         }
@@ -325,7 +328,7 @@ pub(crate) fn settle_all<W: RingWords>(words: &W, owner: u32) -> Result<()> {
 /// The slots from `head` on, and the words that they have while their messages wait; at most `most` of them.
 pub(crate) fn next_slots<W: RingWords>(words: &W, most: u32) -> Result<Vec<(u32, u64)>> {
     let indices = Index::of(words.capacity());
-    let mut at = words.head().observe();
+    let mut at = words.head().observe(); // a look: M2
     let step = |_| {
         let (lap, index) = indices.split(at)?;
         at = indices.next(lap, index);
@@ -352,9 +355,9 @@ pub(crate) fn fill<W: RingWords>(words: &W) -> Result<Fill> {
     pass_skips(words)?;
     let capacity = words.capacity();
     let indices = Index::of(capacity);
-    let (head_lap, head_index) = indices.split(words.head().observe())?;
-    let (tail_lap, tail_index) = indices.split(words.tail().observe())?;
-    let at = |index: u32| Word(words.word(index).observe());
+    let (head_lap, head_index) = indices.split(words.head().observe())?; // a look: M2
+    let (tail_lap, tail_index) = indices.split(words.tail().observe())?; // a look: M2
+    let at = |index: u32| Word(words.word(index).observe()); // a look: M1
     let laps = tail_lap.wrapping_sub(head_lap) as i64;
     let distance = laps.clamp(-1, 2) * i64::from(capacity) + i64::from(tail_index) - i64::from(head_index);
     Ok(Fill {

@@ -12,7 +12,9 @@
 //! |---|---|---|---|
 //! | P1 | Y: `done`, release, after its last use of the block | X asks whether it is free: `done` by Y, acquire | Y's use of the block comes before X's next |
 //! | P2 | Y, echoing: `sent` by Y, then `done` by Y | X: `done` by Y, then `sent` by Y | who sees that Y is done sees that Y has sent it back |
-//! | Q1 | X: `sent`, then the entry | Y: the entry, then uses the block | `queue` |
+//! | P3 | X: `used` (or `kept`), release, then the `sent` that it is about | who repairs X's side: the same words | no block and no reference that the dead had is overlooked |
+//!
+//! Q1 (`queue`) carries `sent` to the peer, which sees it with the entry.
 //!
 //! P2 is why the two loads of [`Pool::is_settled`] stand in that order: the other way round a block that comes back could
 //! look free between them.
@@ -94,7 +96,7 @@ impl Pool {
     /// The blocks that were ever in use, of either home.
     fn ever_used<W: ChannelWords>(&self, words: &W) -> impl Iterator<Item = u32> + use<W> {
         let of = |side: Side| {
-            let used = words.used(side).observe().min(u64::from(self.home)) as u32;
+            let used = words.used(side).observe().min(u64::from(self.home)) as u32; // P3
             let first = side as u32 * self.home;
             first..first + used
         };
@@ -121,7 +123,7 @@ impl Pool {
     pub(crate) fn orphans<'p, W: ChannelWords>(&'p self, words: &'p W, taken: u64) -> impl Iterator<Item = Orphan> + 'p {
         self.ever_used(words).filter_map(move |block| {
             let found = words.block(block);
-            let sent = found.sent(self.side.other()).observe();
+            let sent = found.sent(self.side.other()).observe(); // Q1: it is taken, so its entry was seen
             (sent <= taken && sent != found.done(self.side).get()).then_some(Orphan { block, _padding: 0, sent })
         })
     }
@@ -226,7 +228,7 @@ impl Pool {
             let fresh = first + self.used;
             // The mark comes before the block can be sent: who repairs this side looks at no blocks beyond it.
             self.used += 1;
-            words.used(self.side).publish(u64::from(self.used));
+            words.used(self.side).publish(u64::from(self.used)); // P3
             // A predecessor may have died just after it had raised the mark; a block that was never sent is free, and all zero. Unless the
             // peer keeps to no rule and has sent it, though it was never given it: then it may be in hand here.
             if self.is_free(words, fresh) {
@@ -288,9 +290,9 @@ impl Pool {
     /// had taken (up to `taken`) and sent on goes out and does not come again, unless the dead had kept a reference.
     pub(crate) fn complete<W: ChannelWords>(&self, words: &W, number: u32, position: u64, taken: u64) {
         let block = words.block(number);
-        let received = block.sent(self.side.other()).observe();
+        let received = block.sent(self.side.other()).observe(); // Q1: as in `orphans`
         if words.kept(self.side).get() != position.wrapping_add(1) && received <= taken {
-            block.done(self.side).publish(received);
+            block.done(self.side).publish(received); // P1
         }
     }
 }
@@ -313,7 +315,7 @@ impl<B: Block> Hand<'_, B> {
     /// Whether the peer has been done with the block since this side sent it last.
     #[inline(always)]
     pub(crate) fn is_back(&self) -> bool {
-        self.block.done(self.side.other()).observe() == self.block.sent(self.side).get()
+        self.block.done(self.side.other()).observe() == self.block.sent(self.side).get() // P1
     }
 
     /// Marks the block as sent at `position` and gives up a reference to it. The entry must follow.
@@ -321,7 +323,7 @@ impl<B: Block> Hand<'_, B> {
     pub(crate) fn send<W: ChannelWords>(self, words: &W, position: u64) {
         if self.private.references > 1 && self.private.got != self.block.done(self.side).get() {
             // For `complete`: what was received stays in hand though it is sent on.
-            words.kept(self.side).publish(position.wrapping_add(1));
+            words.kept(self.side).publish(position.wrapping_add(1)); // P3
         }
         self.block.sent(self.side).publish(position.wrapping_add(1)); // P2: first; Q1 carries it to the peer
         self.put(); // P2: second

@@ -84,7 +84,7 @@ impl QueueWriter {
 
     /// How many the peer has not taken, by its word. It can write anything there; what makes no sense is a full queue.
     pub(crate) fn pending<W: ChannelWords>(&self, words: &W) -> u64 {
-        self.position.wrapping_sub(words.taken(self.side.other()).observe()).min(self.queuelen)
+        self.position.wrapping_sub(words.taken(self.side.other()).observe()).min(self.queuelen) // a look: Q2
     }
 
     /// Publishes `block`; there must be room, as far as [`QueueWriter::has_room`] or [`QueueWriter::look_for_room`] knows.
@@ -100,7 +100,7 @@ impl QueueWriter {
     /// The same in a repair, for a block that the dead had marked: it had seen the room, of which nothing is known here.
     pub(crate) fn publish_marked<W: ChannelWords>(&mut self, words: &W, block: u32) {
         self.room = 1;
-        self.publish(words, block);
+        self.publish(words, block); // Q1
     }
 }
 
@@ -123,7 +123,7 @@ impl RoomLookout {
     /// Whether the reader has taken something since.
     #[inline(always)]
     pub(crate) fn is_worth_a_look<W: ChannelWords>(&self, words: &W) -> bool {
-        words.taken(self.reader).observe() != self.full_at
+        words.taken(self.reader).observe() != self.full_at // a look: Q2
     }
 }
 

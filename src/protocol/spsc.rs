@@ -68,14 +68,15 @@ fn check(position: u64) -> Result<u64> {
 fn true_tail<W: RingWords>(words: &W) -> Result<(u64, u64)> {
     let capacity = u64::from(words.capacity());
     // In this order: neither is then ahead of the other by more than the other can have gone on in between.
-    let stored = check(words.tail().observe())?;
+    let stored = check(words.tail().observe())?; // R1: it follows the word
     let head = check(words.head().observe())?; // R2
     if stored > head + capacity || head > stored + capacity {
         return Err(broken("head and tail are further apart than its capacity"));
     }
     let mut tail = stored.max(head);
     while tail < head + capacity && words.word((tail % capacity) as u32).observe() == tail + 1 {
-        tail += 1; // R1
+        // R1
+        tail += 1;
     }
     Ok((head, tail))
 }

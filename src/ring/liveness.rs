@@ -105,8 +105,8 @@ fn reserve(region: &RingRegion, role: Role) -> Result<(u32, u64)> {
 
 /// Whether the last holder of a place has closed, or there was none.
 fn is_clean(region: &RingRegion, place: u32) -> bool {
-    let slot = region.view.holder(place);
-    slot.closed.observe() == slot.incarnation.observe()
+    let holder = region.view.holder(place);
+    holder.closed.observe() == holder.incarnation.observe() // S1, S2
 }
 
 impl RingLiveness {
@@ -201,9 +201,9 @@ impl RingLiveness {
 
     /// Whether the holder of another's place is alive. Who has closed has no claims any more.
     fn is_alive(&self, place: u32) -> bool {
-        let slot = self.view().holder(place);
-        let incarnation = slot.incarnation.observe(); // S1
-        incarnation != 0 && slot.closed.observe() != incarnation && self.region.is_incarnation_alive(place, incarnation, true)
+        let holder = self.view().holder(place);
+        let incarnation = holder.incarnation.observe(); // S1
+        incarnation != 0 && holder.closed.observe() != incarnation && self.region.is_incarnation_alive(place, incarnation, true) // S2
     }
 
     /// Takes the claim of a dead participant out of the way. `true`: it may be worth another attempt.
@@ -262,7 +262,7 @@ impl Drop for RingLiveness {
     /// The last call has left and nothing is in anybody's hands: the place is free from here on. Async-signal-safe.
     fn drop(&mut self) {
         if self.has_tenure() {
-            self.view().holder(self.place).closed.publish(self.incarnation);
+            self.view().holder(self.place).closed.publish(self.incarnation); // S2
         }
     }
 }

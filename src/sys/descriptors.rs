@@ -16,6 +16,10 @@
 //! | held | that number, or nothing, or what was there before | closes the number |
 //! | lost | perhaps one, of a number that a younger object has | looks at all descriptors |
 //!
+//! | edge | stores | loads | what it carries |
+//! |---|---|---|---|
+//! | D1 | who has the entry: its range and its page's zeros, then `state`, `start` or `next`, release | others: that word, acquire | a whole entry |
+//!
 //! What it closes it knows by [`MARK`], flags that no other program opens a shared memory object
 //! with. Segments have no mark: the child inherits them.
 //!
@@ -88,8 +92,8 @@ static FIRST: Page = Page {
 
 fn pages() -> impl Iterator<Item = &'static Page> {
     std::iter::successors(Some(&FIRST), |page| {
-        // SAFETY: pages stay for ever. Acquire: a page is zeroed before it is found.
-        unsafe { page.next.load(Acquire).as_ref() }
+        // SAFETY: pages stay for ever.
+        unsafe { page.next.load(Acquire).as_ref() } // D1
     })
 }
 
@@ -106,6 +110,7 @@ fn grow() -> Result<()> {
         .map_err(|e| Error::new(libc::ENOMEM, format!("no memory for the list of descriptors (mmap: {})", e.desc())))?;
     let last = pages().last().unwrap_or(&FIRST);
     // All bytes zero is a page of free entries.
+    // D1
     if last.next.compare_exchange(ptr::null_mut(), made.as_ptr().cast(), Release, Relaxed).is_err() {
         // Another thread was faster, and one page is enough.
         // SAFETY: nobody else knows it.
@@ -123,11 +128,11 @@ impl Registration {
         fork::on_child(in_child)?;
         loop {
             for entry in entries() {
-                let state = entry.state.load(Acquire);
+                let state = entry.state.load(Acquire); // D1
                 // A lingering entry is free once the forks are over that were under way as it was left:
                 // their children have copies of it.
                 let is_free = state == FREE || (state == LINGERING && fork::is_quiet());
-                // The system call that opens the descriptor comes after this store.
+                // The system call that opens the descriptor comes after this store. D1
                 if is_free && entry.state.compare_exchange(state, RESERVED, AcqRel, Relaxed).is_ok() {
                     return Ok(Registration(entry));
                 }
@@ -140,38 +145,38 @@ impl Registration {
     pub(super) fn hold(&self, fd: RawFd, inherited: bool) {
         // The kernel gives a number to one at a time: who believes to have it has lost it.
         for other in entries() {
-            let state = other.state.load(Acquire);
+            let state = other.state.load(Acquire); // D1
             if is_held(state) && number(state) == fd {
-                // In vain where its owner gives it up at this moment.
+                // D1; nothing happens where its owner gives it up at this moment.
                 let _ = other.state.compare_exchange(state, LOST, AcqRel, Relaxed);
             }
         }
         let kind = if inherited { KEPT } else { HELD };
-        self.0.state.store((fd as u32) << KIND_BITS | kind, Release);
+        self.0.state.store((fd as u32) << KIND_BITS | kind, Release); // D1
     }
 
     /// Whether no younger object has the number.
     pub(super) fn is_held(&self) -> bool {
-        is_held(self.0.state.load(Acquire))
+        is_held(self.0.state.load(Acquire)) // D1
     }
 
     /// A mapping is about to be made in this range, which a child must not have. Until [`Registration::mapped`].
     pub(super) fn maps(&self, start: usize, length: usize) {
         self.0.length.store(length, Relaxed);
-        // Release: who finds the start finds the length. The system call that maps comes after both.
-        self.0.start.store(start, Release);
+        // The system call that maps comes after both.
+        self.0.start.store(start, Release); // D1
     }
 
     /// A child does not get the mapping any more.
     pub(super) fn mapped(&self) {
-        self.0.start.store(0, Release);
+        self.0.start.store(0, Release); // D1
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
         let state = if fork::is_quiet() { FREE } else { LINGERING };
-        self.0.state.store(state, Release);
+        self.0.state.store(state, Release); // D1
     }
 }
 

@@ -11,6 +11,7 @@
 //! | edge | one side | the other side |
 //! |---|---|---|
 //! | F1 | forker: `BEGUN` + 1, full fence, then the kernel copies the table of descriptors | closer: closes a descriptor, full fence, loads `DONE`, then `BEGUN` |
+//! | F2 | what a hook works on, then the hook, release | child: the hook, acquire, then what it works on |
 //!
 //! F1: a closer that finds both numbers equal has closed its descriptor before any later fork
 //! copies it. Else the copy may hold the descriptor, and its entry must stay (`descriptors`).
@@ -38,23 +39,23 @@ extern "C" fn at_load() {
     // SAFETY: the handlers are functions for as long as the library is loaded; glibc forgets them
     // when it is unloaded.
     let registered = unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) == 0 };
-    IS_REGISTERED.store(registered, Release);
+    IS_REGISTERED.store(registered, Release); // F2
 }
 
 extern "C" fn before() {
-    BEGUN.fetch_add(1, SeqCst);
+    BEGUN.fetch_add(1, SeqCst); // F1
     fence(SeqCst); // F1
 }
 
 /// Also after a fork that failed.
 extern "C" fn in_parent() {
-    DONE.fetch_add(1, SeqCst);
+    DONE.fetch_add(1, SeqCst); // F1
 }
 
 /// The child has one thread, which runs this before `fork` returns.
 extern "C" fn in_child() {
     for hook in &HOOKS {
-        let hook = hook.load(Acquire);
+        let hook = hook.load(Acquire); // F2
         if !hook.is_null() {
             // SAFETY: `on_child` stores nothing but such functions.
             let hook = unsafe { std::mem::transmute::<*mut (), fn()>(hook) };
@@ -62,18 +63,19 @@ extern "C" fn in_child() {
         }
     }
     // The forks that other threads of the parent had begun are no forks of the child.
-    DONE.store(BEGUN.load(Relaxed), SeqCst);
+    DONE.store(BEGUN.load(Relaxed), SeqCst); // F1
 }
 
 /// Has `hook` run in every child of a fork from now on: only what is async-signal-safe may happen
 /// there. Costs a load or two once that is arranged. `ENOMEM`: glibc could not take the handlers.
 pub(crate) fn on_child(hook: fn()) -> Result<()> {
     if !IS_REGISTERED.load(Acquire) {
+        // F2
         return Err(Error::new(libc::ENOMEM, "the C library has no memory to register the fork handlers (pthread_atfork)"));
     }
     let hook = hook as *mut ();
     for place in &HOOKS {
-        // Release, and acquire in the child: a child that finds the hook finds what it works on.
+        // F2
         match place.compare_exchange(std::ptr::null_mut(), hook, Release, Relaxed) {
             Ok(_) => return Ok(()),
             Err(there) if there == hook => return Ok(()),
@@ -87,6 +89,6 @@ pub(crate) fn on_child(hook: fn()) -> Result<()> {
 pub(super) fn is_quiet() -> bool {
     fence(SeqCst); // F1
     // In this order: `DONE` never exceeds `BEGUN`, so equal numbers were equal at the first load.
-    let done = DONE.load(SeqCst);
-    done == BEGUN.load(SeqCst)
+    let done = DONE.load(SeqCst); // F1
+    done == BEGUN.load(SeqCst) // F1
 }

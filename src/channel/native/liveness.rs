@@ -5,8 +5,9 @@
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
 //! | S2 | closer: all it ever wrote, then `closed`, release | peer: `closed`, acquire, then one more look at the queue | closing loses nothing |
+//! | S3 | prober: sees that the peer's lock is gone, then stores `gone`, release | another thread of this side: `gone`, acquire | it sees all that the dead had stored, too |
 //!
-//! A death needs no edge of ours: the kernel's unlocking comes after all stores of the dead.
+//! To the prober a death needs no edge: the kernel's unlocking comes after all stores of the dead.
 
 use super::Native;
 use crate::channel::Config;
@@ -38,14 +39,14 @@ impl ChannelRegion {
         let holder = self.view.holder(Side::A);
         let incarnation = holder.incarnation.observe(); // S1
         let is_there = incarnation != 0
-            && holder.closed.observe() != incarnation
+            && holder.closed.observe() != incarnation // S2
             && self.is_incarnation_alive(Side::A, incarnation, thorough);
         (!is_there).then_some(incarnation)
     }
 
     /// The number of the last holder of `side`.
     pub(crate) fn last_of(&self, side: Side) -> u64 {
-        self.view.holder(side).incarnation.observe()
+        self.view.holder(side).incarnation.observe() // S1
     }
 
     /// Becomes the claimed incarnation; `found` was the peer's before.
@@ -107,7 +108,7 @@ impl NativeLiveness {
     /// since it was looked at, so its number is the one that was seen then.
     pub(crate) fn note_dead_peer(&self, incarnation: u64) {
         self.seen.store(incarnation, Relaxed);
-        self.gone.store(incarnation, Release);
+        self.gone.store(incarnation, Release); // S3
     }
 
     /// Counts a peer that was just looked at thoroughly as one that was seen alive.
@@ -145,9 +146,7 @@ impl NativeLiveness {
             return true;
         }
         if self.seen.load(Relaxed) == incarnation || self.found != incarnation {
-            // Release, and acquire in `peer`: who hears of it from this thread sees all that the
-            // dead had stored, too.
-            self.gone.store(incarnation, Release);
+            self.gone.store(incarnation, Release); // S3
         }
         false
     }
@@ -188,7 +187,7 @@ impl Liveness for NativeLiveness {
         if incarnation == 0 {
             KnownPeer::Never
         } else if holder.closed.observe() == incarnation || self.gone.load(Acquire) == incarnation {
-            KnownPeer::Gone // S2
+            KnownPeer::Gone // S2, S3
         } else {
             KnownPeer::Present(incarnation)
         }

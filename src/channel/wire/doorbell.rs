@@ -43,10 +43,12 @@ impl Held<'_> {
     fn take(view: &WireView, limit: Duration) -> Option<Held<'_>> {
         let lock = &view.mutex().lock;
         if lock.exchange(0, TAKEN).is_ok() {
+            // B1, B2
             return Some(Held(lock));
         }
         let end = Instant::now() + limit;
         while lock.swap(WAITED_FOR) != 0 {
+            // B1, B2
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
@@ -60,6 +62,7 @@ impl Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.0.swap(0) == WAITED_FOR {
+            // B1
             futex::wake(self.0.as_ptr());
         }
     }
@@ -80,9 +83,9 @@ impl Waiter {
         }
         let _held = Held::take(view, limit)?; // B1, B2
         let condition = view.condition();
-        let group = (condition.waiters.add(2) & 1) as usize;
-        condition.waiting.add(ONE_WAITS);
-        Some(Waiter { view: *view, group, signals: condition.signals[group].observe() })
+        let group = (condition.waiters.add(2) & 1) as usize; // B1, B2
+        condition.waiting.add(ONE_WAITS); // B1, B2
+        Some(Waiter { view: *view, group, signals: condition.signals[group].observe() }) // B1
     }
 
     /// Sleeps until the condition is broadcast, unless it has been since; at most for `slice`.
@@ -96,6 +99,7 @@ impl Drop for Waiter {
         let waiting = &self.view.condition().waiting;
         // The third bit: somebody destroys the condition, and waits for the last to leave.
         if waiting.add(ONE_WAITS.wrapping_neg()) >> 2 == 3 {
+            // glibc's own order
             futex::wake(waiting.as_ptr());
         }
     }
@@ -104,14 +108,15 @@ impl Drop for Waiter {
 /// Whether a writer that has pushed must broadcast.
 pub(super) fn is_anyone_waiting(view: &WireView) -> bool {
     fence(Ordering::SeqCst); // B2
-    !condition::is_known() || view.mutex().lock.observe() != 0 || view.condition().waiting.get() >= ONE_WAITS
+    !condition::is_known() || view.mutex().lock.observe() != 0 || view.condition().waiting.get() >= ONE_WAITS // B2
 }
 
 /// Whether a broadcast would have to wait until threads that an earlier one woke have left their group, since others wait in the
 /// next one. For a condition whose words are known.
 fn is_old_group_needed(condition: &Condition) -> bool {
-    let waiters = condition.waiters.observe();
+    let waiters = condition.waiters.observe(); // B1: under the mutex
     let (new, old) = ((waiters & 1) as usize, (waiters & 1 ^ 1) as usize);
+    // B1: under the mutex
     if condition.references[old].observe() >> 1 == 0 {
         return false;
     }
@@ -128,8 +133,9 @@ pub(super) fn broadcast(view: &WireView, limit: Duration) -> bool {
         if condition.waiting.get() < ONE_WAITS {
             return true;
         }
-        // glibc waits without limit for what others hold for a few instructions, unless they have died or been stopped there.
+        // B1. glibc waits without limit for what others hold for a few instructions, unless they have died or been stopped there.
         let end = Instant::now() + limit;
+        // B1: under the mutex
         while condition.inner.observe() & INNER_LOCK != 0 || is_old_group_needed(condition) {
             if Instant::now() >= end {
                 return false;

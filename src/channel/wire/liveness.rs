@@ -294,7 +294,7 @@ impl Liveness for WireLiveness {
     }
 
     fn peer(&self) -> KnownPeer {
-        let is_gone = self.gone.load(Acquire)
+        let is_gone = self.gone.load(Acquire) // S3
             || self.peer.as_ref().is_some_and(|peer| peer.view.queue(Which::Samples).state.observe() == STOPPED); // V3
         if is_gone { KnownPeer::Gone } else { KnownPeer::Present(1) }
     }
@@ -316,8 +316,7 @@ impl Liveness for WireLiveness {
             None => !self.seen.load(Relaxed) && !self.is_attached() || self.own.object.is_open_elsewhere() != Some(false),
         };
         if !alive {
-            // Release, and acquire in `peer`: who hears of it from this thread sees all that the dead had stored, too.
-            self.gone.store(true, Release);
+            self.gone.store(true, Release); // S3, as of the own layout
         }
         alive
     }

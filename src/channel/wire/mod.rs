@@ -11,7 +11,7 @@
 //! |---|---|---|---|
 //! | V1 | who pushes: the sample and `data`, then `sequence` = position + 1, release | who pulls: `sequence`, acquire | a whole sample, or a block that its last user has left |
 //! | V2 | who pulls: `data` is read, then `sequence` = position + cells, release | who pushes: `sequence`, acquire | the cell may be used again |
-//! | R | who has done with a block: its last use of it, then takes its share off `references`, release | who takes the last share off: the same word, acquire, then pushes the block to its pool | all uses come before the block is handed out again (V1) |
+//! | V4 | who has done with a block: its last use of it, then takes its share off `references`, release | who takes the last share off: the same word, acquire, then pushes the block to its pool | all uses come before the block is handed out again (V1) |
 //! | V3 | who closes: all pushes, then `state` = 5, release | reader: `state`, acquire, then one more look at the queue | closing loses nothing |
 
 mod doorbell;
@@ -98,6 +98,7 @@ impl WireRegion {
         if private.references == 0 {
             self.held -= 1;
             let shares = std::mem::take(&mut private.shares);
+            // V4
             if self.view.references(block).add(shares.wrapping_neg()) == shares {
                 push(&self.view, Which::Free, block);
             }
@@ -141,7 +142,7 @@ impl WireRegion {
 
     fn has_room(&self) -> bool {
         let position = self.view.queue(Which::Samples).tail.get();
-        self.view.cell(Which::Samples, position).sequence.observe() == position
+        self.view.cell(Which::Samples, position).sequence.observe() == position // V2: a look
     }
 
     /// Sends a block that is held here. There is room, unless another writer takes it.
@@ -150,9 +151,9 @@ impl WireRegion {
         let WireBlock { references, shares } = self.blocks[block as usize];
         let before = if references > 1 { 1 } else { 1u32.wrapping_sub(shares) };
         self.view.complete(block);
-        self.view.references(block).add(before);
+        self.view.references(block).add(before); // V4
         if !push(&self.view, Which::Samples, block) {
-            self.view.references(block).add(before.wrapping_neg());
+            self.view.references(block).add(before.wrapping_neg()); // V4
             return false;
         }
         let private = &mut self.blocks[block as usize];
@@ -193,7 +194,7 @@ fn pull(view: &WireView, which: Which, last: bool) -> Result<Option<u32>> {
         let cell = view.cell(which, position);
         let ahead = cell.sequence.observe().wrapping_sub(position.wrapping_add(1)) as i64; // V1
         if ahead < 0 {
-            let claimed = queue.tail.observe().wrapping_sub(position);
+            let claimed = queue.tail.observe().wrapping_sub(position); // V1: a look
             if !last || claimed <= 1 || claimed > view.cells(which) {
                 return Ok(None);
             }
@@ -347,7 +348,7 @@ impl Backend for Wire {
     fn has_input_soon(&mut self) -> bool {
         let position = self.input().view.queue(Which::Samples).head.get();
         let cell = self.input().view.cell(Which::Samples, position);
-        (0..QUICK_LOOKS).any(|_| cell.sequence.observe() == position.wrapping_add(1))
+        (0..QUICK_LOOKS).any(|_| cell.sequence.observe() == position.wrapping_add(1)) // V1: a look
     }
 
     fn entry_hint(&self) -> WireHint {
@@ -424,7 +425,7 @@ impl Backend for Wire {
     fn stats(&self, liveness: &WireLiveness) -> Stats {
         let pending = |view: &WireView, which: Which| {
             let queue = view.queue(which);
-            queue.tail.observe().wrapping_sub(queue.head.observe()).min(view.cells(which))
+            queue.tail.observe().wrapping_sub(queue.head.observe()).min(view.cells(which)) // V1, V2: a look
         };
         let (own, input) = (&self.own.view, &self.input().view);
         let peer_blocks = self.peer.as_ref().map_or(0, |peer| peer.view.facts().blocks);
