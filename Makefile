@@ -91,7 +91,6 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 
 test-tool: build ## tests of the command-line tool, of the demo and of the documents
 	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure
-	@tests/demo.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@tests/year.sh $(LIB)
 

@@ -36,7 +36,9 @@ doubles() { # PROGRAM...: as the node's exec program, it doubles the week
   "$bin/villas-shm" compare -e 0 "$out/expected.dat" "$out/doubled.dat"
 }
 
-# ---- the README's program, in four languages -------------------------------------------------------
+# ---- the demo, and the README's program in three languages ------------------------------------------
+block demo README.md | sed 's/[0-9]* ms/MS/' >"$out/said"
+tests/demo.sh "$bin" | sed 's/[0-9]* ms/MS/' | diff -u "$out/said" - || fail "the demo prints something else"
 block doubler.c README.md >"$out/doubler.c"
 block doubler.conf README.md >"$out/doubler.conf"
 mkdir "$out/target"
