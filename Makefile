@@ -89,9 +89,8 @@ extras: msrv loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz
 test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --profile checks -p villas-shm
 
-test-tool: build ## tests of the command-line tool, of the demo and of the README
+test-tool: build ## tests of the command-line tool, of the demo and of the documents
 	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure
-	@tests/demo.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@tests/year.sh $(LIB)
 
@@ -210,7 +209,7 @@ model: ## the block protocol, by exhaustion (python3)
 	@tests/install-missing.sh python3
 	python3 tests/model/blocks.py 2 2 01 600
 
-loom: check-deps ## the concurrent parts of the library, every interleaving within the bounds of docs/reliability.md
+loom: check-deps ## the concurrent parts of the library, every interleaving within the bounds of docs/testing.md
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --profile loom -p villas-shm-models
 
 loom-long: export VILLAS_SHM_LOOM = long
@@ -269,7 +268,9 @@ header: check-deps ## writes include/villas/shmem.h anew from src/capi
 format: ## formats Rust (C: clang-format, where installed)
 	$(CARGO) fmt --all
 
-lint: ## formatting and clippy
+lint: ## formatting, clippy, and the documents: links, names, lengths, blocks
+	@tests/install-missing.sh python3
+	@tests/docs.py
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p villas-shm --features crash-points --tests --bins -- -D warnings

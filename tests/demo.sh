@@ -29,5 +29,5 @@ END
   end=$(date +%s%N)
   "$bin/villas-shm" compare -e 0 "$data" "$out/$mode.dat"
   samples=$(grep -vc '^#' "$out/$mode.dat")
-  echo "demo: $samples samples of 8 values went from the tool through /dev/shm/$name to the C client and back, in $mode mode: bit for bit the same, $(((end - start) / 1000000)) ms with start and stop of both programs"
+  echo "demo: $mode mode: $samples samples of 8 values went to the C client and came back bit for bit the same, in $(((end - start) / 1000000)) ms with start and stop"
 done

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 mkdir -p "$BUILD" && BUILD=$(cd "$BUILD" && pwd) || exit 1
 
 # LABEL  seen or argued  MODELS (regular expression)  FILE  SED
-# "argued": no tool finds it, on this machine or in this model; the argument stands in docs/reliability.md.
+# "argued": no tool finds it, on this machine or in this model; the argument stands in docs/testing.md.
 mutants() {
   cat <<'TABLE'
 Q1-load      seen   echoed|cross       src/protocol/queue.rs     /observe(); \/\/ Q1/s/observe/get/

@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: readme-install.sh DIRECTORY (of the built programs)
-# The commands and programs of the README's sections "Install" and "Link", word by word, in a namespace where /usr/local and /etc are layers
-# that go away at the end.
+# The commands and programs by which the README and docs/ install and link, word by word, in a namespace where /usr/local and /etc are
+# layers that go away at the end.
 set -eu
 if [ "${2:-}" != inside ]; then
   [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || {
@@ -29,21 +29,16 @@ layers() {
   done
 }
 
-# block SECTION NUMBER: of the README.
-block() {
-  awk -v section="## $1" -v number="$2" '/^## / {here = $0 == section}
-    here && /^```/ {inside = !inside; count += inside; next}
-    here && inside && count == number' "$root/README.md" >"$out/block"
-  [ -s "$out/block" ] || fail "the README has no block $2 in section $1"
-  cat "$out/block"
+block() { # NAME FILE
+  (cd "$root" && tests/block.sh "$@")
 }
 
-# run SECTION NUMBER: the commands of a block.
+# run NAME FILE: the commands of a block.
 run() {
   block "$1" "$2" >"$out/commands"
   sh -e "$out/commands" >"$out/log" 2>&1 || {
     cat "$out/commands" "$out/log" >&2
-    fail "block $2 of section $1 failed"
+    fail "block $1 of $2 failed"
   }
 }
 
@@ -72,42 +67,56 @@ export PATH="$out/bin:/usr/local/bin:$PATH"
 hash -r
 find /usr/local | sort >"$out/before"
 
-run Install 1
+run install README.md
 [ "$(command -v villas-shm)" = /usr/local/bin/villas-shm ] || fail "villas-shm is not found in /usr/local/bin"
 ldconfig -p | grep -q 'libvillas_shm.so.0 .*/usr/local/lib/' || fail "the loader does not know the library"
 (
   export HOME="$out/home"
-  run Install 2
+  run install-places docs/install.md
   [ -x "$HOME/.local/bin/villas-shmem" ] && [ -e stage/usr/lib64/libvillas_shm.so ] || fail "not installed where it should be"
-  rm -r stage
+  rm -r stage "$HOME/.local"
 )
 
 cd "$out/doubler"
-awk '/^This one doubles/ {found = 1} found && /^```/ {if (inside) exit; inside = 1; next} inside' "$root/README.md" >doubler.c
+block doubler.c README.md >doubler.c
 awk -F'\t' '/^#/ {next} {printf "%s", $1; for (i = 2; i <= NF; i++) printf "\t%.17g", 2 * $i; print ""}' "$root/examples/grid-week.dat" >expected.dat
-run Link 1
+run link-shared docs/install.md
 doubles ./doubler
-block Link 2 | while read -r line; do
+block link-static docs/install.md | while read -r line; do
   sh -ec "$line" >"$out/log" 2>&1 || fail "$line: $(cat "$out/log")"
   ! ldd doubler 2>&1 | grep villas || fail "not static: $line"
   doubles ./doubler
 done
-block Link 3 >CMakeLists.txt
+# In a home directory, with the search paths of the README.
 (
   export HOME="$out/home"
-  run Link 4
+  {
+    echo "cd '$root'"
+    block install-home README.md
+    echo "cd '$out/doubler'"
+    block link README.md
+    echo 'ldd doubler; command -v villas-shm'
+  } >"$out/home.sh"
+  sh -e "$out/home.sh" >"$out/log" 2>&1 || {
+    cat "$out/log" >&2
+    fail "the installation into a home directory failed"
+  }
+  [ "$(grep -cF "$HOME/.local/" "$out/log")" -ge 2 ] || fail "another library or tool was taken: $(cat "$out/log")"
+  block CMakeLists.txt docs/install.md >CMakeLists.txt
+  run cmake-build docs/install.md
   ldd build/doubler | grep -qF "$HOME/.local/lib" || fail "CMake took another library"
 )
+doubles ./doubler
 doubles build/doubler
-block Link 5 >doubler.py
+block doubler.py docs/python.md >doubler.py
 doubles python3 doubler.py
 
 cd "$root"
 echo "somebody else's" >/usr/local/bin/villas-shmem
 ! make install >"$out/log" 2>&1 || fail "another villas-shmem was replaced"
-block Install 3 | diff - "$out/log" | grep '^[<>]' | grep -vE '^> make: \*\*\* \[.*Error 1' && fail "the README shows another message"
-run Install 4
+block install-refused docs/install.md | diff - "$out/log" | grep '^[<>]' | grep -vE '^> make: \*\*\* \[.*Error 1' && fail "docs/install.md shows another message"
+run uninstall docs/install.md
 [ "$(cat /usr/local/bin/villas-shmem)" = "somebody else's" ] || fail "another villas-shmem was removed"
 find /usr/local | sort | diff "$out/before" - >"$out/diff" || true
 [ "$(grep -v '^[0-9]' "$out/diff")" = "> /usr/local/bin/villas-shmem" ] || fail "uninstall left behind: $(cat "$out/diff")"
-echo "readme-install: the commands of the README install, link, refuse and remove; its programs in C and Python doubled a week"
+echo "readme-install: the commands of the documents install, link, refuse and remove; programs in C and Python doubled a week"

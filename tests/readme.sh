@@ -1,26 +1,67 @@
 #!/bin/sh
 # usage: readme.sh DIRECTORY (of the built programs)
-# The README's programs compile without a warning, and do what the README says, with the README's configuration. The README's sessions with
-# the tool go as printed there, but for times, rates, process numbers and the user.
+# The programs of the README and of docs/ compile without a warning and do what is said there, with the configurations there. The
+# sessions go as printed, but for times, rates, process numbers and the user. tests/docs.py sees that no block is left out.
 set -eu
 bin=$(cd "$1" && pwd)
-out=$(mktemp -d)
-trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board' EXIT
-block() { # the first block behind a line that matches
-  awk -v from="$1" '$0 ~ from {found = 1} found && /^```/ {if (inside) exit; inside = 1; next} inside' README.md
-}
-block '^This one doubles' >"$out/doubler.c"
-block '^with `doubler.conf`' >"$out/doubler.conf"
-${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "$out/doubler.c" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/doubler"
-lines=$(wc -l <"$out/doubler.c")
 root=$(pwd)
-(cd "$out" && "$bin/villas-shm" pipe doubler.conf doubler <"$root/examples/grid-week.dat" >"$out/doubled.dat" 2>"$out/log") || {
-  cat "$out/log" >&2
+out=$(mktemp -d)
+trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts' EXIT
+
+block() { # NAME FILE
+  tests/block.sh "$@"
+}
+fail() {
+  echo "readme: $*" >&2
   exit 1
+}
+compile() { # SOURCE [OPTION...]: as strictly as the compilers can
+  source=$1
+  shift
+  case $source in
+    *.cpp) set -- "${CXX:-c++}" -std=c++17 "$@" ;;
+    *) set -- "${CC:-cc}" -std=c11 "$@" ;;
+  esac
+  "$@" -Wall -Wextra -Wpedantic -Werror "$out/$source" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/${source%.*}"
 }
 # "+OFFSET" behind the timestamp is when the sample came back.
 awk -F'\t' '/^#/ {next} {printf "%s", $1; for (i = 2; i <= NF; i++) printf "\t%.17g", 2 * $i; print ""}' examples/grid-week.dat >"$out/expected.dat"
+doubles() { # PROGRAM...: as the node's exec program, it doubles the week
+  list=$(printf '"%s", ' "$@")
+  echo "nodes = { doubler = { type = \"shmem\", name = \"doubler\", samplelen = 8, exec = [ ${list%, } ] } }" >"$out/week.conf"
+  (cd "$out" && timeout 60 "$bin/villas-shm" pipe week.conf doubler <"$root/examples/grid-week.dat" >doubled.dat 2>log) || {
+    cat "$out/log" >&2
+    fail "$* did not go on to the end"
+  }
+  "$bin/villas-shm" compare -e 0 "$out/expected.dat" "$out/doubled.dat"
+}
+
+# ---- the demo, and the README's program in three languages ------------------------------------------
+block demo README.md | sed 's/[0-9]* ms/MS/' >"$out/said"
+tests/demo.sh "$bin" | sed 's/[0-9]* ms/MS/' | diff -u "$out/said" - || fail "the demo prints something else"
+block doubler.c README.md >"$out/doubler.c"
+block doubler.conf README.md >"$out/doubler.conf"
+mkdir "$out/target"
+ln -s "$root/include" "$out/include"
+ln -s "$bin" "$out/target/release"
+block doubler-build README.md >"$out/build.sh"
+(cd "$out" && sh -e build.sh)
+doubles ./doubler # as the README builds it
+compile doubler.c
+(cd "$out" && "$bin/villas-shm" pipe doubler.conf doubler <"$root/examples/grid-week.dat" >doubled.dat 2>log) || {
+  cat "$out/log" >&2
+  fail "the README's configuration does not do"
+}
 "$bin/villas-shm" compare -e 0 "$out/expected.dat" "$out/doubled.dat"
+block doubler.cpp docs/cpp.md >"$out/doubler-cpp.cpp"
+compile doubler-cpp.cpp
+doubles ./doubler-cpp
+block doubler.rs docs/rust.md >"$out/doubler.rs"
+rustc --edition 2024 -D warnings --extern "villas_shm=$bin/libvillas_shm.rlib" -L "dependency=$bin/deps" "$out/doubler.rs" -o "$out/doubler-rust"
+doubles ./doubler-rust
+echo "readme: the program in C, C++ and Rust doubled $(grep -vc '^#' "$out/doubled.dat") samples"
+
+# ---- the sessions ----------------------------------------------------------------------------------
 timeless() {
   sed -E "s/[0-9]{10}\.[0-9]{9}([+-][0-9]+\.[0-9]{9})?/TIME\1/; s/[+-][0-9]+\.[0-9]{9}\(/+OFFSET(/; s/[0-9.]+ s(, [0-9]+ samples\/s)?\$/RATE/
     s/node [0-9]+ \(/node PID (/; s/\b[0-9]+s\b/AGE/; s/\b(root|$(id -un))\b/USER/; s/ +0\+?( |$)/ 0\1/; s/(waits|wake-ups) [0-9]+/\1 COUNT/g
@@ -43,8 +84,8 @@ wait $! 2>/dev/null
 kill -KILL $$
 END
 chmod +x "$out/bin/timeout"
-session() { # the first block behind a line that matches
-  block "$1" >"$out/session"
+session() { # NAME FILE
+  block "$1" "$2" >"$out/session"
   (
     cd "$out"
     PATH=$out/bin:$bin:$PATH
@@ -57,44 +98,52 @@ session() { # the first block behind a line that matches
   # A machine that stands still for a tenth of a second misses a step of a signal, as it says.
   grep -q '^villas-shm: missed ' "$out/actual" && return 1
   timeless "$out/session" >"$out/said"
-  timeless "$out/actual" | diff -u "$out/said" - || {
-    echo "readme: the session in README.md is not what happens" >&2
-    exit 1
-  }
-  echo "readme: the session has $(grep -c '^\$' "$out/session") commands, and goes as printed"
+  timeless "$out/actual" | diff -u "$out/said" - || fail "the session $1 in $2 is not what happens"
+  echo "readme: the session $1 has $(grep -c '^\$' "$out/session") commands, and goes as printed"
 }
-tries=10
-until session '^what comes back:'; do
-  tries=$((tries - 1))
-  [ "$tries" -gt 0 ] || {
-    echo "readme: the signal has missed steps in each of ten sessions" >&2
-    exit 1
-  }
-done
-session '^`villas-shm ls` lists'
-block '^## Segments' >"$out/board.c"
-${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror "$out/board.c" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/board"
-block '^Whichever is first' >"$out/said"
-(cd "$out" && head -n 1 said && timeout 20 sh -c "$(sed -n 's/^\$ //p' said)") | diff -u "$out/said" -
+patiently() { # NAME FILE: a session with a signal
+  tries=10
+  until session "$@"; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || fail "the signal has missed steps in each of ten sessions"
+  done
+}
+patiently doubler-session README.md
+patiently compare-session docs/tool.md
+session ls-session docs/tool.md
+block board.c docs/segments.md >"$out/board.c"
+compile board.c
+session board-session docs/segments.md
 [ ! -e /dev/shm/board ]
-echo "readme: the program of a segment does what is printed there"
-echo "readme: the program of $lines lines doubled $(grep -vc '^#' "$out/doubled.dat") samples"
+block meter.cpp docs/cpp.md >"$out/meter.cpp"
+compile meter.cpp
+session meter-session docs/cpp.md
+[ ! -e /dev/shm/meter ] || fail "/dev/shm/meter is still there"
 
-block '^## A peer that is not trusted' >"$out/sealed.c"
-${CC:-cc} -D_DEFAULT_SOURCE -std=c11 -Wall -Wextra -Wpedantic -Werror "$out/sealed.c" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/sealed"
+# ---- other programs --------------------------------------------------------------------------------
+block sealed.c docs/untrusted-peers.md >"$out/sealed.c"
+compile sealed.c -D_DEFAULT_SOURCE
 [ "$(timeout 20 "$out/sealed")" = 'the program got 49.98' ]
 echo "readme: a region was handed over by its descriptor"
+block volts.c docs/rings.md >"$out/volts.c"
+compile volts.c
+(cd "$out" && timeout 20 ./volts & timeout 20 "$out/volts" 230.5; wait $!) >"$out/actual"
+[ "$(cat "$out/actual")" = '230.5 V' ] || fail "the ring's consumer printed \"$(cat "$out/actual")\""
+echo "readme: a message went through a ring"
 
-block '^## Rings in C' >"$out/meter.cpp"
-${CXX:-c++} -std=c++17 -Wall -Wextra -Wpedantic -Werror "$out/meter.cpp" -Iinclude -L"$bin" -lvillas_shm -Wl,-rpath,"$bin" -o "$out/meter"
-"$out/meter" send
-said=$(timeout 20 "$out/meter")
-grep -qF "./meter        # $said" README.md || {
-  echo "readme: the consumer printed \"$said\"" >&2
-  exit 1
+# ---- configurations and commands -------------------------------------------------------------------
+block signals.conf docs/configuration.md >"$out/signals.conf"
+"$bin/villas-shm" signal constant -n -l 1 --node "$out/signals.conf" grid >"$out/actual"
+grep -q 'u\[V\]' "$out/actual" || fail "the configuration gives $(cat "$out/actual")"
+block villasnode docs/villasnode.md >"$out/villasnode.sh"
+PATH=$bin:$PATH timeout 60 sh -e "$out/villasnode.sh" >"$out/actual" 2>"$out/log" || {
+  cat "$out/log" >&2
+  fail "the command of docs/villasnode.md failed"
 }
-[ ! -e /dev/shm/meter ] || {
-  echo "readme: /dev/shm/meter is still there" >&2
-  exit 1
+"$bin/villas-shm" compare -e 0 examples/grid-week.dat "$out/actual"
+block week examples/README.md | sed "s,back.dat,$out/back.dat,g" >"$out/week.sh"
+PATH=$bin:$PATH timeout 60 sh -e "$out/week.sh" 2>"$out/log" || {
+  cat "$out/log" >&2
+  fail "the commands of examples/README.md failed"
 }
-echo "readme: the ring's program printed \"$said\""
+echo "readme: the configurations and commands of the documents do what they say"

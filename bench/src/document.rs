@@ -34,9 +34,9 @@ pub(crate) fn write(document: &Path, results: &Results, machine: &str, missing: 
 }
 
 fn section(results: &Results, machine: &str, missing: &[String]) -> String {
-    let mut text = format!("Measured by `make bench` on {machine}.\n");
+    let mut text = wrapped(&format!("Measured by `make bench` on {machine}."));
     for why in missing {
-        text += &format!("Not measured: {why}.\n");
+        text += &wrapped(&format!("Not measured: {why}."));
     }
     let tables = results.tables();
     let (goals, others) = tables.split_at(2);
@@ -52,7 +52,25 @@ fn section(results: &Results, machine: &str, missing: &[String]) -> String {
 fn add(text: &mut String, table: &Table) {
     *text += &format!("\n### {}\n\n", table.title);
     if !table.text.is_empty() {
-        *text += &format!("{}\n\n", table.text);
+        *text += &format!("{}\n", wrapped(table.text));
     }
     *text += &markdown(&table.rows);
+}
+
+/// In lines as long as those of the other documents.
+fn wrapped(sentence: &str) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in sentence.split(' ') {
+        let length = word.chars().count();
+        let is_full = column + 1 + length > 100;
+        text += match column {
+            0 => "",
+            _ if is_full => "\n",
+            _ => " ",
+        };
+        column = if is_full { length } else { column + usize::from(column > 0) + length };
+        text += word;
+    }
+    text + "\n"
 }

@@ -266,9 +266,9 @@ impl Results {
             }
         }
         let text = if rows.len() == 1 {
-            "No row of ours."
+            "No row of this library."
         } else {
-            "Rows of ours in which a peer's median is better, by however little: of times the lesser one, of rates the greater one."
+            "Rows of this library in which a peer's median is better, by however little: less time, or a higher rate."
         };
         Table { title: "Behind a peer".into(), text, rows }
     }
@@ -291,7 +291,7 @@ impl Results {
                     bytes(scale.region_bytes),
                 ]);
             }
-            let text = "For each channel, `queuelen` and `spare` 16; the memory of the process is without what is shared.";
+            let text = "`queuelen` and `spare` of each channel are 16. The memory of the process excludes shared memory.";
             tables.push(Table { title: "Many channels".into(), text, rows });
         }
         tables

@@ -2,7 +2,7 @@
 //!
 //! `make loom` runs the tests below. They call the functions that the library runs: [`Half`] with its queues and pool,
 //! the gate, arming, sleeping and ringing. Loom tries every interleaving of the threads (where a bound is given, with that
-//! many forced switches; `make loom-long` has wider bounds, `docs/reliability.md` lists both), and every value that a load may see
+//! many forced switches; `make loom-long` has wider bounds, `docs/testing.md` lists both), and every value that a load may see
 //! under the C11 memory model (sequentially consistent accesses as acquire-release, fences in full). The contents of a block are a
 //! cell that loom watches: two uses that are not ordered are reported.
 //!

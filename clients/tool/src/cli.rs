@@ -30,13 +30,13 @@ pub(crate) enum Command {
     ///
     /// After the end of standard input it ends when as many samples came back as were sent, or when
     /// nothing has arrived for --linger; with -l, when so many were received; with -s, when the program
-    /// has taken all, or has left or never comes. SIGINT and SIGTERM end it at once, and so does
-    /// the end of the reader of its output. It removes the region, and the program that it started
-    /// sees the end (-1, EPIPE); one that does not end within --grace is stopped. A second signal
-    /// stops it at once.
+    /// has taken all, or has left or never comes. SIGINT, SIGTERM and a reader that closes its output
+    /// end it at once. It removes the region, and the program that it started sees the end (-1,
+    /// EPIPE). A program that does not end within --grace is stopped; a second signal stops it at
+    /// once.
     #[command(after_help = PIPE_STATUS)]
     Pipe(PipeArgs),
-    /// Print samples of a test signal on standard output, RATE in a second.
+    /// Print samples of a test signal on standard output, RATE per second.
     #[command(after_help = SIGNAL_STATUS, after_long_help = SIGNAL_FORMULAS)]
     Signal(SignalArgs),
     /// Compare the samples in files with those in the first one.
@@ -44,33 +44,33 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// List what is in shared memory on this host: regions, other POSIX objects, System V segments.
     ///
-    /// It only reads, and disturbs nobody. A table that fits the terminal; one line for each object where
-    /// the output is no terminal.
+    /// It only reads and disturbs nobody. On a terminal it prints a table that fits; elsewhere one line for
+    /// each object.
     #[command(after_help = LS_COLUMNS, after_long_help = LS_JSON)]
     Ls(LsArgs),
     /// Show one region in full, with the samples or messages that wait, without taking them.
     #[command(after_help = LOOK_STATUS)]
     Show(ShowArgs),
-    /// Show the same as `ls`, live: rates, fill levels, and who is there, until `q` is pressed.
+    /// Show live what `ls` shows, with rates, fill levels and peers, until `q` is pressed.
     ///
-    /// It only reads, and disturbs nobody; every --interval it looks at each object once.
+    /// It only reads and disturbs nobody. It looks at each object once every --interval.
     #[command(after_help = TOP_KEYS, after_long_help = TOP_COLUMNS)]
     Top(TopArgs),
     /// Remove an object from shared memory, unless a live process is attached.
     #[command(after_help = RM_STATUS)]
     Rm(RmArgs),
-    /// Remove stale regions: those that nobody alive holds.
+    /// Remove stale regions: those that no live process holds.
     ///
-    /// Only regions of this library and of VILLASnode, only your own, only if nobody has them open; with a
-    /// region of VILLASnode's layout also its semaphore, sem.NAME. Says what it removes, and how many samples
-    /// or messages were left in it.
+    /// It removes only regions of this library and of VILLASnode, only your own, and only if no process has
+    /// them open. With a region of VILLASnode's layout goes its semaphore, sem.NAME. It says what it removes,
+    /// and how many samples or messages were left in it.
     #[command(after_help = RM_STATUS)]
     Clean(CleanArgs),
     /// Measure how fast channels are on this machine.
     ///
-    /// Two processes, one on each of two processors, exchange samples through a channel of their own, beside the same in bare
-    /// memory without a library, in turns of some ten milliseconds. Ratios to that compare machines; times and rates are
-    /// this machine's, now. The machine should have nothing else to do.
+    /// Two processes, each on a processor of its own, exchange samples through a channel. In turns of some ten
+    /// milliseconds they do the same in bare memory without a library. Ratios to bare memory can be compared
+    /// between machines; times and rates hold for this machine now. Nothing else should run on it.
     #[command(after_help = BENCH_STATUS, after_long_help = BENCH_COLUMNS)]
     Bench(BenchArgs),
     /// Read samples from standard input and print them: the format alone, as a yardstick for `pipe`.
@@ -80,8 +80,8 @@ pub(crate) enum Command {
 
 const PIPE_STATUS: &str = "\
 Exit status:
-  0  all went well; also after SIGINT or SIGTERM, when -l is reached, and when nobody reads the
-     output any more
+  0  success; also after SIGINT or SIGTERM, when -l is reached, and when nobody reads the output any
+     more
   1  bad usage or configuration, malformed lines, output that cannot be written, an exec program
      that could not start or ended early, samples that were sent and not taken";
 
@@ -127,12 +127,12 @@ Columns:
   KIND    channel, wire (VILLASnode's layout), ring, posix, sysv, sem (a named semaphore), ? (cannot be
           looked into)
   USERS   processes that have it mapped; + if there may be more that cannot be seen from here
-  STATE   live: a live process is attached; stale: a region that nobody alive holds; unused: another
-          object that nobody has attached; corrupt: a region with contradictions; ?: cannot be known
+  STATE   live: a live process is attached; stale: a region that no live process holds; unused: another
+          object that no process has attached; corrupt: a region with contradictions; ?: unknown
   AGE     since it was made; of a System V segment, since its last change
   QUEUED  waiting/fitting, of each queue
   FREE    blocks of the pool that are free/all
-  PEERS   whom a region names; closed or dead if it is not alive
+  PEERS   the processes that a region names; closed or dead if not alive
 
 JSON: an object with \"version\": 1 and \"objects\", a list; in each of its elements
   kind, state        as above, \"unknown\" for ?
@@ -186,8 +186,8 @@ Keys:
 
 Columns, as many as fit; those of `ls`, and:
   → ←      of a channel: from the node to the program, and back
-  WRITE/s  samples or messages written in a second; - before the second look
-  READ/s   the same, read
+  WRITE/s  samples or messages written per second; - before the second look
+  READ/s   samples or messages read per second
   QUEUED   how much of the queue is taken, as a bar, and waiting/fitting
   FREE     how much of the pool is free
 
@@ -203,28 +203,28 @@ Exit status: 0; 1 for errors, and when a sample was lost, doubled or changed.
 const BENCH_COLUMNS: &str = "\
 Rows:
   round trip       one sample there and back, again and again
-  asleep           the same; each side acts only when the other one sleeps (pthread mode)
+  asleep           a round trip in which each side acts only when the other one sleeps (pthread mode)
   wake-up          one sample to a reader that sleeps, until the reader has it (pthread mode)
-  stream           samples in one direction, so many written and read in one call
-All by the calls of the C interface; the Rust interface is slower for long samples, as docs/performance.md says.
+  stream           samples in one direction, a batch written and read in one call
+All rows use the C interface. The Rust interface is slower for long samples: docs/performance.md.
 Columns:
   ratio            to bare memory; of times (less is better), in streams of rates (more is better)
-  near, far        the same, apart, where the two processors were seen at two distances
-  counted          turns before and after which bare memory was as fast, within a quarter, of all turns; ratios are of these
-  p50 … max        of all round trips, each timed by itself, those of turns that do not count included
+  near, far        the ratio at two distances of the processors, if both were seen
+  counted          turns that count, of all turns: bare memory was equally fast before and after, within a quarter
+  p50 … max        of all round trips, each timed by itself, turns that do not count included
   CPU              seconds of both processes for a million samples; memory: of the region
 --json prints one object: version (1), cpus, duration (seconds), complete (false: it ended early), rows. Each row has work, mode, values, batch, bytes (of a
 sample), yardstick, samples (all that were sent), turns, counted, ratio, near and far ({median, low, high, turns}; low and
 high: a tenth is beyond), ns (for one sample), cpu_ns, memory (bytes), percentiles ({p50 … max} in ns). null: nothing counted;
 of a percentile: fewer than one round trip was beyond, where the table has -.
 
-Ended early, by a signal or as a turn came to no end within 30 s, it prints the rows that were complete, and no plot.
+If it ends early, by a signal or because a turn took more than 30 s, it prints the complete rows and no plot.
 
 Exit status: 0; 1 for errors, when it ended early, and when a sample was lost, doubled or changed.";
 
 #[derive(Args)]
 pub(crate) struct BenchArgs {
-    /// Who waits spins (polling), or spins a little and then sleeps (pthread).
+    /// How a waiter waits: it spins (polling), or spins a little and then sleeps (pthread).
     #[arg(long, value_delimiter = ',', default_values = ["polling", "pthread"])]
     pub(crate) mode: Vec<Mode>,
     /// Values of a sample.
@@ -236,7 +236,7 @@ pub(crate) struct BenchArgs {
     /// The processors of the two processes, counted from 0. Default: the first two that this process may use.
     #[arg(long, value_name = "A,B", value_parser = two_cpus)]
     pub(crate) cpus: Option<[usize; 2]>,
-    /// Measure for about so long: after a quarter more no turn begins, once each row has had one.
+    /// Measure for about this time. Once each row has had a turn, none begins after a quarter more.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = some_seconds, allow_negative_numbers = true)]
     pub(crate) duration: Duration,
     /// Draw the percentiles of the round trips.
@@ -250,9 +250,9 @@ pub(crate) struct BenchArgs {
 /// How a channel waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mode {
-    /// Who waits spins.
+    /// A waiter spins.
     Polling,
-    /// Who waits spins a little, then sleeps.
+    /// A waiter spins a little, then sleeps.
     Pthread,
 }
 
@@ -275,15 +275,15 @@ pub(crate) struct PipeArgs {
     /// Stop sending after N samples.
     #[arg(short = 'L', value_name = "N", allow_negative_numbers = true)]
     pub(crate) send_limit: Option<u64>,
-    /// End after so long.
+    /// End after this time.
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<Duration>,
-    /// After the end of standard input, end when nothing has arrived for so long [default: 2; with -r: never].
-    /// With -s: end when no program has been there for so long, while samples are unread.
+    /// After the end of standard input, end when nothing has arrived for this time [default: 2; with -r: never].
+    /// With -s: end when no program has been there for this time, while samples are unread.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) linger: Option<Duration>,
-    /// In the end, how long the exec program may take to end by itself before SIGTERM, which
-    /// SIGKILL follows 2 s later.
+    /// How long the exec program may take to end by itself. Then it gets SIGTERM, and SIGKILL 2 s
+    /// later.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) grace: Duration,
     #[command(flatten)]
@@ -335,8 +335,8 @@ pub(crate) struct SignalArgs {
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
-    /// Values, and timestamps in seconds, that are no further apart are equal; 0: the same bits. Of
-    /// a complex value both parts; booleans are equal or not.
+    /// Values, and timestamps in seconds, are equal if they differ by at most EPS; 0: the same bits.
+    /// Complex values are compared part by part, booleans exactly.
     #[arg(short, value_name = "EPS", default_value = "1e-6", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) epsilon: f64,
     /// Ignore the values.
@@ -382,7 +382,7 @@ pub(crate) struct Target {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Show so many of the samples or messages that wait in each queue.
+    /// Show the first N samples or messages that wait in each queue.
     #[arg(short = 'n', value_name = "N", default_value = "5", allow_negative_numbers = true)]
     pub(crate) waiting: usize,
     /// The types of the values of samples, as for `pipe`.
@@ -398,9 +398,9 @@ pub(crate) struct ShowArgs {
 
 #[derive(Args)]
 pub(crate) struct TopArgs {
-    /// Only what has this in its name; `/` changes it.
+    /// Show only what has this text in its name; `/` changes it.
     pub(crate) name: Option<OsString>,
-    /// The time from one look to the next; from 0.05 to 3600.
+    /// The time between two looks, from 0.05 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval, allow_negative_numbers = true)]
     pub(crate) interval: Duration,
     /// What to sort by.
@@ -440,7 +440,7 @@ impl Sort {
 pub(crate) struct RmArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Also if a live process is attached, which keeps it until it ends.
+    /// Remove it even if a live process is attached, which keeps it until it ends.
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -469,25 +469,25 @@ fn key(text: &str) -> Result<i32, &'static str> {
         Some(digits) => u32::from_str_radix(digits, 16).ok().map(|bits| bits as i32),
         None => text.parse().ok(),
     };
-    bits.filter(|&key| key != 0).ok_or("a key is wanted, decimal or 0x…; private segments have none: use --id")
+    bits.filter(|&key| key != 0).ok_or("expected a key, decimal or 0x…; private segments have none: use --id")
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is wanted")?;
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
     if seconds < 0.0 {
-        return Err("a number of seconds that is not negative is wanted".into());
+        return Err("expected a number of seconds that is not negative".into());
     }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 fn some_seconds(text: &str) -> Result<Duration, String> {
     let time = seconds(text)?;
-    if time.is_zero() { Err("more than 0 seconds are wanted".into()) } else { Ok(time) }
+    if time.is_zero() { Err("expected more than 0 seconds".into()) } else { Ok(time) }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = seconds(text)?;
-    if (0.05..=3600.0).contains(&interval.as_secs_f64()) { Ok(interval) } else { Err("0.05 to 3600 seconds are possible".into()) }
+    if (0.05..=3600.0).contains(&interval.as_secs_f64()) { Ok(interval) } else { Err("expected 0.05 to 3600 seconds".into()) }
 }
 
 /// A number that `is_right` accepts, or what is wanted.
@@ -502,27 +502,27 @@ fn up_to(most: i64) -> clap::builder::RangedI64ValueParser<u32> {
 fn two_cpus(text: &str) -> Result<[usize; 2], &'static str> {
     let pair = text.split_once(',').and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
     match pair {
-        Some([a, b]) if a == b => Err("two different processors are wanted"),
+        Some([a, b]) if a == b => Err("expected two different processors"),
         Some(pair) => Ok(pair),
-        None => Err("two numbers are wanted, as in 0,1"),
+        None => Err("expected two numbers, as in 0,1"),
     }
 }
 
 fn finite(text: &str) -> Result<f64, &'static str> {
-    number(text, |_| true, "a number is wanted")
+    number(text, |_| true, "expected a number")
 }
 
 fn not_negative(text: &str) -> Result<f64, &'static str> {
-    number(text, |number| number >= 0.0, "a number that is not negative is wanted")
+    number(text, |number| number >= 0.0, "expected a number that is not negative")
 }
 
 fn frequency(text: &str) -> Result<f64, &'static str> {
-    number(text, |number| number > 0.0, "a number above 0 is wanted")
+    number(text, |number| number > 0.0, "expected a number above 0")
 }
 
 /// Within these bounds every step has a time.
 fn rate(text: &str) -> Result<f64, &'static str> {
-    number(text, |rate| (1e-6..=1e9).contains(&rate), "a number of Hz from 1e-6 to 1e9 is wanted")
+    number(text, |rate| (1e-6..=1e9).contains(&rate), "expected a number of Hz from 1e-6 to 1e9")
 }
 
 fn format_name(text: &str) -> Result<String, &'static str> {

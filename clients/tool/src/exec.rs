@@ -94,14 +94,14 @@ impl Program {
                 break true;
             }
             if is_urgent() {
-                log!(Info, "{} gets SIGTERM, without more time to end by itself", self.name);
+                log!(Info, "{} gets SIGTERM at once", self.name);
                 break false;
             }
             if left.is_zero() {
                 let seconds = grace.as_secs_f64();
                 log!(
                     Warning,
-                    "{} did not end by itself within {seconds} s and gets SIGTERM (--grace SECONDS gives it longer)",
+                    "{} did not end by itself within {seconds} s and gets SIGTERM (--grace SECONDS gives it more time)",
                     self.name
                 );
                 break false;

@@ -329,7 +329,10 @@ fn a_stopped_top_leaves_the_terminal_to_the_shell_and_comes_back() {
 fn without_a_terminal_to_draw_on_it_says_what_to_do() {
     let output = tool(&["top"]).assert().code(1).get_output().clone();
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("is none: \"villas-shm ls\" prints the same once") && output.stdout.is_empty(), "{text}");
+    assert!(
+        text.contains("needs a terminal as standard output: \"villas-shm ls\" prints the same once") && output.stdout.is_empty(),
+        "{text}"
+    );
     for term in ["dumb", ""] {
         let mut top = Terminal::start(80, 24, Command::new(TOOL).arg("top").env("TERM", term));
         assert_eq!(top.end().code(), Some(1));

@@ -51,7 +51,7 @@ fn options_that_exclude_each_other_are_named() {
 #[test]
 fn exit_statuses_are_in_the_help() {
     for (command, statuses) in [
-        ("pipe", &["0  all", "1  bad usage"][..]),
+        ("pipe", &["0  success", "1  bad usage"][..]),
         ("signal", &["0, also", "1 for"]),
         ("compare", &["0  equal", "5  values", "7  "]),
     ] {

@@ -126,7 +126,7 @@ fn a_signal_a_time_and_the_end_of_the_program_end_the_wait_for_the_other_side() 
 
     let output = node.pipe(&["-T", "0.2"]).write_stdin(lines(0, 1)).assert().code(1).get_output().clone();
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("no program that reads") && text.contains("has come in the time"), "{text}");
+    assert!(text.contains("no program that reads") && text.contains("has come within the time limit"), "{text}");
 
     let node = two("exec = [ \"false\" ]");
     let output = node.pipe(&[]).write_stdin(lines(0, 1)).assert().code(1).get_output().clone();

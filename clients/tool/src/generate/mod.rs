@@ -156,7 +156,7 @@ impl Generator {
         let late = now - due;
         let missed = if late > LATEST { (late.as_secs_f64() * self.options.shape.rate) as u64 } else { 0 };
         if missed > 0 && self.missed == 0 {
-            log!(Warning, "missed {missed} steps from number {step} on: nobody reads so fast, or the machine is too busy");
+            log!(Warning, "missed {missed} steps from number {step} on: the reader or the machine is too slow");
         }
         self.missed += missed;
         Ok(Some(step + missed))

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use rand_distr::{Distribution, StandardNormal};
 
-/// A form of signal; `villas-shm signal --help` and the README have the formulas.
+/// A form of signal; `villas-shm signal --help` has the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
     Sine,

@@ -28,7 +28,7 @@ impl fmt::Display for Oddity {
             }
             Self::Carried { nanos, column } => write!(
                 f,
-                "{nanos} nanoseconds are a second or more and carried into the seconds (column {column}): what stands behind the point is no decimal fraction"
+                "{nanos} nanoseconds are a second or more and carried into the seconds (column {column}): the digits behind the point are no decimal fraction"
             ),
         }
     }

@@ -57,7 +57,7 @@ pub(crate) fn show(args: &ShowArgs) -> Result<bool, String> {
 pub(crate) fn rm(args: &RmArgs) -> Result<bool, String> {
     let entry = find(&args.target, 0)?;
     entry.remove(args.force).map_err(|error| match error.errno() {
-        nix::libc::EBUSY => format!("not removed: {error} (--force removes it all the same)"),
+        nix::libc::EBUSY => format!("not removed: {error} (--force removes it anyway)"),
         _ => error.to_string(),
     })?;
     Ok(true)

@@ -39,7 +39,7 @@ pub(crate) struct Options {
     pub(crate) send_limit: Option<u64>,
     /// End after so many were received.
     pub(crate) receive_limit: Option<u64>,
-    /// End after so long.
+    /// End after this time.
     pub(crate) time_limit: Option<Duration>,
     /// How long nothing may arrive once all is sent; `None`: as long as it likes.
     pub(crate) linger: Option<Duration>,

@@ -85,7 +85,7 @@ impl Region {
             if let Some(event) = wait.event() {
                 return Ok(event);
             }
-            wait.say(|| format!("the region \"{name}\": no node has created it yet (\"villas-shm pipe\" without -x does)"));
+            wait.say(|| format!("the region \"{name}\": no node has created it yet (\"villas-shm pipe\" without -x does that)"));
         }
     }
 
@@ -118,9 +118,9 @@ impl Region {
             Ok(channel) => Ok(Opened::Open(Self::new(channel, None, !is_loopback, true))),
             Err(error) => match wait.into_inner().1 {
                 Some(event) => Ok(event),
-                None if error.errno() == Errno::ECANCELED as i32 => {
-                    Err(format!("no program that reads \"{output}\" and writes \"{input}\" has come in the time of the session"))
-                }
+                None if error.errno() == Errno::ECANCELED as i32 => Err(format!(
+                    "no program that reads \"{output}\" and writes \"{input}\" has come within the time limit of the session (-T)"
+                )),
                 None => Err(format!("cannot open the regions \"{output}\" and \"{input}\": {error}")),
             },
         }
@@ -158,8 +158,8 @@ impl Drop for Region {
         let Some(Created { name, object: created }) = &self.created else { return };
         match object(name) {
             now if now != *created && self.is_loss_told.get() => {}
-            None => log!(Info, "the name \"{name}\" of the region was removed already, by somebody else"),
-            now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now, and stays"),
+            None => log!(Info, "the name \"{name}\" of the region was already removed by another process"),
+            now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now and is left alone"),
             _ => {
                 // Another may have removed it meanwhile: whom that harms is told when it does (ESTALE).
                 if let Err(error) = Channel::unlink(name) {

@@ -129,7 +129,7 @@ impl Sender {
             if let Some(time) = has_few_nanoseconds(line) {
                 log!(
                     Warning,
-                    "a time is \"{time}\": what stands behind the point counts nanoseconds (1.5 is 1 s and 5 ns); write all nine digits if a fraction of a second is meant"
+                    "a time is \"{time}\": the digits behind the point count nanoseconds (1.5 is 1 s and 5 ns); write all nine for a fraction of a second"
                 );
                 self.looked_at = LOOKED_AT;
             }
@@ -145,7 +145,7 @@ impl Sender {
         if self.skipped <= DESCRIBED {
             log!(Error, "standard input, line {line}: {problem}");
         } else if self.skipped == DESCRIBED + 1 {
-            log!(Error, "standard input, line {line}: malformed, too; further ones are only counted");
+            log!(Error, "standard input, line {line}: malformed too; further ones are only counted");
         }
     }
 
@@ -161,10 +161,7 @@ impl Sender {
             // What the other end has taken it must give back.
             if !self.said_all_out && self.free.is_empty() && since.elapsed() >= SILENCE && self.session.not_taken() == 0 {
                 self.said_all_out = true;
-                log!(
-                    Warning,
-                    "all samples are in the hands of the other end, which gives none back: does it put them (sample_put)?"
-                );
+                log!(Warning, "the other end holds all samples and gives none back: does it put them (sample_put)?");
             }
         }
         if let Some(mut sample) = self.free.pop() {

@@ -137,9 +137,9 @@ impl<'a> Supervisor<'a> {
         }
         match self.ended {
             Some(Ended::NobodyCame) => {
-                message += ": no program has opened the region in time (--linger SECONDS gives it longer)";
+                message += ": no program has opened the region in time (--linger SECONDS gives it more time)";
             }
-            Some(Ended::Left) => message += ": the program has left (--linger SECONDS gives another one longer to come)",
+            Some(Ended::Left) => message += ": the program has left (--linger SECONDS gives another one more time to come)",
             _ => {}
         }
         if matches!(self.ended, Some(Ended::NoReader)) {

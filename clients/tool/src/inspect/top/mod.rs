@@ -94,7 +94,7 @@ fn watch(top: &mut Top, screen: &mut Screen, inbox: &mpsc::Receiver<Event>) -> R
                 top.list.look();
                 next = Instant::now() + top.interval;
             }
-            Err(RecvTimeoutError::Disconnected) => return Err("nobody tells of keys any more".into()),
+            Err(RecvTimeoutError::Disconnected) => return Err("the thread that reads keys has ended".into()),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Screen {
     /// Whether there is a terminal that can be drawn on.
     pub(super) fn check() -> Result<(), String> {
         if !io::stdout().is_terminal() {
-            return Err("top draws on a terminal, and the standard output is none: \"villas-shm ls\" prints the same once".into());
+            return Err("top needs a terminal as standard output: \"villas-shm ls\" prints the same once".into());
         }
         match std::env::var("TERM").as_deref() {
             Ok("dumb") | Ok("") | Err(_) => {
