@@ -3,13 +3,61 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// What went wrong: an `errno` for programs and a sentence for people.
+/// What went wrong: a kind and an `errno` for programs, and a sentence for people.
 ///
-/// The codes are those of the table in the README; [`strerror`] names each in a few words.
+/// `docs/errors.md` says of each code why it comes and what to do; [`strerror`] names it in a few
+/// words. It converts into [`std::io::Error`], which keeps it as its source.
+///
+/// ```
+/// use villas_shm::{Channel, ErrorKind};
+/// match Channel::open("nobody-makes-this") {
+///     Err(e) if e.kind() == ErrorKind::NotFound => println!("no node yet: {e}"),
+///     other => drop(other?),
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Error {
     errno: i32,
     text: Cow<'static, str>,
+}
+
+/// What a program can do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A bad argument; nothing was changed. `EINVAL`.
+    InvalidInput,
+    /// Full, empty, or not ready yet: try again, or use the call that waits. `EAGAIN`.
+    WouldBlock,
+    /// The time is over. `ETIMEDOUT`.
+    TimedOut,
+    /// A signal handler ran, or the wait was interrupted. `EINTR`.
+    Interrupted,
+    /// A live process holds it. `EBUSY`.
+    Busy,
+    /// There is no such object. `ENOENT`.
+    NotFound,
+    /// It exists, or is open, already. `EEXIST`, `EALREADY`.
+    AlreadyExists,
+    /// Another layout version, or other parameters. `EPROTO`.
+    Mismatch,
+    /// Not a region of this library, or its contents contradict each other. `EBADMSG`.
+    Corrupt,
+    /// Closed here, or the peer has gone and all that it wrote is read. `EPIPE`.
+    Closed,
+    /// Replaced or taken over: open again. `ESTALE`.
+    Stale,
+    /// Not allowed. `EACCES`, `EPERM`.
+    PermissionDenied,
+    /// No room in shared memory. `ENOSPC`.
+    StorageFull,
+    /// No memory, or none that may be locked. `ENOMEM`.
+    OutOfMemory,
+    /// This system cannot do it. `ENOTSUP`.
+    Unsupported,
+    /// What the system says beside these.
+    Other,
 }
 
 /// The result of everything that can fail.
@@ -26,6 +74,28 @@ impl Error {
 
     pub(crate) fn corrupt(text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(libc::EBADMSG, text)
+    }
+
+    /// What a program can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self.errno {
+            libc::EINVAL => ErrorKind::InvalidInput,
+            libc::EAGAIN => ErrorKind::WouldBlock,
+            libc::ETIMEDOUT => ErrorKind::TimedOut,
+            libc::EINTR => ErrorKind::Interrupted,
+            libc::EBUSY => ErrorKind::Busy,
+            libc::ENOENT => ErrorKind::NotFound,
+            libc::EEXIST | libc::EALREADY => ErrorKind::AlreadyExists,
+            libc::EPROTO => ErrorKind::Mismatch,
+            libc::EBADMSG => ErrorKind::Corrupt,
+            libc::EPIPE => ErrorKind::Closed,
+            libc::ESTALE => ErrorKind::Stale,
+            libc::EACCES | libc::EPERM => ErrorKind::PermissionDenied,
+            libc::ENOSPC => ErrorKind::StorageFull,
+            libc::ENOMEM => ErrorKind::OutOfMemory,
+            libc::ENOTSUP => ErrorKind::Unsupported,
+            _ => ErrorKind::Other,
+        }
     }
 
     /// The code as in `<errno.h>`.
@@ -52,6 +122,13 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = std::io::Error::from_raw_os_error(error.errno).kind();
+        std::io::Error::new(kind, error)
+    }
+}
 
 /// Names an `errno` in the words of this library; the system's own words for those that it does not give a meaning to.
 pub fn strerror(errno: i32) -> &'static str {

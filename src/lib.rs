@@ -35,7 +35,7 @@ mod tests;
 mod waiting;
 
 pub use channel::{Channel, Config, Sample, Stats};
-pub use error::{Error, Result, strerror};
+pub use error::{Error, ErrorKind, Result, strerror};
 pub use event::Event;
 pub use pod::Plain;
 pub use protocol::flags;
