@@ -5,7 +5,6 @@
 //! business. A newcomer undoes what a dead predecessor had claimed under its number before it says that it has come: so a claim that
 //! was seen before the holder was looked at (S1) belongs to this holder or to one that is dead.
 
-use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{CONSUMER, FIRST_SHARED, PRODUCER, RingBell, RingView};
@@ -15,7 +14,7 @@ use crate::protocol::doorbell::{self, QUICK_LOOKS};
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::mpmc::{self, Obstacle};
-use crate::protocol::ring_words::broken;
+use crate::protocol::ring_words::{Policy, Role, broken};
 use crate::protocol::spsc;
 use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
 use crate::sys::Slept;

@@ -2,9 +2,9 @@
 
 use super::handle::RingHandle;
 use super::liveness::{End, RingLiveness, RingRegion};
-use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::ring::RingFacts;
+use crate::protocol::ring_words::{Policy, Role};
 use crate::region::{Origin, without_size};
 use crate::sys::object::{Name, Object};
 use std::ffi::OsStr;

@@ -3,9 +3,10 @@
 use crate::error::{Error, Result};
 use crate::pod::Plain;
 use crate::protocol::atomics::store_bytes;
-use crate::ring::handle::{Outcome, RingHandle, RingStats};
+use crate::protocol::ring_words::{Policy, Role};
+use crate::ring::handle::{Outcome, RingHandle};
 use crate::ring::open::Wanted;
-use crate::ring::{Policy, Role};
+use crate::ring::stats::RingStats;
 use crate::sys::object::Name;
 use crate::waiting::Limit;
 use std::ffi::OsStr;
