@@ -1,6 +1,7 @@
 //! Removal of what nobody uses any more.
 
-use super::{Entry, Id, Kind, PeerState};
+use super::entry::{Entry, Id, Kind, PeerState};
+use super::look;
 use crate::error::{Error, Result};
 use crate::sys::object::{AnyLock, Name, Object};
 use crate::sys::sysv;
@@ -32,7 +33,7 @@ impl Entry {
     pub fn remove(&self, force: bool) -> Result<()> {
         match &self.id {
             Id::SystemV { key, id } => {
-                let now = super::look_system_v(Some(*key), Some(*id));
+                let now = look::look_system_v(Some(*key), Some(*id));
                 let Some(now) = now.first() else {
                     return Err(Error::new(libc::ENOENT, format!("there is no segment with the number {id} any more")));
                 };
@@ -99,7 +100,7 @@ impl Entry {
             let is_held = lock == AnyLock::OfSome;
             drop(object);
             if is_held || start.elapsed() >= PATIENCE {
-                return Err(super::look(name.as_os_str(), 0).unwrap_or_else(|_| self.clone()).busy());
+                return Err(look::look(name.as_os_str(), 0).unwrap_or_else(|_| self.clone()).busy());
             }
             std::thread::sleep(Duration::from_millis(1));
         }

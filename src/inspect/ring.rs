@@ -1,7 +1,7 @@
 //! A look at a ring.
 
+use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::Snapshot;
-use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{RingFacts, RingView, VERSION};

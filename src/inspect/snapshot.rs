@@ -1,5 +1,6 @@
 //! A copy of parts of an object, at the places where a mapping would have them: so that the same code reads both.
 
+use super::entry::Waiting;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::sample::Raw;
@@ -82,11 +83,11 @@ impl<'o> Snapshot<'o> {
 }
 
 /// The sample in a block that is loaded.
-pub(super) fn sample(raw: Raw) -> super::Waiting {
+pub(super) fn sample(raw: Raw) -> Waiting {
     let header = raw.header();
     let time =
         |words: &[crate::protocol::atomics::Shared64; 2]| Timespec { sec: words[0].get() as i64, nsec: words[1].get() as i64 };
-    super::Waiting::Sample {
+    Waiting::Sample {
         flags: header.flags.get() as i32,
         sequence: header.sequence.get(),
         origin: time(&header.origin),

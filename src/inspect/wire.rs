@@ -1,7 +1,7 @@
 //! A look at a region in VILLASnode's layout.
 
+use super::entry::{Entry, Kind, Parameter, Queue, State, Waiting};
 use super::snapshot::{Snapshot, sample};
-use super::{Entry, Kind, Parameter, Queue, State};
 use crate::channel::wire::ALIVE;
 use crate::error::{Error, Result};
 use crate::layout::wire::{CELL, HEAD, STOPPED, Which, WireView};
@@ -72,7 +72,7 @@ fn indices(view: &WireView, which: Which) -> (u64, u64) {
 }
 
 /// Copies of the samples that are next.
-fn next_samples(region: &Snapshot<'_>, view: &WireView, most: usize) -> Result<Vec<super::Waiting>> {
+fn next_samples(region: &Snapshot<'_>, view: &WireView, most: usize) -> Result<Vec<Waiting>> {
     let facts = *view.facts();
     let head = view.queue(Which::Samples).head.observe();
     let cell_at = |position: u64| facts.cells_at[0] + CELL * (position & (facts.cells[0] - 1));
