@@ -1,6 +1,6 @@
 //! Futexes: on words of a region, which processes share, and on words of this process's own.
 
-use crate::sys::Slept;
+use super::slept::Slept;
 use nix::errno::Errno;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;

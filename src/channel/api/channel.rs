@@ -2,10 +2,11 @@
 
 use super::sample::Sample;
 use crate::channel::any_handle::{AnyHandle, each};
+use crate::channel::config::Config;
 use crate::channel::handle::{Count, READ_LIMIT};
 use crate::channel::native;
+use crate::channel::stats::Stats;
 use crate::channel::wire;
-use crate::channel::{Config, Stats};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::waiting::Limit;

@@ -9,8 +9,8 @@
 //! A death needs no edge of ours: the kernel's unlocking comes after all stores of the dead.
 
 use super::Native;
-use crate::channel::Config;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
+use crate::channel::config::Config;
 use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
 use crate::layout::channel::ChannelView;

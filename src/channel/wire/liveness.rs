@@ -8,8 +8,8 @@
 
 use super::doorbell::{self, Waiter};
 use super::presence::Presence;
-use crate::channel::Config;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
+use crate::channel::config::Config;
 use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
 use crate::layout::wire::{STOPPED, Trailer, Which, WireView};

@@ -31,10 +31,10 @@ mod mutants;
 mod open;
 mod presence;
 
-use super::Stats;
 use super::backend::Backend;
 use super::handle::{ChannelHandle, Registered};
 use super::registry::Registry;
+use super::stats::Stats;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Which, WireView};

@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::memory::slab::{Reused, Slab};
 use crate::memory::tag::{HandleKind, Tag};
 use crate::pod::Plain;
+use crate::protocol::ring_words::{Policy, Role};
 use crate::ring::handle::RingHandle;
 use crate::ring::open::Wanted;
-use crate::ring::{Policy, Role};
+
 use crate::sys::object::{NAME_MAX, without_slashes};
 use std::ffi::{OsStr, OsString, c_void};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
