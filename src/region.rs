@@ -46,6 +46,15 @@ pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) ->
 /// without end does not keep to the rules, and must not keep others from looking at the clock.
 const CLAIM_LOOKS: u32 = 8;
 
+/// Another process holds this process's `place` by now.
+#[cold]
+pub(crate) fn taken_over(place: &str) -> Error {
+    Error::new(
+        libc::ESTALE,
+        format!("this process was taken for dead (its locks were gone) and its {place} was taken over: open again"),
+    )
+}
+
 /// For who would make the region if there were none: an object without a size is no region that is about to come. Those appear whole.
 pub(crate) fn without_size(name: &Name) -> Error {
     Error::corrupt(format!(

@@ -227,7 +227,7 @@ impl ChannelFacts {
 
 /// A mapped region whose facts have been checked: where each shared word is.
 ///
-/// It holds no mapping: who makes it keeps the mapping for as long (`channel::native::Life`).
+/// It holds no mapping: its maker keeps the mapping for as long (`region::Region`).
 #[derive(Clone, Copy)]
 pub(crate) struct ChannelView {
     base: *const u8,

@@ -1,6 +1,6 @@
 //! What one thread at a time works with: an end of a ring, and the slots of it that are out.
 
-use super::liveness::{End, RingLiveness};
+use super::liveness::End;
 use crate::error::Result;
 use crate::layout::ring::{RingBell, RingView};
 use crate::memory::zeroed::Table;
@@ -72,6 +72,41 @@ impl Core {
             End::Shared(role, slots) => Core::Shared { role, out: Out { slots, count: 0 } },
         }
     }
+
+    pub(super) fn role(&self) -> Role {
+        match self {
+            Core::Producer(..) => Role::Producer,
+            Core::Consumer(..) => Role::Consumer,
+            Core::Shared { role, .. } => *role,
+        }
+    }
+
+    /// Which doorbell tells when this end can go on.
+    pub(super) fn bell(&self) -> RingBell {
+        match self.role() {
+            Role::Producer => RingBell::Room,
+            Role::Consumer => RingBell::Data,
+        }
+    }
+
+    /// Messages that can be taken, and messages that fit; what is out is neither.
+    pub(super) fn fill(&self, view: &RingView) -> Result<(u32, u32)> {
+        let capacity = view.capacity();
+        let (reserved, peeked) = match self {
+            Core::Producer(_, is_out) => (u32::from(*is_out), 0),
+            Core::Consumer(_, is_out) => (0, u32::from(*is_out)),
+            Core::Shared { role: Role::Producer, out } => (out.count, 0),
+            Core::Shared { role: Role::Consumer, out } => (0, out.count),
+        };
+        if !matches!(self, Core::Shared { .. }) {
+            let published = spsc::pending(view)?;
+            return Ok((published.saturating_sub(peeked), capacity.saturating_sub(published + reserved)));
+        }
+        let fill = mpmc::fill(view)?;
+        let pending = if fill.has_message { fill.between.saturating_sub(reserved) } else { 0 };
+        let available = if fill.has_room { capacity.saturating_sub(fill.between + peeked) } else { 0 };
+        Ok((pending, available))
+    }
 }
 
 impl Idle for Core {
@@ -81,31 +116,4 @@ impl Idle for Core {
             Core::Shared { out, .. } => out.count == 0,
         }
     }
-}
-
-/// Which doorbell tells when a producer (a consumer) can go on.
-pub(super) fn bell_of(core: &Core) -> RingBell {
-    match core {
-        Core::Producer(..) | Core::Shared { role: Role::Producer, .. } => RingBell::Room,
-        Core::Consumer(..) | Core::Shared { role: Role::Consumer, .. } => RingBell::Data,
-    }
-}
-
-pub(super) fn fill(liveness: &RingLiveness, core: &Core) -> Result<(u32, u32)> {
-    let view = liveness.view();
-    let capacity = view.capacity();
-    let (reserved, peeked) = match core {
-        Core::Producer(_, is_out) => (u32::from(*is_out), 0),
-        Core::Consumer(_, is_out) => (0, u32::from(*is_out)),
-        Core::Shared { role: Role::Producer, out } => (out.count, 0),
-        Core::Shared { role: Role::Consumer, out } => (0, out.count),
-    };
-    if !matches!(core, Core::Shared { .. }) {
-        let published = spsc::pending(view)?;
-        return Ok((published.saturating_sub(peeked), capacity.saturating_sub(published + reserved)));
-    }
-    let fill = mpmc::fill(view)?;
-    let pending = if fill.has_message { fill.between.saturating_sub(reserved) } else { 0 };
-    let available = if fill.has_room { capacity.saturating_sub(fill.between + peeked) } else { 0 };
-    Ok((pending, available))
 }

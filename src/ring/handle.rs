@@ -3,7 +3,7 @@
 //! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call on a handle that another thread or
 //! a signal handler has closed finds a closed gate.
 
-use super::core::{Core, bell_of, fill};
+use super::core::Core;
 use super::liveness::{End, RingLiveness};
 use super::stats::RingStats;
 use super::transfer::{
@@ -174,7 +174,7 @@ impl RingHandle {
                 liveness.check_tenure()?;
                 Ok(match attempt_past_the_dead(liveness, core, is_about_to_sleep, &mut try_once)? {
                     Ok(done) => Attempt::Done(done),
-                    Err(hint) => Attempt::Wait((hint, bell_of(core))),
+                    Err(hint) => Attempt::Wait((hint, core.bell())),
                 })
             },
         )
@@ -194,7 +194,7 @@ impl RingHandle {
         while liveness.has_tenure() {
             match try_once(liveness, core)? {
                 Ok(done) => return Ok(Some(done)),
-                Err(hint) if looked || !liveness.changes_soon(hint, bell_of(core)) => break,
+                Err(hint) if looked || !liveness.changes_soon(hint, core.bell()) => break,
                 Err(_) => looked = true,
             }
         }
@@ -351,7 +351,7 @@ impl RingHandle {
     pub(crate) fn fill(&self) -> Result<(u32, u32)> {
         let mut pass = self.enter()?;
         let (liveness, core) = pass.parts();
-        fill(liveness, core)
+        core.fill(liveness.view())
     }
 
     /// Where the mapping, and what in it, is; for who makes a call or holds a slot.
@@ -361,18 +361,13 @@ impl RingHandle {
     }
 
     pub(crate) fn role(&self) -> Result<Role> {
-        let mut pass = self.enter()?;
-        Ok(match pass.parts().1 {
-            Core::Producer(..) => Role::Producer,
-            Core::Consumer(..) => Role::Consumer,
-            Core::Shared { role, .. } => *role,
-        })
+        Ok(self.enter()?.parts().1.role())
     }
 
     pub(crate) fn stats(&self) -> Result<RingStats> {
         let mut pass = self.enter()?;
         let (liveness, core) = pass.parts();
-        let (pending, available) = fill(liveness, core)?;
+        let (pending, available) = core.fill(liveness.view())?;
         let counters = liveness.view().counters();
         let [producers, consumers] = liveness.count_living();
         Ok(RingStats {

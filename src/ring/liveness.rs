@@ -16,7 +16,7 @@ use crate::protocol::interrupts::Interrupts;
 use crate::protocol::mpmc::{self, Obstacle};
 use crate::protocol::ring_words::{Policy, Role, broken};
 use crate::protocol::spsc;
-use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
+use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient, taken_over};
 use crate::sys::Slept;
 use crate::waiting::{Habit, Watched};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -180,7 +180,7 @@ impl RingLiveness {
     /// `ESTALE` when another process has taken this place over.
     #[inline(always)]
     pub(crate) fn check_tenure(&self) -> Result<()> {
-        if self.has_tenure() { Ok(()) } else { Err(given_up()) }
+        if self.has_tenure() { Ok(()) } else { Err(taken_over("place")) }
     }
 
     /// How many producers and consumers are alive, as far as can be known.
@@ -250,11 +250,6 @@ impl RingLiveness {
         }
         is_due
     }
-}
-
-#[cold]
-fn given_up() -> Error {
-    Error::new(libc::ESTALE, "this process was taken for dead (its locks were gone) and its place was taken over: open again")
 }
 
 impl Drop for RingLiveness {

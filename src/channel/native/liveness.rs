@@ -19,6 +19,7 @@ use crate::protocol::doorbell;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::queue::{EntryLookout, RoomLookout};
+use crate::region::taken_over;
 use crate::sys::Slept;
 use crate::waiting::{Habit, Pace, Watched};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -208,13 +209,7 @@ impl Liveness for NativeLiveness {
 
     #[inline(always)]
     fn check_tenure(&self) -> Result<()> {
-        if self.has_tenure() {
-            return Ok(());
-        }
-        Err(Error::new(
-            libc::ESTALE,
-            "this process was taken for dead (its locks were gone) and its side was taken over: open again",
-        ))
+        if self.has_tenure() { Ok(()) } else { Err(taken_over("side")) }
     }
 
     #[cold]
