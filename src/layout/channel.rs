@@ -122,6 +122,8 @@ pub(crate) struct ChannelFacts {
     pub(crate) total_size: u64,
 }
 
+stored!(ChannelFacts in RawChannelFacts: total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool);
+
 impl ChannelFacts {
     /// Computes the layout; the parameters must be in range.
     pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32, spare: u32) -> Result<ChannelFacts> {
@@ -188,15 +190,7 @@ impl ChannelFacts {
         let polling = raw.polling.get();
         let facts = ChannelFacts::new(polling == 1, raw.queuelen.get(), raw.samplelen.get(), raw.spare.get())
             .map_err(|e| Error::corrupt(format!("the region's header is inconsistent: {e}")))?;
-        let stored = ChannelFacts {
-            entries: raw.entries.get(),
-            block_size: raw.block_size.get(),
-            home_blocks: raw.home_blocks.get(),
-            queues: [raw.queues[0].get(), raw.queues[1].get()],
-            pool: raw.pool.get(),
-            total_size: raw.total_size.get(),
-            ..facts
-        };
+        let stored = raw.load(ChannelFacts { queues: [raw.queues[0].get(), raw.queues[1].get()], ..facts });
         if polling > 1 || stored != facts || facts.total_size != size {
             return Err(Error::corrupt(format!(
                 "the region's header is inconsistent: queuelen {}, samplelen {} and spare {} take {} bytes, it says {}, the object has {size}",
@@ -210,16 +204,9 @@ impl ChannelFacts {
     pub(crate) fn write(&self, raw: &RawChannelFacts, created: u64) {
         raw.magic.set(MAGIC);
         raw.polling.set(u32::from(self.polling));
-        raw.total_size.set(self.total_size);
-        raw.queuelen.set(self.queuelen);
-        raw.samplelen.set(self.samplelen);
-        raw.spare.set(self.spare);
-        raw.entries.set(self.entries);
-        raw.block_size.set(self.block_size);
-        raw.home_blocks.set(self.home_blocks);
+        raw.store(self);
         raw.queues[0].set(self.queues[0]);
         raw.queues[1].set(self.queues[1]);
-        raw.pool.set(self.pool);
         raw.created.set(created);
         raw.version.publish(VERSION);
     }

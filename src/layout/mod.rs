@@ -3,6 +3,22 @@
 //! The protocol (`protocol`) is written against traits of words, so that the model checker can run it on words of its own;
 //! [`channel::ChannelView`] and [`ring::RingView`] are the real ones.
 
+/// Loads and stores the words of a region that its facts hold under the same names. The magic
+/// number, the version and words of other types are left to the caller.
+macro_rules! stored {
+    ($facts:ident in $raw:ident: $($field:ident),+) => {
+        impl $raw {
+            /// `facts` with what these words say.
+            fn load(&self, facts: $facts) -> $facts {
+                $facts { $($field: self.$field.get(),)+ ..facts }
+            }
+            fn store(&self, facts: &$facts) {
+                $(self.$field.set(facts.$field);)+
+            }
+        }
+    };
+}
+
 mod blocks;
 pub(crate) mod channel;
 pub(crate) mod holder;

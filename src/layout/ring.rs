@@ -130,6 +130,8 @@ pub(crate) struct RingFacts {
     pub(crate) total_size: u64,
 }
 
+stored!(RingFacts in RawRingFacts: total_size, element_size, capacity, stride, places, slots);
+
 /// Where in a slot its word is.
 const fn word_offset(element_size: u64) -> u64 {
     element_size.next_multiple_of(8)
@@ -188,13 +190,7 @@ impl RingFacts {
         let policy = Policy::from_number(i64::from(raw.policy.get())).map_err(|e| inconsistent(e.to_string()))?;
         let facts = RingFacts::new(policy, u64::from(raw.element_size.get()), u64::from(raw.capacity.get()))
             .map_err(|e| inconsistent(e.to_string()))?;
-        let stored = RingFacts {
-            stride: raw.stride.get(),
-            places: raw.places.get(),
-            slots: raw.slots.get(),
-            total_size: raw.total_size.get(),
-            ..facts
-        };
+        let stored = raw.load(facts);
         if stored != facts || facts.total_size != size {
             return Err(inconsistent(format!(
                 "{} elements of {} bytes take {} bytes, it says {}, the object has {size}",
@@ -208,12 +204,7 @@ impl RingFacts {
     fn write(&self, raw: &RawRingFacts, created: u64) {
         raw.magic.set(MAGIC);
         raw.policy.set(self.policy as u32);
-        raw.total_size.set(self.total_size);
-        raw.element_size.set(self.element_size);
-        raw.capacity.set(self.capacity);
-        raw.stride.set(self.stride);
-        raw.places.set(self.places);
-        raw.slots.set(self.slots);
+        raw.store(self);
         raw.created.set(created);
         raw.version.publish(VERSION);
     }
