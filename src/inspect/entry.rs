@@ -24,7 +24,7 @@ pub enum Kind {
     SystemV,
     /// A named POSIX semaphore.
     Semaphore,
-    /// Not a plain object, or one that this user may not look into.
+    /// Not a plain object, or this user may not look into it.
     Unknown,
 }
 
@@ -154,7 +154,7 @@ pub struct Entry {
     pub state: State,
     /// Why, where the state does not say enough.
     pub note: Option<String>,
-    /// Who has it mapped, as far as `/proc` shows it.
+    /// The processes that have it mapped, as far as `/proc` shows them.
     pub attached: Vec<Process>,
     /// How many have it mapped. `None`: not all processes can be looked into.
     pub attach_count: Option<u64>,
@@ -162,23 +162,25 @@ pub struct Entry {
     pub version: Option<u32>,
     /// What a region was made with.
     pub parameters: Vec<(&'static str, Parameter)>,
-    /// Who holds a place in a region.
+    /// The processes that hold a place in a region.
     pub peers: Vec<Peer>,
     /// A region's queues.
     pub queues: Vec<Queue>,
-    /// How many blocks of a pool are free, and how many there are. What a process has allocated and not yet written counts as free: nobody
-    /// else can see it.
+    /// How many blocks of a pool are free, and how many there are. What a process has allocated and
+    /// not yet written counts as free: nobody else can see it.
     pub blocks: Option<(u64, u64)>,
     /// Further events, counted since the region was made.
     pub counters: Vec<(&'static str, u64)>,
-    /// When it was looked at. What was counted between two looks, by the time between them, is a rate.
+    /// When it was looked at. What was counted between two looks, by the time between them, is a
+    /// rate.
     pub at: Instant,
     /// Tells the object from others that get its name later.
     pub(super) identity: (u64, u64),
 }
 
 impl Entry {
-    /// Whether both are looks at the same object, and not at two that had the same name one after the other.
+    /// Whether both are looks at the same object, and not at two that had the same name one after
+    /// the other.
     pub fn is_same_object(&self, other: &Entry) -> bool {
         self.identity == other.identity && self.id == other.id
     }

@@ -21,7 +21,7 @@ pub fn list() -> Result<Vec<Entry>> {
     list_if(|_| true)
 }
 
-/// The same, only of the objects that are wanted: nothing else is opened.
+/// As [`list`], for the objects that are wanted: nothing else is opened.
 ///
 /// # Errors
 /// As [`list`].
@@ -38,7 +38,7 @@ pub fn list_if(is_wanted: impl Fn(&Id) -> bool) -> Result<Vec<Entry>> {
         if !is_wanted(&id) {
             continue;
         }
-        // One that has gone meanwhile is no longer there.
+        // What has gone meanwhile is not listed.
         if let Ok(data) = std::fs::symlink_metadata(path) {
             entries.push(posix(id, &data, &processes, 0));
         }
@@ -47,7 +47,8 @@ pub fn list_if(is_wanted: impl Fn(&Id) -> bool) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The object of this name, with up to `waiting` of the samples or messages that wait in each queue.
+/// The object of this name, with up to `waiting` of the samples or messages that wait in each
+/// queue.
 ///
 /// # Errors
 /// `EINVAL` name; `ENOENT` no such object.
@@ -55,7 +56,7 @@ pub fn look(name: impl AsRef<OsStr>, waiting: usize) -> Result<Entry> {
     look_among(name, waiting, Processes::now)
 }
 
-/// The same, with a search of its caller's for those who have the object mapped.
+/// As [`look`], with the caller's own search for processes that have the object mapped.
 pub(crate) fn look_among(name: impl AsRef<OsStr>, waiting: usize, processes: impl FnOnce() -> Processes) -> Result<Entry> {
     let name = Name::new(name)?;
     let data = std::fs::symlink_metadata(object::directory().join(name.as_os_str())).map_err(|e| match e.raw_os_error() {
@@ -127,7 +128,7 @@ fn posix(id: Id, data: &Metadata, processes: &Processes, waiting: usize) -> Entr
 pub(super) fn look_into(entry: &mut Entry, waiting: usize) -> Result<()> {
     let Id::Name(name) = &entry.id else { return Ok(()) };
     let name = Name::new(name)?;
-    // A look would count as somebody who has it open, which the handshake of the wire layout asks for.
+    // A look would have it open, and the handshake of the wire layout asks whether anybody has.
     if name.as_os_str().as_bytes().starts_with(object::SEMAPHORE.as_bytes()) && entry.size == size_of::<libc::sem_t>() as u64 {
         entry.kind = Kind::Semaphore;
         entry.state = entry.state_by_attachments();

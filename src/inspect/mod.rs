@@ -1,11 +1,13 @@
 //! What is in shared memory on this host, seen without taking part.
 //!
-//! Objects are opened read-only and copied piece by piece into private memory, where everything is checked as when a region is
-//! opened; nothing is mapped, joined, locked, taken, or written. So a look at a region cannot disturb its processes, and whatever is in it,
-//! or happens to it meanwhile, cannot disturb the look. While others are at work the figures are those of about the same microsecond.
+//! Objects are opened read-only and copied piece by piece into private memory, where everything is
+//! checked as when a region is opened; nothing is mapped, joined, locked, taken, or written. So a
+//! look at a region cannot disturb its processes, and whatever is in it, or happens to it
+//! meanwhile, cannot disturb the look. While others are at work the figures are those of about the
+//! same microsecond.
 //!
-//! Who is alive is told by the locks of a region (asked for, not taken) and the identities in it; for what has no locks of this
-//! library's, by who has it mapped, as far as `/proc` shows that.
+//! The locks of a region (asked for, not taken) and the identities in it tell which processes are
+//! alive; for an object without locks of this library's, the mappings that `/proc` shows do.
 
 mod channel;
 mod entry;

@@ -7,7 +7,7 @@ use crate::sys::object::{AnyLock, Name, Object};
 use crate::sys::sysv;
 use std::time::{Duration, Instant};
 
-/// Who only looks has an object open for a moment.
+/// An observer has an object open for a moment only.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Entry {
@@ -24,12 +24,13 @@ impl Entry {
         if users.is_empty() { "a process that cannot be seen from here".into() } else { users.join(", ") }
     }
 
-    /// Removes the object, unless it is in use: then it is left as it is. `force` removes the name of one that is in use, too: who has it
-    /// open keeps it. An object that has got the name since is left alone.
+    /// Removes the object, unless it is in use: then it is left as it is. `force` removes the name
+    /// of an object in use, too: its processes keep it open. An object that has got the name since
+    /// is left alone.
     ///
     /// # Errors
-    /// `EBUSY` a live process is attached, the message names it; `ESTALE` the name leads to another object by now; `ENOENT` it is
-    /// gone already; `EACCES` as the system says.
+    /// `EBUSY` a live process is attached, the message names it; `ESTALE` the name leads to another
+    /// object by now; `ENOENT` it is gone already; `EACCES` as the system says.
     pub fn remove(&self, force: bool) -> Result<()> {
         match &self.id {
             Id::SystemV { key, id } => {

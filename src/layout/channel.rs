@@ -12,14 +12,16 @@
 //! 0x0600  (zero)
 //! 0x1000  entries A → B   u32 × entries, from a multiple of 128
 //!         entries B → A   u32 × entries, from a multiple of 128
-//!         pool            block_size × 2 × home_blocks, from a multiple of 128; first the blocks at home on side A
+//!         pool            block_size × 2 × home_blocks, a multiple of 128; side A's home first
 //! ```
 //!
-//! Words of different writers are 128 bytes apart, because processors fetch lines in adjacent pairs. The holders are written at
-//! attach and close only, so that a look at the peer's costs no cache miss.
+//! Words of different writers are 128 bytes apart, because processors fetch lines in adjacent
+//! pairs. The holders are written at attach and close only, so that a look at the peer's costs no
+//! cache miss.
 //!
-//! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other programs' sake; attaching
-//! computes them again and refuses a region where they differ, so that one check covers them all.
+//! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other
+//! programs' sake; attaching computes them again and refuses a region where they differ, so that
+//! one check covers them all.
 
 #[cfg(test)]
 #[path = "../tests/fields/channel.rs"]
@@ -78,7 +80,7 @@ pub(crate) struct ChannelCounters {
     pub(crate) kept: Shared64,
     pub(crate) waits: Shared64,
     pub(crate) wakeups: Shared64,
-    /// Samples that holders of the side were given again, for the sake of those who look at the region.
+    /// Samples that holders of the side were given again; only `inspect` reads it.
     pub(crate) redelivered: Shared64,
 }
 
@@ -231,9 +233,11 @@ unsafe impl Sync for ChannelView {}
 
 impl ChannelView {
     /// # Safety
-    /// `base` must be the page-aligned start of a mapping of `facts.total_size` bytes that stays for as long as the view is used.
+    /// `base` must be the page-aligned start of a mapping of `facts.total_size` bytes that stays
+    /// for as long as the view is used.
     pub(crate) unsafe fn new(base: *const u8, facts: ChannelFacts) -> ChannelView {
-        // SAFETY: the pool lies within the mapping, 128-aligned; a block has room for `samplelen` values.
+        // SAFETY: the pool lies within the mapping, 128-aligned; a block has room for `samplelen`
+        // values.
         let blocks = unsafe { Blocks::new(base.add(facts.pool as usize), facts.blocks(), facts.block_size, facts.samplelen) };
         ChannelView { base, blocks, facts, is_asymmetric: atomics::is_asymmetric() }
     }
@@ -247,8 +251,8 @@ impl ChannelView {
     }
 
     fn head(&self) -> &ChannelHead {
-        // SAFETY: a region is at least as long as its head (checked by `ChannelFacts::read`), page-aligned, and all of `ChannelHead`
-        // is atomics or padding that nobody reads.
+        // SAFETY: a region is at least as long as its head (checked by `ChannelFacts::read`),
+        // page-aligned, and all of `ChannelHead` is atomics or padding that nobody reads.
         unsafe { &*self.base.cast::<ChannelHead>() }
     }
 
@@ -322,7 +326,8 @@ impl ChannelWords for ChannelView {
     fn entry(&self, from: Side, holder: u32) -> &Shared32 {
         debug_assert!(holder < self.facts.entries);
         let queue = self.facts.queues[from as usize] as usize;
-        // SAFETY: `queue` masks indexes to the number of entries; they lie within the mapping, 4-aligned.
+        // SAFETY: `queue` masks indexes to the number of entries; they lie within the mapping,
+        // 4-aligned.
         unsafe { &*self.base.add(queue + 4 * holder as usize).cast::<Shared32>() }
     }
     #[inline(always)]

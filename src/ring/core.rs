@@ -18,8 +18,8 @@ pub(super) enum Core {
     Shared { role: Role, out: Out },
 }
 
-/// The slots that this handle has reserved or peeked at. Private, as what the slots' words say of it anybody may have changed: a slot must be given
-/// back exactly once for the region to be let go.
+/// The slots that this handle has reserved or peeked at. Private, as what the slots' words say of
+/// it anybody may have changed: a slot must be given back exactly once for the region to be let go.
 pub(super) struct Out {
     /// For each slot, whether it is out. Made with the handle, so that no later call can find no
     /// memory for it, nor any to lock.
@@ -29,7 +29,7 @@ pub(super) struct Out {
 }
 
 impl Out {
-    /// The same slot twice only in a ring that is garbage.
+    /// A slot comes twice only in a ring that is garbage.
     #[inline(always)]
     pub(super) fn add(&mut self, index: u32) {
         self.count += u32::from(self.slots[index as usize] == 0);

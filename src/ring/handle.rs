@@ -1,7 +1,7 @@
 //! A ring that is open in this process, and everything that can be done with it.
 //!
-//! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call on a handle that another thread or
-//! a signal handler has closed finds a closed gate.
+//! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call
+//! on a handle that another thread or a signal handler has closed finds a closed gate.
 
 use super::core::Core;
 use super::liveness::{End, RingLiveness};
@@ -117,7 +117,8 @@ impl RingHandle {
         }
     }
 
-    /// Publishes a message by the shortest way, that of the one producer who finds room. `false`: nothing was done; go on by another.
+    /// Publishes a message by the fast path, that of a sole producer that finds room. `false`:
+    /// nothing was done; take another path.
     #[inline(always)]
     pub(crate) fn push_fast(&self, write: impl FnOnce(*mut u8, usize)) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
@@ -131,15 +132,17 @@ impl RingHandle {
         is_possible
     }
 
-    /// Takes a message by the shortest way, that of the one consumer; `waits`: looks for a short while whether one comes, as a peer that is at work
-    /// answers within it. `false`: nothing was done; go on by another.
+    /// Takes a message by the fast path, that of a sole consumer; `waits`: looks for a short while
+    /// whether one comes, as a peer that is at work answers within it. `false`: nothing was done;
+    /// take another path.
     #[inline(always)]
     pub(crate) fn pop_fast(&self, waits: bool, read: impl FnOnce(*const u8, usize)) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
         let (liveness, core) = turn.parts();
         let Core::Consumer(ring, false) = core else { return false };
         let looks = if waits { QUICK_LOOKS } else { 1 };
-        // Whether the place is still this process's is asked behind the looks, as anybody may have taken it over meanwhile.
+        // Whether the place is still this process's is asked behind the looks, as anybody may have
+        // taken it over meanwhile.
         let is_possible = (0..looks).any(|_| ring.is_there(liveness.view(), 0)) && liveness.has_tenure();
         if is_possible {
             get_next(liveness.view(), ring, read);
@@ -155,8 +158,9 @@ impl RingHandle {
         limit: &Limit,
         mut attempt: impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
     ) -> Result<Outcome<T>> {
-        // A call that came before a close may have its first turn after it, when `abandon` has settled what was out: nothing may be
-        // claimed any more. The lock of the turn orders the two.
+        // A call that came before a close may have its first turn after it, when `abandon` has
+        // settled what was out: nothing may be claimed any more. The lock of the turn orders the
+        // two.
         let mut try_once = |liveness: &RingLiveness, core: &mut Core| {
             if self.gate.is_closed() { Err(self.closed()) } else { attempt(liveness, core) }
         };
@@ -180,8 +184,9 @@ impl RingHandle {
         )
     }
 
-    /// Makes an attempt, by the fast path: without a lock, in the turn of the thread that owns the gate. `waits`: when there is nothing yet, looks
-    /// for a short while whether something comes, as a peer that is at work answers within it. `None`: take the slow path.
+    /// Makes an attempt, by the fast path: without a lock, in the turn of the thread that owns the
+    /// gate. `waits`: when there is nothing yet, looks for a short while whether something comes,
+    /// as a peer that is at work answers within it. `None`: take the slow path.
     #[inline(always)]
     fn attempt_fast<T>(
         &self,
@@ -338,8 +343,8 @@ impl RingHandle {
         })
     }
 
-    /// `work` notes first that the slot is not out any more, then asks whether the place is still this process's: the region is let go whatever
-    /// has become of it.
+    /// `work` notes first that the slot is not out any more, then asks whether the place is still
+    /// this process's: the region is let go whatever has become of it.
     #[inline(always)]
     fn give_back(&self, work: impl FnOnce(&RingLiveness, &mut Core) -> Result<()>) -> Result<()> {
         let Some(mut pass) = self.gate.enter(true) else { return Err(self.closed()) };
@@ -347,14 +352,15 @@ impl RingHandle {
         work(liveness, core)
     }
 
-    /// Messages that can be taken, and messages that fit; what this handle has reserved or peeked at is neither.
+    /// Messages that can be taken, and messages that fit; what this handle has reserved or peeked
+    /// at is neither.
     pub(crate) fn fill(&self) -> Result<(u32, u32)> {
         let mut pass = self.enter()?;
         let (liveness, core) = pass.parts();
         core.fill(liveness.view())
     }
 
-    /// Where the mapping, and what in it, is; for who makes a call or holds a slot.
+    /// Where the mapping, and what in it, is; for the length of a call, or while a slot is out.
     pub(crate) fn view(&self) -> Result<RingView> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
         Ok(visit.with(|liveness| *liveness.view()))
@@ -397,8 +403,8 @@ impl RingHandle {
         Ok(())
     }
 
-    /// Closes the ring in this process: marks, wakes, takes no lock. Async-signal-safe. The region is unmapped when the last call has
-    /// left and the last slot is given back.
+    /// Closes the ring in this process: marks, wakes, takes no lock. Async-signal-safe. The region
+    /// is unmapped when the last call has left and the last slot is given back.
     pub(crate) fn close(&self) -> Result<()> {
         let visit = self.gate.visit().ok_or_else(closed_already)?;
         if !visit.close() {
@@ -408,8 +414,8 @@ impl RingHandle {
         Ok(())
     }
 
-    /// The same for a ring that is not an endpoint's, and gives back what is reserved or peeked at.
-    /// Takes a turn: not async-signal-safe.
+    /// Closes a ring that is not an endpoint's, and gives back what is reserved or peeked at. Takes
+    /// a turn: not async-signal-safe.
     pub(crate) fn abandon_alone(&self) -> Result<()> {
         self.check_alone()?;
         self.abandon()

@@ -248,7 +248,8 @@ impl spsc::Consumer {
     }
 }
 
-/// For so long one attempt takes claims of the dead out of its way, thousands of them; the next one goes on.
+/// For so long one attempt takes claims of the dead out of its way, thousands of them; the next one
+/// goes on.
 const CLEARING: Duration = Duration::from_millis(50);
 
 /// Makes attempts until one is done, or what is in its way is not a claim of the dead.
@@ -260,7 +261,8 @@ pub(super) fn attempt_past_the_dead<T>(
 ) -> Result<Tried<T>> {
     let mut tried = try_once(liveness, core)?;
     let mut begin = None;
-    // No more claims than slots; whoever makes new ones all the time must not keep this call from looking at its own clock.
+    // No more claims than slots: new ones that come all the time must not keep this call from
+    // looking at its own clock.
     for _ in 0..liveness.view().capacity() {
         match tried {
             Err(RingHint::Slot(obstacle)) if liveness.clear_way(&obstacle, is_about_to_sleep)? => {

@@ -1,5 +1,5 @@
-//! Every system call of the library, and the unsafe code that needs no knowledge of samples: safe interfaces over
-//! objects, locks, mappings, futexes, processes, and memory whose type is stable.
+//! Every system call of the library, and the unsafe code that needs no knowledge of samples: safe
+//! interfaces over objects, locks, mappings, futexes, processes, and memory whose type is stable.
 
 pub(crate) mod barrier;
 pub(crate) mod clock;

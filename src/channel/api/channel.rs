@@ -164,7 +164,8 @@ impl Channel {
         wire::total_size(queuelen, samplelen)
     }
 
-    /// Removes the name. Who has the region open keeps it.
+    /// Removes the name of a region, or of whatever has the name: that is not checked. Processes
+    /// that have it open keep it. A channel in VILLASnode's layout has two names.
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`.

@@ -23,10 +23,12 @@ pub(crate) const DEFAULT_CAPACITY: u64 = 144;
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes(());
 
-/// One end of a ring, open in this process: a producer's or a consumer's. Any thread may use it; dropping it closes it.
+/// One end of a ring, open in this process: a producer's or a consumer's. Any thread may use it;
+/// dropping it closes it.
 ///
-/// Threads that share a `Ring` take turns; threads that open the ring each for itself work side by side, where the policy allows
-/// it. A wait ends with `EINTR` when a signal handler ran, and with `EPIPE` when the ring is closed.
+/// Threads that share a `Ring` take turns; threads that open the ring each for itself work side by
+/// side, where the policy allows it. A wait ends with `EINTR` when a signal handler ran, and with
+/// `EPIPE` when the ring is closed.
 ///
 /// ```
 /// use villas_shm::{Policy, Ring, Role};
@@ -104,13 +106,15 @@ impl<T> Ring<T> {
         self.capacity
     }
 
-    /// Messages that fit; exact while nobody else is at work. A slot that a live consumer has peeked at and not released is not room.
+    /// Messages that fit; exact while nobody else is at work. A slot that a live consumer has
+    /// peeked at and not released is not room.
     pub fn available(&self) -> usize {
         self.handle.fill().map_or(0, |(_, available)| available as usize)
     }
 
-    /// Messages that can be taken; exact while nobody else is at work. A slot that was given up behind messages counts until they are taken, and one that a dead
-    /// producer had claimed until a call of another has settled that.
+    /// Messages that can be taken; exact while nobody else is at work. A slot that was given up
+    /// behind messages counts until they are taken, and a slot that a dead producer had claimed
+    /// counts until a call of another has settled that.
     pub fn pending(&self) -> usize {
         self.handle.fill().map_or(0, |(pending, _)| pending as usize)
     }
@@ -130,11 +134,12 @@ impl<T> Ring<T> {
         self.handle.stats().unwrap_or_default()
     }
 
-    /// Changes permission bits and owner of the ring's object, which is made with mode 0600; `None`: as it is. The umask does not apply. Who has it open
-    /// keeps the access that he has.
+    /// Changes permission bits and owner of the ring's object, which is made with mode 0600;
+    /// `None`: as it is. The umask does not apply. A process that has it open keeps its access.
     ///
     /// # Errors
-    /// `EINVAL` mode; `EPERM` the system does not let this user do that: then nothing is changed; `EPIPE` closed.
+    /// `EINVAL` mode; `EPERM` the system does not let this user do that: then nothing is changed;
+    /// `EPIPE` closed.
     pub fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         self.handle.set_permissions(mode, uid, gid)
     }
@@ -156,12 +161,13 @@ impl<T> Ring<T> {
     /// A slot of the ring to write a message to. Does not wait.
     ///
     /// # Errors
-    /// `EAGAIN` full; `EINVAL` a consumer's end, or an SPSC ring one slot of which is reserved; `EBADMSG` corrupt.
+    /// `EAGAIN` full; `EINVAL` a consumer's end, or an SPSC ring one slot of which is reserved;
+    /// `EBADMSG` corrupt.
     pub fn reserve(&self) -> Result<Reservation<'_, T>> {
         self.reservation(&Limit::Now)
     }
 
-    /// The same; waits for so long, without limit for `None`.
+    /// As [`Ring::reserve`], but waits for at most `timeout`, without limit for `None`.
     ///
     /// # Errors
     /// As [`Ring::reserve`]; `ETIMEDOUT`; `EINTR`.
@@ -169,15 +175,17 @@ impl<T> Ring<T> {
         self.reservation(&Limit::timeout(timeout))
     }
 
-    /// The oldest message, in the ring: it is taken, and its slot is free when it is dropped. Does not wait.
+    /// The oldest message, in the ring: it is taken, and its slot is free when it is dropped. Does
+    /// not wait.
     ///
     /// # Errors
-    /// `EAGAIN` empty; `EINVAL` a producer's end, or an SPSC ring one message of which is held; `EBADMSG` corrupt.
+    /// `EAGAIN` empty; `EINVAL` a producer's end, or an SPSC ring one message of which is held;
+    /// `EBADMSG` corrupt.
     pub fn peek(&self) -> Result<Message<'_, T>> {
         self.message(&Limit::Now)
     }
 
-    /// The same; waits for so long, without limit for `None`.
+    /// As [`Ring::peek`], but waits for at most `timeout`, without limit for `None`.
     ///
     /// # Errors
     /// As [`Ring::peek`]; `ETIMEDOUT`; `EINTR`.
@@ -190,9 +198,9 @@ impl<T: Plain> Ring<T> {
     /// Opens an end of the ring `name`, of messages of type `T`; creates the ring if there is none.
     ///
     /// # Errors
-    /// `EINVAL` name, or capacity not from 1 to 2^20; `EPROTO` the ring has another policy, element size or capacity; `EBUSY` a live
-    /// process has this role, of which there is one (or all 256 places); `EBADMSG` the name leads to something else; `EACCES`,
-    /// `ENOSPC` as the system says.
+    /// `EINVAL` name, or capacity not from 1 to 2^20; `EPROTO` the ring has another policy, element
+    /// size or capacity; `EBUSY` a live process has this role, of which there is one (or all 256
+    /// places); `EBADMSG` the name leads to something else; `EACCES`, `ENOSPC` as the system says.
     pub fn open(name: impl AsRef<OsStr>, policy: Policy, role: Role, capacity: usize) -> Result<Ring<T>> {
         Ring::open_sized(name.as_ref(), policy, role, size_of::<T>(), capacity)
     }
@@ -219,7 +227,7 @@ impl<T: Plain> Ring<T> {
         self.push_within(message, &Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::push`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::push`]; `EAGAIN` full.
@@ -227,7 +235,7 @@ impl<T: Plain> Ring<T> {
         self.push_within(message, &Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::push`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::push`]; `ETIMEDOUT`.
@@ -254,7 +262,7 @@ impl<T: Plain> Ring<T> {
         self.pop_within(&Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::pop`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::pop`]; `EAGAIN` empty.
@@ -262,7 +270,7 @@ impl<T: Plain> Ring<T> {
         self.pop_within(&Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::pop`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::pop`]; `ETIMEDOUT`.
@@ -289,7 +297,8 @@ impl<T: Plain> Ring<T> {
 }
 
 impl Ring<Bytes> {
-    /// Opens an end of the ring `name`, of messages of `element_size` bytes; creates the ring if there is none.
+    /// Opens an end of the ring `name`, of messages of `element_size` bytes; creates the ring if
+    /// there is none.
     ///
     /// # Errors
     /// As [`Ring::open`]; `EINVAL` also for an element size that is not from 1 to 2^20.
@@ -297,7 +306,8 @@ impl Ring<Bytes> {
         Ring::open_sized(name.as_ref(), policy, role, element_size, capacity)
     }
 
-    /// Removes the name. Who has the ring open keeps it.
+    /// Removes the name of a ring, or of whatever has the name: that is not checked. Processes that
+    /// have it open keep it.
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
@@ -314,7 +324,8 @@ impl Ring<Bytes> {
 
     fn push_within(&self, message: &[u8], limit: &Limit) -> Result<()> {
         self.check_length(message.len())?;
-        // SAFETY: the slot has room for the message, whose length was checked, and is this thread's.
+        // SAFETY: the slot has room for the message, whose length was checked, and is this
+        // thread's.
         done(self.handle.push(limit, |to, _| unsafe { store_bytes(message.as_ptr(), to, message.len()) }))
     }
 
@@ -333,7 +344,7 @@ impl Ring<Bytes> {
         self.push_within(message, &Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::push_bytes`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::push_bytes`]; `EAGAIN` full.
@@ -341,7 +352,7 @@ impl Ring<Bytes> {
         self.push_within(message, &Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::push_bytes`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::push_bytes`]; `ETIMEDOUT`.
@@ -357,7 +368,7 @@ impl Ring<Bytes> {
         self.pop_within(message, &Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::pop_bytes`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::pop_bytes`]; `EAGAIN` empty.
@@ -365,7 +376,7 @@ impl Ring<Bytes> {
         self.pop_within(message, &Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::pop_bytes`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::pop_bytes`]; `ETIMEDOUT`.
@@ -430,7 +441,8 @@ impl<T> Drop for Reservation<'_, T> {
 
 /// The oldest message of a ring, in its slot. Dropping it frees the slot.
 ///
-/// Whoever may write the ring's memory can change the message while it is held: copy what must not change after it was checked.
+/// A process that may write the ring's memory can change the message while it is held: copy what
+/// must not change after it was checked.
 pub struct Message<'r, T = Bytes> {
     ring: &'r Ring<T>,
     message: *const u8,

@@ -72,9 +72,9 @@ const ALLOCATION_STEP: u64 = 16 << 20;
 const SMALLEST_STEP: u64 = 64 << 10;
 
 impl Object {
-    /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for; with these permission bits, less the umask, and
-    /// this group (`None`: as the system has it for new files). Nobody else looks for it until it
-    /// is linked.
+    /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for; with
+    /// these permission bits, less the umask, and this group (`None`: as the system has it for new
+    /// files). Nobody else looks for it until it is linked.
     pub(crate) fn unnamed(size: u64, mode: u32, group: Option<u32>) -> Result<Object> {
         Object::unnamed_as(size, mode, group, Whose::Private)
     }
@@ -137,8 +137,8 @@ impl Object {
         free_bytes(&*self.fd).is_ok_and(|free| free.saturating_add(self.allocated) >= size)
     }
 
-    /// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the one that it is at, and in ever smaller
-    /// ones while signals come.
+    /// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the
+    /// one that it is at, and in ever smaller ones while signals come.
     pub(in crate::sys) fn pay(fd: impl AsFd, size: u64) -> std::result::Result<(), Errno> {
         if (stat::fstat(&fd)?.st_size as u64) < size {
             limits::check_file_size(size)?;
@@ -146,7 +146,8 @@ impl Object {
         in_steps(size, |start, length| fcntl::posix_fallocate(&fd, start as i64, length as i64))
     }
 
-    /// Gives a file that nobody else has yet its group, where one is asked for, then its permission bits.
+    /// Gives a file that nobody else has yet its group, where one is asked for, then its permission
+    /// bits.
     pub(in crate::sys) fn restrict(fd: impl AsFd, mode: u32, group: Option<u32>) -> Result<()> {
         if let Some(group) = group {
             set_group(&fd, group)?;
@@ -179,8 +180,8 @@ fn set_group(fd: impl AsFd, group: u32) -> Result<()> {
     })
 }
 
-/// What a file's file system has left. Asked before an allocation: on a host with a large limit that would take most of the
-/// memory before it failed.
+/// What a file's file system has left. Asked before an allocation: on a host with a large limit
+/// that would take most of the memory before it failed.
 fn free_bytes(fd: impl AsFd) -> std::result::Result<u64, Errno> {
     let fs = nix::sys::statvfs::fstatvfs(fd)?;
     Ok(if fs.blocks() == 0 { u64::MAX } else { fs.blocks_available() * fs.fragment_size() })

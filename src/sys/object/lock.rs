@@ -12,7 +12,7 @@ pub(crate) enum AnyLock {
     None,
     /// On all bytes: nobody holds a place, and the object is about to be removed.
     OfAll,
-    /// Of somebody who holds a place, as far as can be known.
+    /// Of a holder of a place, as far as can be known.
     OfSome,
 }
 
@@ -24,8 +24,8 @@ impl Object {
         self.lock_range(0, 0)
     }
 
-    /// Locks one byte (beyond the end is as good) for this open description; the kernel lets go of it when the description goes.
-    /// `false`: another has it.
+    /// Locks one byte (beyond the end is as good) for this open description; the kernel lets go of
+    /// it when the description goes. `false`: another has it.
     pub(crate) fn lock(&self, byte: u64) -> Result<bool> {
         self.lock_range(byte, 1)
     }
@@ -46,8 +46,8 @@ impl Object {
     /// Whether another open description holds a lock on the byte. What cannot be known counts as
     /// held.
     ///
-    /// A lock on all bytes does not count: whoever has it ([`Object::lock_all`]) has found that
-    /// nobody holds any of them.
+    /// A lock on all bytes does not count: its owner ([`Object::lock_all`]) has found that nobody
+    /// holds any of them.
     pub(crate) fn is_locked(&self, byte: u64) -> bool {
         self.ask_lock(byte).unwrap_or(true)
     }
@@ -91,10 +91,10 @@ impl Object {
         }
     }
 
-    /// Whether the object is open or mapped anywhere but through this descriptor. `None`: the kernel does not say (it does to
-    /// the owner of the object only).
+    /// Whether the object is open or mapped anywhere but through this descriptor. `None`: the
+    /// kernel does not say (it does to the owner of the object only).
     ///
-    /// A write lease can be had only by who has the only open description. It is given back at once; who opens the object in
+    /// Only the sole open description can have a write lease. It is given back at once; an open in
     /// between waits for that moment.
     pub(crate) fn is_open_elsewhere(&self) -> Option<bool> {
         const F_SETSIG: libc::c_int = 10;
@@ -106,7 +106,8 @@ impl Object {
             // SAFETY: these commands take integers.
             Errno::result(unsafe { libc::fcntl(fd, command, argument) })
         };
-        // The signal that a lease is wanted back by default ends a process; this one is ignored by default.
+        // The signal that a lease is wanted back by default ends a process; this one is ignored by
+        // default.
         ask(F_SETSIG, libc::SIGURG).ok()?;
         match ask(libc::F_SETLEASE, libc::F_WRLCK) {
             Ok(_) => {

@@ -99,15 +99,17 @@ impl Object {
             .map_err(|e| Error::system(e, "cannot change the permissions of the shared memory object (fchmod)"))
     }
 
-    /// Whether the descriptor is still this object's. A program may have closed it, and its number may be anything since: another open
-    /// object of this process, of the same name even, or a file of the program's own.
+    /// Whether the descriptor is still this object's. A program may have closed it, and its number
+    /// may be anything since: another open object of this process, of the same name even, or a file
+    /// of the program's own.
     pub(crate) fn is_ours(&self) -> bool {
         self.registration.is_held()
             && (self.whose == Whose::Inherited || is_marked(self.fd.as_raw_fd()) != Some(false))
             && stat::fstat(&*self.fd).is_ok_and(|s| (s.st_dev, s.st_ino) == self.identity)
     }
 
-    /// A mapping of the object is about to be made in this range, which no child of a fork may have, until [`Object::mapped`].
+    /// A mapping of the object is about to be made in this range, which no child of a fork may
+    /// have, until [`Object::mapped`].
     pub(super) fn maps(&self, start: usize, length: usize) {
         self.registration.maps(start, length);
     }
@@ -122,8 +124,8 @@ impl Object {
         self.read_at(0, &mut first) == Ok(8) && u64::from_le_bytes(first) == magic
     }
 
-    /// Copies bytes out of the object; how many: fewer at its end. Unlike a look through a mapping, it never ends the process, and
-    /// allocates no memory where the object has none.
+    /// Copies bytes out of the object; how many: fewer at its end. Unlike a look through a mapping,
+    /// it never ends the process, and allocates no memory where the object has none.
     pub(crate) fn read_at(&self, at: u64, to: &mut [u8]) -> nix::Result<usize> {
         let at = libc::off_t::try_from(at).map_err(|_| Errno::EINVAL)?;
         let mut done = 0;
@@ -149,14 +151,14 @@ impl Object {
         Ok(target == Some(self.identity))
     }
 
-    /// The same for an object that is to lose its name: also where that cannot be known.
+    /// Whether the name leads to this object, which is to lose it: also where that cannot be known.
     /// Async-signal-safe.
     pub(crate) fn may_be_named(&self, name: &Name) -> bool {
         name.target().map_or(true, |target| target == Some(self.identity))
     }
 
     /// Whether its name was removed. Asked by the descriptor: this process may see another
-    /// `/dev/shm` by now than the one that it has the object from.
+    /// `/dev/shm` by now than that from which it has the object.
     pub(crate) fn is_unlinked(&self) -> bool {
         self.status().is_ok_and(|status| status.st_nlink == 0)
     }
@@ -169,10 +171,11 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // Not if the program has closed it behind our back: the number may be a file of its own by now.
+        // Not if the program has closed it behind our back: the number may be a file of its own by
+        // now.
         if self.is_ours() {
-            // Said explicitly: a child that is just being forked may hold the description, and with it the locks, for a
-            // moment longer.
+            // Said explicitly: a child that is just being forked may hold the description, and with
+            // it the locks, for a moment longer.
             let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&lock::range(libc::F_UNLCK, 0, 0)));
             // SAFETY: dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.fd) };

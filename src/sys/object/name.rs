@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 pub(super) const DIRECTORY: &str = "/dev/shm";
-/// The same for the system; a `str` would be copied to a kilobyte of stack.
+/// [`DIRECTORY`] for system calls; a `str` would be copied to a kilobyte of stack.
 pub(super) const DIRECTORY_PATH: &CStr = c"/dev/shm";
 pub(crate) const NAME_MAX: usize = 255;
 /// What the C library puts before the names of semaphores.
@@ -93,12 +93,12 @@ impl Name {
         stat::lstat(self.path().as_c_str()).is_ok()
     }
 
-    /// Removes the name; who has the object open keeps it.
+    /// Removes the name; processes that have the object open keep it.
     pub(crate) fn unlink(&self) -> Result<()> {
         self.remove().map_err(|e| refused(e, self, "remove"))
     }
 
-    /// The same without words for what fails. Async-signal-safe.
+    /// As [`Name::unlink`], without words for what fails. Async-signal-safe.
     pub(crate) fn remove(&self) -> nix::Result<()> {
         nix::unistd::unlink(self.path().as_c_str())
     }

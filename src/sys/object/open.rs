@@ -12,7 +12,7 @@ use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Who has a descriptor.
+/// Which processes have a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
     /// This process alone: the child of a fork closes it.
@@ -67,7 +67,8 @@ impl AsFd for Opened {
     }
 }
 
-/// The same file by a descriptor that is none of the three standard ones: a process that was started without those would print into it.
+/// The file by a descriptor that is none of the three standard ones: a process that was started
+/// without those would print into it.
 pub(in crate::sys) fn beyond_standard(fd: OwnedFd) -> std::result::Result<OwnedFd, Errno> {
     if fd.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(fd);
@@ -77,7 +78,8 @@ pub(in crate::sys) fn beyond_standard(fd: OwnedFd) -> std::result::Result<OwnedF
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// How long to wait for a lease on an object to be given back, which takes microseconds unless its holder is stopped.
+/// How long to wait for a lease on an object to be given back, which takes microseconds unless its
+/// holder is stopped.
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 const LEASE_SLICE: Duration = Duration::from_micros(100);
 
@@ -93,12 +95,12 @@ impl Object {
         }
     }
 
-    /// The same as [`Object::open`] without words for what fails, nor the heap.
+    /// As [`Object::open`], without words for what fails, nor the heap.
     pub(crate) fn find(name: &Name) -> Option<Object> {
         Object::adopt(Object::open_file(name, OFlag::O_RDWR, Whose::Private).ok()?.ok()?, "").ok()
     }
 
-    /// The same object, by a descriptor of its own.
+    /// This object, by a descriptor of its own.
     #[cfg(test)]
     pub(crate) fn again(&self) -> Object {
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
@@ -112,7 +114,8 @@ impl Object {
         Object::open_as(name, OFlag::O_RDWR, Whose::Private, missing)
     }
 
-    /// The same for reading or for both, with a sentence of its own for a missing object.
+    /// As [`Object::open`], for reading or for both, with the caller's sentence for a missing
+    /// object.
     pub(crate) fn open_as(name: &Name, access: OFlag, whose: Whose, missing: String) -> Result<Object> {
         let fd = Object::open_file(name, access, whose)?.map_err(|e| match e {
             Errno::ENOENT => Error::new(libc::ENOENT, missing),
@@ -129,7 +132,8 @@ impl Object {
         Ok(object)
     }
 
-    /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the environment allows another's.
+    /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the
+    /// environment allows another's.
     pub(crate) fn check_owner(&self, what: impl fmt::Display, any_owner: bool) -> Result<()> {
         let me = nix::unistd::geteuid().as_raw();
         if self.owner == me || any_owner || environment::asks_for(c"SHMEM_ANY_OWNER") {
