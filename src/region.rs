@@ -48,13 +48,10 @@ pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) ->
 /// others from looking at the clock.
 const CLAIM_LOOKS: u32 = 8;
 
-/// Another process holds this process's `place` by now.
+/// Another process holds this process's place by now.
 #[cold]
-pub(crate) fn taken_over(place: &str) -> Error {
-    Error::new(
-        libc::ESTALE,
-        format!("this process was taken for dead (its locks were gone) and its {place} was taken over: open again"),
-    )
+pub(crate) fn taken_over() -> Error {
+    Error::new(libc::ESTALE, "this process was taken for dead (its locks were gone) and its place was taken over: open again")
 }
 
 /// For an open that would make the region if there were none: an object without a size is no region

@@ -182,7 +182,7 @@ impl RingLiveness {
     /// `ESTALE` when another process has taken this place over.
     #[inline(always)]
     pub(crate) fn check_tenure(&self) -> Result<()> {
-        if self.has_tenure() { Ok(()) } else { Err(taken_over("place")) }
+        if self.has_tenure() { Ok(()) } else { Err(taken_over()) }
     }
 
     /// How many producers and consumers are alive, as far as can be known.

@@ -209,7 +209,7 @@ impl Liveness for NativeLiveness {
 
     #[inline(always)]
     fn check_tenure(&self) -> Result<()> {
-        if self.has_tenure() { Ok(()) } else { Err(taken_over("side")) }
+        if self.has_tenure() { Ok(()) } else { Err(taken_over()) }
     }
 
     #[cold]
