@@ -42,6 +42,7 @@ pub use protocol::flags;
 pub use protocol::ring_words::{Policy, Role};
 pub use ring::RingStats;
 pub use ring::api::endpoint::{Endpoint, EndpointSide};
-pub use ring::api::ring::{Bytes, Message, Reservation, Ring};
+pub use ring::api::message::{Message, Reservation};
+pub use ring::api::ring::{Bytes, Ring};
 pub use segment::{Segment, SegmentOptions, SegmentStat};
 pub use sys::clock::Timespec;

@@ -21,6 +21,7 @@ macro_rules! stored {
 
 mod blocks;
 pub(crate) mod channel;
+pub(crate) mod glibc;
 pub(crate) mod holder;
 pub(crate) mod ring;
 pub(crate) mod sample;

@@ -30,6 +30,7 @@ mod fields;
 
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
+use super::glibc::{Condition, MUTEX_KIND, Mutex};
 use super::holder::Holder;
 use super::sample;
 use crate::error::{Error, Result};
@@ -44,8 +45,6 @@ pub(crate) const STOPPED: u32 = 5;
 
 const MODE_PTHREAD: u32 = 1;
 const MODE_POLLING: u32 = 2;
-/// A plain, process-shared mutex.
-const MUTEX_KIND: u32 = 0x80;
 
 const CHUNK: u64 = 32;
 const FIRST_CHUNK: u64 = 48;
@@ -75,38 +74,6 @@ pub(crate) struct WireQueue {
 pub(crate) struct Cell {
     pub(crate) sequence: Shared64,
     pub(crate) data: Shared64,
-}
-
-/// glibc's process-shared condition variable.
-#[repr(C)]
-pub(crate) struct Condition {
-    /// Counts waiters from bit 1; bit 0 is the group that new ones join.
-    pub(crate) waiters: Shared64,
-    /// From bit 1: the first waiter of the group that is being woken.
-    pub(crate) group_start: Shared64,
-    /// Counts, from bit 1, threads that still use their group's words; one for each group.
-    pub(crate) references: [Shared32; 2],
-    /// Waiters that have not been signalled, of each group.
-    pub(crate) sizes: [Shared32; 2],
-    /// Its two lowest bits are the condition's inner lock; above, how many waiters the group that
-    /// is being woken had.
-    pub(crate) inner: Shared32,
-    /// Counts threads that wait from bit 3.
-    pub(crate) waiting: Shared32,
-    /// The futex word of each group.
-    pub(crate) signals: [Shared32; 2],
-}
-
-/// glibc's plain mutex.
-#[repr(C)]
-pub(crate) struct Mutex {
-    /// 0 free, 1 taken, 2 taken and others wait.
-    pub(crate) lock: Shared32,
-    _count: Shared32,
-    _owner: Shared32,
-    _users: Shared32,
-    kind: Shared32,
-    _rest: [u32; 5],
 }
 
 #[repr(C)]
@@ -166,8 +133,6 @@ const TRAILER_VERSION: u32 = 1;
 const _: () = {
     assert!(size_of::<WireQueue>() == 296 && offset_of!(WireQueue, mask) == 72 && offset_of!(WireQueue, cells) == 80);
     assert!(offset_of!(WireQueue, tail) == 152 && offset_of!(WireQueue, head) == 224);
-    assert!(size_of::<Condition>() == 48 && offset_of!(Condition, waiting) == 36 && offset_of!(Condition, signals) == 40);
-    assert!(size_of::<Mutex>() == 40 && offset_of!(Mutex, kind) == 16);
     assert!(size_of::<Signalled>() == 392 && offset_of!(Signalled, mode) == 296);
     assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
     assert!(size_of::<WirePool>() == 336 && offset_of!(WirePool, queue) == 40);

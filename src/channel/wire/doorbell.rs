@@ -24,7 +24,8 @@
 //! Where this process's C library has others than those below, nobody is counted in: readers nap,
 //! and writers always leave the broadcast to the library.
 
-use crate::layout::wire::{Condition, WireView};
+use crate::layout::glibc::Condition;
+use crate::layout::wire::WireView;
 use crate::protocol::atomics::{Ordering, Shared32, fence};
 use crate::sys::Slept;
 use crate::sys::{condition, futex};
