@@ -1,18 +1,19 @@
-//! A mapped region, and who holds a place in it, whatever is in it: a channel has two places, its sides; a ring has one for each
-//! participant.
+//! A mapped region, and the processes that hold a place in it, whatever is in it: a channel has two
+//! places, its sides; a ring has one for each participant.
 //!
 //! ## Who is alive
 //!
-//! Each process that holds a place is an *incarnation* of it, with a number. It locks the byte of that number
-//! (open-file-description lock, far beyond the region's end), and the kernel unlocks it when the last descriptor and
-//! the last mapping of the description are gone, however the process ended. A forked child inherits neither
-//! (`sys::fork`, `sys::mapping`); one that was made behind the C library's back may keep the byte locked, so the next
-//! incarnation takes the next byte, and a process that the holder names and that is certainly gone counts as dead in
-//! spite of the lock. What cannot be known counts as alive.
+//! Each process that holds a place is an *incarnation* of it, with a number. It locks the byte of
+//! that number (open-file-description lock, far beyond the region's end), and the kernel unlocks it
+//! when the last descriptor and the last mapping of the description are gone, however the process
+//! ended. A forked child inherits neither (`sys::fork`, `sys::mapping`); a child made behind the C
+//! library's back may keep the byte locked. So the next incarnation takes the next byte, and a
+//! process that the holder names and that is certainly gone counts as dead in spite of the lock.
+//! What cannot be known counts as alive.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
-//! | S1 | who takes a place over: the rest of the holder, then `incarnation`, release | others: `incarnation`, acquire, then the rest | a whole holder |
+//! | S1 | new holder: the rest of the holder, then `incarnation`, release | others: `incarnation`, acquire, then the rest | a whole holder |
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -26,12 +27,12 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// How long an attempt to take over a place goes on while a rival is at it, who may yet give up.
+/// How long an attempt to take over a place goes on while a rival is at it, which may yet give up.
 /// The fuzzer has none: the rivals that it makes do not give up.
 pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(usual_or(50, 0) as u64);
 
-/// The same while a rival removes the region, which takes microseconds unless the rival loses its
-/// processor or is stopped.
+/// How long it goes on while a rival removes the region, which takes microseconds unless the rival
+/// loses its processor or is stopped.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two attempts.
 pub(crate) const RIVAL_NAP: Duration = Duration::from_micros(200);
@@ -43,18 +44,27 @@ pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) ->
     waited < patience || waited < REMOVAL_PATIENCE && !patience.is_zero() && object.is_being_removed()
 }
 
-/// How often the holder may have changed when its next incarnation has been locked: once for each rival that was faster. Who changes it
-/// without end does not keep to the rules, and must not keep others from looking at the clock.
+/// How often the holder may have changed when its next incarnation has been locked: once for each
+/// rival that was faster. A process that changes it without end breaks the rules, and must not keep
+/// others from looking at the clock.
 const CLAIM_LOOKS: u32 = 8;
 
-/// For who would make the region if there were none: an object without a size is no region that is about to come. Those appear whole.
+/// Another process holds this process's place by now.
+#[cold]
+pub(crate) fn taken_over() -> Error {
+    Error::new(libc::ESTALE, "this process was taken for dead (its locks were gone) and its place was taken over: open again")
+}
+
+/// For an open that would make the region if there were none: an object without a size is no region
+/// that is about to come, as regions appear whole.
 pub(crate) fn without_size(name: &Name) -> Error {
     Error::corrupt(format!(
         "\"{name}\" is an object without a size: another program is making it, or has left it; remove it or take another name"
     ))
 }
 
-/// How this process came by a region. A name is kept in it, not on the heap, as a signal handler may drop it.
+/// How this process came by a region. A name is kept in it, not on the heap, as a signal handler
+/// may drop it.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
@@ -103,7 +113,8 @@ pub(crate) enum Claim {
     Contended,
 }
 
-/// A mapped region, before a place in it is held. The mapping goes before the object, and with that the locks.
+/// A mapped region, before a place in it is held. The mapping goes before the object, and with that
+/// the locks.
 ///
 /// While it is being opened it is in a box: it has half a kilobyte, which would lie on the stack of
 /// each function on the way.
@@ -164,8 +175,8 @@ impl<L: Layout> Region<L> {
 
     #[inline(never)]
     fn new(object: Object, origin: Origin, mapping: Mapping, facts: L::Facts) -> Box<Self> {
-        // SAFETY: the mapping has the length that the facts say (`read` compares, `fresh` makes it so), and goes
-        // with the view.
+        // SAFETY: the mapping has the length that the facts say (`read` compares, `fresh` makes it
+        // so), and goes with the view.
         let view = unsafe { L::view(mapping.base(), facts) };
         Box::new(Region { view, _mapping: mapping, object, origin, me: Identity::mine() })
     }
@@ -182,7 +193,8 @@ impl<L: Layout> Region<L> {
         self.ask_incarnation(place, incarnation, thorough).unwrap_or(true)
     }
 
-    /// As [`Region::is_incarnation_alive`], where a question that the system does not answer is an error.
+    /// As [`Region::is_incarnation_alive`], where a question that the system does not answer is an
+    /// error.
     fn ask_incarnation(&self, place: L::Place, incarnation: u64, thorough: bool) -> Result<bool> {
         let _whole = Uncancelled::new();
         let holder = self.view.holder(place);
@@ -190,8 +202,9 @@ impl<L: Layout> Region<L> {
         Ok(self.ask_lock(byte)? && !holder.identity().is_gone(&self.me, thorough))
     }
 
-    /// Whether another open description holds the lock of a byte. A program may have closed the region's descriptor; then the name
-    /// leads to the object still, or what cannot be known counts as held.
+    /// Whether another open description holds the lock of a byte. A program may have closed the
+    /// region's descriptor; then the name leads to the object still, or what cannot be known counts
+    /// as held.
     fn ask_lock(&self, byte: u64) -> Result<bool> {
         if !self.object.ask_lock(byte)? {
             return Ok(false);
@@ -204,12 +217,14 @@ impl<L: Layout> Region<L> {
         }
     }
 
-    /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by [`Region::announce`].
+    /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by
+    /// [`Region::announce`].
     pub(crate) fn claim(&self, place: L::Place) -> Result<u64> {
         self.claim_or(place, RIVAL_PATIENCE, || self.contended(place))
     }
 
-    /// A rival has claimed `place` and does not enter it. Nobody knows which process that is: the holder names the one before.
+    /// A rival has claimed `place` and does not enter it. Nobody knows which process that is: the
+    /// holder names the one before.
     fn contended(&self, place: L::Place) -> Error {
         Error::new(
             libc::EBUSY,
@@ -221,22 +236,23 @@ impl<L: Layout> Region<L> {
         )
     }
 
-    /// As [`Region::claim`]; if a rival stands still between its claim and its entry for longer than
-    /// `patience`, `contended` makes the error.
+    /// As [`Region::claim`]; if a rival stands still between its claim and its entry for longer
+    /// than `patience`, `contended` makes the error.
     pub(crate) fn claim_or(&self, place: L::Place, patience: Duration, contended: impl FnOnce() -> Error) -> Result<u64> {
         let start = Instant::now();
         loop {
             match self.try_claim(place)? {
                 Claim::Reserved(incarnation) => return Ok(incarnation),
                 Claim::Held => return Err(self.busy(place)),
-                // A rival holds the byte for the few system calls that lie between here and `announce`, or until it gives up.
+                // A rival holds the byte for the few system calls that lie between here and
+                // `announce`, or until it gives up.
                 Claim::Contended if is_patient(start, patience, &self.object) => std::thread::sleep(RIVAL_NAP),
                 Claim::Contended => return Err(contended()),
             }
         }
     }
 
-    /// The same, without patience with rivals.
+    /// As [`Region::claim`], without patience with rivals.
     pub(crate) fn try_claim(&self, place: L::Place) -> Result<Claim> {
         let holder = self.view.holder(place);
         for _ in 0..CLAIM_LOOKS {
@@ -268,8 +284,8 @@ impl<L: Layout> Region<L> {
         Error::new(libc::EBUSY, format!("the {} of {} is held by {who}, which is alive", L::describe(place), self.origin))
     }
 
-    /// Whether any process holds a side of a region whose header cannot be trusted: every version of the layout has its
-    /// locks beyond the end.
+    /// Whether any process holds a side of a region whose header cannot be trusted: every version
+    /// of the layout has its locks beyond the end.
     pub(crate) fn has_any_lock(object: &Object) -> bool {
         object.has_any_lock()
     }

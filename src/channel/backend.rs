@@ -4,7 +4,8 @@
 //! time works on: this process's ends of the two queues, and its references. The handle (`handle`) and the waiting
 //! (`crate::waiting`) are written against both. Samples are named by their addresses, as programs know them.
 
-use super::{Config, Stats};
+use super::config::Config;
+use super::stats::Stats;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::memory::tag::HandleKind;

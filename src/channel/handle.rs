@@ -5,8 +5,9 @@
 //! its pool by address until the last sample is put.
 
 use super::backend::{Backend, KnownPeer, Liveness};
+use super::config::Config;
 use super::registry::Registry;
-use super::{Config, Stats};
+use super::stats::Stats;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::memory::slab::Reused;

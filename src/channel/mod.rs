@@ -13,5 +13,4 @@ pub(crate) mod wire;
 pub(crate) use any_handle::AnyHandle;
 pub use api::{Channel, Sample};
 pub use config::Config;
-pub(crate) use config::{DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 pub use stats::Stats;

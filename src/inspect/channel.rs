@@ -1,7 +1,7 @@
 //! A look at a channel in one region.
 
+use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::{Snapshot, sample};
-use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::channel::{ChannelFacts, ChannelView, ENTRIES, VERSION};

@@ -1,4 +1,4 @@
-//! Who has which object mapped, from `/proc/PID/maps`.
+//! Which processes have which object mapped, from `/proc/PID/maps`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -47,7 +47,7 @@ impl Processes {
         for pid in entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()) {
             match fs::read(format!("/proc/{pid}/maps")) {
                 Ok(maps) => all.add(pid, &String::from_utf8_lossy(&maps), device),
-                // One that has ended meanwhile has nothing mapped.
+                // A process that has ended meanwhile has nothing mapped.
                 Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {}
                 Err(_) => all.are_complete = false,
             }

@@ -1,12 +1,13 @@
 //! Removal of what nobody uses any more.
 
-use super::{Entry, Id, Kind, PeerState};
+use super::entry::{Entry, Id, Kind, PeerState};
+use super::look;
 use crate::error::{Error, Result};
 use crate::sys::object::{AnyLock, Name, Object};
 use crate::sys::sysv;
 use std::time::{Duration, Instant};
 
-/// Who only looks has an object open for a moment.
+/// An observer has an object open for a moment only.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Entry {
@@ -23,16 +24,17 @@ impl Entry {
         if users.is_empty() { "a process that cannot be seen from here".into() } else { users.join(", ") }
     }
 
-    /// Removes the object, unless it is in use: then it is left as it is. `force` removes the name of one that is in use, too: who has it
-    /// open keeps it. An object that has got the name since is left alone.
+    /// Removes the object, unless it is in use: then it is left as it is. `force` removes the name
+    /// of an object in use, too: its processes keep it open. An object that has got the name since
+    /// is left alone.
     ///
     /// # Errors
-    /// `EBUSY` a live process is attached, the message names it; `ESTALE` the name leads to another object by now; `ENOENT` it is
-    /// gone already; `EACCES` as the system says.
+    /// `EBUSY` a live process is attached, the message names it; `ESTALE` the name leads to another
+    /// object by now; `ENOENT` it is gone already; `EACCES` as the system says.
     pub fn remove(&self, force: bool) -> Result<()> {
         match &self.id {
             Id::SystemV { key, id } => {
-                let now = super::look_system_v(Some(*key), Some(*id));
+                let now = look::look_system_v(Some(*key), Some(*id));
                 let Some(now) = now.first() else {
                     return Err(Error::new(libc::ENOENT, format!("there is no segment with the number {id} any more")));
                 };
@@ -99,7 +101,7 @@ impl Entry {
             let is_held = lock == AnyLock::OfSome;
             drop(object);
             if is_held || start.elapsed() >= PATIENCE {
-                return Err(super::look(name.as_os_str(), 0).unwrap_or_else(|_| self.clone()).busy());
+                return Err(look::look(name.as_os_str(), 0).unwrap_or_else(|_| self.clone()).busy());
             }
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -1,7 +1,7 @@
 //! A look at a ring.
 
+use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::Snapshot;
-use super::{Entry, Parameter, Queue, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{RingFacts, RingView, VERSION};
@@ -53,7 +53,7 @@ fn look_at_peers(entry: &mut Entry, view: &RingView, object: &Object) {
     for place in 0..view.facts().places {
         let slot = view.holder(place);
         let incarnation = slot.incarnation.observe();
-        // Who has closed has left the ring.
+        // A holder that has closed has left the ring.
         if incarnation == 0 || slot.closed.observe() == incarnation {
             continue;
         }
@@ -96,7 +96,8 @@ fn passed(facts: &RingFacts, view: &RingView) -> Result<(u64, u64)> {
         Policy::Mpsc | Policy::Mpmc => (mpmc::passed(facts.capacity, tail)?, mpmc::passed(facts.capacity, head)?),
     };
     match written.wrapping_sub(read) as i64 {
-        // The reader may have gone on between the two loads, or the writer died before it said what it had written.
+        // The reader may have gone on between the two loads, or the writer died before it said what
+        // it had written.
         depth if depth < 0 && depth >= -i64::from(facts.capacity) => Ok((read, read)),
         depth if (0..=i64::from(facts.capacity)).contains(&depth) => Ok((written, read)),
         _ => Err(Error::corrupt("the ring is corrupt: head and tail are further apart than its capacity")),
@@ -117,7 +118,8 @@ fn next_messages(region: &Snapshot<'_>, view: &RingView, most: usize) -> Result<
     };
     let is_shared = facts.policy != Policy::Spsc;
     if is_shared {
-        // The last first: so one that is missed before one that is seen has been taken, or is not published; it has not come since.
+        // The last first: so a message that is missed before a seen one has been taken, or is not
+        // published; it has not come since.
         slots.reverse();
     }
     let at = |index: u32| facts.slots + u64::from(index) * u64::from(facts.stride);

@@ -1,5 +1,7 @@
-//! A copy of parts of an object, at the places where a mapping would have them: so that the same code reads both.
+//! A copy of parts of an object, at the places where a mapping would have them: so that the same
+//! code reads both.
 
+use super::entry::Waiting;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::sample::Raw;
@@ -45,7 +47,8 @@ impl<'o> Snapshot<'o> {
         unsafe { std::slice::from_raw_parts(self.base.add(at as usize), length as usize) }.to_vec()
     }
 
-    /// The facts of a region that begins here, checked against the object's size; its head is loaded.
+    /// The facts of a region that begins here, checked against the object's size; its head is
+    /// loaded.
     pub(super) fn facts<L: Layout>(&self, size: u64) -> Result<L::Facts> {
         assert!(self.size >= L::LEAST);
         // SAFETY: page-aligned, and as long as `LEAST`.
@@ -59,7 +62,8 @@ impl<'o> Snapshot<'o> {
         unsafe { L::view(self.base, facts) }
     }
 
-    /// The same for the wire layout: `size` is that of the object, of which the head is loaded.
+    /// As [`Snapshot::facts`], for the wire layout: `size` is that of the object, of which the head
+    /// is loaded.
     pub(super) fn wire_facts(&self, size: u64) -> Result<WireFacts> {
         assert!(self.size as u64 >= HEAD);
         // SAFETY: page-aligned; nothing behind the head is looked at.
@@ -82,11 +86,11 @@ impl<'o> Snapshot<'o> {
 }
 
 /// The sample in a block that is loaded.
-pub(super) fn sample(raw: Raw) -> super::Waiting {
+pub(super) fn sample(raw: Raw) -> Waiting {
     let header = raw.header();
     let time =
         |words: &[crate::protocol::atomics::Shared64; 2]| Timespec { sec: words[0].get() as i64, nsec: words[1].get() as i64 };
-    super::Waiting::Sample {
+    Waiting::Sample {
         flags: header.flags.get() as i32,
         sequence: header.sequence.get(),
         origin: time(&header.origin),

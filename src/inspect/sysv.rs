@@ -1,7 +1,7 @@
 //! System V segments, from `/proc/sysvipc/shm`.
 
+use super::entry::{Entry, Id, Kind, State};
 use super::processes::Processes;
-use super::{Entry, Id, Kind, State};
 use std::time::Instant;
 
 /// All segments. None where the kernel has no System V shared memory.

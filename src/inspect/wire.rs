@@ -1,7 +1,7 @@
 //! A look at a region in VILLASnode's layout.
 
+use super::entry::{Entry, Kind, Parameter, Queue, State, Waiting};
 use super::snapshot::{Snapshot, sample};
-use super::{Entry, Kind, Parameter, Queue, State};
 use crate::channel::wire::ALIVE;
 use crate::error::{Error, Result};
 use crate::layout::wire::{CELL, HEAD, STOPPED, Which, WireView};
@@ -63,7 +63,8 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
     Ok(())
 }
 
-/// Head and tail of a queue. They are written by many, and loaded one after the other: what makes no sense is an empty or a full one.
+/// Head and tail of a queue. They are written by many, and loaded one after the other: what makes
+/// no sense is an empty or a full one.
 fn indices(view: &WireView, which: Which) -> (u64, u64) {
     let queue = view.queue(which);
     let (head, tail) = (queue.head.observe(), queue.tail.observe());
@@ -72,7 +73,7 @@ fn indices(view: &WireView, which: Which) -> (u64, u64) {
 }
 
 /// Copies of the samples that are next.
-fn next_samples(region: &Snapshot<'_>, view: &WireView, most: usize) -> Result<Vec<super::Waiting>> {
+fn next_samples(region: &Snapshot<'_>, view: &WireView, most: usize) -> Result<Vec<Waiting>> {
     let facts = *view.facts();
     let head = view.queue(Which::Samples).head.observe();
     let cell_at = |position: u64| facts.cells_at[0] + CELL * (position & (facts.cells[0] - 1));
@@ -90,7 +91,7 @@ fn next_samples(region: &Snapshot<'_>, view: &WireView, most: usize) -> Result<V
         region.load(facts.pool_at + u64::from(block) * block_size, block_size)?;
         found.push((position, sample(view.blocks().raw(block))));
     }
-    // One that was taken since may have been written anew.
+    // A block that was taken since may have been written anew.
     region.load(0, HEAD)?;
     let head = view.queue(Which::Samples).head.observe();
     Ok(found.into_iter().filter(|(position, _)| position.wrapping_sub(head) as i64 >= 0).map(|(_, sample)| sample).collect())

@@ -15,8 +15,9 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     /// # Safety
-    /// `first` leads to `count` blocks of `block_size` bytes, all within mapped memory, 64-aligned, in fewer than 2^32
-    /// cache lines together. `block_size` is a multiple of 64, at least 128, with room for a header and `capacity` values.
+    /// `first` leads to `count` blocks of `block_size` bytes, all within mapped memory, 64-aligned,
+    /// in fewer than 2^32 cache lines together. `block_size` is a multiple of 64, at least 128,
+    /// with room for a header and `capacity` values.
     pub(crate) unsafe fn new(first: *const u8, count: u32, block_size: u32, capacity: u32) -> Blocks {
         let lines = u64::from(block_size) / LINE as u64;
         Blocks { first, inverse: u64::MAX / lines + 1, bytes: u64::from(count) * u64::from(block_size), block_size, capacity }
@@ -30,7 +31,8 @@ impl Blocks {
     #[inline(always)]
     pub(crate) fn header(&self, block: u32) -> &Header {
         debug_assert!(u64::from(block) * u64::from(self.block_size) < self.bytes);
-        // SAFETY: callers pass numbers of blocks: their own, or such as have been checked. A header fits into a block.
+        // SAFETY: callers pass numbers of blocks: their own, or such as have been checked. A header
+        // fits into a block.
         unsafe { &*self.address(block).cast::<Header>() }
     }
 
@@ -49,9 +51,10 @@ impl Blocks {
         if offset as u64 >= self.bytes || offset % LINE != 0 {
             return None;
         }
-        // Division by the lines `d` of a block as a multiplication by its inverse, which is (2^64 + e) / d, 0 <= e < d. With
-        // line = q d + r the product is 2^64 q + q e + r inverse: the upper half is q, as line and d are below 2^32, and the lower half
-        // is below the inverse exactly for r = 0, as q e is at most line, which is below 2^32, which the inverse is not.
+        // Division by the lines `d` of a block as a multiplication by its inverse, which is (2^64 +
+        // e) / d, 0 <= e < d. With line = q d + r the product is 2^64 q + q e + r inverse: the
+        // upper half is q, as line and d are below 2^32, and the lower half is below the inverse
+        // exactly for r = 0, as q e is at most line, which is below 2^32, which the inverse is not.
         let product = u128::from((offset / LINE) as u64) * u128::from(self.inverse);
         if product as u64 >= self.inverse {
             return None;

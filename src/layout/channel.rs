@@ -12,14 +12,16 @@
 //! 0x0600  (zero)
 //! 0x1000  entries A → B   u32 × entries, from a multiple of 128
 //!         entries B → A   u32 × entries, from a multiple of 128
-//!         pool            block_size × 2 × home_blocks, from a multiple of 128; first the blocks at home on side A
+//!         pool            block_size × 2 × home_blocks, a multiple of 128; side A's home first
 //! ```
 //!
-//! Words of different writers are 128 bytes apart, because processors fetch lines in adjacent pairs. The holders are written at
-//! attach and close only, so that a look at the peer's costs no cache miss.
+//! Words of different writers are 128 bytes apart, because processors fetch lines in adjacent
+//! pairs. The holders are written at attach and close only, so that a look at the peer's costs no
+//! cache miss.
 //!
-//! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other programs' sake; attaching
-//! computes them again and refuses a region where they differ, so that one check covers them all.
+//! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other
+//! programs' sake; attaching computes them again and refuses a region where they differ, so that
+//! one check covers them all.
 
 #[cfg(test)]
 #[path = "../tests/fields/channel.rs"]
@@ -78,7 +80,7 @@ pub(crate) struct ChannelCounters {
     pub(crate) kept: Shared64,
     pub(crate) waits: Shared64,
     pub(crate) wakeups: Shared64,
-    /// Samples that holders of the side were given again, for the sake of those who look at the region.
+    /// Samples that holders of the side were given again; only `inspect` reads it.
     pub(crate) redelivered: Shared64,
 }
 
@@ -121,6 +123,8 @@ pub(crate) struct ChannelFacts {
     pub(crate) pool: u64,
     pub(crate) total_size: u64,
 }
+
+stored!(ChannelFacts in RawChannelFacts: total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool);
 
 impl ChannelFacts {
     /// Computes the layout; the parameters must be in range.
@@ -188,15 +192,7 @@ impl ChannelFacts {
         let polling = raw.polling.get();
         let facts = ChannelFacts::new(polling == 1, raw.queuelen.get(), raw.samplelen.get(), raw.spare.get())
             .map_err(|e| Error::corrupt(format!("the region's header is inconsistent: {e}")))?;
-        let stored = ChannelFacts {
-            entries: raw.entries.get(),
-            block_size: raw.block_size.get(),
-            home_blocks: raw.home_blocks.get(),
-            queues: [raw.queues[0].get(), raw.queues[1].get()],
-            pool: raw.pool.get(),
-            total_size: raw.total_size.get(),
-            ..facts
-        };
+        let stored = raw.load(ChannelFacts { queues: [raw.queues[0].get(), raw.queues[1].get()], ..facts });
         if polling > 1 || stored != facts || facts.total_size != size {
             return Err(Error::corrupt(format!(
                 "the region's header is inconsistent: queuelen {}, samplelen {} and spare {} take {} bytes, it says {}, the object has {size}",
@@ -210,16 +206,9 @@ impl ChannelFacts {
     pub(crate) fn write(&self, raw: &RawChannelFacts, created: u64) {
         raw.magic.set(MAGIC);
         raw.polling.set(u32::from(self.polling));
-        raw.total_size.set(self.total_size);
-        raw.queuelen.set(self.queuelen);
-        raw.samplelen.set(self.samplelen);
-        raw.spare.set(self.spare);
-        raw.entries.set(self.entries);
-        raw.block_size.set(self.block_size);
-        raw.home_blocks.set(self.home_blocks);
+        raw.store(self);
         raw.queues[0].set(self.queues[0]);
         raw.queues[1].set(self.queues[1]);
-        raw.pool.set(self.pool);
         raw.created.set(created);
         raw.version.publish(VERSION);
     }
@@ -227,7 +216,7 @@ impl ChannelFacts {
 
 /// A mapped region whose facts have been checked: where each shared word is.
 ///
-/// It holds no mapping: who makes it keeps the mapping for as long (`channel::native::Life`).
+/// It holds no mapping: its maker keeps the mapping for as long (`region::Region`).
 #[derive(Clone, Copy)]
 pub(crate) struct ChannelView {
     base: *const u8,
@@ -244,9 +233,11 @@ unsafe impl Sync for ChannelView {}
 
 impl ChannelView {
     /// # Safety
-    /// `base` must be the page-aligned start of a mapping of `facts.total_size` bytes that stays for as long as the view is used.
+    /// `base` must be the page-aligned start of a mapping of `facts.total_size` bytes that stays
+    /// for as long as the view is used.
     pub(crate) unsafe fn new(base: *const u8, facts: ChannelFacts) -> ChannelView {
-        // SAFETY: the pool lies within the mapping, 128-aligned; a block has room for `samplelen` values.
+        // SAFETY: the pool lies within the mapping, 128-aligned; a block has room for `samplelen`
+        // values.
         let blocks = unsafe { Blocks::new(base.add(facts.pool as usize), facts.blocks(), facts.block_size, facts.samplelen) };
         ChannelView { base, blocks, facts, is_asymmetric: atomics::is_asymmetric() }
     }
@@ -260,8 +251,8 @@ impl ChannelView {
     }
 
     fn head(&self) -> &ChannelHead {
-        // SAFETY: a region is at least as long as its head (checked by `ChannelFacts::read`), page-aligned, and all of `ChannelHead`
-        // is atomics or padding that nobody reads.
+        // SAFETY: a region is at least as long as its head (checked by `ChannelFacts::read`),
+        // page-aligned, and all of `ChannelHead` is atomics or padding that nobody reads.
         unsafe { &*self.base.cast::<ChannelHead>() }
     }
 
@@ -335,7 +326,8 @@ impl ChannelWords for ChannelView {
     fn entry(&self, from: Side, holder: u32) -> &Shared32 {
         debug_assert!(holder < self.facts.entries);
         let queue = self.facts.queues[from as usize] as usize;
-        // SAFETY: `queue` masks indexes to the number of entries; they lie within the mapping, 4-aligned.
+        // SAFETY: `queue` masks indexes to the number of entries; they lie within the mapping,
+        // 4-aligned.
         unsafe { &*self.base.add(queue + 4 * holder as usize).cast::<Shared32>() }
     }
     #[inline(always)]

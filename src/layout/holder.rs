@@ -1,13 +1,15 @@
-//! Who holds a place in a region.
+//! The process that holds a place in a region.
 
 use crate::protocol::atomics::{Shared32, Shared64};
 use crate::sys::clock::unix_time;
 use crate::sys::process::Identity;
 
-/// Written by the holder of the place's lock: at attach and close only, so that a look at another's costs no cache miss.
+/// Written by the holder of the place's lock: at attach and close only, so that a look at another's
+/// costs no cache miss.
 #[repr(C)]
 pub(crate) struct Holder {
-    /// Counts the processes that have held the place; the one in force locks the byte of this number.
+    /// Counts the processes that have held the place; the one in force locks the byte of this
+    /// number.
     pub(crate) incarnation: Shared64,
     /// The incarnation that has closed.
     pub(crate) closed: Shared64,

@@ -8,7 +8,7 @@
 //! 0x0280  bell: room   futex word, when producers sleep                 128
 //! 0x0300  counters     rarely                                           128
 //! 0x0380  (zero)
-//! 0x0400  places       64 × places: who is the producer, the consumer, and, where several may be, the others
+//! 0x0400  places       64 × places: the producer, the consumer; where several may be, the others
 //!         slots        stride × capacity, from a multiple of 128
 //! ```
 //!
@@ -19,13 +19,15 @@
 //! | message             | 0 to 7 unused | word, 8 bytes | unused, up to the stride |
 //! ```
 //!
-//! The word stands behind the message, so that who polls it does not take the line away from under the one who is writing the
-//! message's beginning. The stride is 16 for messages of up to 8 bytes, else a multiple of 32: so the message is aligned to 16 or
-//! 32 bytes, the word never crosses a line, no slot touches a line more than its bytes need, and small slots share lines in whole
-//! numbers. Whole lines would cost a stream of 152-byte messages a sixth of its rate (192 bytes where 160 do).
+//! The word stands behind the message, so that polling it does not take the line away from a
+//! producer that writes the message's beginning. The stride is 16 for messages of up to 8 bytes,
+//! else a multiple of 32: so the message is aligned to 16 or 32 bytes, the word never crosses a
+//! line, no slot touches a line more than its bytes need, and small slots share lines in whole
+//! numbers. Whole lines would cost a stream of 152-byte messages a sixth of its rate (192 bytes
+//! where 160 do).
 //!
-//! All offsets follow from policy, element size and capacity. They are stored too, for other programs' sake; attaching computes them
-//! again and refuses a region where they differ.
+//! All offsets follow from policy, element size and capacity. They are stored too, for other
+//! programs' sake; attaching computes them again and refuses a region where they differ.
 
 #[cfg(test)]
 #[path = "../tests/fields/ring.rs"]
@@ -51,10 +53,12 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const MAX_CAPACITY: u64 = 1 << 20;
 /// The most bytes of an element.
 pub(crate) const MAX_ELEMENT_SIZE: u64 = 1 << 20;
-/// Participants at a time, where there may be more than one producer or consumer; besides a sole consumer.
+/// Participants at a time, where there may be more than one producer or consumer; besides a sole
+/// consumer.
 pub(crate) const SHARED_PLACES: u32 = 256;
 
-/// So many bytes of a slot are fetched ahead; the processor finds the rest of a long message by itself.
+/// So many bytes of a slot are fetched ahead; the processor finds the rest of a long message by
+/// itself.
 const EXPECTED: u32 = 256;
 
 /// The place of a sole producer.
@@ -130,6 +134,8 @@ pub(crate) struct RingFacts {
     pub(crate) total_size: u64,
 }
 
+stored!(RingFacts in RawRingFacts: total_size, element_size, capacity, stride, places, slots);
+
 /// Where in a slot its word is.
 const fn word_offset(element_size: u64) -> u64 {
     element_size.next_multiple_of(8)
@@ -188,13 +194,7 @@ impl RingFacts {
         let policy = Policy::from_number(i64::from(raw.policy.get())).map_err(|e| inconsistent(e.to_string()))?;
         let facts = RingFacts::new(policy, u64::from(raw.element_size.get()), u64::from(raw.capacity.get()))
             .map_err(|e| inconsistent(e.to_string()))?;
-        let stored = RingFacts {
-            stride: raw.stride.get(),
-            places: raw.places.get(),
-            slots: raw.slots.get(),
-            total_size: raw.total_size.get(),
-            ..facts
-        };
+        let stored = raw.load(facts);
         if stored != facts || facts.total_size != size {
             return Err(inconsistent(format!(
                 "{} elements of {} bytes take {} bytes, it says {}, the object has {size}",
@@ -208,12 +208,7 @@ impl RingFacts {
     fn write(&self, raw: &RawRingFacts, created: u64) {
         raw.magic.set(MAGIC);
         raw.policy.set(self.policy as u32);
-        raw.total_size.set(self.total_size);
-        raw.element_size.set(self.element_size);
-        raw.capacity.set(self.capacity);
-        raw.stride.set(self.stride);
-        raw.places.set(self.places);
-        raw.slots.set(self.slots);
+        raw.store(self);
         raw.created.set(created);
         raw.version.publish(VERSION);
     }
@@ -237,7 +232,8 @@ pub(crate) struct RingView {
     facts: RingFacts,
 }
 
-// SAFETY: a view leads to atomics, which every thread may use, and to messages, which `ring` gives to one at a time.
+// SAFETY: a view leads to atomics, which every thread may use, and to messages, which `ring` gives
+// to one at a time.
 unsafe impl Send for RingView {}
 // SAFETY: as above.
 unsafe impl Sync for RingView {}
@@ -248,8 +244,8 @@ impl RingView {
     }
 
     fn region_head(&self) -> &RingHead {
-        // SAFETY: a ring is at least as long as its head (`Layout::LEAST`), page-aligned, and all of `RingHead` is atomics or
-        // padding that nobody reads.
+        // SAFETY: a ring is at least as long as its head (`Layout::LEAST`), page-aligned, and all
+        // of `RingHead` is atomics or padding that nobody reads.
         unsafe { &*self.base.cast::<RingHead>() }
     }
 
@@ -304,8 +300,8 @@ impl RingWords for RingView {
     }
     #[inline(always)]
     fn word(&self, index: u32) -> &Shared64 {
-        // SAFETY: `ring` passes indices below the capacity: its own, or such as it has checked. The slot lies within the
-        // mapping, and the word within the slot, 8-aligned.
+        // SAFETY: `ring` passes indices below the capacity: its own, or such as it has checked. The
+        // slot lies within the mapping, and the word within the slot, 8-aligned.
         unsafe { &*self.message(index).add(self.word_offset as usize).cast::<Shared64>() }
     }
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! A block of the pool: a sample's header, then its values.
 //!
-//! The layout is that of VILLASnode 1.2 on x86-64, so that a pointer to a sample means the same with every peer. The 32 bytes
-//! from 24, where VILLASnode keeps `signals`, `refcnt` and `pool_off`, hold the four queue positions of the block's life.
+//! The layout is that of VILLASnode 1.2 on x86-64, so that a pointer to a sample means the same
+//! with every peer. The 32 bytes from 24, where VILLASnode keeps `signals`, `refcnt` and
+//! `pool_off`, hold the four queue positions of the block's life.
 //!
 //! ```text
 //!   0  sequence u64                     40  sent  by B  u64
@@ -69,7 +70,8 @@ unsafe impl Sync for Raw {}
 
 impl Raw {
     /// # Safety
-    /// At `block`, 8-aligned, is mapped memory for a header and `capacity` values, for as long as the copies of this are used.
+    /// At `block`, 8-aligned, is mapped memory for a header and `capacity` values, for as long as
+    /// the copies of this are used.
     #[inline(always)]
     pub(crate) unsafe fn new(block: *const u8, capacity: u32) -> Raw {
         Raw { header: block.cast(), capacity }
@@ -146,8 +148,8 @@ impl Block for Raw {
     fn done(&self, side: Side) -> &Shared64 {
         &self.header().positions[side as usize][1]
     }
-    /// Up to three lines: a header and 13 values; the processor finds the rest of a long sample by itself. No line of the next block, which the
-    /// peer may be at.
+    /// Up to three lines: a header and 13 values; the processor finds the rest of a long sample by
+    /// itself. No line of the next block, which the peer may be at.
     #[inline(always)]
     fn expect(&self) {
         {

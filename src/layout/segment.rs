@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::pod::Plain;
 use crate::protocol::atomics::Shared64;
 
-/// The memory of a segment. Values are copied in and out: a reference would promise that nobody else changes them.
+/// The memory of a segment. Values are copied in and out: a reference would promise that nobody
+/// else changes them.
 #[derive(Debug)]
 pub(crate) struct SegmentView {
     base: *mut u8,
@@ -19,8 +20,8 @@ unsafe impl Sync for SegmentView {}
 
 impl SegmentView {
     /// # Safety
-    /// `size` bytes from `base` on are mapped for as long as the view lives, for writing too if `writable`; nobody in this process forms a
-    /// reference to them other than to the atomic words.
+    /// `size` bytes from `base` on are mapped for as long as the view lives, for writing too if
+    /// `writable`; nobody in this process forms a reference to them other than to the atomic words.
     pub(crate) unsafe fn new(base: *mut u8, size: usize, writable: bool) -> SegmentView {
         SegmentView { base, size, writable }
     }
@@ -35,7 +36,8 @@ impl SegmentView {
 
     pub(crate) fn get<T: Plain>(&self, offset: usize) -> Result<T> {
         let from = self.place(offset, size_of::<T>(), align_of::<T>())?;
-        // SAFETY: within the memory, aligned, and any bytes are a `T`. Volatile: others may change them meanwhile.
+        // SAFETY: within the memory, aligned, and any bytes are a `T`. Volatile: others may change
+        // them meanwhile.
         Ok(unsafe { from.cast::<T>().read_volatile() })
     }
 
@@ -48,7 +50,8 @@ impl SegmentView {
 
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         let from = self.place(offset, bytes.len(), 1)?;
-        // SAFETY: within the memory, which is not the caller's. What another process changes meanwhile is copied half old, half new.
+        // SAFETY: within the memory, which is not the caller's. What another process changes
+        // meanwhile is copied half old, half new.
         unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         Ok(())
     }

@@ -1,24 +1,28 @@
-//! The wire layout: a region as VILLASnode 1.2 makes it on x86-64 with glibc, one for each direction, and what this library
-//! appends to its own.
+//! The wire layout: a region as VILLASnode 1.2 makes it on x86-64 with glibc, one for each
+//! direction, and what this library appends to its own.
 //!
 //! ```text
-//!    0  memory type   name ptr, flags u32, alignment u64 at 16, two ptrs, ptr to the first chunk      48 bytes
-//!   48  chunk         prev ptr, next ptr, length u64 (without the chunk's header), used u8 at 24      32
+//!    0  memory type   name ptr, flags u32, alignment u64 at 16, 2 ptrs, first chunk ptr   48 bytes
+//!   48  chunk         prev ptr, next ptr, length u64 (without its header), used u8 at 24    32
 //!   80  shared        polling i32; then at
-//!   88    signalled queue   queue 296, mode i32 at 296, flags i32, condition 48 at 304, mutex 40 at 352
-//!  480    pool              state i32, buffer i64 at 8, length u64, block size u64, alignment u64, queue 296 at 40
+//!   88    signalled queue   queue 296, mode i32 at 296, flags i32, condition 48 at 304,
+//!                           mutex 40 at 352
+//!  480    pool              state i32, buffer i64 at 8, length u64, block size u64,
+//!                           alignment u64, queue 296 at 40
 //!  816  chunk
 //!  848  cells of the queue     16 × cells: sequence u64, data i64
 //!   …   chunk, gap, blocks     block size × queue length, from a multiple of 64
 //!   …   chunk, cells of the pool's queue
 //!   …   chunk                  the rest, unused; ends where VILLASnode's region ends
-//!   …   trailer 128            this library's alone: who made the region
+//!   …   trailer 128            this library's alone: the region's maker
 //! ```
 //!
-//! A queue is state i32, mask u64 at 72, cells i64 at 80, tail u64 at 152, head u64 at 224. Offsets of cells count from their
-//! queue, of the pool's blocks from the pool; `data` counts from the queue. Pointers are the maker's and are never followed.
+//! A queue is state i32, mask u64 at 72, cells i64 at 80, tail u64 at 152, head u64 at 224. Offsets
+//! of cells count from their queue, of the pool's blocks from the pool; `data` counts from the
+//! queue. Pointers are the maker's and are never followed.
 //!
-//! All that attaching needs is computed from the fields, checked against the object's size, and kept in private memory.
+//! All that attaching needs is computed from the fields, checked against the object's size, and
+//! kept in private memory.
 
 #[cfg(test)]
 #[path = "../tests/fields/wire.rs"]
@@ -26,6 +30,7 @@ mod fields;
 
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
+use super::glibc::{Condition, GlibcMutex, MUTEX_KIND};
 use super::holder::Holder;
 use super::sample;
 use crate::error::{Error, Result};
@@ -40,8 +45,6 @@ pub(crate) const STOPPED: u32 = 5;
 
 const MODE_PTHREAD: u32 = 1;
 const MODE_POLLING: u32 = 2;
-/// A plain, process-shared mutex.
-const MUTEX_KIND: u32 = 0x80;
 
 const CHUNK: u64 = 32;
 const FIRST_CHUNK: u64 = 48;
@@ -73,44 +76,13 @@ pub(crate) struct Cell {
     pub(crate) data: Shared64,
 }
 
-/// glibc's process-shared condition variable.
-#[repr(C)]
-pub(crate) struct Condition {
-    /// Counts waiters from bit 1; bit 0 is the group that new ones join.
-    pub(crate) waiters: Shared64,
-    /// From bit 1: the first waiter of the group that is being woken.
-    pub(crate) group_start: Shared64,
-    /// Counts, from bit 1, threads that still use their group's words; one for each group.
-    pub(crate) references: [Shared32; 2],
-    /// Waiters that have not been signalled, of each group.
-    pub(crate) sizes: [Shared32; 2],
-    /// Its two lowest bits are the condition's inner lock; above, how many waiters the group that is being woken had.
-    pub(crate) inner: Shared32,
-    /// Counts threads that wait from bit 3.
-    pub(crate) waiting: Shared32,
-    /// The futex word of each group.
-    pub(crate) signals: [Shared32; 2],
-}
-
-/// glibc's plain mutex.
-#[repr(C)]
-pub(crate) struct WireMutex {
-    /// 0 free, 1 taken, 2 taken and waited for.
-    pub(crate) lock: Shared32,
-    _count: Shared32,
-    _owner: Shared32,
-    _users: Shared32,
-    kind: Shared32,
-    _rest: [u32; 5],
-}
-
 #[repr(C)]
 struct Signalled {
     queue: WireQueue,
     mode: Shared32,
     flags: Shared32,
     condition: Condition,
-    mutex: WireMutex,
+    mutex: GlibcMutex,
 }
 
 #[repr(C)]
@@ -141,7 +113,8 @@ struct Chunk {
     _padding: u32,
 }
 
-/// What this library appends to a region of its own; `holder.incarnation` is stored last, when the region is ready.
+/// What this library appends to a region of its own; `holder.incarnation` is stored last, when the
+/// region is ready.
 #[repr(C)]
 pub(crate) struct Trailer {
     magic: Shared64,
@@ -160,8 +133,6 @@ const TRAILER_VERSION: u32 = 1;
 const _: () = {
     assert!(size_of::<WireQueue>() == 296 && offset_of!(WireQueue, mask) == 72 && offset_of!(WireQueue, cells) == 80);
     assert!(offset_of!(WireQueue, tail) == 152 && offset_of!(WireQueue, head) == 224);
-    assert!(size_of::<Condition>() == 48 && offset_of!(Condition, waiting) == 36 && offset_of!(Condition, signals) == 40);
-    assert!(size_of::<WireMutex>() == 40 && offset_of!(WireMutex, kind) == 16);
     assert!(size_of::<Signalled>() == 392 && offset_of!(Signalled, mode) == 296);
     assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
     assert!(size_of::<WirePool>() == 336 && offset_of!(WirePool, queue) == 40);
@@ -186,7 +157,8 @@ pub(crate) struct WireFacts {
 }
 
 impl WireFacts {
-    /// The layout that VILLASnode makes of these parameters; longer where VILLASnode's own sum is too short for it.
+    /// The layout that VILLASnode makes of these parameters; longer where VILLASnode's own sum is
+    /// too short for it.
     pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32) -> Result<WireFacts> {
         let check = |what: &str, value: u32, most: u32| {
             if (1..=most).contains(&value) {
@@ -233,7 +205,8 @@ impl WireFacts {
         (self.block_size - sample::DATA as u32) / 8
     }
 
-    /// Reads and checks the facts of a region of `size` bytes, which any program may have made. `EAGAIN`: its maker is still at work.
+    /// Reads and checks the facts of a region of `size` bytes, which any program may have made.
+    /// `EAGAIN`: its maker is still at work.
     ///
     /// # Safety
     /// At `base`, page-aligned, are `size` mapped bytes.
@@ -331,7 +304,8 @@ unsafe impl Sync for WireView {}
 
 impl WireView {
     /// # Safety
-    /// `base` must be the page-aligned start of a mapping as long as `facts` say, which stays for as long as the view is used.
+    /// `base` must be the page-aligned start of a mapping as long as `facts` say, which stays for
+    /// as long as the view is used.
     pub(crate) unsafe fn new(base: *const u8, facts: WireFacts) -> WireView {
         // SAFETY: the pool lies within the mapping, 64-aligned, `capacity` values fit into a block.
         let blocks = unsafe { Blocks::new(base.add(facts.pool_at as usize), facts.blocks, facts.block_size, facts.capacity()) };
@@ -348,7 +322,8 @@ impl WireView {
 
     #[inline(always)]
     fn shared(&self) -> &Shared {
-        // SAFETY: a region is longer than this (checked by `WireFacts::read`), 8-aligned, all atomics.
+        // SAFETY: a region is longer than this (checked by `WireFacts::read`), 8-aligned, all
+        // atomics.
         unsafe { &*self.base.add(SHARED as usize).cast::<Shared>() }
     }
 
@@ -364,7 +339,7 @@ impl WireView {
         &self.shared().queue.condition
     }
 
-    pub(crate) fn mutex(&self) -> &WireMutex {
+    pub(crate) fn mutex(&self) -> &GlibcMutex {
         &self.shared().queue.mutex
     }
 
@@ -403,7 +378,8 @@ impl WireView {
         unsafe { &*self.blocks.address(block).add(40).cast::<Shared32>() }
     }
 
-    /// Writes what VILLASnode expects in a sample besides what it says: no signals, and where its pool is.
+    /// Writes what VILLASnode expects in a sample besides what it says: no signals, and where its
+    /// pool is.
     #[inline(always)]
     pub(crate) fn complete(&self, block: u32) {
         let header = self.blocks.header(block);

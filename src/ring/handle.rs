@@ -1,90 +1,26 @@
 //! A ring that is open in this process, and everything that can be done with it.
 //!
-//! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call on a handle that another thread or
-//! a signal handler has closed finds a closed gate.
+//! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call
+//! on a handle that another thread or a signal handler has closed finds a closed gate.
 
-use super::Role;
-use super::liveness::{End, RingHint, RingLiveness};
+use super::core::Core;
+use super::liveness::{End, RingLiveness};
+use super::stats::RingStats;
+use super::transfer::{
+    Tried, attempt_past_the_dead, get_and_notify, get_many, get_next, not_peeked, not_reserved, peek, put_and_notify, put_many,
+    put_next, reserve, ticket,
+};
 use crate::error::{Error, Result};
 use crate::layout::ring::{RingBell, RingView};
 use crate::memory::slab::{Reused, Slab};
 use crate::memory::tag::{HandleKind, Tag};
-use crate::memory::zeroed::Table;
 use crate::protocol::doorbell::QUICK_LOOKS;
-use crate::protocol::gate::{Gate, Idle, Pass};
-use crate::protocol::mpmc::{self, Ticket};
-use crate::protocol::ring_words::RingWords;
-use crate::protocol::spsc;
+use crate::protocol::gate::{Gate, Pass};
+use crate::protocol::ring_words::Role;
 use crate::sys::{barrier, fork};
 use crate::waiting::{self, Attempt, Limit};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-
-/// What one thread at a time works with.
-pub(crate) enum Core {
-    /// `true`: a slot is reserved.
-    Producer(spsc::Producer, bool),
-    /// `true`: a message is peeked at.
-    Consumer(spsc::Consumer, bool),
-    /// Where several may be: slots that are reserved or peeked at.
-    Shared { role: Role, out: Out },
-}
-
-/// The slots that this handle has reserved or peeked at. Private, as what the slots' words say of it anybody may have changed: a slot must be given
-/// back exactly once for the region to be let go.
-pub(crate) struct Out {
-    /// For each slot, whether it is out. Made with the handle, so that no later call can find no
-    /// memory for it, nor any to lock.
-    slots: Table<u8>,
-    /// How many of them are.
-    count: u32,
-}
-
-impl Out {
-    /// The same slot twice only in a ring that is garbage.
-    #[inline(always)]
-    fn add(&mut self, index: u32) {
-        self.count += u32::from(self.slots[index as usize] == 0);
-        self.slots[index as usize] = 1;
-    }
-
-    /// The slot whose message begins at `address`, if it is out; no longer then.
-    #[inline(always)]
-    fn remove(&mut self, view: &RingView, address: usize) -> Option<u32> {
-        let index = view.index_of(address)?;
-        let slot = self.slots.get_mut(index as usize)?;
-        if std::mem::take(slot) == 0 {
-            return None;
-        }
-        self.count -= 1;
-        Some(index)
-    }
-
-    /// Gives each slot that is out to `give`; none is out any more then. Gives how many there were.
-    fn remove_all(&mut self, mut give: impl FnMut(u32)) -> u32 {
-        let count = std::mem::take(&mut self.count);
-        // Not to touch the pages of a table that was never used.
-        if count == 0 {
-            return 0;
-        }
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if std::mem::take(slot) != 0 {
-                give(index as u32);
-            }
-        }
-        count
-    }
-}
-
-impl Idle for Core {
-    fn is_idle(&self) -> bool {
-        match self {
-            Core::Producer(_, is_out) | Core::Consumer(_, is_out) => !is_out,
-            Core::Shared { out, .. } => out.count == 0,
-        }
-    }
-}
 
 /// An open ring; the C interface knows it by its address.
 #[repr(C)]
@@ -113,276 +49,6 @@ fn in_child() {
 
 /// Done, or the `errno` for which it was not: `EAGAIN`, `ETIMEDOUT`, `EINTR`.
 pub(crate) type Outcome<T> = std::result::Result<T, i32>;
-/// Done, or what to wait for.
-type Tried<T> = std::result::Result<T, RingHint>;
-
-/// What is known of a ring at one moment. Events count since the ring was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RingStats {
-    /// Messages that can be taken.
-    pub pending: u64,
-    /// Messages that fit.
-    pub available: u64,
-    /// Places in the ring that producers had claimed when they died: no message came of them.
-    pub skipped: u64,
-    /// Messages that consumers had claimed when they died, and that nobody gets any more.
-    pub lost: u64,
-    /// Sleeps.
-    pub waits: u64,
-    /// Wake-ups.
-    pub wakeups: u64,
-    /// Producers that are alive, as far as can be known.
-    pub producers: u64,
-    /// Consumers that are alive.
-    pub consumers: u64,
-    /// Bytes of the shared memory object.
-    pub region_size: u64,
-}
-
-#[cold]
-fn wrong_role(role: Role) -> Error {
-    Error::invalid(match role {
-        Role::Producer => "this end of the ring is a producer's: it cannot take messages",
-        Role::Consumer => "this end of the ring is a consumer's: it cannot give messages",
-    })
-}
-
-#[cold]
-fn is_out(what: &'static str) -> Error {
-    Error::invalid(what)
-}
-
-const RESERVED: &str = "a slot of this SPSC ring is reserved: commit or abort it first";
-const PEEKED: &str = "a message of this SPSC ring is peeked at: release it first";
-
-/// Which doorbell tells when a producer (a consumer) can go on.
-fn bell_of(core: &Core) -> RingBell {
-    match core {
-        Core::Producer(..) | Core::Shared { role: Role::Producer, .. } => RingBell::Room,
-        Core::Consumer(..) | Core::Shared { role: Role::Consumer, .. } => RingBell::Data,
-    }
-}
-
-/// Publishes one message of the one producer, for which there is room.
-#[inline(always)]
-fn put_next(view: &RingView, ring: &mut spsc::Producer, write: impl FnOnce(*mut u8, usize)) {
-    ring.fetch_ahead(view, 0);
-    write(view.message(ring.index(0)), view.length());
-    ring.publish(view, 1);
-}
-
-/// Takes one message of the one consumer, which is there.
-#[inline(always)]
-fn get_next(view: &RingView, ring: &mut spsc::Consumer, read: impl FnOnce(*const u8, usize)) {
-    ring.fetch_ahead(view, 0, false);
-    read(view.message(ring.index(0)), view.length());
-    ring.release(view, 1);
-}
-
-/// Publishes one message, which `write` makes, given its place and its length. Rings no bell.
-#[inline(always)]
-fn put(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
-    let view = liveness.view();
-    match core {
-        Core::Producer(ring, false) => {
-            if ring.room(view, 1)? == 0 {
-                return Ok(Err(RingHint::Head(ring.head())));
-            }
-            put_next(view, ring, write);
-        }
-        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place)? {
-            Ok(ticket) => {
-                write(view.message(ticket.index), view.length());
-                ticket.publish(view)?;
-            }
-            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
-        },
-        Core::Producer(..) => return Err(is_out(RESERVED)),
-        Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
-    }
-    Ok(Ok(()))
-}
-
-/// Takes one message, which `read` looks at. Rings no bell.
-#[inline(always)]
-fn get(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
-    let view = liveness.view();
-    match core {
-        Core::Consumer(ring, false) => {
-            if !ring.is_there(view, 0) {
-                return Ok(Err(ring.hint()));
-            }
-            get_next(view, ring, read);
-        }
-        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place)? {
-            Ok(ticket) => {
-                read(view.message(ticket.index), view.length());
-                ticket.release(view)?;
-            }
-            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
-        },
-        Core::Consumer(..) => return Err(is_out(PEEKED)),
-        Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
-    }
-    Ok(Ok(()))
-}
-
-/// Publishes one message and notifies.
-#[inline(always)]
-fn put_and_notify(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
-    let tried = put(liveness, core, write)?;
-    if tried.is_ok() {
-        liveness.notify(RingBell::Data);
-    }
-    Ok(tried)
-}
-
-/// Takes one message and notifies.
-#[inline(always)]
-fn get_and_notify(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
-    let tried = get(liveness, core, read)?;
-    if tried.is_ok() {
-        liveness.notify(RingBell::Room);
-    }
-    Ok(tried)
-}
-
-/// Publishes up to `most` messages and notifies; with one publication where there is one producer.
-#[inline(always)]
-fn put_many(
-    liveness: &RingLiveness,
-    core: &mut Core,
-    most: usize,
-    write: impl Fn(usize, *mut u8, usize),
-) -> Result<Tried<usize>> {
-    let view = liveness.view();
-    let count = match core {
-        Core::Producer(ring, false) => {
-            let wanted = most.min(view.capacity() as usize) as u32;
-            let count = wanted.min(ring.room(view, wanted)?);
-            if count == 0 {
-                return Ok(Err(RingHint::Head(ring.head())));
-            }
-            for at in 0..count {
-                ring.fetch_ahead(view, at);
-                write(at as usize, view.message(ring.index(at)), view.length());
-                ring.stage(view, at);
-            }
-            ring.publish(view, count);
-            count as usize
-        }
-        _ => match one_by_one(most, |at| put(liveness, core, |to, length| write(at, to, length)))? {
-            Ok(count) => count,
-            Err(hint) => return Ok(Err(hint)),
-        },
-    };
-    liveness.notify(RingBell::Data);
-    Ok(Ok(count))
-}
-
-/// Takes up to `most` messages and notifies.
-#[inline(always)]
-fn get_many(
-    liveness: &RingLiveness,
-    core: &mut Core,
-    most: usize,
-    read: impl Fn(usize, *const u8, usize),
-) -> Result<Tried<usize>> {
-    let view = liveness.view();
-    let count = match core {
-        Core::Consumer(ring, false) => {
-            let most = most.min(view.capacity() as usize) as u32;
-            let mut count = 0;
-            while count < most && ring.is_there(view, count) {
-                ring.fetch_ahead(view, count, true);
-                read(count as usize, view.message(ring.index(count)), view.length());
-                count += 1;
-            }
-            if count == 0 {
-                return Ok(Err(ring.hint()));
-            }
-            ring.release(view, count);
-            count as usize
-        }
-        _ => match one_by_one(most, |at| get(liveness, core, |from, length| read(at, from, length)))? {
-            Ok(count) => count,
-            Err(hint) => return Ok(Err(hint)),
-        },
-    };
-    liveness.notify(RingBell::Room);
-    Ok(Ok(count))
-}
-
-/// Moves message after message, until one cannot be; how many, if any.
-fn one_by_one(most: usize, mut one: impl FnMut(usize) -> Result<Tried<()>>) -> Result<Tried<usize>> {
-    for at in 0..most {
-        match one(at) {
-            Ok(Ok(())) => {}
-            Ok(Err(hint)) if at == 0 => return Ok(Err(hint)),
-            Err(e) if at == 0 => return Err(e),
-            _ => return Ok(Ok(at)),
-        }
-    }
-    Ok(Ok(most))
-}
-
-/// Reserves a slot, whose message is where the result says.
-#[inline(always)]
-fn reserve(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mut u8>> {
-    let view = liveness.view();
-    let index = match core {
-        Core::Producer(ring, is_reserved @ false) => {
-            if ring.room(view, 1)? == 0 {
-                return Ok(Err(RingHint::Head(ring.head())));
-            }
-            *is_reserved = true;
-            ring.index(0)
-        }
-        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place)? {
-            Ok(ticket) => {
-                out.add(ticket.index);
-                ticket.index
-            }
-            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
-        },
-        Core::Producer(..) => return Err(is_out(RESERVED)),
-        Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
-    };
-    Ok(Ok(view.message(index)))
-}
-
-/// Holds the oldest message, which is where the result says.
-#[inline(always)]
-fn peek(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mut u8>> {
-    let view = liveness.view();
-    let index = match core {
-        Core::Consumer(ring, is_peeked @ false) => {
-            if !ring.is_there(view, 0) {
-                return Ok(Err(ring.hint()));
-            }
-            *is_peeked = true;
-            ring.index(0)
-        }
-        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place)? {
-            Ok(ticket) => {
-                out.add(ticket.index);
-                ticket.index
-            }
-            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
-        },
-        Core::Consumer(..) => return Err(is_out(PEEKED)),
-        Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
-    };
-    Ok(Ok(view.message(index)))
-}
-
-impl spsc::Consumer {
-    fn hint(&self) -> RingHint {
-        let (index, word) = self.awaited();
-        RingHint::Message(index, word)
-    }
-}
 
 impl RingHandle {
     /// Registers this process for asymmetric fences and forks. Before a region is used.
@@ -398,14 +64,9 @@ impl RingHandle {
     pub(crate) fn new(liveness: Box<RingLiveness>, end: Box<End>) -> &'static RingHandle {
         let make = || RingHandle { tag: Tag::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
         let handle = HANDLES.take(make);
-        let core = match *end {
-            End::Producer(ring) => Core::Producer(ring, false),
-            End::Consumer(ring) => Core::Consumer(ring, false),
-            End::Shared(role, slots) => Core::Shared { role, out: Out { slots, count: 0 } },
-        };
         handle.tag.mark(HandleKind::Ring);
         handle.is_endpoints.store(false, Relaxed);
-        handle.gate.fill(*liveness, core);
+        handle.gate.fill(*liveness, Core::new(*end));
         handle
     }
 
@@ -456,7 +117,8 @@ impl RingHandle {
         }
     }
 
-    /// Publishes a message by the shortest way, that of the one producer who finds room. `false`: nothing was done; go on by another.
+    /// Publishes a message by the fast path, that of a sole producer that finds room. `false`:
+    /// nothing was done; take another path.
     #[inline(always)]
     pub(crate) fn push_fast(&self, write: impl FnOnce(*mut u8, usize)) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
@@ -470,15 +132,17 @@ impl RingHandle {
         is_possible
     }
 
-    /// Takes a message by the shortest way, that of the one consumer; `waits`: looks for a short while whether one comes, as a peer that is at work
-    /// answers within it. `false`: nothing was done; go on by another.
+    /// Takes a message by the fast path, that of a sole consumer; `waits`: looks for a short while
+    /// whether one comes, as a peer that is at work answers within it. `false`: nothing was done;
+    /// take another path.
     #[inline(always)]
     pub(crate) fn pop_fast(&self, waits: bool, read: impl FnOnce(*const u8, usize)) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
         let (liveness, core) = turn.parts();
         let Core::Consumer(ring, false) = core else { return false };
         let looks = if waits { QUICK_LOOKS } else { 1 };
-        // Whether the place is still this process's is asked behind the looks, as anybody may have taken it over meanwhile.
+        // Whether the place is still this process's is asked behind the looks, as anybody may have
+        // taken it over meanwhile.
         let is_possible = (0..looks).any(|_| ring.is_there(liveness.view(), 0)) && liveness.has_tenure();
         if is_possible {
             get_next(liveness.view(), ring, read);
@@ -494,8 +158,9 @@ impl RingHandle {
         limit: &Limit,
         mut attempt: impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
     ) -> Result<Outcome<T>> {
-        // A call that came before a close may have its first turn after it, when `abandon` has settled what was out: nothing may be
-        // claimed any more. The lock of the turn orders the two.
+        // A call that came before a close may have its first turn after it, when `abandon` has
+        // settled what was out: nothing may be claimed any more. The lock of the turn orders the
+        // two.
         let mut try_once = |liveness: &RingLiveness, core: &mut Core| {
             if self.gate.is_closed() { Err(self.closed()) } else { attempt(liveness, core) }
         };
@@ -513,14 +178,15 @@ impl RingHandle {
                 liveness.check_tenure()?;
                 Ok(match attempt_past_the_dead(liveness, core, is_about_to_sleep, &mut try_once)? {
                     Ok(done) => Attempt::Done(done),
-                    Err(hint) => Attempt::Wait((hint, bell_of(core))),
+                    Err(hint) => Attempt::Wait((hint, core.bell())),
                 })
             },
         )
     }
 
-    /// Makes an attempt, by the fast path: without a lock, in the turn of the thread that owns the gate. `waits`: when there is nothing yet, looks
-    /// for a short while whether something comes, as a peer that is at work answers within it. `None`: take the slow path.
+    /// Makes an attempt, by the fast path: without a lock, in the turn of the thread that owns the
+    /// gate. `waits`: when there is nothing yet, looks for a short while whether something comes,
+    /// as a peer that is at work answers within it. `None`: take the slow path.
     #[inline(always)]
     fn attempt_fast<T>(
         &self,
@@ -533,7 +199,7 @@ impl RingHandle {
         while liveness.has_tenure() {
             match try_once(liveness, core)? {
                 Ok(done) => return Ok(Some(done)),
-                Err(hint) if looked || !liveness.changes_soon(hint, bell_of(core)) => break,
+                Err(hint) if looked || !liveness.changes_soon(hint, core.bell()) => break,
                 Err(_) => looked = true,
             }
         }
@@ -677,8 +343,8 @@ impl RingHandle {
         })
     }
 
-    /// `work` notes first that the slot is not out any more, then asks whether the place is still this process's: the region is let go whatever
-    /// has become of it.
+    /// `work` notes first that the slot is not out any more, then asks whether the place is still
+    /// this process's: the region is let go whatever has become of it.
     #[inline(always)]
     fn give_back(&self, work: impl FnOnce(&RingLiveness, &mut Core) -> Result<()>) -> Result<()> {
         let Some(mut pass) = self.gate.enter(true) else { return Err(self.closed()) };
@@ -686,32 +352,28 @@ impl RingHandle {
         work(liveness, core)
     }
 
-    /// Messages that can be taken, and messages that fit; what this handle has reserved or peeked at is neither.
+    /// Messages that can be taken, and messages that fit; what this handle has reserved or peeked
+    /// at is neither.
     pub(crate) fn fill(&self) -> Result<(u32, u32)> {
         let mut pass = self.enter()?;
         let (liveness, core) = pass.parts();
-        fill(liveness, core)
+        core.fill(liveness.view())
     }
 
-    /// Where the mapping, and what in it, is; for who makes a call or holds a slot.
+    /// Where the mapping, and what in it, is; for the length of a call, or while a slot is out.
     pub(crate) fn view(&self) -> Result<RingView> {
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
         Ok(visit.with(|liveness| *liveness.view()))
     }
 
     pub(crate) fn role(&self) -> Result<Role> {
-        let mut pass = self.enter()?;
-        Ok(match pass.parts().1 {
-            Core::Producer(..) => Role::Producer,
-            Core::Consumer(..) => Role::Consumer,
-            Core::Shared { role, .. } => *role,
-        })
+        Ok(self.enter()?.parts().1.role())
     }
 
     pub(crate) fn stats(&self) -> Result<RingStats> {
         let mut pass = self.enter()?;
         let (liveness, core) = pass.parts();
-        let (pending, available) = fill(liveness, core)?;
+        let (pending, available) = core.fill(liveness.view())?;
         let counters = liveness.view().counters();
         let [producers, consumers] = liveness.count_living();
         Ok(RingStats {
@@ -741,8 +403,8 @@ impl RingHandle {
         Ok(())
     }
 
-    /// Closes the ring in this process: marks, wakes, takes no lock. Async-signal-safe. The region is unmapped when the last call has
-    /// left and the last slot is given back.
+    /// Closes the ring in this process: marks, wakes, takes no lock. Async-signal-safe. The region
+    /// is unmapped when the last call has left and the last slot is given back.
     pub(crate) fn close(&self) -> Result<()> {
         let visit = self.gate.visit().ok_or_else(closed_already)?;
         if !visit.close() {
@@ -752,8 +414,8 @@ impl RingHandle {
         Ok(())
     }
 
-    /// The same for a ring that is not an endpoint's, and gives back what is reserved or peeked at.
-    /// Takes a turn: not async-signal-safe.
+    /// Closes a ring that is not an endpoint's, and gives back what is reserved or peeked at. Takes
+    /// a turn: not async-signal-safe.
     pub(crate) fn abandon_alone(&self) -> Result<()> {
         self.check_alone()?;
         self.abandon()
@@ -790,67 +452,4 @@ impl RingHandle {
 #[cold]
 fn closed_already() -> Error {
     Error::invalid("this ring is closed already")
-}
-
-/// For so long one attempt takes claims of the dead out of its way, thousands of them; the next one goes on.
-const CLEARING: Duration = Duration::from_millis(50);
-
-/// Makes attempts until one is done, or what is in its way is not a claim of the dead.
-fn attempt_past_the_dead<T>(
-    liveness: &RingLiveness,
-    core: &mut Core,
-    is_about_to_sleep: bool,
-    try_once: &mut impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
-) -> Result<Tried<T>> {
-    let mut tried = try_once(liveness, core)?;
-    let mut begin = None;
-    // No more claims than slots; whoever makes new ones all the time must not keep this call from looking at its own clock.
-    for _ in 0..liveness.view().capacity() {
-        match tried {
-            Err(RingHint::Slot(obstacle)) if liveness.clear_way(&obstacle, is_about_to_sleep)? => {
-                tried = try_once(liveness, core)?
-            }
-            _ => break,
-        }
-        if begin.get_or_insert_with(Instant::now).elapsed() > CLEARING {
-            break;
-        }
-    }
-    Ok(tried)
-}
-
-/// The claim of this participant on a slot that it has out.
-#[inline(always)]
-fn ticket(liveness: &RingLiveness, index: u32, is_producer: bool) -> Result<Ticket> {
-    liveness.check_tenure()?;
-    Ticket::find(liveness.view(), index, liveness.place, is_producer).ok_or_else(mpmc::given_up)
-}
-
-#[cold]
-fn not_reserved() -> Error {
-    Error::invalid("the pointer does not lead to a slot that is reserved by this handle: it was committed or aborted already")
-}
-
-#[cold]
-fn not_peeked() -> Error {
-    Error::invalid("the pointer does not lead to a message that this handle peeks at: it was released already")
-}
-
-fn fill(liveness: &RingLiveness, core: &Core) -> Result<(u32, u32)> {
-    let view = liveness.view();
-    let capacity = view.capacity();
-    let (reserved, peeked) = match core {
-        Core::Producer(_, is_out) => (u32::from(*is_out), 0),
-        Core::Consumer(_, is_out) => (0, u32::from(*is_out)),
-        Core::Shared { role: Role::Producer, out } => (out.count, 0),
-        Core::Shared { role: Role::Consumer, out } => (0, out.count),
-    };
-    if !matches!(core, Core::Shared { .. }) {
-        let published = spsc::pending(view)?;
-        return Ok((published.saturating_sub(peeked), capacity.saturating_sub(published + reserved)));
-    }
-    let fill = mpmc::fill(view)?;
-    let pending = if fill.has_message { fill.between.saturating_sub(reserved) } else { 0 };
-    let available = if fill.has_room { capacity.saturating_sub(fill.between + peeked) } else { 0 };
-    Ok((pending, available))
 }

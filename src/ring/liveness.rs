@@ -1,11 +1,11 @@
-//! A participant of a ring: its place, and who else is alive.
+//! A participant of a ring: its place, and which others are alive.
 //!
-//! A sole producer or consumer has a place of its own, whose number is fixed; where several may be, each takes a free one. The
-//! number of the place is the owner's number in the words of `mpmc`. Who holds it, and whether he lives, is `region`'s
-//! business. A newcomer undoes what a dead predecessor had claimed under its number before it says that it has come: so a claim that
-//! was seen before the holder was looked at (S1) belongs to this holder or to one that is dead.
+//! A sole producer or consumer has a place of its own, whose number is fixed; where several may be,
+//! each takes a free one. The number of the place is the owner's number in the words of `mpmc`.
+//! `region` knows its holder, and whether that lives. A newcomer undoes what a dead predecessor had
+//! claimed under its number before it says that it has come: so a claim that was seen before the
+//! holder was looked at (S1) belongs to this holder or to a dead one.
 
-use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{CONSUMER, FIRST_SHARED, PRODUCER, RingBell, RingView};
@@ -15,9 +15,9 @@ use crate::protocol::doorbell::{self, QUICK_LOOKS};
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::mpmc::{self, Obstacle};
-use crate::protocol::ring_words::broken;
+use crate::protocol::ring_words::{Policy, Role, broken};
 use crate::protocol::spsc;
-use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
+use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient, taken_over};
 use crate::sys::Slept;
 use crate::waiting::{Habit, Watched};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -30,7 +30,8 @@ pub(crate) type RingRegion = crate::region::Region<RingView>;
 const GRACE_MICROS: u64 = 1_000;
 /// Between two questions about the same claim.
 const AGAIN_MICROS: u64 = 15_000;
-/// The longest sleep while a claim is in the way: two deaths, one behind the other, are found within 50 ms.
+/// The longest sleep while a claim is in the way: two deaths, one behind the other, are found
+/// within 50 ms.
 const CLAIM_SLICE: Duration = Duration::from_millis(20);
 
 /// What this role works with, besides the region.
@@ -53,8 +54,8 @@ pub(crate) struct RingLiveness {
     claim: [AtomicU64; 2],
     claim_since: AtomicU64,
     claim_asked: AtomicU64,
-    /// The owner that was asked for last was dead: it, and those who died with it, often leave several claims, and none of the others is
-    /// given time first.
+    /// The owner that was asked for last was dead: it, and those that died with it, often leave
+    /// several claims, and none of the others is given time first.
     expects_dead: AtomicBool,
     opened: Instant,
 }
@@ -148,7 +149,7 @@ impl RingLiveness {
         &self.region.view
     }
 
-    /// Wakes who sleeps on `bell`.
+    /// Wakes the sleepers on `bell`.
     #[inline(always)]
     pub(crate) fn notify(&self, bell: RingBell) {
         doorbell::notify(self.view().doorbell(bell));
@@ -181,7 +182,7 @@ impl RingLiveness {
     /// `ESTALE` when another process has taken this place over.
     #[inline(always)]
     pub(crate) fn check_tenure(&self) -> Result<()> {
-        if self.has_tenure() { Ok(()) } else { Err(given_up()) }
+        if self.has_tenure() { Ok(()) } else { Err(taken_over()) }
     }
 
     /// How many producers and consumers are alive, as far as can be known.
@@ -199,17 +200,19 @@ impl RingLiveness {
         living
     }
 
-    /// Whether the holder of another's place is alive. Who has closed has no claims any more.
+    /// Whether the holder of another's place is alive. A holder that has closed has no claims any
+    /// more.
     fn is_alive(&self, place: u32) -> bool {
         let holder = self.view().holder(place);
         let incarnation = holder.incarnation.observe(); // S1
         incarnation != 0 && holder.closed.observe() != incarnation && self.region.is_incarnation_alive(place, incarnation, true) // S2
     }
 
-    /// Takes the claim of a dead participant out of the way. `true`: it may be worth another attempt.
+    /// Takes the claim of a dead participant out of the way. `true`: it may be worth another
+    /// attempt.
     ///
-    /// Asks the kernel at once when the caller is about to sleep or has just met a dead owner, and now and then; who only tries gives a claim
-    /// some time first.
+    /// Asks the kernel at once when the caller is about to sleep or has just met a dead owner, and
+    /// now and then; an attempt that does not wait gives a claim some time first.
     pub(crate) fn clear_way(&self, obstacle: &Obstacle, is_about_to_sleep: bool) -> Result<bool> {
         let Some(owner) = obstacle.owner() else { return Ok(false) };
         if owner == self.place || !self.is_due(obstacle, is_about_to_sleep) {
@@ -253,13 +256,9 @@ impl RingLiveness {
     }
 }
 
-#[cold]
-fn given_up() -> Error {
-    Error::new(libc::ESTALE, "this process was taken for dead (its locks were gone) and its place was taken over: open again")
-}
-
 impl Drop for RingLiveness {
-    /// The last call has left and nothing is in anybody's hands: the place is free from here on. Async-signal-safe.
+    /// The last call has left and nothing is in anybody's hands: the place is free from here on.
+    /// Async-signal-safe.
     fn drop(&mut self) {
         if self.has_tenure() {
             self.view().holder(self.place).closed.publish(self.incarnation); // S2

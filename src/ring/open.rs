@@ -1,10 +1,11 @@
-//! How this process comes by an end of a ring: it takes a place in the one that has the name, or makes the ring.
+//! How this process comes by an end of a ring: it takes a place in the ring of that name, or makes
+//! the ring.
 
 use super::handle::RingHandle;
 use super::liveness::{End, RingLiveness, RingRegion};
-use super::{Policy, Role};
 use crate::error::{Error, Result};
 use crate::layout::ring::RingFacts;
+use crate::protocol::ring_words::{Policy, Role};
 use crate::region::{Origin, without_size};
 use crate::sys::object::{Name, Object};
 use std::ffi::OsStr;
@@ -99,7 +100,8 @@ impl OpenedRing {
     /// Closes it, and takes its name back if it was given one here and nobody else has come.
     pub(crate) fn undo(self) {
         if let Some(name) = self.made {
-            // Behind the lock nobody takes a place any more: a process that comes meanwhile waits, and finds the name gone.
+            // Behind the lock nobody takes a place any more: a process that comes meanwhile waits,
+            // and finds the name gone.
             let is_alone = |liveness: &RingLiveness| {
                 let object = &liveness.region.object;
                 object.may_be_named(&name) && object.is_open_elsewhere() != Some(true) && matches!(object.lock_all(), Ok(true))

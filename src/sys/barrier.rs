@@ -1,8 +1,8 @@
 //! `membarrier(2)`: a full barrier on every processor that runs a process which has asked for it.
 //!
-//! Its manual: all threads of the registered processes pass through a state in which their accesses before and after it
-//! are ordered in program order, between the call's start and its return. That is the heavy half of
-//! `atomics::heavy_fence`.
+//! Its manual: all threads of the registered processes pass through a state in which their accesses
+//! before and after it are ordered in program order, between the call's start and its return. That
+//! is the heavy half of `atomics::heavy_fence`.
 
 use super::trial::IS_FUZZED;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,22 +18,26 @@ fn membarrier(command: libc::c_int) -> bool {
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
 }
 
-/// Registers this process. Before the first hot path of a region, and again after a fork: cheap once done.
+/// Registers this process. Before the first hot path of a region, and again after a fork: cheap
+/// once done.
 pub(crate) fn register() {
     if membarrier(REGISTER_GLOBAL_EXPEDITED) {
         ASYMMETRIC.store(true, Relaxed);
     }
 }
 
-/// Whether a compiler fence suffices on the hot side. It may be seen too late by a thread, which then fences without need.
+/// Whether a compiler fence suffices on the hot side. It may be seen too late by a thread, which
+/// then fences without need.
 #[inline(always)]
 pub(crate) fn is_asymmetric() -> bool {
     ASYMMETRIC.load(Relaxed)
 }
 
-/// A barrier on every processor that runs a registered process, this one included. `false`: the kernel would not.
+/// A barrier on every processor that runs a registered process, this one included. `false`: the
+/// kernel would not.
 pub(crate) fn everywhere() -> bool {
-    // Both ends of the fuzzer's regions are one thread, which sees its own stores; the call disturbs all processors.
+    // Both ends of the fuzzer's regions are one thread, which sees its own stores; the call
+    // disturbs all processors.
     if IS_FUZZED && ASYMMETRIC.load(Relaxed) {
         return true;
     }

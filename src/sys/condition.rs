@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 /// 32-bit words of a condition variable on x86-64.
 pub(crate) const WORDS: usize = 12;
-/// The word in which glibc, up to 2.40, counts those who wait; its lowest bit says process-shared.
+/// The word in which glibc, up to 2.40, counts the waiters; its lowest bit says process-shared.
 const WAITING: usize = 9;
 
 /// A fresh, process-shared condition variable.
@@ -22,7 +22,8 @@ pub(crate) fn fresh() -> [u32; WORDS] {
     std::array::from_fn(|i| (space[i / 2] >> (32 * (i % 2))) as u32)
 }
 
-/// Whether its words mean what those of glibc up to 2.40 mean: seen from where the flag of a fresh one lies, which has moved since.
+/// Whether its words mean what those of glibc up to 2.40 mean: seen from where the flag of a fresh
+/// one lies, which has moved since.
 pub(crate) fn is_known() -> bool {
     static KNOWN: OnceBool = OnceBool::new();
     KNOWN.get_or_init(|| {

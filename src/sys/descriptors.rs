@@ -1,12 +1,13 @@
 //! The descriptors of this process's objects: whose each number is, and what a forked child closes.
 //!
-//! A descriptor of a region carries locks that say "alive". A child that inherits it would keep them
-//! when its parent dies, so the child closes it before `fork` returns (`fork`). Therefore each object
-//! has an entry in a list *before* it gets its descriptor, and the entry goes after the descriptor.
+//! A descriptor of a region carries locks that say "alive". A child that inherits it would keep
+//! them when its parent dies, so the child closes it before `fork` returns (`fork`). Therefore each
+//! object has an entry in a list *before* it gets its descriptor, and the entry goes after the
+//! descriptor.
 //!
-//! The kernel copies the table of descriptors first and the memory later, while other threads of the
-//! parent go on. So an entry that the child finds may be newer than the table. Each entry says all in
-//! one word, and the child takes every state for what it may mean:
+//! The kernel copies the table of descriptors first and the memory later, while other threads of
+//! the parent go on. So an entry that the child finds may be newer than the table. Each entry says
+//! all in one word, and the child takes every state for what it may mean:
 //!
 //! | state | descriptor in the child | the child |
 //! |---|---|---|
@@ -23,7 +24,7 @@
 //! What it closes it knows by [`MARK`], flags that no other program opens a shared memory object
 //! with. Segments have no mark: the child inherits them.
 //!
-//! The same list answers whether a number still leads to its object. A program may have closed
+//! The list also answers whether a number still leads to its object. A program may have closed
 //! descriptors that are not its own, and the next object that is opened gets the same number. Then
 //! the older entry is *lost*: an object that asks by device and inode alone would take the younger
 //! one's descriptor for its own.
@@ -39,7 +40,8 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 /// nothing in memory that has no disk behind it.
 pub(crate) const MARK: libc::c_int = libc::O_SYNC | libc::O_NONBLOCK;
 
-// The states of an entry: the kind in the lowest three bits, above it the number where one is known.
+// The states of an entry: the kind in the lowest three bits, above it the number where one is
+// known.
 const FREE: u32 = 0;
 const RESERVED: u32 = 1;
 const LINGERING: u32 = 2;
@@ -123,14 +125,14 @@ fn grow() -> Result<()> {
 pub(super) struct Registration(&'static Listed);
 
 impl Registration {
-    /// Lock-free and async-signal-safe, but for the error.
+    /// Lock-free and async-signal-safe, except for the error.
     pub(super) fn new() -> Result<Registration> {
         fork::on_child(in_child)?;
         loop {
             for entry in entries() {
                 let state = entry.state.load(Acquire); // D1
-                // A lingering entry is free once the forks are over that were under way as it was left:
-                // their children have copies of it.
+                // A lingering entry is free once the forks are over that were under way as it was
+                // left: their children have copies of it.
                 let is_free = state == FREE || (state == LINGERING && fork::is_quiet());
                 // The system call that opens the descriptor comes after this store. D1
                 if is_free && entry.state.compare_exchange(state, RESERVED, AcqRel, Relaxed).is_ok() {
@@ -143,11 +145,12 @@ impl Registration {
 
     /// The object has descriptor `fd`. `inherited`: a forked child keeps it.
     pub(super) fn hold(&self, fd: RawFd, inherited: bool) {
-        // The kernel gives a number to one at a time: who believes to have it has lost it.
+        // The kernel gives a number to one at a time: an older entry that believes to have it has
+        // lost it.
         for other in entries() {
             let state = other.state.load(Acquire); // D1
             if is_held(state) && number(state) == fd {
-                // D1; nothing happens where its owner gives it up at this moment.
+                // D1; fails where its owner gives it up at this moment.
                 let _ = other.state.compare_exchange(state, LOST, AcqRel, Relaxed);
             }
         }
@@ -160,7 +163,8 @@ impl Registration {
         is_held(self.0.state.load(Acquire)) // D1
     }
 
-    /// A mapping is about to be made in this range, which a child must not have. Until [`Registration::mapped`].
+    /// A mapping is about to be made in this range, which a child must not have. Until
+    /// [`Registration::mapped`].
     pub(super) fn maps(&self, start: usize, length: usize) {
         self.0.length.store(length, Relaxed);
         // The system call that maps comes after both.
@@ -180,15 +184,16 @@ impl Drop for Registration {
     }
 }
 
-/// In the child of a fork: closes what the parent had open, and takes what it was mapping out of the child's memory.
-/// Async-signal-safe.
+/// In the child of a fork: closes what the parent had open, and takes what it was mapping out of
+/// the child's memory. Async-signal-safe.
 fn in_child() {
     let mut is_open_unknown = false;
     for entry in entries() {
         let state = entry.state.load(Relaxed);
         match kind(state) {
             FREE | KEPT => continue,
-            // Its number is another's by now, but it may have been this one's when the table was copied.
+            // Its number is another's by now, but it may have been this one's when the table was
+            // copied.
             LOST => {
                 is_open_unknown = true;
                 continue;
@@ -231,12 +236,14 @@ fn close_marked(fd: RawFd) {
 /// Unmaps a range in which a region may have been mapped by the parent.
 fn unmap_shared(start: usize, length: usize) {
     let at = start as *mut libc::c_void;
-    // Where the mapping was kept from the child already, a handler that ran before this one may have mapped memory of its own.
-    // That is private, and the kernel makes a second mapping, by an old size of 0, of shared memory only.
+    // Where the mapping was kept from the child already, a handler that ran before this one may
+    // have mapped memory of its own. That is private, and the kernel makes a second mapping, by an
+    // old size of 0, of shared memory only.
     // SAFETY: adds a mapping of one page, or changes nothing.
     let second = unsafe { libc::mremap(at, 0, 4096, libc::MREMAP_MAYMOVE) };
     if second != libc::MAP_FAILED {
-        // SAFETY: the first is the mapping just made. The range was the parent's; no thread of the child knows it.
+        // SAFETY: the first is the mapping just made. The range was the parent's; no thread of the
+        // child knows it.
         unsafe {
             libc::munmap(second, 4096);
             libc::munmap(at, length);
@@ -244,7 +251,8 @@ fn unmap_shared(start: usize, length: usize) {
     }
 }
 
-/// Calls `each` with the number of each open descriptor. Async-signal-safe, and content with little stack.
+/// Calls `each` with the number of each open descriptor. Async-signal-safe, and content with little
+/// stack.
 fn for_each_descriptor(each: impl Fn(RawFd)) {
     // SAFETY: a constant path.
     let directory = unsafe { libc::open(c"/proc/thread-self/fd".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) };
@@ -252,7 +260,8 @@ fn for_each_descriptor(each: impl Fn(RawFd)) {
         let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
         return (0..limit.min(1 << 16) as RawFd).for_each(each);
     }
-    // Of `struct linux_dirent64`: 8 bytes inode, 8 bytes offset, 2 bytes length of the record, 1 byte type, the name.
+    // Of `struct linux_dirent64`: 8 bytes inode, 8 bytes offset, 2 bytes length of the record, 1
+    // byte type, the name.
     const LENGTH_AT: usize = 16;
     const NAME_AT: usize = 19;
     let mut buffer = [0u64; 128];

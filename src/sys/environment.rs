@@ -2,16 +2,19 @@
 
 use std::ffi::CStr;
 
-/// Whether the environment has `variable=1`; or `yes`, `true` or `on`, as somebody may write who does not look it up. Not asked in a
-/// program that has more rights than its caller (set-user-ID, capabilities): there the environment is the caller's.
+/// Whether the environment has `variable=1`; or `yes`, `true` or `on`, as a user may write from
+/// memory. Not asked in a program that has more rights than its caller (set-user-ID, capabilities):
+/// there the environment is the caller's.
 pub(crate) fn asks_for(variable: &CStr) -> bool {
     // SAFETY: a number for a number.
     let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
     if is_secure {
         return false;
     }
-    // Not by `std::env`, whose lock a fork beside another thread's call would leave taken in the child.
-    // SAFETY: two C strings; a program that changes its environment while it opens a channel breaks the C library's rules.
+    // Not by `std::env`, whose lock a fork beside another thread's call would leave taken in the
+    // child.
+    // SAFETY: two C strings; a program that changes its environment while it opens a channel breaks
+    // the C library's rules.
     let value = unsafe { libc::getenv(variable.as_ptr()).as_ref().map(|value| CStr::from_ptr(value)) };
     value.is_some_and(|value| [&b"1"[..], b"yes", b"true", b"on"].iter().any(|yes| value.to_bytes().eq_ignore_ascii_case(yes)))
 }

@@ -1,9 +1,9 @@
 //! What a fork of this process leaves to its child: none of the channels and rings.
 //!
-//! glibc calls three handlers around each `fork(3)`. They are registered when the library is loaded:
-//! a call that registered them later would hold glibc's lock of handlers, and a fork beside it would
-//! leave that lock taken in the child for ever. No handler takes a lock, because a fork may come from
-//! a signal handler that interrupted any call of the library.
+//! glibc calls three handlers around each `fork(3)`. They are registered when the library is
+//! loaded: a call that registered them later would hold glibc's lock of handlers, and a fork beside
+//! it would leave that lock taken in the child for ever. No handler takes a lock, because a fork
+//! may come from a signal handler that interrupted any call of the library.
 //!
 //! `_Fork`, raw `clone` and `vfork` call no handler. Their children must leave the library alone
 //! until they call `exec`.

@@ -12,12 +12,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
-/// Regions begin at multiples of this address step, so that a table of addresses needs one entry for each step
-/// (`registry`).
-/// The fuzzer's are pages, so that nothing need be reserved: the sanitizer marks all that is, in memory that is one eighth as long.
+/// Regions begin at multiples of this address step, so that a table of addresses needs one entry
+/// for each step (`registry`). The fuzzer's are pages, so that nothing need be reserved: the
+/// sanitizer marks all that is, in memory that is one eighth as long.
 pub(crate) const STEP: usize = if IS_FUZZED { 1 << 12 } else { 1 << 21 };
 
-/// Pages that are asked who has mapped them: those that a region's head is in, whatever its layout.
+/// Pages of which it is asked whether others have them mapped: those of a region's head, whatever
+/// its layout.
 const LOOKED_AT: usize = 16;
 
 /// A mapping, unmapped when dropped.
@@ -32,7 +33,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `length` bytes of `object` for reading and writing, at a multiple of [`STEP`].
+    /// Maps the first `length` bytes of `object` for reading and writing, at a multiple of
+    /// [`STEP`].
     pub(crate) fn new(object: &Object, length: usize) -> Result<Mapping> {
         // The fuzzer has no children, so that they need not be kept from it either.
         if IS_FUZZED {
@@ -40,7 +42,8 @@ impl Mapping {
         }
         let failed = |e: Errno| Error::memory(e, format_args!("cannot map {length} bytes"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
-        // Reserve more than needed, then put the object over an aligned part of it and give back the rest.
+        // Reserve more than needed, then put the object over an aligned part of it and give back
+        // the rest.
         let room = length.next_multiple_of(STEP) + STEP;
         let reserve = NonZeroUsize::new(room).ok_or_else(|| failed(Errno::ENOMEM))?;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
@@ -51,8 +54,9 @@ impl Mapping {
         let base = first.next_multiple_of(STEP);
         let fixed = NonZeroUsize::new(base);
         let end = base + length.next_multiple_of(page());
-        // A mapping holds the open description, and with it the locks: a forked child must not inherit it, or its parent would seem to live on. The
-        // child of a fork before `madvise` below takes it out of its memory.
+        // A mapping holds the open description, and with it the locks: a forked child must not
+        // inherit it, or its parent would seem to live on. The child of a fork before `madvise`
+        // below takes it out of its memory.
         object.maps(base, end - base);
         // SAFETY: the range lies within the reservation, which nobody else knows.
         let mapped = unsafe {
@@ -86,7 +90,8 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Maps the first `length` bytes of `object`, wherever the kernel likes. A forked child inherits the mapping.
+    /// Maps the first `length` bytes of `object`, wherever the kernel likes. A forked child
+    /// inherits the mapping.
     pub(crate) fn plain(object: impl AsFd, length: usize, writable: bool) -> Result<Mapping> {
         let failed = |e: Errno| Error::memory(e, format_args!("cannot map {length} bytes (mmap)"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
@@ -100,8 +105,9 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Whether one of its first pages is mapped elsewhere, too, by whoever has touched it. `None`: the kernel does not say, or this
-    /// process has not touched them itself. With large pages the kernel may say yes where nobody else has it mapped.
+    /// Whether another process has one of its first pages mapped, and has touched it. `None`: the
+    /// kernel does not say, or this process has not touched them itself. With large pages the
+    /// kernel may say yes where nobody else has it mapped.
     pub(crate) fn is_mapped_elsewhere(&self) -> Option<bool> {
         const PRESENT: u64 = 1 << 63;
         /// "Exclusively mapped", of `/proc/PID/pagemap`.
@@ -133,7 +139,8 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         self.forbid_rest_of_page(false);
-        // SAFETY: the range is ours. Nothing in this process points into it any more: who drops a mapping says so.
+        // SAFETY: the range is ours. Nothing in this process points into it any more: dropping a
+        // mapping promises that.
         let _ = unsafe { mman::munmap(self.base.cast(), self.length) };
     }
 }

@@ -1,4 +1,4 @@
-//! Who a process is, and whether it is gone.
+//! The identity of a process, and whether it is gone.
 
 use super::fork;
 use super::trial::IS_FUZZED;
@@ -83,7 +83,8 @@ pub(crate) fn umask() -> nix::Result<u32> {
     mask.ok_or(Errno::EIO)
 }
 
-/// Bytes that the system could still give, without those that it could only take from others. `None`: `/proc` does not say.
+/// Bytes that the system could still give, without those that it could only take from others.
+/// `None`: `/proc` does not say.
 pub(crate) fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kilobytes =
@@ -91,8 +92,9 @@ pub(crate) fn available_memory() -> Option<u64> {
     Some(kilobytes("MemAvailable:")?.saturating_add(kilobytes("SwapFree:")?).saturating_mul(1024))
 }
 
-/// This process, once it was looked up; the children that it forks are others. Threads that look at once do so each for itself, as a
-/// child of a fork could wait for ever for a thread that it has not.
+/// This process, once it was looked up; the children that it forks are others. Threads that look at
+/// once do so each for itself, as a child of a fork could wait for ever for a thread that it has
+/// not.
 static MINE: OnceBox<Identity> = OnceBox::new();
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
@@ -101,7 +103,8 @@ fn in_child() {
 }
 
 impl Identity {
-    /// This process. Its name is that at its first call: to ask `/proc` each time is a fifth of the cost of opening a region.
+    /// This process. Its name is that at its first call: to ask `/proc` each time is a fifth of the
+    /// cost of opening a region.
     pub(crate) fn mine() -> Identity {
         let known = || {
             if fork::on_child(in_child).is_err() {
@@ -132,7 +135,8 @@ impl Identity {
         Identity { pid, start_time, namespace: namespace(), program }
     }
 
-    /// The program's name as text, fit for a terminal: in a region it is what another process says of itself.
+    /// The program's name as text, fit for a terminal: in a region it is what another process says
+    /// of itself.
     pub(crate) fn program_name(&self) -> String {
         let bytes = self.program.iter().flat_map(|w| w.to_le_bytes()).take_while(|&c| c != 0).collect::<Vec<_>>();
         String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
@@ -145,15 +149,16 @@ impl Identity {
     }
 
     /// Whether pid and start time mean the same to `observer` as to this process: both are known,
-    /// in the same namespaces and from the same source. If not, only the locks tell who is alive.
+    /// in the same namespaces and from the same source. If not, only the locks tell whether it is
+    /// alive.
     fn is_comparable(&self, observer: &Identity) -> bool {
         let is_known = |who: &Identity| who.pid != 0 && who.start_time != 0 && who.namespace != 0;
         is_known(self) && is_known(observer) && self.namespace == observer.namespace
     }
 
-    /// `true` only when the process is gone for certain: it has ended (a zombie included), or its pid is another
-    /// process's now, which only a `thorough` look finds out. Of one that is not comparable nothing
-    /// can be known.
+    /// `true` only when the process is gone for certain: it has ended (a zombie included), or its
+    /// pid is another process's now, which only a `thorough` look finds out. Nothing can be known
+    /// of a process that is not comparable.
     pub(crate) fn is_gone(&self, observer: &Identity, thorough: bool) -> bool {
         // Nearly all that the fuzzer's regions name are this process. Others go on.
         if IS_FUZZED && self == observer {
@@ -169,7 +174,8 @@ impl Identity {
         }
         // SAFETY: the kernel has just given us this descriptor.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        // A pid of today may be another process than the region means: ask for the start time after the descriptor is ours.
+        // A pid of today may be another process than the region means: ask for the start time after
+        // the descriptor is ours.
         if thorough && start_time(self.pid).is_some_and(|t| t != self.start_time) {
             return true;
         }

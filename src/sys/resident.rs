@@ -1,4 +1,5 @@
-//! Memory that stays in RAM, for programs that must never wait for a page: `SHMEM_LOCK=1` in the environment.
+//! Memory that stays in RAM, for programs that must never wait for a page: `SHMEM_LOCK=1` in the
+//! environment.
 
 use crate::error::{Error, Result};
 use nix::errno::Errno;
@@ -6,7 +7,8 @@ use nix::sys::mman;
 use nix::sys::resource::{Resource, getrlimit};
 use std::ptr::NonNull;
 
-/// Loads `length` bytes from `start` into memory and keeps them there until they are unmapped, if that is asked for.
+/// Loads `length` bytes from `start` into memory and keeps them there until they are unmapped, if
+/// that is asked for.
 ///
 /// # Safety
 /// The range is mapped.

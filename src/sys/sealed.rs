@@ -1,11 +1,13 @@
-//! Shared memory without a name: memory files (memfd) of a sealed size, handed from process to process as descriptors.
+//! Shared memory without a name: memory files (memfd) of a sealed size, handed from process to
+//! process as descriptors.
 //!
-//! The seals say for ever that nobody can change the file's size, so that nobody who has it can make a look at a mapping of it end
-//! the process that looks (SIGBUS beyond the end of a file that was cut short).
+//! The seals keep the file's size for ever. Otherwise any process that has it could cut it short,
+//! and a look at a mapping beyond its end would end the process that looks (SIGBUS).
 //!
-//! Locks belong to an open description, and what goes to another process by `SCM_RIGHTS` or `fork` is the description itself, with
-//! the locks that it has. So a description that is handed over has none: each process that takes part opens the file once more, by way
-//! of `/proc`, and locks by that description, which nobody else ever gets.
+//! Locks belong to an open description, and what goes to another process by `SCM_RIGHTS` or `fork`
+//! is the description itself, with the locks that it has. So a description that is handed over has
+//! none: each process that takes part opens the file once more, by way of `/proc`, and locks by
+//! that description, which nobody else ever gets.
 
 use super::object::{Object, Opened, Whose, beyond_standard};
 use super::{limits, process};
@@ -25,7 +27,8 @@ const READ_ONLY: SealFlag = SealFlag::F_SEAL_WRITE.union(SealFlag::F_SEAL_FUTURE
 const LABEL: &str = "villas-shm";
 
 impl Object {
-    /// Makes a sealed object of `size` bytes, zeroed, with its memory paid for, and a descriptor to hand over.
+    /// Makes a sealed object of `size` bytes, zeroed, with its memory paid for, and a descriptor to
+    /// hand over.
     pub(crate) fn sealed(size: u64, mode: u32, group: Option<u32>) -> Result<(Object, OwnedFd)> {
         let failed = |what: &str, e: Errno| Error::system(e, format_args!("cannot {what} a memory file (memfd) of {size} bytes"));
         let no_memory = || {
@@ -34,12 +37,14 @@ impl Object {
                 format!("the region needs {size} bytes, which is more memory than the system has left: ask for less"),
             )
         };
-        // There is no limit as /dev/shm has one, and to be refused by the system could cost other processes their lives.
+        // There is no limit as /dev/shm has one, and to be refused by the system could cost other
+        // processes their lives.
         if process::available_memory().is_some_and(|available| size > available) {
             return Err(no_memory());
         }
         let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-        // Not executable, which some systems insist on (`vm.memfd_noexec`), and kernels before 6.3 do not know.
+        // Not executable, which some systems insist on (`vm.memfd_noexec`), and kernels before 6.3
+        // do not know.
         let file = match memfd_create(LABEL, flags | MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL)) {
             Err(Errno::EINVAL) => memfd_create(LABEL, flags),
             made => made,
@@ -56,8 +61,9 @@ impl Object {
         Ok((reopen(file.as_raw_fd())?, file))
     }
 
-    /// The object behind a descriptor that any program may have given to this one, which keeps it. `EBADF` not open; `EACCES` not for reading
-    /// and writing, or the file's mode forbids it; `EBADMSG` no sealed memory file.
+    /// The object behind a descriptor that any program may have given to this one, which keeps it.
+    /// `EBADF` not open; `EACCES` not for reading and writing, or the file's mode forbids it;
+    /// `EBADMSG` no sealed memory file.
     pub(crate) fn of_descriptor(fd: RawFd) -> Result<Object> {
         // SAFETY: a command without an argument, on a number that may be anything.
         let flags = Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFL) })
@@ -98,9 +104,10 @@ fn check_seals(fd: RawFd, named: RawFd) -> Result<()> {
     Ok(())
 }
 
-/// The same file by an open description of its own.
+/// The file by an open description of its own.
 fn reopen(fd: RawFd) -> Result<Object> {
-    // Of this thread: a main thread that has ended (`pthread_exit`) leaves /proc/self without descriptors.
+    // Of this thread: a main thread that has ended (`pthread_exit`) leaves /proc/self without
+    // descriptors.
     let path = format!("/proc/thread-self/fd/{fd}");
     let own = Opened::new(path.as_str(), OFlag::O_RDWR, Mode::empty(), Whose::Private)?.map_err(|e| match e {
         Errno::ENOENT => Error::new(

@@ -1,7 +1,7 @@
 //! Named POSIX semaphores, for the handshake of the wire layout.
 //!
-//! They are opened here and not by `sem_open`, which maps whatever it finds: another user's file, one that is too short, or one whose
-//! memory is not paid for, a look at which ends the process.
+//! They are opened here and not by `sem_open`, which maps whatever it finds: another user's file, a
+//! file that is too short, or one whose memory is not paid for, a look at which ends the process.
 
 use super::mapping::Mapping;
 use super::nap::nap;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Between two looks for a post.
 const NAP: Duration = Duration::from_millis(1);
-/// More posts are not taken back at once: who posts without end must not keep this process.
+/// More posts are not taken back at once: a process that posts without end must not keep this one.
 const DRAINED: u32 = 10_000;
 /// What the C library makes of a semaphore: its file has this size.
 const SIZE: usize = size_of::<libc::sem_t>();
@@ -68,7 +68,7 @@ impl Semaphore {
     }
 
     pub(crate) fn post(&self) -> Result<()> {
-        // SAFETY: mapped; whatever is in it, the C library adds to a count and wakes who waits.
+        // SAFETY: mapped; whatever is in it, the C library adds to a count and wakes the waiters.
         Errno::result(unsafe { libc::sem_post(self.raw()) })
             .map(drop)
             .map_err(|e| Error::system(e, "cannot post the semaphore of this side's name (sem_post)"))
@@ -87,8 +87,8 @@ impl Semaphore {
 
     /// Waits for a post. `false`: the time is over.
     pub(crate) fn wait(&self, limit: Duration) -> std::result::Result<bool, Errno> {
-        // `sem_timedwait` waits by the wall clock: for hours when that is put back. `sem_clockwait` is younger than some C
-        // libraries in use.
+        // `sem_timedwait` waits by the wall clock: for hours when that is put back. `sem_clockwait`
+        // is younger than some C libraries in use.
         let start = Instant::now();
         while !self.take() {
             let left = limit.saturating_sub(start.elapsed()).min(NAP);
@@ -108,7 +108,8 @@ pub(crate) fn unlink(name: &Name) {
     }
 }
 
-/// Removes it if no process has it open: then nobody waits for a post that would never come. Async-signal-safe.
+/// Removes it if no process has it open: then nobody waits for a post that would never come.
+/// Async-signal-safe.
 pub(crate) fn unlink_unused(name: &Name) {
     let object = name.of_semaphore().and_then(|file| Object::find(&file));
     if object.is_some_and(|object| object.is_open_elsewhere() == Some(false)) {

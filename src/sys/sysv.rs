@@ -21,13 +21,15 @@ pub(crate) fn status(id: i32) -> nix::Result<libc::shmid_ds> {
     Ok(status)
 }
 
-/// Changes owner and permission bits to those of `status`: `IPC_SET`, for the owner and the creator.
+/// Changes owner and permission bits to those of `status`: `IPC_SET`, for the owner and the
+/// creator.
 pub(crate) fn set(id: i32, mut status: libc::shmid_ds) -> nix::Result<()> {
     // SAFETY: the kernel reads the struct.
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_SET, &raw mut status) }).map(drop)
 }
 
-/// Removes a segment: `IPC_RMID`. Its key is free at once; its memory lives until the last process has detached it.
+/// Removes a segment: `IPC_RMID`. Its key is free at once; its memory lives until the last process
+/// has detached it.
 pub(crate) fn remove(id: i32) -> nix::Result<()> {
     // SAFETY: no memory of ours is involved.
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
@@ -74,7 +76,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        // SAFETY: attached once, detached once; who drops it says that nothing points into it any more.
+        // SAFETY: attached once, detached once; dropping it promises that nothing points into it
+        // any more.
         unsafe { libc::shmdt(self.0.as_ptr().cast()) };
     }
 }

@@ -3,13 +3,15 @@
 use super::nap::nap;
 use std::time::Duration;
 
-/// Unique among the threads that live, never 0, 1 or 2; a thread that ends may leave its number to a later one.
+/// Unique among the threads that live, never 0, 1 or 2; a thread that ends may leave its number to
+/// a later one.
 #[inline(always)]
 pub(crate) fn id() -> usize {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     {
         let id: usize;
-        // SAFETY: the x86-64 psABI for thread-local storage: the word at %fs:0 is the thread pointer itself, and never changes.
+        // SAFETY: the x86-64 psABI for thread-local storage: the word at %fs:0 is the thread
+        // pointer itself, and never changes.
         unsafe { core::arch::asm!("mov {}, fs:0", out(reg) id, options(pure, nomem, nostack, preserves_flags)) };
         id
     }
@@ -27,9 +29,10 @@ pub(crate) fn id() -> usize {
     }
 }
 
-/// For as long as it lives, the thread is not cancelled (`pthread_cancel`): the request stays pending. The C library ends a cancelled
-/// thread inside whatever call waits (`read`, `poll`, `close`), by an unwinding that cannot pass through Rust functions: it would
-/// end the process, or leave a turn that nobody gives back.
+/// For as long as it lives, the thread is not cancelled (`pthread_cancel`): the request stays
+/// pending. The C library ends a cancelled thread inside whatever call waits (`read`, `poll`,
+/// `close`), by an unwinding that cannot pass through Rust functions: it would end the process, or
+/// leave a turn that nobody gives back.
 pub(crate) struct Uncancelled(libc::c_int);
 
 impl Uncancelled {

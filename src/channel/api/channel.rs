@@ -2,10 +2,11 @@
 
 use super::sample::Sample;
 use crate::channel::any_handle::{AnyHandle, each};
+use crate::channel::config::Config;
 use crate::channel::handle::{Count, READ_LIMIT};
 use crate::channel::native;
+use crate::channel::stats::Stats;
 use crate::channel::wire;
-use crate::channel::{Config, Stats};
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::waiting::Limit;
@@ -163,7 +164,8 @@ impl Channel {
         wire::total_size(queuelen, samplelen)
     }
 
-    /// Removes the name. Who has the region open keeps it.
+    /// Removes the name of a region, or of whatever has the name: that is not checked. Processes
+    /// that have it open keep it. A channel in VILLASnode's layout has two names.
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`.

@@ -10,8 +10,8 @@
 //! To the prober a death needs no edge: the kernel's unlocking comes after all stores of the dead.
 
 use super::Native;
-use crate::channel::Config;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
+use crate::channel::config::Config;
 use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
 use crate::layout::channel::ChannelView;
@@ -20,6 +20,7 @@ use crate::protocol::doorbell;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::queue::{EntryLookout, RoomLookout};
+use crate::region::taken_over;
 use crate::sys::Slept;
 use crate::waiting::{Habit, Pace, Watched};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -207,13 +208,7 @@ impl Liveness for NativeLiveness {
 
     #[inline(always)]
     fn check_tenure(&self) -> Result<()> {
-        if self.has_tenure() {
-            return Ok(());
-        }
-        Err(Error::new(
-            libc::ESTALE,
-            "this process was taken for dead (its locks were gone) and its side was taken over: open again",
-        ))
+        if self.has_tenure() { Ok(()) } else { Err(taken_over()) }
     }
 
     #[cold]

@@ -6,10 +6,10 @@
 mod liveness;
 mod open;
 
-use super::Stats;
 use super::backend::Backend;
 use super::handle::{ChannelHandle, Registered};
 use super::registry::Registry;
+use super::stats::Stats;
 use crate::error::Result;
 use crate::layout::channel::ChannelView;
 use crate::layout::sample::Raw;

@@ -1,4 +1,4 @@
-//! Making and finding a region: who may take which side, and what becomes of what the dead have left.
+//! Making and finding a region: the rules for taking a side, and for what dead processes have left.
 //!
 //! `create` on a name that leads to a region:
 //!
@@ -9,12 +9,13 @@
 //! | dead | alive | the same | the node side is repaired and taken over |
 //! | dead | dead | any | the name is given to a new region |
 //!
-//! A region without a name, which is handed over by descriptor, cannot be replaced, as others have the descriptor: `recreate_fd` repairs and
-//! takes over its node side whenever that is held by nobody, and nothing else can become of it.
+//! A region without a name, which is handed over by descriptor, cannot be replaced, as others have
+//! the descriptor: `recreate_fd` repairs and takes over its node side whenever that is held by
+//! nobody, and nothing else can become of it.
 //!
-//! To replace a region, `create` first claims *both* sides of it: so no program can attach to it between the look and
-//! the removal of the name. After each claim both `create` and `open` check that the name still leads to the region, and
-//! begin again where it does not.
+//! To replace a region, `create` first claims *both* sides of it: so no program can attach to it
+//! between the look and the removal of the name. After each claim both `create` and `open` check
+//! that the name still leads to the region, and begin again where it does not.
 
 use super::Native;
 use super::liveness::{ChannelRegion, NativeLiveness};
@@ -68,14 +69,15 @@ impl Fresh<'_> {
         if self.made.is_none() {
             let region = ChannelRegion::fresh(self.facts, self.name, self.mode, self.config.group)?;
             let incarnation = region.claim(Side::A)?;
-            // The holder is filled in before the name exists; from then on a program finds a live node.
+            // The holder is filled in before the name exists; from then on a program finds a live
+            // node.
             self.made = Some(entered(region, Side::A, incarnation, 0, None)?);
         }
         Ok(())
     }
 
-    /// The same before an old region is removed, so that what is left in that stays where a new one cannot be made. Where there is room for one
-    /// only, it is made afterwards.
+    /// Makes the region before an old one is removed: if it cannot be made, what is left in the old
+    /// one stays. Where there is room for one only, it is made afterwards.
     fn make_beside(&mut self, old: &Object) -> Result<()> {
         match self.make() {
             Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(ChannelView::size(&self.facts)) => Ok(()),
@@ -129,7 +131,8 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHa
     }
 }
 
-/// Creates a region of a sealed size that has no name, and takes its node side; also gives a descriptor to hand over.
+/// Creates a region of a sealed size that has no name, and takes its node side; also gives a
+/// descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Native>, OwnedFd)> {
     let (facts, mode) = (facts(config)?, config.permissions()?);
     handle::prepare::<Native>()?;
@@ -138,7 +141,8 @@ pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Nativ
     Ok((attached(region, Side::A, incarnation, 0, None)?, descriptor))
 }
 
-/// Takes over the node side of the region behind a descriptor, which must be held by nobody. The descriptor stays the caller's.
+/// Takes over the node side of the region behind a descriptor, which must be held by nobody. The
+/// descriptor stays the caller's.
 pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let wanted = facts(config)?;
     config.permissions()?;
@@ -191,8 +195,8 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
     let program = region.last_of(Side::B);
     match region.claim(Side::B) {
         Ok(_) => {
-            // Both dead: nobody can attach while both claims are held, which go with the object. The claim may have
-            // taken its time: look at the name again.
+            // Both dead: nobody can attach while both claims are held, which go with the object.
+            // The claim may have taken its time: look at the name again.
             if region.object.is_named(&name)? {
                 fresh.make_beside(&region.object)?;
                 name.unlink()?;
@@ -210,7 +214,8 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
     }
 }
 
-/// Removes a region of ours that is broken or of another version, if nobody has a lock on any of its bytes. `None`: begin again.
+/// Removes a region of ours that is broken or of another version, if nobody has a lock on any of
+/// its bytes. `None`: begin again.
 fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Option<&'static ChannelHandle<Native>>> {
     let name = fresh.name;
     let object = match Object::open(&name) {
@@ -224,7 +229,8 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
         });
     }
     if object.lock_all()? {
-        // Nobody else judges it while the lock is held; the name may have been given to another object meanwhile.
+        // Nobody else judges it while the lock is held; the name may have been given to another
+        // object meanwhile.
         if object.is_named(&name)? {
             fresh.make_beside(&object)?;
             name.unlink()?;
@@ -267,7 +273,7 @@ pub(crate) fn open(name: &OsStr) -> Result<&'static ChannelHandle<Native>> {
     open_or(Name::new(name)?, RIVAL_PATIENCE)
 }
 
-/// The same, with so much patience with a rival for the side.
+/// As [`open`], with so much patience with a rival for the side.
 fn open_or(name: Name, patience: Duration) -> Result<&'static ChannelHandle<Native>> {
     handle::prepare::<Native>()?;
     loop {
@@ -304,11 +310,13 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
             format!("{origin} is what a node that is gone has left, and nothing is left to read in it: start the node"),
         )
     };
-    // Not thorough: a side that is claimed for nothing is given back, and all is asked again behind the claim.
+    // Not thorough: a side that is claimed for nothing is given back, and all is asked again behind
+    // the claim.
     if !is_worth_it(region.gone_node(false))? {
         return if origin.leads_to(&region.object)? { Err(nothing()) } else { Ok(None) };
     }
-    // Who has claimed the side and does not enter it has stood still for a while, perhaps with the machine: one that waits goes on.
+    // A process that has claimed the side and does not enter it has stood still for a while,
+    // perhaps with the machine: a waiting open goes on.
     let contended = || {
         Error::new(
             libc::EAGAIN,
@@ -317,15 +325,16 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
     };
     let incarnation = match region.claim_or(Side::B, patience, contended) {
         Ok(incarnation) => incarnation,
-        // A node that replaces the region holds this side for a moment; then the name leads elsewhere.
+        // A node that replaces the region holds this side for a moment; then the name leads
+        // elsewhere.
         Err(_) if !origin.leads_to(&region.object)? => return Ok(None),
         Err(e) => return Err(e),
     };
     if !origin.leads_to(&region.object)? {
         return Ok(None);
     }
-    // In this order: where another node comes in between, the one that is found alive is not `found`, and the handle asks for its life by itself
-    // (`Watched::wants_probe`).
+    // In this order: where another node comes in between, the live one is not `found`, and the
+    // handle asks for its life by itself (`Watched::wants_probe`).
     let found = region.last_of(Side::A);
     let gone = region.gone_node(true);
     if !is_worth_it(gone)? {
@@ -334,7 +343,8 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
     attached(region, Side::B, incarnation, gone.unwrap_or(found), Some(gone.is_none())).map(Some)
 }
 
-/// Enters this process as the holder of `side`, and repairs it. `peer` was the last of the other side before; alive or dead, if that was just looked at.
+/// Enters this process as the holder of `side`, and repairs it. `peer` was the last of the other
+/// side before; alive or dead, if that was just looked at.
 #[inline(never)]
 fn entered(region: Box<ChannelRegion>, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<Entered> {
     let view = region.view;
@@ -377,17 +387,18 @@ fn attached(
 /// Between two looks for a region, at first and at most.
 const NAPS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
 
-/// How long to sleep before the next look for a region, after so much waiting: an eighth of that, so that what comes soon is found soon, and who
-/// waits long wakes 50 times a second.
+/// How long to sleep before the next look for a region, after so much waiting: an eighth of that,
+/// so that what comes soon is found soon, and a long wait wakes 50 times a second.
 ///
-/// Looks by the clock, since nothing tells of a death: that of a node that was replacing the region, or of a program in its attach. Of a new name
-/// inotify would tell, but closing its descriptor waits for the kernel's other users of watches: 5 ms as a rule, up to 400 beside other work,
-/// in an open that has all it wanted.
+/// Looks by the clock, since nothing tells of a death: that of a node that was replacing the
+/// region, or of a program in its attach. Of a new name inotify would tell, but closing its
+/// descriptor waits for the kernel's other users of watches: 5 ms as a rule, up to 400 beside other
+/// work, in an open that has all it wanted.
 fn time_to_look(waited: Duration) -> Duration {
     (waited / 8).clamp(NAPS.0, NAPS.1)
 }
 
-/// The same as [`open`]; waits for the region to appear.
+/// As [`open`], but waits for the region to appear.
 pub(crate) fn timed_open(name: &OsStr, limit: Limit) -> Result<&'static ChannelHandle<Native>> {
     let start = Instant::now();
     let name = Name::new(name)?;
@@ -423,7 +434,8 @@ mod tests {
     use super::*;
     use std::ffi::OsString;
 
-    /// A program finds the node dead, and another node takes its place before the program has taken its own.
+    /// A program finds the node dead, and another node takes its place before the program has taken
+    /// its own.
     #[test]
     fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
         let name = OsString::from(format!("villas-test-{}-come", std::process::id()));

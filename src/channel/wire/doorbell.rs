@@ -1,26 +1,31 @@
-//! Sleeping and waking in the `pthread` mode of the wire layout: glibc's condition variable and mutex, word by word.
+//! Sleeping and waking in the `pthread` mode of the wire layout: glibc's condition variable and
+//! mutex, word by word.
 //!
-//! VILLASnode's reader takes the mutex, looks at the queue, and waits on the condition; its writer pushes, then takes the
-//! mutex, broadcasts, and lets go. Here neither may wait without limit, since the other can die at any instruction, with the
-//! mutex in its hand too. So the mutex is taken by its futex word, in slices; and who sleeps here counts itself among the
-//! condition's waiters, as glibc's own do, but sleeps on its group's futex word by itself. It takes no part in what glibc's
-//! waiters do after a broadcast (they consume signals, and hold references that a broadcaster may have to wait for): it looks
-//! at the queue instead. So its death leaves no more than a wake-up for nobody, and a broadcaster never waits for it.
+//! VILLASnode's reader takes the mutex, looks at the queue, and waits on the condition; its writer
+//! pushes, then takes the mutex, broadcasts, and lets go. Here neither may wait without limit,
+//! since the other can die at any instruction, with the mutex in its hand too. So the mutex is
+//! taken by its futex word, in slices; and a sleeper of this library counts itself among the
+//! condition's waiters, as glibc's own do, but sleeps on its group's futex word by itself. It takes
+//! no part in what glibc's waiters do after a broadcast (they consume signals, and hold references
+//! that a broadcaster may have to wait for): it looks at the queue instead. So its death leaves no
+//! more than a wake-up for nobody, and a broadcaster never waits for it.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
 //! | B1 | sleeper, holding the mutex: counts itself in; then lets go, then looks at the queue | writer: pushes, then takes the mutex, then broadcasts | whoever has the mutex second sees what the other did before: the sleeper the sample, or the writer the sleeper |
 //! | B2 | sleeper: takes the mutex (a locked exchange), then looks or counts itself in, under it | writer: pushes, full fence, sees the mutex free, then nobody counted in | the broadcast may be left out |
 //!
-//! B2: if the mutex was free because the sleeper had not yet come, its exchange comes after the writer's look, so all its
-//! looks come after the push. If it was free because the sleeper had gone, its count was there before the mutex was free, and
-//! the writer, who looks at the mutex first, sees it.
+//! B2: if the mutex was free because the sleeper had not yet come, its exchange comes after the
+//! writer's look, so all its looks come after the push. If it was free because the sleeper had
+//! gone, its count was there before the mutex was free, and the writer, which looks at the mutex
+//! first, sees it.
 //!
-//! All that touches the words of the condition needs to know them, and glibc has moved them (2.41). Where this process's
-//! C library has others than those below, nobody is counted in: who reads naps, and who writes leaves the broadcast to the
-//! library, always.
+//! All that touches the words of the condition needs to know them, and glibc has moved them (2.41).
+//! Where this process's C library has others than those below, nobody is counted in: readers nap,
+//! and writers always leave the broadcast to the library.
 
-use crate::layout::wire::{Condition, WireView};
+use crate::layout::glibc::Condition;
+use crate::layout::wire::WireView;
 use crate::protocol::atomics::{Ordering, Shared32, fence};
 use crate::sys::Slept;
 use crate::sys::{condition, futex};
@@ -111,8 +116,8 @@ pub(super) fn is_anyone_waiting(view: &WireView) -> bool {
     !condition::is_known() || view.mutex().lock.observe() != 0 || view.condition().waiting.get() >= ONE_WAITS // B2
 }
 
-/// Whether a broadcast would have to wait until threads that an earlier one woke have left their group, since others wait in the
-/// next one. For a condition whose words are known.
+/// Whether a broadcast would have to wait until threads that an earlier one woke have left their
+/// group, since others wait in the next one. For a condition whose words are known.
 fn is_old_group_needed(condition: &Condition) -> bool {
     let waiters = condition.waiters.observe(); // B1: under the mutex
     let (new, old) = ((waiters & 1) as usize, (waiters & 1 ^ 1) as usize);
@@ -125,7 +130,8 @@ fn is_old_group_needed(condition: &Condition) -> bool {
     ((waiters >> 1) as u32).wrapping_sub(begin).wrapping_sub(old_size).wrapping_add(condition.sizes[new].get()) != 0
 }
 
-/// Wakes all who wait on the condition. `false`: the mutex, or the condition's own lock, could not be had within `limit`.
+/// Wakes all that wait on the condition. `false`: the mutex, or the condition's own lock, could not
+/// be had within `limit`.
 pub(super) fn broadcast(view: &WireView, limit: Duration) -> bool {
     let Some(_held) = Held::take(view, limit) else { return false }; // B1
     let condition = view.condition();
@@ -133,7 +139,8 @@ pub(super) fn broadcast(view: &WireView, limit: Duration) -> bool {
         if condition.waiting.get() < ONE_WAITS {
             return true;
         }
-        // B1. glibc waits without limit for what others hold for a few instructions, unless they have died or been stopped there.
+        // B1. glibc waits without limit for what others hold for a few instructions, unless they have
+        // died or been stopped there.
         let end = Instant::now() + limit;
         // B1: under the mutex
         while condition.inner.observe() & INNER_LOCK != 0 || is_old_group_needed(condition) {
@@ -147,7 +154,7 @@ pub(super) fn broadcast(view: &WireView, limit: Duration) -> bool {
     unsafe { libc::pthread_cond_broadcast(std::ptr::from_ref(condition).cast_mut().cast()) == 0 }
 }
 
-/// Wakes the sleepers of this library, who then look for themselves why. Async-signal-safe.
+/// Wakes the sleepers of this library, which then look for the reason. Async-signal-safe.
 pub(super) fn shake(view: &WireView) {
     view.condition().signals.iter().for_each(|word| futex::wake(word.as_ptr()));
 }

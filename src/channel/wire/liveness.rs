@@ -1,15 +1,17 @@
-//! What all threads share of an open channel in the wire layout: both regions, and what is known of the peer.
+//! What all threads share of an open channel in the wire layout: both regions, and what is known of
+//! the peer.
 //!
-//! Where this library made the peer's region, its trailer names the process, which holds a lock on it, as in the own layout.
-//! A VILLASnode leaves no such trace. But it keeps its own region mapped for as long as it lives, and nobody else does but this
-//! process: so whether anybody has it open besides tells. Where the kernel does not say (another user's object), the same
-//! question about this side's own region does, which the peer has mapped, once it has been seen to. What cannot be known counts
-//! as alive.
+//! Where this library made the peer's region, its trailer names the process, which holds a lock on
+//! it, as in the own layout. A VILLASnode leaves no such trace. But it keeps its own region mapped
+//! for as long as it lives, and nobody else does but this process: so whether anybody has it open
+//! besides tells. Where the kernel does not say (another user's object), the same question about
+//! this side's own region does, which the peer has mapped, once it has been seen to. What cannot be
+//! known counts as alive.
 
 use super::doorbell::{self, Waiter};
 use super::presence::Presence;
-use crate::channel::Config;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
+use crate::channel::config::Config;
 use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
 use crate::layout::wire::{STOPPED, Trailer, Which, WireView};
@@ -36,7 +38,8 @@ const REMOVAL: u64 = ALIVE + 1;
 const NAP: Duration = Duration::from_micros(500);
 /// How long a reader tries to get the mutex before it naps instead.
 const READER_PATIENCE: Duration = Duration::from_millis(5);
-/// How long a writer tries to get the mutex, while the peer lives, before it leaves the broadcast to a later call.
+/// How long a writer tries to get the mutex, while the peer lives, before it leaves the broadcast
+/// to a later call.
 const WRITER_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a close waits for the peer to take what is queued.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -74,12 +77,13 @@ impl Mapped {
         self.object.lock(REMOVAL)
     }
 
-    /// Who made the region, if a process of this library did.
+    /// The maker of the region, if it is a process of this library.
     pub(super) fn maker(&self) -> Option<Identity> {
         self.trailer().map(|trailer| trailer.holder().identity())
     }
 
-    /// Whether the maker of the region is alive. `None`: cannot be known. `thorough`: finds a pid that is used again, too.
+    /// Whether the maker of the region is alive. `None`: cannot be known. `thorough`: finds a pid
+    /// that is used again, too.
     pub(super) fn is_maker_alive(&self, observer: &Identity, thorough: bool) -> Option<bool> {
         match self.trailer() {
             Some(trailer) => Some(self.object.is_locked(ALIVE) && !trailer.holder().identity().is_gone(observer, thorough)),
@@ -168,7 +172,8 @@ impl WireLiveness {
             return;
         }
         if self.owed.load(Relaxed) {
-            // Whoever has the mutex has had it for a second, or takes it again and again: not every write is to wait for that.
+            // A peer has held the mutex for a second, or takes it again and again: not every write
+            // is to wait for that.
             self.broadcast(Duration::ZERO);
         } else if doorbell::is_anyone_waiting(&self.own.view) {
             self.broadcast(WRITER_PATIENCE);
@@ -204,8 +209,9 @@ impl WireLiveness {
         }
     }
 
-    /// Whether the peer has all that it needs for this side to close: it has this side's region open, and if its kind of reader
-    /// forgets what is queued when it sees the end, it has taken that.
+    /// Whether the peer has all that it needs for this side to close: it has this side's region
+    /// open, and if its kind of reader forgets what is queued when it sees the end, it has taken
+    /// that.
     fn may_close(&self, peer: &Mapped) -> bool {
         let queue = self.own.view.queue(Which::Samples);
         let is_attached = self.seen.load(Relaxed) || self.presence.ask_at_close(&self.own);
@@ -220,14 +226,14 @@ pub(crate) enum WireHint {
     Entry(u64),
     /// The position of the next free place.
     Room(u64),
-    /// Nothing: nobody tells of a free block, nor of another peer, who never comes.
+    /// Nothing: nobody tells of a free block, and another peer never comes.
     Nothing,
 }
 
 impl Watched for WireLiveness {
     type Hint = WireHint;
-    /// Counted among the waiters of the region that is read. `None`: nobody notifies of it, or the mutex could
-    /// not be had.
+    /// Counted among the waiters of the region that is read. `None`: nobody notifies of it, or the
+    /// mutex could not be had.
     type Armed = Option<Waiter>;
 
     fn is_worth_a_look(&self, hint: &WireHint) -> bool {
@@ -270,7 +276,8 @@ impl Watched for WireLiveness {
         self.input().view.facts().polling
     }
 
-    /// Nobody notifies of room or a block, so that a nap always takes its time, however soon there was some.
+    /// Nobody notifies of room or a block, so that a nap always takes its time, however soon there
+    /// was some.
     fn habit(&self, hint: &WireHint) -> Option<&Habit> {
         matches!(hint, WireHint::Entry(_)).then_some(&self.pace.for_samples)
     }
@@ -355,7 +362,8 @@ impl Liveness for WireLiveness {
         WireHint::Nothing
     }
 
-    /// A sleeper that has looked whether it should go on, and is about to sleep, does not hear it: it looks again after its slice.
+    /// A sleeper that has looked whether it should go on, and is about to sleep, does not hear it:
+    /// it looks again after its slice.
     fn notify_own(&self) {
         self.nap.add(1);
         futex::wake(self.nap.as_ptr());

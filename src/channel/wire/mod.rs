@@ -1,18 +1,20 @@
 //! Channels in VILLASnode's layout: two regions, each made by the process that writes into it.
 //!
-//! The rules of the own layout that hold here too: nothing that the other program wrote is trusted, closing loses nothing, a
-//! death is known, no wait is without limit. Those that cannot: a word has several writers, as the queues are made for many
-//! producers and consumers, and what a death leaves is not repaired: both regions are given up, and opened anew.
+//! The rules of the own layout that hold here too: nothing that the other program wrote is trusted,
+//! closing loses nothing, a death is known, no wait is without limit. Those that cannot: a word has
+//! several writers, as the queues are made for many producers and consumers, and what a death
+//! leaves is not repaired: both regions are given up, and opened anew.
 //!
-//! A sample belongs to the region that it lies in. Its references are counted in the region, for both processes; each counts
-//! its own privately besides, so that a broken peer cannot make this one use a sample that it does not hold.
+//! A sample belongs to the region that it lies in. Its references are counted in the region, for
+//! both processes; each counts its own privately besides, so that a broken peer cannot make this
+//! one use a sample that it does not hold.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
-//! | V1 | who pushes: the sample and `data`, then `sequence` = position + 1, release | who pulls: `sequence`, acquire | a whole sample, or a block that its last user has left |
-//! | V2 | who pulls: `data` is read, then `sequence` = position + cells, release | who pushes: `sequence`, acquire | the cell may be used again |
-//! | V4 | who has done with a block: its last use of it, then takes its share off `references`, release | who takes the last share off: the same word, acquire, then pushes the block to its pool | all uses come before the block is handed out again (V1) |
-//! | V3 | who closes: all pushes, then `state` = 5, release | reader: `state`, acquire, then one more look at the queue | closing loses nothing |
+//! | V1 | pusher: the sample and `data`, then `sequence` = position + 1, release | puller: `sequence`, acquire | a whole sample, or a block that its last user has left |
+//! | V2 | puller: `data` is read, then `sequence` = position + cells, release | pusher: `sequence`, acquire | the cell may be used again |
+//! | V4 | a user of a block: its last use of it, then takes its share off `references`, release | the user that takes the last share off: the same word, acquire, then pushes the block to its pool | all uses come before the block is handed out again (V1) |
+//! | V3 | closer: all pushes, then `state` = 5, release | reader: `state`, acquire, then one more look at the queue | closing loses nothing |
 
 mod doorbell;
 mod liveness;
@@ -22,10 +24,10 @@ mod presence;
 #[path = "../../tests/wire/mod.rs"]
 pub(crate) mod tests;
 
-use super::Stats;
 use super::backend::Backend;
 use super::handle::{ChannelHandle, Registered};
 use super::registry::Registry;
+use super::stats::Stats;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Which, WireView};
@@ -39,7 +41,8 @@ use crate::sys::trial::usual_or;
 pub(crate) use liveness::{ALIVE, WireHint, WireLiveness};
 pub(crate) use open::{open, total_size};
 
-/// Attempts at a queue at which others push or pull too, before it counts as full or empty: whoever is at it makes progress.
+/// Attempts at a queue at which others push or pull too, before it counts as full or empty: each
+/// failure means that another made progress.
 const ATTEMPTS: u32 = usual_or(1000, 50);
 
 /// What this process knows of a block.
@@ -91,7 +94,8 @@ impl WireRegion {
         self.blocks[block as usize].references != 0
     }
 
-    /// One reference less; with the last one the block goes back to its pool, unless another process holds it.
+    /// One reference less; with the last one the block goes back to its pool, unless another
+    /// process holds it.
     fn put(&mut self, block: u32) -> Option<u32> {
         let private = &mut self.blocks[block as usize];
         private.references = private.references.checked_sub(1)?;
@@ -118,7 +122,8 @@ impl WireRegion {
     /// Takes a free block out of the pool.
     fn alloc(&mut self) -> Option<u32> {
         for _ in 0..ATTEMPTS {
-            // What is corrupt here is this side's own region, which the peer has broken: as good as empty.
+            // What is corrupt here is this side's own region, which the peer has broken: as good as
+            // empty.
             let block = pull(&self.view, Which::Free, false).ok()??;
             if self.is_held(block) {
                 continue;
@@ -186,7 +191,8 @@ fn push(view: &WireView, which: Which, block: u32) -> bool {
     false
 }
 
-/// Takes the next block of a queue. `last`: its other user is dead, so a place that was claimed and not filled will never be.
+/// Takes the next block of a queue. `last`: its other user is dead, so a place that was claimed and
+/// not filled will never be.
 fn pull(view: &WireView, which: Which, last: bool) -> Result<Option<u32>> {
     let queue = view.queue(which);
     for _ in 0..ATTEMPTS {

@@ -1,23 +1,27 @@
-//! The handshake: each side makes its own region, says so by a semaphore of its name, and opens the other's.
+//! The handshake: each side makes its own region, says so by a semaphore of its name, and opens the
+//! other's.
 //!
-//! VILLASnode's side trusts the semaphore. This side does not, as a crash leaves posts behind, and regions: a post is a reason
-//! to look. The other's region is taken when it is complete, its maker lives, the name leads to it, and the other is certain to
-//! come or has come: it has posted, or it has this side's region open, to stay (`presence`). This side posts when it has seen such a region, and
-//! again for another, since the first may have taken the post and died.
+//! VILLASnode's side trusts the semaphore. This side does not, as a crash leaves posts behind, and
+//! regions: a post is a reason to look. The other's region is taken when it is complete, its maker
+//! lives, the name leads to it, and the other is certain to come or has come: it has posted, or it
+//! has this side's region open, to stay (`presence`). This side posts when it has seen such a
+//! region, and again for another, since the first may have taken the post and died.
 //!
-//! One that posts, opens this side's region, and is gone before this side has looked has taken this side's post with it, and
-//! has removed the name of its own semaphore: so with each other region the semaphores are opened anew, too.
+//! A peer that posts, opens this side's region, and is gone before this side has looked has taken
+//! this side's post, and has removed the name of its own semaphore: so with each other region the
+//! semaphores are opened anew, too.
 //!
-//! What is left of this name by the dead is removed; what a live process of this library holds is `EBUSY`. A region without a
-//! trailer under this side's own name is a leftover of a VILLASnode program that was in this place: it is replaced, as
-//! VILLASnode does, even where another process has it mapped, since that may be the other side, which survived.
+//! What is left of this name by the dead is removed; what a live process of this library holds is
+//! `EBUSY`. A region without a trailer under this side's own name is a leftover of a VILLASnode
+//! program that was in this place: it is replaced, as VILLASnode does, even where another process
+//! has it mapped, since that may be the other side, which survived.
 
 use super::Wire;
 use super::doorbell;
 use super::liveness::{Mapped, WireLiveness};
 use super::presence::Presence;
+use crate::channel::config::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 use crate::channel::handle::{self, ChannelHandle};
-use crate::channel::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
 use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
 use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
@@ -150,7 +154,8 @@ fn unlink(name: &Name) -> Result<()> {
     }
 }
 
-/// Maps a region that any program may have made and checks it. `EAGAIN`: its maker is still at work.
+/// Maps a region that any program may have made and checks it. `EAGAIN`: its maker is still at
+/// work.
 #[inline(never)]
 fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     let size = object.size();
@@ -158,7 +163,8 @@ fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     if length == 0 {
         return Err(Error::new(libc::EAGAIN, format!("the region \"{name}\" is not ready yet: the object has no size so far")));
     }
-    // VILLASnode does not pay for its regions. All of one is paid for here only when it turns out to be one.
+    // VILLASnode does not pay for its regions. All of one is paid for here only when it turns out
+    // to be one.
     object.allocate(size.min(FIRST_PAGE))?;
     let mapping = Mapping::new(&object, length)?;
     // SAFETY: so many bytes are mapped.
@@ -227,8 +233,8 @@ impl Posts {
 
 /// Waits for a region of the other side that is worth attaching to.
 ///
-/// This side's post lies there only while a live region of the other side does, one for each: who finds a post that a dead process
-/// has left goes into that one's region.
+/// This side's post lies there only while a live region of the other side does, one for each: a
+/// peer that finds the post of a dead process goes into the dead process's region.
 #[inline(never)]
 fn find_peer(
     own: &Mapped,
@@ -257,9 +263,11 @@ fn find_peer(
         let found = look();
         let somebody = found.as_ref().ok().map(|peer| peer.object.identity());
         if somebody != posted_for {
-            // A peer that came since the wait has posted to the semaphores of before, and removed the name of its own.
+            // A peer that came since the wait has posted to the semaphores of before, and removed
+            // the name of its own.
             has_posted |= posts.theirs.take();
-            // Who was there may have taken the post, and removed the names of the semaphores with its own end.
+            // The former peer may have taken the post, and removed the names of the semaphores with
+            // its own end.
             *posts = Posts::open(&own.name, rname, posts.permissions)?;
             posts.mine.drain();
             if somebody.is_some() {
@@ -275,14 +283,15 @@ fn find_peer(
             return Err(lost(&own.name));
         }
         let why = match found {
-            // A VILLASnode's region says nothing of its maker: who only looks at what a dead one has left is none.
+            // A VILLASnode's region says nothing of its maker: an observer of what a dead one has
+            // left is no peer.
             Ok(peer) if !has_come && !peer.is_ours() && maker.ask(&peer) == Some(false) => {
                 "its maker was not seen to live".into()
             }
             Ok(peer) if has_posted || has_come => return Ok(peer),
             Ok(_) => "it is there, but busy with another peer".into(),
             // None so far, or what a maker is at work on, or another is about to replace. The post
-            // was of one that is no more: who makes a region posts after it.
+            // was of a process that is no more: a maker posts after its region is there.
             Err(e) if matches!(e.errno(), libc::ENOENT | libc::EAGAIN | libc::EBADMSG) => {
                 has_posted = false;
                 e.to_string()

@@ -5,9 +5,10 @@ use crate::error::{Error, Result};
 use crate::memory::slab::{Reused, Slab};
 use crate::memory::tag::{HandleKind, Tag};
 use crate::pod::Plain;
+use crate::protocol::ring_words::{Policy, Role};
 use crate::ring::handle::RingHandle;
 use crate::ring::open::Wanted;
-use crate::ring::{Policy, Role};
+
 use crate::sys::object::{NAME_MAX, without_slashes};
 use std::ffi::{OsStr, OsString, c_void};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -57,7 +58,8 @@ fn ring_name(name: &OsStr, ending: &str) -> Result<OsString> {
     Ok(name)
 }
 
-/// Removes both rings. What is left is an error only if both were missing, or one cannot be removed.
+/// Removes both rings. What is left is an error only if both were missing, or one cannot be
+/// removed.
 pub(crate) fn unlink(name: &OsStr) -> Result<()> {
     let (first, second) = (Ring::unlink(ring_name(name, "_AB")?), Ring::unlink(ring_name(name, "_BA")?));
     let is_missing = |r: &Result<()>| r.as_ref().is_err_and(|e| e.errno() == libc::ENOENT);
@@ -68,7 +70,8 @@ pub(crate) fn unlink(name: &OsStr) -> Result<()> {
     }
 }
 
-/// One end of a duplex connection: it sends by one ring and receives by another. Any thread may use it; dropping it closes it.
+/// One end of a duplex connection: it sends by one ring and receives by another. Any thread may use
+/// it; dropping it closes it.
 ///
 /// ```
 /// use villas_shm::{Endpoint, EndpointSide, Policy};
@@ -163,7 +166,7 @@ impl<T: Plain> Endpoint<T> {
 }
 
 impl Endpoint<Bytes> {
-    /// The same for messages of `element_size` bytes.
+    /// As [`Endpoint::open`], for messages of `element_size` bytes.
     ///
     /// # Errors
     /// As [`Ring::open_bytes`].
@@ -177,7 +180,7 @@ impl Endpoint<Bytes> {
         Endpoint::open_sized(side, name.as_ref(), policy, element_size, capacity)
     }
 
-    /// Removes both rings' names. Who has them open keeps them.
+    /// Removes the names of both rings. Processes that have them open keep them.
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` there is neither; `EACCES`.

@@ -1,11 +1,13 @@
 //! Rings for Rust.
 
+use super::message::{Message, Reservation};
 use crate::error::{Error, Result};
 use crate::pod::Plain;
 use crate::protocol::atomics::store_bytes;
-use crate::ring::handle::{Outcome, RingHandle, RingStats};
+use crate::protocol::ring_words::{Policy, Role};
+use crate::ring::handle::{Outcome, RingHandle};
 use crate::ring::open::Wanted;
-use crate::ring::{Policy, Role};
+use crate::ring::stats::RingStats;
 use crate::sys::object::Name;
 use crate::waiting::Limit;
 use std::ffi::OsStr;
@@ -22,10 +24,12 @@ pub(crate) const DEFAULT_CAPACITY: u64 = 144;
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes(());
 
-/// One end of a ring, open in this process: a producer's or a consumer's. Any thread may use it; dropping it closes it.
+/// One end of a ring, open in this process: a producer's or a consumer's. Any thread may use it;
+/// dropping it closes it.
 ///
-/// Threads that share a `Ring` take turns; threads that open the ring each for itself work side by side, where the policy allows
-/// it. A wait ends with `EINTR` when a signal handler ran, and with `EPIPE` when the ring is closed.
+/// Threads that share a `Ring` take turns; threads that open the ring each for itself work side by
+/// side, where the policy allows it. A wait ends with `EINTR` when a signal handler ran, and with
+/// `EPIPE` when the ring is closed.
 ///
 /// ```
 /// use villas_shm::{Policy, Ring, Role};
@@ -54,8 +58,8 @@ pub struct Bytes(());
 /// # Ok::<(), villas_shm::Error>(())
 /// ```
 pub struct Ring<T = Bytes> {
-    handle: &'static RingHandle,
-    element_size: usize,
+    pub(super) handle: &'static RingHandle,
+    pub(super) element_size: usize,
     capacity: usize,
     messages: PhantomData<fn(T) -> T>,
 }
@@ -103,13 +107,15 @@ impl<T> Ring<T> {
         self.capacity
     }
 
-    /// Messages that fit; exact while nobody else is at work. A slot that a live consumer has peeked at and not released is not room.
+    /// Messages that fit; exact while nobody else is at work. A slot that a live consumer has
+    /// peeked at and not released is not room.
     pub fn available(&self) -> usize {
         self.handle.fill().map_or(0, |(_, available)| available as usize)
     }
 
-    /// Messages that can be taken; exact while nobody else is at work. A slot that was given up behind messages counts until they are taken, and one that a dead
-    /// producer had claimed until a call of another has settled that.
+    /// Messages that can be taken; exact while nobody else is at work. A slot that was given up
+    /// behind messages counts until they are taken, and a slot that a dead producer had claimed
+    /// counts until a call of another has settled that.
     pub fn pending(&self) -> usize {
         self.handle.fill().map_or(0, |(pending, _)| pending as usize)
     }
@@ -129,11 +135,12 @@ impl<T> Ring<T> {
         self.handle.stats().unwrap_or_default()
     }
 
-    /// Changes permission bits and owner of the ring's object, which is made with mode 0600; `None`: as it is. The umask does not apply. Who has it open
-    /// keeps the access that he has.
+    /// Changes permission bits and owner of the ring's object, which is made with mode 0600;
+    /// `None`: as it is. The umask does not apply. A process that has it open keeps its access.
     ///
     /// # Errors
-    /// `EINVAL` mode; `EPERM` the system does not let this user do that: then nothing is changed; `EPIPE` closed.
+    /// `EINVAL` mode; `EPERM` the system does not let this user do that: then nothing is changed;
+    /// `EPIPE` closed.
     pub fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         self.handle.set_permissions(mode, uid, gid)
     }
@@ -155,12 +162,13 @@ impl<T> Ring<T> {
     /// A slot of the ring to write a message to. Does not wait.
     ///
     /// # Errors
-    /// `EAGAIN` full; `EINVAL` a consumer's end, or an SPSC ring one slot of which is reserved; `EBADMSG` corrupt.
+    /// `EAGAIN` full; `EINVAL` a consumer's end, or an SPSC ring one slot of which is reserved;
+    /// `EBADMSG` corrupt.
     pub fn reserve(&self) -> Result<Reservation<'_, T>> {
         self.reservation(&Limit::Now)
     }
 
-    /// The same; waits for so long, without limit for `None`.
+    /// As [`Ring::reserve`], but waits for at most `timeout`, without limit for `None`.
     ///
     /// # Errors
     /// As [`Ring::reserve`]; `ETIMEDOUT`; `EINTR`.
@@ -168,15 +176,17 @@ impl<T> Ring<T> {
         self.reservation(&Limit::timeout(timeout))
     }
 
-    /// The oldest message, in the ring: it is taken, and its slot is free when it is dropped. Does not wait.
+    /// The oldest message, in the ring: it is taken, and its slot is free when it is dropped. Does
+    /// not wait.
     ///
     /// # Errors
-    /// `EAGAIN` empty; `EINVAL` a producer's end, or an SPSC ring one message of which is held; `EBADMSG` corrupt.
+    /// `EAGAIN` empty; `EINVAL` a producer's end, or an SPSC ring one message of which is held;
+    /// `EBADMSG` corrupt.
     pub fn peek(&self) -> Result<Message<'_, T>> {
         self.message(&Limit::Now)
     }
 
-    /// The same; waits for so long, without limit for `None`.
+    /// As [`Ring::peek`], but waits for at most `timeout`, without limit for `None`.
     ///
     /// # Errors
     /// As [`Ring::peek`]; `ETIMEDOUT`; `EINTR`.
@@ -189,9 +199,9 @@ impl<T: Plain> Ring<T> {
     /// Opens an end of the ring `name`, of messages of type `T`; creates the ring if there is none.
     ///
     /// # Errors
-    /// `EINVAL` name, or capacity not from 1 to 2^20; `EPROTO` the ring has another policy, element size or capacity; `EBUSY` a live
-    /// process has this role, of which there is one (or all 256 places); `EBADMSG` the name leads to something else; `EACCES`,
-    /// `ENOSPC` as the system says.
+    /// `EINVAL` name, or capacity not from 1 to 2^20; `EPROTO` the ring has another policy, element
+    /// size or capacity; `EBUSY` a live process has this role, of which there is one (or all 256
+    /// places); `EBADMSG` the name leads to something else; `EACCES`, `ENOSPC` as the system says.
     pub fn open(name: impl AsRef<OsStr>, policy: Policy, role: Role, capacity: usize) -> Result<Ring<T>> {
         Ring::open_sized(name.as_ref(), policy, role, size_of::<T>(), capacity)
     }
@@ -218,7 +228,7 @@ impl<T: Plain> Ring<T> {
         self.push_within(message, &Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::push`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::push`]; `EAGAIN` full.
@@ -226,7 +236,7 @@ impl<T: Plain> Ring<T> {
         self.push_within(message, &Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::push`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::push`]; `ETIMEDOUT`.
@@ -253,7 +263,7 @@ impl<T: Plain> Ring<T> {
         self.pop_within(&Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::pop`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::pop`]; `EAGAIN` empty.
@@ -261,7 +271,7 @@ impl<T: Plain> Ring<T> {
         self.pop_within(&Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::pop`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::pop`]; `ETIMEDOUT`.
@@ -288,7 +298,8 @@ impl<T: Plain> Ring<T> {
 }
 
 impl Ring<Bytes> {
-    /// Opens an end of the ring `name`, of messages of `element_size` bytes; creates the ring if there is none.
+    /// Opens an end of the ring `name`, of messages of `element_size` bytes; creates the ring if
+    /// there is none.
     ///
     /// # Errors
     /// As [`Ring::open`]; `EINVAL` also for an element size that is not from 1 to 2^20.
@@ -296,7 +307,8 @@ impl Ring<Bytes> {
         Ring::open_sized(name.as_ref(), policy, role, element_size, capacity)
     }
 
-    /// Removes the name. Who has the ring open keeps it.
+    /// Removes the name of a ring, or of whatever has the name: that is not checked. Processes that
+    /// have it open keep it.
     ///
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
@@ -313,7 +325,8 @@ impl Ring<Bytes> {
 
     fn push_within(&self, message: &[u8], limit: &Limit) -> Result<()> {
         self.check_length(message.len())?;
-        // SAFETY: the slot has room for the message, whose length was checked, and is this thread's.
+        // SAFETY: the slot has room for the message, whose length was checked, and is this
+        // thread's.
         done(self.handle.push(limit, |to, _| unsafe { store_bytes(message.as_ptr(), to, message.len()) }))
     }
 
@@ -332,7 +345,7 @@ impl Ring<Bytes> {
         self.push_within(message, &Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::push_bytes`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::push_bytes`]; `EAGAIN` full.
@@ -340,7 +353,7 @@ impl Ring<Bytes> {
         self.push_within(message, &Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::push_bytes`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::push_bytes`]; `ETIMEDOUT`.
@@ -356,7 +369,7 @@ impl Ring<Bytes> {
         self.pop_within(message, &Limit::Forever)
     }
 
-    /// The same; does not wait.
+    /// As [`Ring::pop_bytes`], but does not wait.
     ///
     /// # Errors
     /// As [`Ring::pop_bytes`]; `EAGAIN` empty.
@@ -364,7 +377,7 @@ impl Ring<Bytes> {
         self.pop_within(message, &Limit::Now)
     }
 
-    /// The same; waits for so long.
+    /// As [`Ring::pop_bytes`], but waits for at most `timeout`.
     ///
     /// # Errors
     /// As [`Ring::pop_bytes`]; `ETIMEDOUT`.
@@ -377,92 +390,6 @@ impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
         // What is still out was forgotten (`std::mem::forget`): no value leads there any more.
         let _ = self.handle.abandon();
-    }
-}
-
-/// A slot of a ring that waits for its message. Dropping it gives the slot up.
-pub struct Reservation<'r, T = Bytes> {
-    ring: &'r Ring<T>,
-    message: *mut u8,
-}
-
-impl<T> Reservation<'_, T> {
-    /// Where the message goes: `element_size` bytes, aligned to 16 (8 bytes or fewer) or 32.
-    pub fn as_mut_ptr(&self) -> *mut u8 {
-        self.message
-    }
-
-    /// Writes bytes of the message, from `offset` on.
-    ///
-    /// # Panics
-    /// When they do not lie within the message.
-    pub fn write_bytes(&mut self, offset: usize, bytes: &[u8]) {
-        assert!(offset.checked_add(bytes.len()).is_some_and(|end| end <= self.ring.element_size), "beyond the message");
-        // SAFETY: within the slot, which is reserved for this value.
-        unsafe { store_bytes(bytes.as_ptr(), self.message.add(offset), bytes.len()) };
-    }
-
-    /// Publishes the message.
-    ///
-    /// # Errors
-    /// `EBADMSG`, `ESTALE`: it was not published.
-    pub fn commit(self) -> Result<()> {
-        let committed = self.ring.handle.commit(self.message as usize);
-        std::mem::forget(self);
-        committed
-    }
-}
-
-impl<T: Plain> Reservation<'_, T> {
-    /// Writes the message.
-    pub fn write(&mut self, message: &T) {
-        // SAFETY: as above.
-        unsafe { store_bytes(std::ptr::from_ref(message).cast(), self.message, size_of::<T>()) };
-    }
-}
-
-impl<T> Drop for Reservation<'_, T> {
-    fn drop(&mut self) {
-        let _ = self.ring.handle.abort(self.message as usize);
-    }
-}
-
-/// The oldest message of a ring, in its slot. Dropping it frees the slot.
-///
-/// Whoever may write the ring's memory can change the message while it is held: copy what must not change after it was checked.
-pub struct Message<'r, T = Bytes> {
-    ring: &'r Ring<T>,
-    message: *const u8,
-}
-
-impl<T> Message<'_, T> {
-    /// Where the message is: `element_size` bytes.
-    pub fn as_ptr(&self) -> *const u8 {
-        self.message
-    }
-
-    /// Copies bytes of the message, from `offset` on.
-    ///
-    /// # Panics
-    /// When they do not lie within the message.
-    pub fn read_bytes(&self, offset: usize, bytes: &mut [u8]) {
-        assert!(offset.checked_add(bytes.len()).is_some_and(|end| end <= self.ring.element_size), "beyond the message");
-        // SAFETY: within the slot, which is not written to while this value holds it.
-        unsafe { std::ptr::copy_nonoverlapping(self.message.add(offset), bytes.as_mut_ptr(), bytes.len()) };
-    }
-}
-
-impl<T: Plain> Message<'_, T> {
-    /// A copy of the message.
-    pub fn get(&self) -> T {
-        // SAFETY: the slot holds as many bytes as a `T` has, and any bytes are a valid `T`.
-        unsafe { std::ptr::read_unaligned(self.message.cast::<T>()) }
-    }
-}
-
-impl<T> Drop for Message<'_, T> {
-    fn drop(&mut self) {
-        let _ = self.ring.handle.release(self.message as usize);
     }
 }
 

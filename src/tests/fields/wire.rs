@@ -51,7 +51,7 @@ fn fields(size: usize) -> Vec<Field<()>> {
     fields.push(field("flags", signalled + flags_at, condition - flags_at, 4, used));
     fields.extend(fields_of!(Condition, signalled + condition, size_of::<Condition>();
         waiters 8 used, group_start 8 used, references 4 used, sizes 4 used, inner 4 used, waiting 4 used, signals 4 used));
-    fields.extend(fields_of!(Mutex, signalled + mutex, size_of::<Mutex>();
+    fields.extend(fields_of!(GlibcMutex, signalled + mutex, size_of::<GlibcMutex>();
         lock 4 used, _count 4 used, _owner 4 used, _users 4 used, kind 4 broken, _rest 4 used));
     let (pool, its_queue) = (SHARED as usize + offset_of!(Shared, pool), offset_of!(WirePool, queue));
     fields.extend(fields_of!(WirePool, pool, its_queue;

@@ -1,7 +1,8 @@
 //! Looks at regions of the wire layout while their processes ask who else has them open.
 
+use super::look::look_into;
 use super::tests::Unlinked;
-use super::{Entry, Kind, State, look, look_into, read_bytes};
+use super::{Entry, Kind, State, look, read_bytes};
 use crate::sys::object::{Name, Object};
 use crate::sys::semaphore::{self, Permissions, Semaphore};
 use crate::{Channel, Config, Error};

@@ -394,7 +394,7 @@ fn examined(region: &[u8]) -> Entry {
     let object = Object::unnamed(region.len() as u64, 0o600, None).unwrap();
     assert_eq!(nix::sys::uio::pwrite(&object, region, 0), Ok(region.len()));
     let mut entry = blank();
-    super::examine(&mut entry, &object, 8);
+    super::look::examine(&mut entry, &object, 8);
     entry
 }
 
@@ -425,7 +425,7 @@ fn whatever_is_in_a_region_a_look_ends_and_says_something() {
         assert_eq!(nix::sys::uio::pwrite(&object, &region, 0), Ok(region.len()));
         let mut entry = plain.clone();
         // A fresh look at the size, as after an open.
-        super::examine(&mut entry, &object.again(), 8);
+        super::look::examine(&mut entry, &object.again(), 8);
         assert!(entry.queues.iter().all(|q| q.depth <= q.capacity && q.waiting.len() <= 8), "{entry:?}");
         assert!(entry.blocks.is_none_or(|(free, all)| free <= all), "{entry:?}");
         corrupt += u64::from(entry.state == State::Corrupt);

@@ -1,0 +1,295 @@
+//! Attempts to move messages, each in one turn: done, or what to wait for.
+
+use super::core::Core;
+use super::liveness::{RingHint, RingLiveness};
+use crate::error::{Error, Result};
+use crate::layout::ring::{RingBell, RingView};
+use crate::protocol::mpmc::{self, Ticket};
+use crate::protocol::ring_words::{RingWords, Role};
+use crate::protocol::spsc;
+use std::time::{Duration, Instant};
+
+/// Done, or what to wait for.
+pub(super) type Tried<T> = std::result::Result<T, RingHint>;
+
+#[cold]
+fn wrong_role(role: Role) -> Error {
+    Error::invalid(match role {
+        Role::Producer => "this end of the ring is a producer's: it cannot take messages",
+        Role::Consumer => "this end of the ring is a consumer's: it cannot give messages",
+    })
+}
+
+#[cold]
+fn is_out(what: &'static str) -> Error {
+    Error::invalid(what)
+}
+
+const RESERVED: &str = "a slot of this SPSC ring is reserved: commit or abort it first";
+const PEEKED: &str = "a message of this SPSC ring is peeked at: release it first";
+
+/// Publishes one message of the one producer, for which there is room.
+#[inline(always)]
+pub(super) fn put_next(view: &RingView, ring: &mut spsc::Producer, write: impl FnOnce(*mut u8, usize)) {
+    ring.fetch_ahead(view, 0);
+    write(view.message(ring.index(0)), view.length());
+    ring.publish(view, 1);
+}
+
+/// Takes one message of the one consumer, which is there.
+#[inline(always)]
+pub(super) fn get_next(view: &RingView, ring: &mut spsc::Consumer, read: impl FnOnce(*const u8, usize)) {
+    ring.fetch_ahead(view, 0, false);
+    read(view.message(ring.index(0)), view.length());
+    ring.release(view, 1);
+}
+
+/// Publishes one message, which `write` makes, given its place and its length. Rings no bell.
+#[inline(always)]
+fn put(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
+    let view = liveness.view();
+    match core {
+        Core::Producer(ring, false) => {
+            if ring.room(view, 1)? == 0 {
+                return Ok(Err(RingHint::Head(ring.head())));
+            }
+            put_next(view, ring, write);
+        }
+        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place)? {
+            Ok(ticket) => {
+                write(view.message(ticket.index), view.length());
+                ticket.publish(view)?;
+            }
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+        },
+        Core::Producer(..) => return Err(is_out(RESERVED)),
+        Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
+    }
+    Ok(Ok(()))
+}
+
+/// Takes one message, which `read` looks at. Rings no bell.
+#[inline(always)]
+fn get(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
+    let view = liveness.view();
+    match core {
+        Core::Consumer(ring, false) => {
+            if !ring.is_there(view, 0) {
+                return Ok(Err(ring.hint()));
+            }
+            get_next(view, ring, read);
+        }
+        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place)? {
+            Ok(ticket) => {
+                read(view.message(ticket.index), view.length());
+                ticket.release(view)?;
+            }
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+        },
+        Core::Consumer(..) => return Err(is_out(PEEKED)),
+        Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
+    }
+    Ok(Ok(()))
+}
+
+/// Publishes one message and notifies.
+#[inline(always)]
+pub(super) fn put_and_notify(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
+    let tried = put(liveness, core, write)?;
+    if tried.is_ok() {
+        liveness.notify(RingBell::Data);
+    }
+    Ok(tried)
+}
+
+/// Takes one message and notifies.
+#[inline(always)]
+pub(super) fn get_and_notify(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
+    let tried = get(liveness, core, read)?;
+    if tried.is_ok() {
+        liveness.notify(RingBell::Room);
+    }
+    Ok(tried)
+}
+
+/// Publishes up to `most` messages and notifies; with one publication where there is one producer.
+#[inline(always)]
+pub(super) fn put_many(
+    liveness: &RingLiveness,
+    core: &mut Core,
+    most: usize,
+    write: impl Fn(usize, *mut u8, usize),
+) -> Result<Tried<usize>> {
+    let view = liveness.view();
+    let count = match core {
+        Core::Producer(ring, false) => {
+            let wanted = most.min(view.capacity() as usize) as u32;
+            let count = wanted.min(ring.room(view, wanted)?);
+            if count == 0 {
+                return Ok(Err(RingHint::Head(ring.head())));
+            }
+            for at in 0..count {
+                ring.fetch_ahead(view, at);
+                write(at as usize, view.message(ring.index(at)), view.length());
+                ring.stage(view, at);
+            }
+            ring.publish(view, count);
+            count as usize
+        }
+        _ => match one_by_one(most, |at| put(liveness, core, |to, length| write(at, to, length)))? {
+            Ok(count) => count,
+            Err(hint) => return Ok(Err(hint)),
+        },
+    };
+    liveness.notify(RingBell::Data);
+    Ok(Ok(count))
+}
+
+/// Takes up to `most` messages and notifies.
+#[inline(always)]
+pub(super) fn get_many(
+    liveness: &RingLiveness,
+    core: &mut Core,
+    most: usize,
+    read: impl Fn(usize, *const u8, usize),
+) -> Result<Tried<usize>> {
+    let view = liveness.view();
+    let count = match core {
+        Core::Consumer(ring, false) => {
+            let most = most.min(view.capacity() as usize) as u32;
+            let mut count = 0;
+            while count < most && ring.is_there(view, count) {
+                ring.fetch_ahead(view, count, true);
+                read(count as usize, view.message(ring.index(count)), view.length());
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(Err(ring.hint()));
+            }
+            ring.release(view, count);
+            count as usize
+        }
+        _ => match one_by_one(most, |at| get(liveness, core, |from, length| read(at, from, length)))? {
+            Ok(count) => count,
+            Err(hint) => return Ok(Err(hint)),
+        },
+    };
+    liveness.notify(RingBell::Room);
+    Ok(Ok(count))
+}
+
+/// Moves message after message, until one cannot be; how many, if any.
+fn one_by_one(most: usize, mut one: impl FnMut(usize) -> Result<Tried<()>>) -> Result<Tried<usize>> {
+    for at in 0..most {
+        match one(at) {
+            Ok(Ok(())) => {}
+            Ok(Err(hint)) if at == 0 => return Ok(Err(hint)),
+            Err(e) if at == 0 => return Err(e),
+            _ => return Ok(Ok(at)),
+        }
+    }
+    Ok(Ok(most))
+}
+
+/// Reserves a slot, whose message is where the result says.
+#[inline(always)]
+pub(super) fn reserve(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mut u8>> {
+    let view = liveness.view();
+    let index = match core {
+        Core::Producer(ring, is_reserved @ false) => {
+            if ring.room(view, 1)? == 0 {
+                return Ok(Err(RingHint::Head(ring.head())));
+            }
+            *is_reserved = true;
+            ring.index(0)
+        }
+        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place)? {
+            Ok(ticket) => {
+                out.add(ticket.index);
+                ticket.index
+            }
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+        },
+        Core::Producer(..) => return Err(is_out(RESERVED)),
+        Core::Consumer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Consumer)),
+    };
+    Ok(Ok(view.message(index)))
+}
+
+/// Holds the oldest message, which is where the result says.
+#[inline(always)]
+pub(super) fn peek(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mut u8>> {
+    let view = liveness.view();
+    let index = match core {
+        Core::Consumer(ring, is_peeked @ false) => {
+            if !ring.is_there(view, 0) {
+                return Ok(Err(ring.hint()));
+            }
+            *is_peeked = true;
+            ring.index(0)
+        }
+        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place)? {
+            Ok(ticket) => {
+                out.add(ticket.index);
+                ticket.index
+            }
+            Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+        },
+        Core::Consumer(..) => return Err(is_out(PEEKED)),
+        Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
+    };
+    Ok(Ok(view.message(index)))
+}
+
+impl spsc::Consumer {
+    fn hint(&self) -> RingHint {
+        let (index, word) = self.awaited();
+        RingHint::Message(index, word)
+    }
+}
+
+/// For so long one attempt takes claims of the dead out of its way, thousands of them; the next one
+/// goes on.
+const CLEARING: Duration = Duration::from_millis(50);
+
+/// Makes attempts until one is done, or what is in its way is not a claim of the dead.
+pub(super) fn attempt_past_the_dead<T>(
+    liveness: &RingLiveness,
+    core: &mut Core,
+    is_about_to_sleep: bool,
+    try_once: &mut impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
+) -> Result<Tried<T>> {
+    let mut tried = try_once(liveness, core)?;
+    let mut begin = None;
+    // No more claims than slots: new ones that come all the time must not keep this call from
+    // looking at its own clock.
+    for _ in 0..liveness.view().capacity() {
+        match tried {
+            Err(RingHint::Slot(obstacle)) if liveness.clear_way(&obstacle, is_about_to_sleep)? => {
+                tried = try_once(liveness, core)?
+            }
+            _ => break,
+        }
+        if begin.get_or_insert_with(Instant::now).elapsed() > CLEARING {
+            break;
+        }
+    }
+    Ok(tried)
+}
+
+/// The claim of this participant on a slot that it has out.
+#[inline(always)]
+pub(super) fn ticket(liveness: &RingLiveness, index: u32, is_producer: bool) -> Result<Ticket> {
+    liveness.check_tenure()?;
+    Ticket::find(liveness.view(), index, liveness.place, is_producer).ok_or_else(mpmc::given_up)
+}
+
+#[cold]
+pub(super) fn not_reserved() -> Error {
+    Error::invalid("the pointer does not lead to a slot that is reserved by this handle: it was committed or aborted already")
+}
+
+#[cold]
+pub(super) fn not_peeked() -> Error {
+    Error::invalid("the pointer does not lead to a message that this handle peeks at: it was released already")
+}

@@ -1,0 +1,180 @@
+//! Finding an object by its name, and the descriptors that lead to objects.
+
+use super::Object;
+use super::name::{DIRECTORY, Name, refused};
+use crate::error::{Error, Result};
+use crate::sys::descriptors::{MARK, Registration};
+use crate::sys::environment;
+use nix::errno::Errno;
+use nix::fcntl::{self, FcntlArg, OFlag};
+use nix::sys::stat::{self, Mode};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Which processes have a descriptor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// This process alone: the child of a fork closes it.
+    Private,
+    /// A child inherits it.
+    Inherited,
+}
+
+impl Whose {
+    /// The flags with which its object is opened.
+    fn flags(self) -> OFlag {
+        match self {
+            Whose::Private => OFlag::O_CLOEXEC | OFlag::from_bits_retain(MARK),
+            // Not to wait where a name leads to a pipe.
+            Whose::Inherited => OFlag::O_CLOEXEC | OFlag::O_NONBLOCK,
+        }
+    }
+}
+
+/// A descriptor that was just opened, and its entry in the list, which goes after it.
+pub(in crate::sys) struct Opened {
+    pub(super) fd: OwnedFd,
+    pub(super) registration: Registration,
+    pub(super) whose: Whose,
+}
+
+impl Opened {
+    /// Opens a file, of which no child of a fork ever has a descriptor that it does not know.
+    pub(in crate::sys) fn new(
+        path: &(impl nix::NixPath + ?Sized),
+        flags: OFlag,
+        mode: Mode,
+        whose: Whose,
+    ) -> Result<nix::Result<Opened>> {
+        let registration = Registration::new()?;
+        let fd = match fcntl::open(path, flags | whose.flags(), mode) {
+            Ok(fd) => fd,
+            Err(e) => return Ok(Err(e)),
+        };
+        if fd.as_raw_fd() > libc::STDERR_FILENO {
+            return Ok(Ok(Opened { fd, registration, whose }));
+        }
+        // Each of the two numbers needs an entry of its own: a child may have been given both.
+        let second = Registration::new()?;
+        Ok(beyond_standard(fd).map(|fd| Opened { fd, registration: second, whose }))
+    }
+}
+
+impl AsFd for Opened {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The file by a descriptor that is none of the three standard ones: a process that was started
+/// without those would print into it.
+pub(in crate::sys) fn beyond_standard(fd: OwnedFd) -> std::result::Result<OwnedFd, Errno> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    let number = fcntl::fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(libc::STDERR_FILENO + 1))?;
+    // SAFETY: a descriptor that was just made, and is nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// How long to wait for a lease on an object to be given back, which takes microseconds unless its
+/// holder is stopped.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
+const LEASE_SLICE: Duration = Duration::from_micros(100);
+
+impl Object {
+    fn open_file(name: &Name, access: OFlag, whose: Whose) -> Result<nix::Result<Opened>> {
+        let end = Instant::now() + LEASE_PATIENCE;
+        loop {
+            match Opened::new(name.path().as_c_str(), access | OFlag::O_NOFOLLOW, Mode::empty(), whose)? {
+                // Somebody probes it at this moment (`is_open_elsewhere`).
+                Err(Errno::EAGAIN) if Instant::now() < end => std::thread::sleep(LEASE_SLICE),
+                opened => return Ok(opened),
+            }
+        }
+    }
+
+    /// As [`Object::open`], without words for what fails, nor the heap.
+    pub(crate) fn find(name: &Name) -> Option<Object> {
+        Object::adopt(Object::open_file(name, OFlag::O_RDWR, Whose::Private).ok()?.ok()?, "").ok()
+    }
+
+    /// This object, by a descriptor of its own.
+    #[cfg(test)]
+    pub(crate) fn again(&self) -> Object {
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        let opened = Opened::new(path.as_str(), OFlag::O_RDONLY, Mode::empty(), Whose::Private).expect("memory");
+        Object::adopt(opened.expect("/proc is mounted"), "").expect("open")
+    }
+
+    /// Opens what the name leads to.
+    pub(crate) fn open(name: &Name) -> Result<Object> {
+        let missing = format!("there is no region \"{name}\": is the node running, and does it use this name?");
+        Object::open_as(name, OFlag::O_RDWR, Whose::Private, missing)
+    }
+
+    /// As [`Object::open`], for reading or for both, with the caller's sentence for a missing
+    /// object.
+    pub(crate) fn open_as(name: &Name, access: OFlag, whose: Whose, missing: String) -> Result<Object> {
+        let fd = Object::open_file(name, access, whose)?.map_err(|e| match e {
+            Errno::ENOENT => Error::new(libc::ENOENT, missing),
+            Errno::ELOOP | Errno::EISDIR | Errno::ENXIO => {
+                Error::corrupt(format!("{DIRECTORY}/{name} is not a shared memory object"))
+            }
+            e => refused(e, name, "open"),
+        })?;
+        let object = Object::adopt(fd, format_args!("cannot look at the shared memory object \"{name}\""))?;
+        let mode = stat::fstat(&*object.fd).map_err(|e| refused(e, name, "look at"))?.st_mode;
+        if mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(Error::corrupt(format!("{DIRECTORY}/{name} is not a shared memory object")));
+        }
+        Ok(object)
+    }
+
+    /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the
+    /// environment allows another's.
+    pub(crate) fn check_owner(&self, what: impl fmt::Display, any_owner: bool) -> Result<()> {
+        let me = nix::unistd::geteuid().as_raw();
+        if self.owner == me || any_owner || environment::asks_for(c"SHMEM_ANY_OWNER") {
+            return Ok(());
+        }
+        Err(Error::new(
+            libc::EACCES,
+            format!(
+                "{what} belongs to user {}, this process runs as user {me}: set SHMEM_ANY_OWNER=1 if that is meant",
+                self.owner
+            ),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The probe takes a lease for a moment, and an open that does not wait fails in it.
+    #[test]
+    fn an_object_can_be_opened_at_any_moment_of_a_probe() {
+        let name = Name::new(format!("villas-probe-{}", std::process::id())).unwrap();
+        let object = Object::unnamed(4096, 0o600, None).unwrap();
+        assert!(object.link(&name).unwrap());
+        // SAFETY: the child makes system calls only, until it is killed.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                object.is_open_elsewhere();
+            }
+        }
+        assert!(child > 0);
+        let opened: Vec<Result<()>> = (0..100_000).map(|_| Object::open(&name).map(drop)).collect();
+        // SAFETY: this process's child.
+        unsafe {
+            libc::kill(child, libc::SIGKILL);
+            libc::waitpid(child, std::ptr::null_mut(), 0);
+        }
+        name.unlink().unwrap();
+        let failed: Vec<_> = opened.into_iter().filter_map(std::result::Result::err).collect();
+        assert!(failed.is_empty(), "{} failed: {}", failed.len(), failed[0]);
+    }
+}
