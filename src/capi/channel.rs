@@ -2,7 +2,7 @@
 
 use super::sample::{pool, sample};
 use super::transfer::{alloc, read, write};
-use super::{guard, guard_signal_safe, known, text, timeout};
+use super::{Found, guard, guard_signal_safe, known, not_a, text, timeout};
 use crate::channel::Config;
 use crate::channel::backend::Backend;
 use crate::channel::handle::ChannelHandle;
@@ -105,9 +105,9 @@ pub(super) fn face<E: Backend>(handle: &'static ChannelHandle<E>) -> *mut shmem_
 /// # Safety
 /// `shm` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-unsafe fn handle(shm: *const shmem_shared) -> Result<&'static ChannelHandle<Native>> {
+unsafe fn handle(shm: *const shmem_shared) -> Found<&'static ChannelHandle<Native>> {
     // SAFETY: as the caller promises.
-    unsafe { known(shm.cast(), "channel of one region", ChannelHandle::<Native>::at) }
+    unsafe { known(shm.cast(), |at| not_a("channel of one region", at), ChannelHandle::<Native>::at) }
 }
 
 /// # Safety
@@ -163,7 +163,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
 /// # Safety
 /// `stats` is null or leads to a `struct shmem_stats` of the size that it says.
 pub(super) unsafe fn fill_stats<E: Backend>(
-    handle: impl FnOnce() -> Result<&'static ChannelHandle<E>>,
+    handle: impl FnOnce() -> Found<&'static ChannelHandle<E>>,
     stats: *mut shmem_stats,
 ) -> c_int {
     guard(-1, || {
@@ -415,7 +415,7 @@ pub unsafe extern "C" fn shmem_shared_wait(shm: *mut shmem_shared, timeout: *con
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Native>(|| handle(shm), smps, cnt, None) }
+    unsafe { read::<Native>(move || handle(shm), smps, cnt, None) }
 }
 
 /// The same as `shmem_shared_read`; does not wait.
@@ -427,7 +427,7 @@ pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_tryread(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Native>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
+    unsafe { read::<Native>(move || handle(shm), smps, cnt, Some(&Limit::Now)) }
 }
 
 /// The same as `shmem_shared_read`; waits for so long.
@@ -447,7 +447,7 @@ pub unsafe extern "C" fn shmem_shared_timedread(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { read::<Native>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
+        Some(timeout) => unsafe { read::<Native>(move || handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
         None => -1,
     }
 }
@@ -469,7 +469,7 @@ pub unsafe extern "C" fn shmem_shared_timedread(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { write::<Native>(|| handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { write::<Native>(move || handle(shm), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `shmem_shared_write`; waits for room until all are taken.
@@ -489,7 +489,7 @@ pub unsafe extern "C" fn shmem_shared_timedwrite(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { write::<Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
+        Some(timeout) => unsafe { write::<Native>(move || handle(shm), smps, cnt, &Limit::timeout(timeout)) },
         None => -1,
     }
 }
@@ -512,7 +512,7 @@ pub unsafe extern "C" fn shmem_shared_timedalloc(
     // SAFETY: as the caller promises.
     match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
         // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { alloc::<Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
+        Some(timeout) => unsafe { alloc::<Native>(move || handle(shm), smps, cnt, &Limit::timeout(timeout)) },
         None => -1,
     }
 }

@@ -63,38 +63,62 @@ fn guard_signal_safe(body: impl FnOnce() -> Result<()>) -> c_int {
     }
 }
 
-/// The handle behind a pointer; `what` it should be, for people.
+/// The handle behind a pointer; `unknown` is the error if there is none.
 ///
 /// # Safety
 /// `pointer` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-unsafe fn known<H>(pointer: *const c_void, what: &'static str, at: unsafe fn(*const c_void) -> Option<H>) -> Result<H> {
+unsafe fn known<H>(pointer: *const c_void, unknown: Unknown, at: unsafe fn(*const c_void) -> Option<H>) -> Found<H> {
     let found = if !pointer.is_null() && pointer.cast::<Tag>().is_aligned() {
         // SAFETY: aligned, and readable as the caller promises.
         unsafe { at(pointer) }
     } else {
         None
     };
-    found.ok_or_else(|| unknown(pointer, what))
+    found.ok_or(Wrong(pointer, unknown))
+}
+
+/// A handle, if a pointer leads to an open one.
+type Found<H> = std::result::Result<H, Wrong>;
+
+/// The error of a pointer that does not.
+type Unknown = fn(*const c_void) -> Error;
+
+/// A pointer that does not, and what makes the error. An [`Error`] owns memory, which a fast path
+/// would have to look after; it drops this for nothing, and the slow path looks again.
+#[derive(Clone, Copy)]
+struct Wrong(*const c_void, Unknown);
+
+impl From<Wrong> for Error {
+    #[inline(always)]
+    fn from(Wrong(pointer, unknown): Wrong) -> Error {
+        unknown(pointer)
+    }
 }
 
 #[cold]
-fn unknown(pointer: *const c_void, what: &'static str) -> Error {
+fn not_a(what: &'static str, pointer: *const c_void) -> Error {
     if pointer.is_null() {
         return Error::invalid(format!("the {what} is a null pointer"));
     }
     Error::invalid(format!("the pointer does not lead to a {what}: it is of another kind, or none of this library's"))
 }
 
-/// Checks an array of `count` pointers.
-fn check_array<T>(array: *const T, count: u32) -> Result<usize> {
-    if count > i32::MAX as u32 {
-        return Err(Error::invalid(format!("the count is {count}: negative, or too large")));
-    }
-    if array.is_null() && count > 0 {
-        return Err(Error::invalid("the array of samples is a null pointer"));
+/// Checks an array of `count` elements, which are `what`.
+#[inline(always)]
+fn check_array<T>(array: *const T, count: u32, what: &'static str) -> Result<usize> {
+    if count > i32::MAX as u32 || array.is_null() && count > 0 {
+        return Err(no_array(count, what));
     }
     Ok(count as usize)
+}
+
+#[cold]
+fn no_array(count: u32, what: &'static str) -> Error {
+    if count > i32::MAX as u32 {
+        return Error::invalid(format!("the count is {count}: negative, or too large"));
+    }
+    Error::invalid(format!("the array of {what} is a null pointer"))
 }
 
 /// # Safety

@@ -2,7 +2,7 @@
 
 use super::error::Call;
 use super::segment::SHMEM_SEGMENT_KEEP;
-use super::{convert, error, guard, guard_signal_safe, known, text, timeout};
+use super::{Found, check_array, convert, error, guard, guard_signal_safe, known, not_a, text, timeout};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, RingView};
 use crate::protocol::atomics::store_bytes;
@@ -75,9 +75,9 @@ pub struct shmem_ring_counters {
 /// # Safety
 /// `ring` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-pub(super) unsafe fn handle(ring: *const shmem_ring) -> Result<&'static RingHandle> {
+pub(super) unsafe fn handle(ring: *const shmem_ring) -> Found<&'static RingHandle> {
     // SAFETY: as the caller promises.
-    unsafe { known(ring.cast(), "ring", RingHandle::at) }
+    unsafe { known(ring.cast(), |at| not_a("ring", at), RingHandle::at) }
 }
 
 /// Converts an outcome of the hot path: a wait that was in vain sets `errno` and no sentence.
@@ -98,12 +98,12 @@ pub(super) fn outcome<T>(call: Call, failure: T, body: impl FnOnce() -> Result<O
 /// # Safety
 /// `element` has as many bytes as an element of the ring.
 #[inline(always)]
-pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static RingHandle>, element: *const c_void, limit: &Limit) -> c_int {
+pub(super) unsafe fn push(handle: impl Fn() -> Found<&'static RingHandle>, element: *const c_void, limit: &Limit) -> c_int {
     // SAFETY: as the caller promises; the slot is this thread's.
-    let write = |to, length| unsafe { store_bytes(element.cast(), to, length) };
+    let write = move |to, length| unsafe { store_bytes(element.cast(), to, length) };
     match handle() {
         Ok(handle) if !element.is_null() && handle.push_fast(write) => 0,
-        _ => otherwise(Call::Push, handle, element, |handle| handle.push_slow(limit, write)),
+        _ => otherwise(Call::Push, handle, element, move |handle| handle.push_slow(limit, write)),
     }
 }
 
@@ -112,12 +112,12 @@ pub(super) unsafe fn push(handle: impl Fn() -> Result<&'static RingHandle>, elem
 /// # Safety
 /// `element` has room for an element of the ring.
 #[inline(always)]
-pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static RingHandle>, element: *mut c_void, limit: &Limit) -> c_int {
+pub(super) unsafe fn pop(handle: impl Fn() -> Found<&'static RingHandle>, element: *mut c_void, limit: &Limit) -> c_int {
     // SAFETY: as the caller promises; the slot is this thread's.
-    let read = |from: *const u8, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
+    let read = move |from: *const u8, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
     match handle() {
         Ok(handle) if !element.is_null() && handle.pop_fast(!matches!(limit, Limit::Now), read) => 0,
-        _ => otherwise(Call::Pop, handle, element, |handle| handle.pop_slow(limit, read)),
+        _ => otherwise(Call::Pop, handle, element, move |handle| handle.pop_slow(limit, read)),
     }
 }
 
@@ -125,7 +125,7 @@ pub(super) unsafe fn pop(handle: impl Fn() -> Result<&'static RingHandle>, eleme
 #[inline(never)]
 fn otherwise(
     call: Call,
-    handle: impl Fn() -> Result<&'static RingHandle>,
+    handle: impl Fn() -> Found<&'static RingHandle>,
     element: *const c_void,
     work: impl FnOnce(&RingHandle) -> Result<Outcome<()>>,
 ) -> c_int {
@@ -138,22 +138,12 @@ fn otherwise(
     })
 }
 
-fn check_many<T>(elements: *const T, count: c_uint) -> Result<usize> {
-    if count > i32::MAX as c_uint {
-        return Err(Error::invalid(format!("the count is {count}: negative, or too large")));
-    }
-    if elements.is_null() && count > 0 {
-        return Err(Error::invalid("the array of elements is a null pointer"));
-    }
-    Ok(count as usize)
-}
-
 /// # Safety
 /// `elements` has `count` elements.
 #[inline(always)]
 pub(super) unsafe fn push_many(handle: &RingHandle, elements: *const c_void, count: c_uint) -> Result<Outcome<c_int>> {
-    let most = check_many(elements, count)?;
-    let done = handle.push_many(most, |at, to, length| {
+    let most = check_array(elements, count, "elements")?;
+    let done = handle.push_many(most, move |at, to, length| {
         // SAFETY: as the caller promises; `at` is below the count.
         unsafe { store_bytes(elements.cast::<u8>().add(at * length), to, length) }
     })?;
@@ -164,8 +154,8 @@ pub(super) unsafe fn push_many(handle: &RingHandle, elements: *const c_void, cou
 /// `elements` has room for `count` elements.
 #[inline(always)]
 pub(super) unsafe fn pop_many(handle: &RingHandle, elements: *mut c_void, count: c_uint) -> Result<Outcome<c_int>> {
-    let most = check_many(elements, count)?;
-    let done = handle.pop_many(most, |at, from, length| {
+    let most = check_array(elements, count, "elements")?;
+    let done = handle.pop_many(most, move |at, from, length| {
         // SAFETY: as the caller promises; `at` is below the count.
         unsafe { std::ptr::copy_nonoverlapping(from, elements.cast::<u8>().add(at * length), length) }
     })?;
@@ -251,7 +241,7 @@ pub unsafe extern "C" fn shmem_ring_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_push(ring: *mut shmem_ring, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { push(|| handle(ring), element, &Limit::Forever) }
+    unsafe { push(move || handle(ring), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_ring_push`; does not wait.
@@ -263,7 +253,7 @@ pub unsafe extern "C" fn shmem_ring_push(ring: *mut shmem_ring, element: *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_try_push(ring: *mut shmem_ring, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { push(|| handle(ring), element, &Limit::Now) }
+    unsafe { push(move || handle(ring), element, &Limit::Now) }
 }
 
 /// The same as `shmem_ring_push`; waits for so long.
@@ -276,7 +266,7 @@ pub unsafe extern "C" fn shmem_ring_try_push(ring: *mut shmem_ring, element: *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *const c_void, timeout: *const timespec) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { within(timeout, |limit| push(|| handle(ring), element, limit)) }
+    unsafe { within(timeout, |limit| push(move || handle(ring), element, limit)) }
 }
 
 /// Publishes as many messages as fit; does not wait. Of an SPSC ring all at once; else one by one, and other producers' may come in between.
@@ -314,7 +304,7 @@ pub(super) fn none_is_zero(count: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_pop(ring: *mut shmem_ring, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { pop(|| handle(ring), element, &Limit::Forever) }
+    unsafe { pop(move || handle(ring), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_ring_pop`; does not wait.
@@ -326,7 +316,7 @@ pub unsafe extern "C" fn shmem_ring_pop(ring: *mut shmem_ring, element: *mut c_v
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_try_pop(ring: *mut shmem_ring, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { pop(|| handle(ring), element, &Limit::Now) }
+    unsafe { pop(move || handle(ring), element, &Limit::Now) }
 }
 
 /// The same as `shmem_ring_pop`; waits for so long.
@@ -339,7 +329,7 @@ pub unsafe extern "C" fn shmem_ring_try_pop(ring: *mut shmem_ring, element: *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_pop(ring: *mut shmem_ring, element: *mut c_void, timeout: *const timespec) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { within(timeout, |limit| pop(|| handle(ring), element, limit)) }
+    unsafe { within(timeout, |limit| pop(move || handle(ring), element, limit)) }
 }
 
 /// Takes as many messages as there are; does not wait.

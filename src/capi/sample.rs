@@ -1,7 +1,7 @@
 //! Group "samples".
 
 use super::transfer::alloc;
-use super::{check_array, convert, error, guard, known};
+use super::{check_array, convert, error, guard, known, not_a};
 use crate::channel::AnyHandle;
 use crate::channel::handle::ChannelHandle;
 use crate::channel::native::Native;
@@ -71,7 +71,7 @@ pub struct pool {
 pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe {
-        match known(pool.cast(), "pool", ChannelHandle::<Native>::at) {
+        match known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Native>::at) {
             Ok(handle) => alloc::<Native>(move || Ok(handle), smps, cnt, &Limit::Now),
             Err(_) => alloc_wire(pool, smps, cnt),
         }
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, c
 #[inline(never)]
 unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<Wire>(|| known(pool.cast(), "pool", ChannelHandle::<Wire>::at), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(|| known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Wire>::at), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `sample_alloc`.
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn sample_incref(smp: *mut sample) -> c_int {
 /// `smps` has `cnt` pointers.
 unsafe fn many(smps: *mut *mut sample, cnt: c_uint, one: impl Fn(*mut sample) -> Result<c_int>) -> c_int {
     guard(-1, || {
-        let count = check_array(smps, cnt)?;
+        let count = check_array(smps, cnt, "samples")?;
         for at in 0..count {
             // SAFETY: `at` is below the number of pointers.
             match one(unsafe { smps.add(at).read() }) {
@@ -192,7 +192,7 @@ unsafe fn many(smps: *mut *mut sample, cnt: c_uint, one: impl Fn(*mut sample) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sample_put_many(smps: *mut *mut sample, cnt: c_uint) -> c_int {
     convert(-1, || {
-        let count = check_array(smps, cnt)?;
+        let count = check_array(smps, cnt, "samples")?;
         // SAFETY: `at` is below the number of pointers.
         let address = |at: usize| (at < count).then(|| unsafe { smps.add(at).read() } as usize);
         let mut done = 0;

@@ -5,10 +5,10 @@
 
 use super::error::Call;
 use super::sample::sample;
-use super::{check_array, convert, error};
+use super::{Found, check_array, convert, error};
 use crate::channel::backend::Backend;
 use crate::channel::handle::{ChannelHandle, Count, READ_LIMIT};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::layout::sample::Raw;
 use crate::waiting::Limit;
 use libc::{c_int, c_uint};
@@ -38,7 +38,7 @@ unsafe fn into(smps: *mut *mut sample) -> impl FnMut(usize, Raw) {
 /// `smps` has room for `cnt` pointers.
 #[inline(always)]
 pub(super) unsafe fn read<E: Backend>(
-    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
+    handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: Option<&Limit>,
@@ -62,13 +62,13 @@ pub(super) unsafe fn read<E: Backend>(
 /// As for [`read`].
 #[inline(never)]
 unsafe fn read_slow<E: Backend>(
-    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
+    handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: &Limit,
 ) -> c_int {
     convert(-1, || {
-        let most = check_array(smps, cnt)?;
+        let most = check_array(smps, cnt, "samples")?;
         let handle = handle()?;
         if most == 0 {
             return Ok(0);
@@ -84,7 +84,7 @@ unsafe fn read_slow<E: Backend>(
 /// `smps` has `cnt` pointers.
 #[inline(always)]
 pub(super) unsafe fn write<E: Backend>(
-    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
+    handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: &Limit,
@@ -107,14 +107,14 @@ pub(super) unsafe fn write<E: Backend>(
 /// As for [`write`]; the first `sent` have been sent.
 #[inline(never)]
 unsafe fn write_slow<E: Backend>(
-    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
+    handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     sent: usize,
     cnt: c_uint,
     limit: &Limit,
 ) -> c_int {
     convert(-1, || {
-        let count = check_array(smps, cnt)?;
+        let count = check_array(smps, cnt, "samples")?;
         let handle = handle()?;
         if count == 0 {
             return Ok(0);
@@ -130,7 +130,7 @@ unsafe fn write_slow<E: Backend>(
 /// `smps` has room for `cnt` pointers.
 #[inline(always)]
 pub(super) unsafe fn alloc<E: Backend>(
-    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
+    handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     cnt: c_uint,
     limit: &Limit,
@@ -153,14 +153,14 @@ pub(super) unsafe fn alloc<E: Backend>(
 /// As for [`alloc`]; the first `count` have been handed out.
 #[inline(never)]
 unsafe fn alloc_slow<E: Backend>(
-    handle: impl Fn() -> Result<&'static ChannelHandle<E>>,
+    handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
     count: usize,
     cnt: c_uint,
     limit: &Limit,
 ) -> c_int {
     convert(-1, || {
-        let most = check_array(smps, cnt)?;
+        let most = check_array(smps, cnt, "samples")?;
         let handle = handle()?;
         if most == 0 {
             return Ok(0);
