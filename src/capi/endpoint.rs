@@ -161,7 +161,7 @@ pub unsafe extern "C" fn shmem_endpoint_send_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(Call::Push, -1, || unsafe { push_many(outgoing(endpoint)?, elements, count) }))
+    unsafe { none_is_zero(outcome(Call::Push, -1, outgoing(endpoint), |ring| push_many(ring, elements, count))) }
 }
 
 /// Receives the oldest message; waits for one without limit.
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn shmem_endpoint_receive_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(Call::Pop, -1, || unsafe { pop_many(incoming(endpoint)?, elements, count) }))
+    unsafe { none_is_zero(outcome(Call::Pop, -1, incoming(endpoint), |ring| pop_many(ring, elements, count))) }
 }
 
 /// How many messages can be sent without waiting.

@@ -2,7 +2,7 @@
 
 use super::error::Call;
 use super::segment::SHMEM_SEGMENT_KEEP;
-use super::{Found, check_array, convert, error, guard, guard_signal_safe, known, not_a, text, timeout};
+use super::{Found, Wrong, check_array, convert, error, guard, guard_signal_safe, known, not_a, text, timeout};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, RingView};
 use crate::protocol::atomics::store_bytes;
@@ -80,10 +80,27 @@ pub(super) unsafe fn handle(ring: *const shmem_ring) -> Found<&'static RingHandl
     unsafe { known(ring.cast(), |at| not_a("ring", at), RingHandle::at) }
 }
 
+#[cold]
+fn remember_wrong(wrong: Wrong) {
+    error::remember(&wrong.into());
+}
+
 /// Converts an outcome of the hot path: a wait that was in vain sets `errno` and no sentence.
 #[inline(always)]
-pub(super) fn outcome<T>(call: Call, failure: T, body: impl FnOnce() -> Result<Outcome<T>>) -> T {
-    match convert(Err(0), body) {
+pub(super) fn outcome<T>(
+    call: Call,
+    failure: T,
+    found: Found<&'static RingHandle>,
+    body: impl FnOnce(&RingHandle) -> Result<Outcome<T>>,
+) -> T {
+    let handle = match found {
+        Ok(handle) => handle,
+        Err(wrong) => {
+            remember_wrong(wrong);
+            return failure;
+        }
+    };
+    match convert(Err(0), || body(handle)) {
         Ok(value) => value,
         Err(0) => failure,
         Err(errno) => {
@@ -129,8 +146,7 @@ fn otherwise(
     element: *const c_void,
     work: impl FnOnce(&RingHandle) -> Result<Outcome<()>>,
 ) -> c_int {
-    outcome(call, -1, || {
-        let handle = handle()?;
+    outcome(call, -1, handle(), |handle| {
         if element.is_null() {
             return Err(Error::invalid("the element is a null pointer"));
         }
@@ -280,7 +296,7 @@ pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_push_many(ring: *mut shmem_ring, elements: *const c_void, count: c_uint) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(Call::Push, -1, || unsafe { push_many(handle(ring)?, elements, count) }))
+    unsafe { none_is_zero(outcome(Call::Push, -1, handle(ring), |ring| push_many(ring, elements, count))) }
 }
 
 /// Nothing moved, for now: 0 with the `errno` that is set.
@@ -343,7 +359,7 @@ pub unsafe extern "C" fn shmem_ring_timed_pop(ring: *mut shmem_ring, element: *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_pop_many(ring: *mut shmem_ring, elements: *mut c_void, count: c_uint) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(Call::Pop, -1, || unsafe { pop_many(handle(ring)?, elements, count) }))
+    unsafe { none_is_zero(outcome(Call::Pop, -1, handle(ring), |ring| pop_many(ring, elements, count))) }
 }
 
 /// Reserves a slot of the ring for a message that is made in place; does not wait.
@@ -360,7 +376,7 @@ pub unsafe extern "C" fn shmem_ring_pop_many(ring: *mut shmem_ring, elements: *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_reserve(ring: *mut shmem_ring) -> *mut c_void {
     // SAFETY: as the caller promises.
-    outcome(Call::Push, std::ptr::null_mut(), || Ok(unsafe { handle(ring) }?.reserve(&Limit::Now)?.map(<*mut u8>::cast)))
+    outcome(Call::Push, std::ptr::null_mut(), unsafe { handle(ring) }, |ring| Ok(ring.reserve(&Limit::Now)?.map(<*mut u8>::cast)))
 }
 
 /// The same as `shmem_ring_reserve`; waits for room.
@@ -373,7 +389,9 @@ pub unsafe extern "C" fn shmem_ring_reserve(ring: *mut shmem_ring) -> *mut c_voi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_reserve(ring: *mut shmem_ring, timeout: *const timespec) -> *mut c_void {
     // SAFETY: as the caller promises.
-    outcome(Call::Push, std::ptr::null_mut(), || unsafe { Ok(handle(ring)?.reserve(&limit(timeout)?)?.map(<*mut u8>::cast)) })
+    unsafe {
+        outcome(Call::Push, std::ptr::null_mut(), handle(ring), |ring| Ok(ring.reserve(&limit(timeout)?)?.map(<*mut u8>::cast)))
+    }
 }
 
 /// Publishes the message in a reserved slot.
@@ -420,7 +438,9 @@ pub unsafe extern "C" fn shmem_ring_abort(ring: *mut shmem_ring, slot: *mut c_vo
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_peek(ring: *mut shmem_ring) -> *const c_void {
     // SAFETY: as the caller promises.
-    outcome(Call::Pop, std::ptr::null(), || Ok(unsafe { handle(ring) }?.peek(&Limit::Now)?.map(|at| at.cast_const().cast())))
+    outcome(Call::Pop, std::ptr::null(), unsafe { handle(ring) }, |ring| {
+        Ok(ring.peek(&Limit::Now)?.map(|at| at.cast_const().cast()))
+    })
 }
 
 /// The same as `shmem_ring_peek`; waits for a message.
@@ -433,7 +453,11 @@ pub unsafe extern "C" fn shmem_ring_peek(ring: *mut shmem_ring) -> *const c_void
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_timed_peek(ring: *mut shmem_ring, timeout: *const timespec) -> *const c_void {
     // SAFETY: as the caller promises.
-    outcome(Call::Pop, std::ptr::null(), || unsafe { Ok(handle(ring)?.peek(&limit(timeout)?)?.map(|at| at.cast_const().cast())) })
+    unsafe {
+        outcome(Call::Pop, std::ptr::null(), handle(ring), |ring| {
+            Ok(ring.peek(&limit(timeout)?)?.map(|at| at.cast_const().cast()))
+        })
+    }
 }
 
 /// Gives back the slot of a message that was peeked at.
