@@ -2,7 +2,7 @@
 
 use super::sample::{pool, sample};
 use super::transfer::{alloc, read, write};
-use super::{Found, guard, guard_signal_safe, known, not_a, text, timeout};
+use super::{Found, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::Config;
 use crate::channel::backend::Backend;
 use crate::channel::handle::ChannelHandle;
@@ -363,8 +363,8 @@ pub unsafe extern "C" fn shmem_shared_timedopen(
 ) -> *mut shmem_shared {
     guard(std::ptr::null_mut(), || {
         // SAFETY: as the caller promises.
-        let (name, timeout) = unsafe { (text(name)?, self::timeout(timeout)?) };
-        let channel = native::timed_open(name, Limit::timeout(timeout))?;
+        let (name, limit) = unsafe { (text(name)?, limit(timeout)?) };
+        let channel = native::timed_open(name, limit)?;
         // SAFETY: as the caller promises.
         Ok(unsafe { opened(channel, base) })
     })
@@ -383,8 +383,8 @@ pub unsafe extern "C" fn shmem_shared_timedopen(
 pub unsafe extern "C" fn shmem_shared_wait(shm: *mut shmem_shared, timeout: *const timespec) -> c_int {
     guard(-1, || {
         // SAFETY: as the caller promises.
-        let (handle, timeout) = unsafe { (handle(shm)?, self::timeout(timeout)?) };
-        handle.wait(&Limit::timeout(timeout))?;
+        let (handle, limit) = unsafe { (handle(shm)?, limit(timeout)?) };
+        handle.wait(&limit)?;
         Ok(0)
     })
 }
@@ -444,12 +444,8 @@ pub unsafe extern "C" fn shmem_shared_timedread(
     cnt: c_uint,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { read::<Native>(move || handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| read::<Native>(move || handle(shm), smps, cnt, Some(limit))) }
 }
 
 /// Sends samples. Never waits.
@@ -486,12 +482,8 @@ pub unsafe extern "C" fn shmem_shared_timedwrite(
     cnt: c_uint,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { write::<Native>(move || handle(shm), smps, cnt, &Limit::timeout(timeout)) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| write::<Native>(move || handle(shm), smps, cnt, limit)) }
 }
 
 /// The same as `sample_alloc`; waits until there are `cnt`.
@@ -509,12 +501,8 @@ pub unsafe extern "C" fn shmem_shared_timedalloc(
     cnt: c_uint,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { alloc::<Native>(move || handle(shm), smps, cnt, &Limit::timeout(timeout)) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| alloc::<Native>(move || handle(shm), smps, cnt, limit)) }
 }
 
 /// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with

@@ -20,6 +20,7 @@ use crate::channel::handle::CPart;
 use crate::error::{Error, Result};
 use crate::memory::tag::Tag;
 use crate::sys::thread::Uncancelled;
+use crate::waiting::Limit;
 use libc::{c_char, c_int, c_void, timespec};
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
@@ -131,19 +132,32 @@ unsafe fn text<'n>(name: *const c_char) -> Result<&'n OsStr> {
     Ok(OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()))
 }
 
-/// A relative time; null is no limit.
+/// The limit of a relative time; null is none.
 ///
 /// # Safety
 /// `time` is null or leads to a `struct timespec`.
-unsafe fn timeout(time: *const timespec) -> Result<Option<Duration>> {
+unsafe fn limit(time: *const timespec) -> Result<Limit> {
     // SAFETY: null or valid, as the caller promises.
-    let Some(time) = (unsafe { time.as_ref() }) else { return Ok(None) };
+    let Some(time) = (unsafe { time.as_ref() }) else { return Ok(Limit::timeout(None)) };
     let seconds = u64::try_from(time.tv_sec);
     match (seconds, u32::try_from(time.tv_nsec)) {
-        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Ok(Some(Duration::new(seconds, nanos))),
+        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Ok(Limit::timeout(Some(Duration::new(seconds, nanos)))),
         _ => Err(Error::invalid(format!(
             "the timeout of {} s and {} ns is not possible: both must be positive, nanoseconds below 10^9",
             time.tv_sec, time.tv_nsec
         ))),
+    }
+}
+
+/// Makes a call that waits for so long, if that is a time.
+///
+/// # Safety
+/// As for [`limit`].
+#[inline(always)]
+unsafe fn within(time: *const timespec, call: impl FnOnce(&Limit) -> c_int) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    match convert(None, || Ok(Some(unsafe { limit(time) }?))) {
+        Some(limit) => call(&limit),
+        None => -1,
     }
 }

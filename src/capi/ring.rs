@@ -2,7 +2,7 @@
 
 use super::error::Call;
 use super::segment::SHMEM_SEGMENT_KEEP;
-use super::{Found, Wrong, check_array, convert, error, guard, guard_signal_safe, known, not_a, text, timeout};
+use super::{Found, Wrong, check_array, convert, error, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, RingView};
 use crate::protocol::atomics::store_bytes;
@@ -176,29 +176,6 @@ pub(super) unsafe fn pop_many(handle: &RingHandle, elements: *mut c_void, count:
         unsafe { std::ptr::copy_nonoverlapping(from, elements.cast::<u8>().add(at * length), length) }
     })?;
     Ok(done.map(|count| count as c_int))
-}
-
-/// A relative time as a limit.
-///
-/// # Safety
-/// `time` is null or leads to a `struct timespec`.
-#[inline(always)]
-pub(super) unsafe fn limit(time: *const timespec) -> Result<Limit> {
-    // SAFETY: as the caller promises.
-    Ok(Limit::timeout(unsafe { timeout(time) }?))
-}
-
-/// Makes a call that waits for so long, if that is a time.
-///
-/// # Safety
-/// As for [`limit`].
-#[inline(always)]
-pub(super) unsafe fn within(time: *const timespec, call: impl FnOnce(&Limit) -> c_int) -> c_int {
-    // SAFETY: the caller's promise is passed on.
-    match convert(None, || Ok(Some(unsafe { limit(time) }?))) {
-        Some(limit) => call(&limit),
-        None => -1,
-    }
 }
 
 pub(super) fn or_default(element_size: size_t, capacity: size_t) -> (u64, u64) {

@@ -3,7 +3,7 @@
 use super::channel::{config, face, fill_stats, shmem_conf, shmem_shared, shmem_stats};
 use super::sample::sample;
 use super::transfer::{alloc, read, write};
-use super::{Found, Wrong, guard, guard_signal_safe, known, not_a, text, timeout};
+use super::{Found, Wrong, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::handle::ChannelHandle;
 use crate::channel::wire::{self, Wire};
 use crate::error::Error;
@@ -122,8 +122,8 @@ pub unsafe extern "C" fn shmem_int_timedopen(
             return Err(Error::invalid("the struct shmem_int is a null pointer"));
         }
         // SAFETY: as the caller promises.
-        let (wname, rname, config, timeout) = unsafe { (text(wname)?, text(rname)?, config(conf)?, self::timeout(timeout)?) };
-        let handle = wire::open(wname, rname, &config, &Limit::timeout(timeout), &|| false)?;
+        let (wname, rname, config, limit) = unsafe { (text(wname)?, text(rname)?, config(conf)?, limit(timeout)?) };
+        let handle = wire::open(wname, rname, &config, &limit, &|| false)?;
         let [own, peer] = handle.spans();
         let dir = |(base, len): (usize, usize)| shmem_dir { base: base as *mut c_void, len, shared: face(handle) };
         let channel = face(handle).cast::<c_void>();
@@ -186,12 +186,8 @@ pub unsafe extern "C" fn shmem_int_timedread(
     cnt: c_uint,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { read::<Wire>(move || handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| read::<Wire>(move || handle(shm), smps, cnt, Some(limit))) }
 }
 
 /// Sends samples. Does not wait for room.
@@ -230,12 +226,8 @@ pub unsafe extern "C" fn shmem_int_timedwrite(
     cnt: c_uint,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { write::<Wire>(move || handle(shm), smps, cnt, &Limit::timeout(timeout)) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| write::<Wire>(move || handle(shm), smps, cnt, limit)) }
 }
 
 /// Allocates empty samples to be written, as `sample_alloc` does.
