@@ -1,7 +1,7 @@
 //! Group "channel, one region".
 
-use super::sample::{pool, sample};
-use super::transfer::{alloc, read, write};
+use super::sample::pool;
+use super::transfer::{alloc, read, sample, write};
 use super::{Found, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::Config;
 use crate::channel::backend::Backend;

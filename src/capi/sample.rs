@@ -1,6 +1,6 @@
 //! Group "samples".
 
-use super::transfer::alloc;
+use super::transfer::{alloc, sample};
 use super::{check_array, convert, error, guard, known, not_a};
 use crate::channel::AnyHandle;
 use crate::channel::handle::ChannelHandle;
@@ -38,13 +38,6 @@ const _: () = {
     assert!(SAMPLE_HAS_DATA == flags::HAS_DATA && SAMPLE_IS_FIRST == flags::NEW_FRAME);
     assert!(SAMPLE_IS_NEW_SIMULATION == flags::NEW_SIMULATION && SAMPLE_REDELIVERED == flags::REDELIVERED);
 };
-
-/// A sample in shared memory; laid out by hand in the header.
-#[allow(non_camel_case_types)]
-#[repr(C)]
-pub struct sample {
-    _private: [u8; 0],
-}
 
 /// The pool of samples of a channel: `&shm->pool`.
 #[allow(non_camel_case_types)]

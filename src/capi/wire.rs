@@ -1,8 +1,7 @@
 //! Group "channel, wire layout".
 
 use super::channel::{config, face, fill_stats, shmem_conf, shmem_shared, shmem_stats};
-use super::sample::sample;
-use super::transfer::{alloc, read, write};
+use super::transfer::{alloc, read, sample, write};
 use super::{Found, Wrong, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::handle::ChannelHandle;
 use crate::channel::wire::{self, Wire};
