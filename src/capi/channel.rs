@@ -2,11 +2,11 @@
 
 use super::sample::pool;
 use super::transfer::{alloc, read, sample, write};
-use super::{Found, guard, guard_signal_safe, known, limit, not_a, text, within};
-use crate::channel::Config;
+use super::{Found, check_size, fill, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::backend::Backend;
 use crate::channel::handle::ChannelHandle;
 use crate::channel::native::{self, Native};
+use crate::channel::{Config, Stats};
 use crate::error::{Error, Result};
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
@@ -119,9 +119,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
     // SAFETY: every version of the struct begins with the fields up to `size`.
     let size = unsafe { (*conf).size };
     let known = size_of::<shmem_conf>();
-    if size != 0 && size < known {
-        return Err(Error::invalid(format!("conf.size is {size}, but must be sizeof(struct shmem_conf), {known}, or 0")));
-    }
+    check_size::<shmem_conf>(size, "conf", "shmem_conf")?;
     if size > 4096 {
         return Err(Error::invalid(format!("conf.size is {size}: is the struct initialised? (SHMEM_CONF_INIT does it)")));
     }
@@ -160,45 +158,38 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
     })
 }
 
+impl shmem_stats {
+    /// Not one struct with [`Stats`]: C has its size before, and what the region is like behind.
+    fn new(now: Stats, config: &Config) -> shmem_stats {
+        shmem_stats {
+            size: size_of::<shmem_stats>(),
+            written: now.written,
+            read: now.read,
+            queued_in: now.queued_in,
+            queued_out: now.queued_out,
+            redelivered: now.redelivered,
+            waits: now.waits,
+            wakeups: now.wakeups,
+            blocks: now.blocks,
+            blocks_free: now.blocks_free,
+            held: now.held,
+            region_size: now.region_size,
+            queuelen: config.queuelen,
+            samplelen: config.samplelen,
+            spare: config.spare,
+            polling: c_uint::from(config.polling),
+        }
+    }
+}
+
 /// # Safety
 /// `stats` is null or leads to a `struct shmem_stats` of the size that it says.
-pub(super) unsafe fn fill_stats<E: Backend>(
-    handle: impl FnOnce() -> Found<&'static ChannelHandle<E>>,
-    stats: *mut shmem_stats,
-) -> c_int {
+pub(super) unsafe fn fill_stats<E: Backend>(found: Found<&'static ChannelHandle<E>>, stats: *mut shmem_stats) -> c_int {
     guard(-1, || {
-        if stats.is_null() {
-            return Err(Error::invalid("stats is a null pointer"));
-        }
-        // SAFETY: as the caller promises.
-        let (handle, size) = (handle()?, unsafe { (*stats).size });
-        let known = size_of::<shmem_stats>();
-        if size != 0 && size < known {
-            return Err(Error::invalid(format!("stats.size is {size}, but must be sizeof(struct shmem_stats), {known}, or 0")));
-        }
-        let (now, config) = (handle.stats()?, handle.config());
-        // SAFETY: the struct has at least the fields of this version.
-        unsafe {
-            stats.write(shmem_stats {
-                size: known,
-                written: now.written,
-                read: now.read,
-                queued_in: now.queued_in,
-                queued_out: now.queued_out,
-                redelivered: now.redelivered,
-                waits: now.waits,
-                wakeups: now.wakeups,
-                blocks: now.blocks,
-                blocks_free: now.blocks_free,
-                held: now.held,
-                region_size: now.region_size,
-                queuelen: config.queuelen,
-                samplelen: config.samplelen,
-                spare: config.spare,
-                polling: c_uint::from(config.polling),
-            });
-        }
-        Ok(0)
+        let handle = found?;
+        let now = || Ok(shmem_stats::new(handle.stats()?, &handle.config()));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { fill(stats, "stats", "shmem_stats", now) }
     })
 }
 
@@ -546,7 +537,7 @@ pub unsafe extern "C" fn shmem_shared_peer_alive(shm: *mut shmem_shared) -> c_in
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_stats(shm: *mut shmem_shared, stats: *mut shmem_stats) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { fill_stats(|| handle(shm), stats) }
+    unsafe { fill_stats(handle(shm), stats) }
 }
 
 /// Closes a channel in this process. What was written and not yet read stays for the peer, which reads it, then gets

@@ -122,6 +122,31 @@ fn no_array(count: u32, what: &'static str) -> Error {
     Error::invalid(format!("the array of {what} is a null pointer"))
 }
 
+/// Checks the `size` of a struct `S` of the caller's, which C calls `name` and the parameter `what`.
+fn check_size<S>(size: usize, what: &str, name: &str) -> Result<()> {
+    let known = size_of::<S>();
+    if size != 0 && size < known {
+        return Err(Error::invalid(format!("{what}.size is {size}, but must be sizeof(struct {name}), {known}, or 0")));
+    }
+    Ok(())
+}
+
+/// Fills a struct of the caller's, as [`check_size`] has it, with what is known now.
+///
+/// # Safety
+/// `to` is null, or leads to a struct of the size that it says in its first field.
+unsafe fn fill<S>(to: *mut S, what: &str, name: &str, now: impl FnOnce() -> Result<S>) -> Result<c_int> {
+    if to.is_null() {
+        return Err(Error::invalid(format!("{what} is a null pointer")));
+    }
+    // SAFETY: as the caller promises.
+    check_size::<S>(unsafe { to.cast::<usize>().read() }, what, name)?;
+    let now = now()?;
+    // SAFETY: the struct has at least the fields of this version.
+    unsafe { to.write(now) };
+    Ok(0)
+}
+
 /// # Safety
 /// `name` is null or a C string.
 unsafe fn text<'n>(name: *const c_char) -> Result<&'n OsStr> {

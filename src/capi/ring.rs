@@ -2,7 +2,7 @@
 
 use super::error::Call;
 use super::segment::SHMEM_SEGMENT_KEEP;
-use super::{Found, Wrong, check_array, convert, error, guard, guard_signal_safe, known, limit, not_a, text, within};
+use super::{Found, Wrong, check_array, convert, error, fill, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::error::{Error, Result};
 use crate::layout::ring::{MAX_ELEMENT_SIZE, RingView};
 use crate::protocol::atomics::store_bytes;
@@ -68,6 +68,28 @@ pub struct shmem_ring_counters {
     pub policy: c_int,
     /// Of this end: `SHMEM_PRODUCER` or `SHMEM_CONSUMER`.
     pub role: c_int,
+}
+
+impl shmem_ring_counters {
+    /// Not one struct with [`RingStats`]: C has its size before, and what the ring is like behind.
+    fn new(now: RingStats, view: &RingView, role: Role) -> shmem_ring_counters {
+        shmem_ring_counters {
+            size: size_of::<shmem_ring_counters>(),
+            pending: now.pending,
+            available: now.available,
+            skipped: now.skipped,
+            lost: now.lost,
+            waits: now.waits,
+            wakeups: now.wakeups,
+            producers: now.producers,
+            consumers: now.consumers,
+            region_size: now.region_size,
+            element_size: view.facts().element_size.into(),
+            capacity: view.facts().capacity.into(),
+            policy: view.facts().policy as c_int,
+            role: role as c_int,
+        }
+    }
 }
 
 /// The handle behind a `struct shmem_ring *`.
@@ -603,38 +625,9 @@ pub unsafe extern "C" fn shmem_ring_stats(ring: *mut shmem_ring, stats: *mut shm
     guard(-1, || {
         // SAFETY: as the caller promises.
         let handle = unsafe { handle(ring) }?;
-        if stats.is_null() {
-            return Err(Error::invalid("stats is a null pointer"));
-        }
-        // SAFETY: as the caller promises.
-        let size = unsafe { (*stats).size };
-        let known = size_of::<shmem_ring_counters>();
-        if size != 0 && size < known {
-            return Err(Error::invalid(format!(
-                "stats.size is {size}, but must be sizeof(struct shmem_ring_counters), {known}, or 0"
-            )));
-        }
-        let (now, view, role): (RingStats, RingView, Role) = (handle.stats()?, handle.view()?, handle.role()?);
-        // SAFETY: the struct has at least the fields of this version.
-        unsafe {
-            stats.write(shmem_ring_counters {
-                size: known,
-                pending: now.pending,
-                available: now.available,
-                skipped: now.skipped,
-                lost: now.lost,
-                waits: now.waits,
-                wakeups: now.wakeups,
-                producers: now.producers,
-                consumers: now.consumers,
-                region_size: now.region_size,
-                element_size: view.facts().element_size.into(),
-                capacity: view.facts().capacity.into(),
-                policy: view.facts().policy as c_int,
-                role: role as c_int,
-            });
-        }
-        Ok(0)
+        let now = || Ok(shmem_ring_counters::new(handle.stats()?, &handle.view()?, handle.role()?));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { fill(stats, "stats", "shmem_ring_counters", now) }
     })
 }
 

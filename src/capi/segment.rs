@@ -1,6 +1,6 @@
 //! Group "segments".
 
-use super::{guard, text};
+use super::{fill, guard, text};
 use crate::error::{Error, Result};
 use crate::segment::handle::SegmentHandle;
 use crate::segment::{Segment, SegmentOptions, SegmentStat};
@@ -196,25 +196,11 @@ pub extern "C" fn shmem_segment_size(segment: *const shmem_segment) -> usize {
 /// `stat` is null or leads to a `struct shmem_segment_info` of the size that it says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_segment_stat(segment: *const shmem_segment, stat: *mut shmem_segment_info) -> c_int {
-    guard(-1, || {
-        if stat.is_null() {
-            return Err(Error::invalid("stat is a null pointer"));
-        }
-        // SAFETY: as the caller promises.
-        let size = unsafe { (*stat).size };
-        let known_size = size_of::<shmem_segment_info>();
-        if size != 0 && size < known_size {
-            return Err(Error::invalid(format!(
-                "stat.size is {size}, but must be sizeof(struct shmem_segment_info), {known_size}, or 0"
-            )));
-        }
-        let now = with(segment, Segment::stat)?;
-        // SAFETY: the struct has at least the fields of this version.
-        unsafe { stat.write(converted(&now)) };
-        Ok(0)
-    })
+    // SAFETY: the caller's promise is passed on.
+    guard(-1, || unsafe { fill(stat, "stat", "shmem_segment_info", || Ok(converted(&with(segment, Segment::stat)?))) })
 }
 
+/// Not one struct with [`SegmentStat`]: C has its size before, and numbers for what is unknown.
 fn converted(now: &SegmentStat) -> shmem_segment_info {
     let time = |at: Option<Timespec>| {
         let at = at.unwrap_or_default();

@@ -283,7 +283,7 @@ pub unsafe extern "C" fn shmem_int_peer_alive(shm: *mut shmem_int) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_stats(shm: *mut shmem_int, stats: *mut shmem_stats) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { fill_stats(|| handle(shm), stats) }
+    unsafe { fill_stats(handle(shm), stats) }
 }
 
 /// Closes a channel. Waits up to a second, while the other side lives, until that has taken what is queued: a VILLASnode forgets what it has
