@@ -1,7 +1,8 @@
 //! Group "endpoints".
 
 use super::error::Call;
-use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring};
+use super::ring::{or_default, shmem_ring};
+use super::ring_messages::{none_is_zero, outcome, pop, pop_many, push, push_many};
 use super::{Found, Wrong, convert, guard, guard_signal_safe, known, not_a, text, within};
 use crate::ring::Policy;
 use crate::ring::api::endpoint::{EndpointSide, Pair, closed, unlink};

@@ -7,10 +7,14 @@
 #![allow(unreachable_pub, dead_code)]
 
 mod channel;
+mod channel_control;
+mod channel_samples;
 mod endpoint;
 mod error;
 mod event;
 mod ring;
+mod ring_control;
+mod ring_messages;
 mod sample;
 mod segment;
 mod transfer;

@@ -1,6 +1,7 @@
 //! Group "channel, wire layout".
 
-use super::channel::{config, face, fill_stats, shmem_conf, shmem_shared, shmem_stats};
+use super::channel::{config, face, shmem_conf, shmem_shared};
+use super::channel_control::{fill_stats, shmem_stats};
 use super::transfer::{alloc, read, sample, write};
 use super::{Found, Wrong, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::handle::ChannelHandle;
