@@ -5,7 +5,7 @@ use super::ring::{or_default, shmem_ring};
 use super::ring_messages::{none_is_zero, outcome, pop, pop_many, push, push_many};
 use super::{Found, Wrong, convert, guard, guard_signal_safe, known, not_a, text, within};
 use crate::ring::Policy;
-use crate::ring::api::endpoint::{EndpointSide, Pair, closed, unlink};
+use crate::ring::api::endpoint::{EndpointSide, Pair, unlink};
 use crate::ring::handle::RingHandle;
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
@@ -38,7 +38,7 @@ unsafe fn pair(endpoint: *const shmem_endpoint) -> Found<&'static Pair> {
 #[inline(always)]
 unsafe fn outgoing(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
     // SAFETY: the caller's promise is passed on.
-    unsafe { pair(endpoint) }?.outgoing().ok_or(Wrong(endpoint.cast(), |_| closed()))
+    unsafe { pair(endpoint) }?.outgoing().ok_or(Wrong(endpoint.cast(), |_| Pair::closed()))
 }
 
 /// The ring by which it receives.
@@ -48,7 +48,7 @@ unsafe fn outgoing(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle
 #[inline(always)]
 unsafe fn incoming(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
     // SAFETY: the caller's promise is passed on.
-    unsafe { pair(endpoint) }?.incoming().ok_or(Wrong(endpoint.cast(), |_| closed()))
+    unsafe { pair(endpoint) }?.incoming().ok_or(Wrong(endpoint.cast(), |_| Pair::closed()))
 }
 
 /// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.

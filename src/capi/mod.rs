@@ -126,7 +126,7 @@ fn no_array(count: u32, what: &'static str) -> Error {
     Error::invalid(format!("the array of {what} is a null pointer"))
 }
 
-/// Checks the `size` of a struct `S` of the caller's, which C calls `name` and the parameter `what`.
+/// Checks the `size` of a struct `S` of the caller's, which C calls `name`, and its parameter `what`.
 fn check_size<S>(size: usize, what: &str, name: &str) -> Result<()> {
     let known = size_of::<S>();
     if size != 0 && size < known {

@@ -14,7 +14,7 @@ fn remember_wrong(wrong: Wrong) {
     error::remember(&wrong.into());
 }
 
-/// Converts an outcome of the hot path: a wait that was in vain sets `errno` and no sentence.
+/// Converts an outcome of the hot path: a wait that ended without one sets `errno` and no sentence.
 #[inline(always)]
 pub(super) fn outcome<T>(
     call: Call,
@@ -39,7 +39,8 @@ pub(super) fn outcome<T>(
     }
 }
 
-/// Publishes a message. The shortest way first, which so needs few registers and no memory beyond that of the ring.
+/// Publishes a message. The fast path comes first, which so needs few registers and no memory beyond
+/// that of the ring.
 ///
 /// # Safety
 /// `element` has as many bytes as an element of the ring.
@@ -67,7 +68,7 @@ pub(super) unsafe fn pop(handle: impl Fn() -> Found<&'static RingHandle>, elemen
     }
 }
 
-/// The shortest way was in vain: goes another, or finds out what is wrong.
+/// The fast path did nothing: takes the slow path, or finds out what is wrong.
 #[inline(never)]
 fn otherwise(
     call: Call,

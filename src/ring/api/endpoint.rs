@@ -252,16 +252,22 @@ impl Pair {
         self.is_open.load(Ordering::Acquire).then(|| unsafe { &*which.load(Ordering::Relaxed) })
     }
 
-    /// The ring by which it sends; `None`: see [`closed`].
+    /// The ring by which it sends; `None`: see [`Pair::closed`].
     #[inline(always)]
     pub(crate) fn outgoing(&self) -> Option<&'static RingHandle> {
         self.ring(&self.outgoing)
     }
 
-    /// The ring by which it receives; `None`: see [`closed`].
+    /// The ring by which it receives; `None`: see [`Pair::closed`].
     #[inline(always)]
     pub(crate) fn incoming(&self) -> Option<&'static RingHandle> {
         self.ring(&self.incoming)
+    }
+
+    /// The error of a call on one that is closed.
+    #[cold]
+    pub(crate) fn closed() -> Error {
+        Error::new(libc::EPIPE, "this endpoint is closed in this process")
     }
 
     /// Closes both. Async-signal-safe.
@@ -284,10 +290,4 @@ impl Pair {
         self.unclaim();
         done.into_iter().collect()
     }
-}
-
-/// The error of a call on a pair that is closed.
-#[cold]
-pub(crate) fn closed() -> Error {
-    Error::new(libc::EPIPE, "this endpoint is closed in this process")
 }
