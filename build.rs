@@ -22,11 +22,11 @@ fn main() {
 /// The header, made of the files of the C interface in the order of the header.
 fn header(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
-    let builder = ["error", "sample", "channel", "wire", "ring", "endpoint", "segment", "event"]
-        .into_iter()
-        .fold(cbindgen::Builder::new().with_config(config), |builder, file| {
-            builder.with_src(root.join("src/capi").join(file).with_extension("rs"))
-        });
+    let files =
+        "error sample channel channel_samples channel_control wire ring ring_messages ring_control endpoint segment event";
+    let builder = files.split(' ').fold(cbindgen::Builder::new().with_config(config), |builder, file| {
+        builder.with_src(root.join("src/capi").join(file).with_extension("rs"))
+    });
     let mut text = Vec::new();
     builder.generate().expect("src/capi is valid for cbindgen").write(&mut text);
     let text = String::from_utf8(text).expect("the sources are UTF-8");

@@ -1,14 +1,12 @@
-//! Group "channel, one region".
+//! Group "channel, one region": what a channel is, and opening one.
 
-use super::sample::{pool, sample};
-use super::transfer::{alloc, read, write};
-use super::{guard, guard_signal_safe, known, text, timeout};
+use super::sample::pool;
+use super::{Found, check_size, guard, known, limit, not_a, text};
 use crate::channel::Config;
 use crate::channel::backend::Backend;
 use crate::channel::handle::ChannelHandle;
 use crate::channel::native::{self, Native};
 use crate::error::{Error, Result};
-use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 use std::os::fd::IntoRawFd;
 
@@ -56,45 +54,6 @@ pub struct shmem_conf {
     pub group: c_uint,
 }
 
-/// Counters and fill levels. Samples and sleeps count since the region was made, whoever held the side.
-#[allow(non_camel_case_types)]
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct shmem_stats {
-    /// To be set before the call: `sizeof(struct shmem_stats)`; 0: the fields of version 0.1.
-    pub size: usize,
-    /// Samples that this side has written.
-    pub written: u64,
-    /// Samples that this side has taken.
-    pub read: u64,
-    /// Samples that wait to be taken by this side.
-    pub queued_in: u64,
-    /// Samples of this side that wait to be taken by the peer.
-    pub queued_out: u64,
-    /// Samples that this process was given a second time, after a predecessor that died.
-    pub redelivered: u64,
-    /// Sleeps of this side.
-    pub waits: u64,
-    /// Wake-ups that this side has sent.
-    pub wakeups: u64,
-    /// Blocks of the pool, of both sides.
-    pub blocks: u64,
-    /// Blocks at home on this side that are free.
-    pub blocks_free: u64,
-    /// Blocks that this process holds references to.
-    pub held: u64,
-    /// Bytes of the region.
-    pub region_size: u64,
-    /// As in `struct shmem_conf`.
-    pub queuelen: c_uint,
-    /// As in `struct shmem_conf`.
-    pub samplelen: c_uint,
-    /// As in `struct shmem_conf`.
-    pub spare: c_uint,
-    /// As in `struct shmem_conf`.
-    pub polling: c_uint,
-}
-
 /// What a C program sees of a handle.
 pub(super) fn face<E: Backend>(handle: &'static ChannelHandle<E>) -> *mut shmem_shared {
     std::ptr::from_ref(handle).cast_mut().cast()
@@ -105,9 +64,9 @@ pub(super) fn face<E: Backend>(handle: &'static ChannelHandle<E>) -> *mut shmem_
 /// # Safety
 /// `shm` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-unsafe fn handle(shm: *const shmem_shared) -> Result<&'static ChannelHandle<Native>> {
+pub(super) unsafe fn handle(shm: *const shmem_shared) -> Found<&'static ChannelHandle<Native>> {
     // SAFETY: as the caller promises.
-    unsafe { known(shm.cast(), "channel of one region", ChannelHandle::<Native>::at) }
+    unsafe { known(shm.cast(), |at| not_a("channel of one region", at), ChannelHandle::<Native>::at) }
 }
 
 /// # Safety
@@ -119,9 +78,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
     // SAFETY: every version of the struct begins with the fields up to `size`.
     let size = unsafe { (*conf).size };
     let known = size_of::<shmem_conf>();
-    if size != 0 && size < known {
-        return Err(Error::invalid(format!("conf.size is {size}, but must be sizeof(struct shmem_conf), {known}, or 0")));
-    }
+    check_size::<shmem_conf>(size, "conf", "shmem_conf")?;
     if size > 4096 {
         return Err(Error::invalid(format!("conf.size is {size}: is the struct initialised? (SHMEM_CONF_INIT does it)")));
     }
@@ -157,48 +114,6 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
         mode: conf.mode,
         group: has_group.then_some(conf.group),
         any_owner: conf.flags & SHMEM_CONF_ANY_OWNER != 0,
-    })
-}
-
-/// # Safety
-/// `stats` is null or leads to a `struct shmem_stats` of the size that it says.
-pub(super) unsafe fn fill_stats<E: Backend>(
-    handle: impl FnOnce() -> Result<&'static ChannelHandle<E>>,
-    stats: *mut shmem_stats,
-) -> c_int {
-    guard(-1, || {
-        if stats.is_null() {
-            return Err(Error::invalid("stats is a null pointer"));
-        }
-        // SAFETY: as the caller promises.
-        let (handle, size) = (handle()?, unsafe { (*stats).size });
-        let known = size_of::<shmem_stats>();
-        if size != 0 && size < known {
-            return Err(Error::invalid(format!("stats.size is {size}, but must be sizeof(struct shmem_stats), {known}, or 0")));
-        }
-        let (now, config) = (handle.stats()?, handle.config());
-        // SAFETY: the struct has at least the fields of this version.
-        unsafe {
-            stats.write(shmem_stats {
-                size: known,
-                written: now.written,
-                read: now.read,
-                queued_in: now.queued_in,
-                queued_out: now.queued_out,
-                redelivered: now.redelivered,
-                waits: now.waits,
-                wakeups: now.wakeups,
-                blocks: now.blocks,
-                blocks_free: now.blocks_free,
-                held: now.held,
-                region_size: now.region_size,
-                queuelen: config.queuelen,
-                samplelen: config.samplelen,
-                spare: config.spare,
-                polling: c_uint::from(config.polling),
-            });
-        }
-        Ok(0)
     })
 }
 
@@ -363,8 +278,8 @@ pub unsafe extern "C" fn shmem_shared_timedopen(
 ) -> *mut shmem_shared {
     guard(std::ptr::null_mut(), || {
         // SAFETY: as the caller promises.
-        let (name, timeout) = unsafe { (text(name)?, self::timeout(timeout)?) };
-        let channel = native::timed_open(name, Limit::timeout(timeout))?;
+        let (name, limit) = unsafe { (text(name)?, limit(timeout)?) };
+        let channel = native::timed_open(name, limit)?;
         // SAFETY: as the caller promises.
         Ok(unsafe { opened(channel, base) })
     })
@@ -383,217 +298,8 @@ pub unsafe extern "C" fn shmem_shared_timedopen(
 pub unsafe extern "C" fn shmem_shared_wait(shm: *mut shmem_shared, timeout: *const timespec) -> c_int {
     guard(-1, || {
         // SAFETY: as the caller promises.
-        let (handle, timeout) = unsafe { (handle(shm)?, self::timeout(timeout)?) };
-        handle.wait(&Limit::timeout(timeout))?;
-        Ok(0)
-    })
-}
-
-/// Receives samples, as soon as there is one. Spins in polling mode, else spins a little and then sleeps.
-///
-/// @param shm  an open channel
-/// @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` or by writing the sample
-/// @param cnt  at most so many
-/// @return 1 to `cnt`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_shared_interrupt`.
-///         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
-///         attaches), or the channel is closed;
-///         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
-///         open again; or nobody can come any more (below); `EINVAL`
-///
-/// A side that has been without a live peer for a second, in a region whose name was removed, waits
-/// for nobody: all calls that would have to wait say `ESTALE`, once all is read. Create or open the
-/// region again. If a peer comes all the same, calls go on. A region without a name
-/// (`shmem_shared_create_fd`) is never lost, nor is one whose peer lives. Who removes names under
-/// live processes: systemd-logind when a user's last session ends (`RemoveIPC=`), Python's
-/// `multiprocessing.resource_tracker` when a program ends that has opened the name, and a container
-/// that has the same `/dev/shm` when it cleans up.
-///
-/// Any thread; several may read at once.
-///
-/// # Safety
-/// `shm` leads to a channel, `smps` has room for `cnt` pointers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Native>(|| handle(shm), smps, cnt, None) }
-}
-
-/// The same as `shmem_shared_read`; does not wait.
-///
-/// @return as `shmem_shared_read`; 0 with `EAGAIN`
-///
-/// # Safety
-/// As for `shmem_shared_read`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_tryread(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Native>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
-}
-
-/// The same as `shmem_shared_read`; waits for so long.
-///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_shared_read`; 0 with `ETIMEDOUT` when the time is over
-///
-/// # Safety
-/// As for `shmem_shared_read`; `timeout` is null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_timedread(
-    shm: *mut shmem_shared,
-    smps: *mut *mut sample,
-    cnt: c_uint,
-    timeout: *const timespec,
-) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { read::<Native>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
-        None => -1,
-    }
-}
-
-/// Sends samples. Never waits.
-///
-/// @param shm  an open channel
-/// @param smps samples that this process holds, of this channel: allocated, or received
-/// @param cnt  how many
-/// @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
-///         `EINVAL` the next one cannot be sent, `EPIPE` and `ESTALE` as below. -1: `EINVAL` already the first cannot be sent (not live, of another
-///         channel, longer than its capacity, or still out: the peer has not put it since it was written last); `EPIPE`
-///         the peer is known to have closed or died, or the channel is closed; `ESTALE`
-///
-/// Any thread; what one thread writes arrives in its order. No system call unless the peer sleeps.
-///
-/// # Safety
-/// `shm` leads to a channel, `smps` has `cnt` pointers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { write::<Native>(|| handle(shm), smps, cnt, &Limit::Now) }
-}
-
-/// The same as `shmem_shared_write`; waits for room until all are taken.
-///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_shared_write`; fewer than `cnt` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
-///
-/// # Safety
-/// As for `shmem_shared_write`; `timeout` is null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_timedwrite(
-    shm: *mut shmem_shared,
-    smps: *mut *mut sample,
-    cnt: c_uint,
-    timeout: *const timespec,
-) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { write::<Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
-        None => -1,
-    }
-}
-
-/// The same as `sample_alloc`; waits until there are `cnt`.
-///
-/// @param shm     an open channel
-/// @param timeout relative; `NULL`: without limit
-/// @return as `sample_alloc`; fewer than `cnt` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
-///
-/// # Safety
-/// `shm` leads to a channel, `smps` has room for `cnt` pointers, `timeout` is null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_timedalloc(
-    shm: *mut shmem_shared,
-    smps: *mut *mut sample,
-    cnt: c_uint,
-    timeout: *const timespec,
-) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { alloc::<Native>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
-        None => -1,
-    }
-}
-
-/// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with
-/// `EINTR`. If there is none, the next wait ends so, and only that one: an interruption just before
-/// a wait is not lost. Calls that need not wait, or do not wait, neither end by it nor use it up.
-///
-/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
-///
-/// Any thread; async-signal-safe.
-///
-/// # Safety
-/// `shm` leads to a channel.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_interrupt(shm: *mut shmem_shared) -> c_int {
-    // SAFETY: as the caller promises.
-    guard_signal_safe(|| unsafe { handle(shm) }?.interrupt())
-}
-
-/// Whether the process at the other end is alive, as far as can be known; what cannot be known counts as alive.
-///
-/// @return 1 alive, 0 none, or it has closed or died. -1: `EINVAL`; `EPIPE` the channel is closed
-///
-/// # Safety
-/// `shm` leads to a channel.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_peer_alive(shm: *mut shmem_shared) -> c_int {
-    // SAFETY: as the caller promises.
-    guard(-1, || Ok(c_int::from(unsafe { handle(shm) }?.is_peer_alive()?)))
-}
-
-/// Counters and fill levels.
-///
-/// @param shm   an open channel
-/// @param stats filled; its `size` must be set
-/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
-///
-/// Looks at every block of this side: not for a hot loop.
-///
-/// # Safety
-/// `shm` leads to a channel, `stats` to a `struct shmem_stats` of the size that it says.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_stats(shm: *mut shmem_shared, stats: *mut shmem_stats) -> c_int {
-    // SAFETY: the caller's promise is passed on.
-    unsafe { fill_stats(|| handle(shm), stats) }
-}
-
-/// Closes a channel in this process. What was written and not yet read stays for the peer, which reads it, then gets
-/// `EPIPE`. The name stays.
-///
-/// Marks and wakes, takes no lock: a call that waits in another thread ends with -1 and `EPIPE`. Samples may be put
-/// after it; the region is unmapped with the last of them.
-///
-/// @param shm  the channel; not to be used afterwards
-/// @param base what `shmem_shared_open` gave, or `NULL`; not looked at
-/// @return 0. -1: `EINVAL` not an open channel
-///
-/// Any thread; async-signal-safe.
-///
-/// # Safety
-/// `shm` leads to a channel.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_close(shm: *mut shmem_shared, base: *mut c_void) -> c_int {
-    let _ = base;
-    // SAFETY: as the caller promises.
-    guard_signal_safe(|| unsafe { handle(shm) }?.close())
-}
-
-/// Removes the name of a region. Who has it open keeps it.
-///
-/// @param name of the shared memory object
-/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`
-///
-/// # Safety
-/// `name` is a C string.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_unlink(name: *const c_char) -> c_int {
-    guard(-1, || {
-        // SAFETY: as the caller promises.
-        native::unlink(unsafe { text(name) }?)?;
+        let (handle, limit) = unsafe { (handle(shm)?, limit(timeout)?) };
+        handle.wait(&limit)?;
         Ok(0)
     })
 }

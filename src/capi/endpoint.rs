@@ -1,11 +1,12 @@
 //! Group "endpoints".
 
 use super::error::Call;
-use super::ring::{none_is_zero, or_default, outcome, pop, pop_many, push, push_many, shmem_ring, within};
-use super::{convert, guard, guard_signal_safe, known, text};
-use crate::error::Result;
+use super::ring::{or_default, shmem_ring};
+use super::ring_messages::{none_is_zero, outcome, pop, pop_many, push, push_many};
+use super::{Found, Wrong, convert, guard, guard_signal_safe, known, not_a, text, within};
 use crate::ring::Policy;
 use crate::ring::api::endpoint::{EndpointSide, Pair, unlink};
+use crate::ring::handle::RingHandle;
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
 
@@ -25,9 +26,29 @@ pub struct shmem_endpoint {
 /// # Safety
 /// `endpoint` is null, or leads to readable memory as large as a pointer.
 #[inline(always)]
-unsafe fn pair(endpoint: *const shmem_endpoint) -> Result<&'static Pair> {
+unsafe fn pair(endpoint: *const shmem_endpoint) -> Found<&'static Pair> {
     // SAFETY: as the caller promises.
-    unsafe { known(endpoint.cast(), "endpoint", Pair::at) }
+    unsafe { known(endpoint.cast(), |at| not_a("endpoint", at), Pair::at) }
+}
+
+/// The ring by which an endpoint sends.
+///
+/// # Safety
+/// As for [`pair`].
+#[inline(always)]
+unsafe fn outgoing(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { pair(endpoint) }?.outgoing().ok_or(Wrong(endpoint.cast(), |_| Pair::closed()))
+}
+
+/// The ring by which it receives.
+///
+/// # Safety
+/// As for [`pair`].
+#[inline(always)]
+unsafe fn incoming(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { pair(endpoint) }?.incoming().ok_or(Wrong(endpoint.cast(), |_| Pair::closed()))
 }
 
 /// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
@@ -71,7 +92,7 @@ pub unsafe extern "C" fn shmem_endpoint_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_outgoing(endpoint: *mut shmem_endpoint) -> *mut shmem_ring {
     // SAFETY: as the caller promises.
-    convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { pair(endpoint) }?.outgoing()?).cast_mut().cast()))
+    convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { outgoing(endpoint) }?).cast_mut().cast()))
 }
 
 /// The ring by which this side receives, for all that can be done with a consumer's end; not to be closed by itself.
@@ -83,7 +104,7 @@ pub unsafe extern "C" fn shmem_endpoint_outgoing(endpoint: *mut shmem_endpoint) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_incoming(endpoint: *mut shmem_endpoint) -> *mut shmem_ring {
     // SAFETY: as the caller promises.
-    convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { pair(endpoint) }?.incoming()?).cast_mut().cast()))
+    convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { incoming(endpoint) }?).cast_mut().cast()))
 }
 
 /// Sends a message; waits for room without limit.
@@ -96,7 +117,7 @@ pub unsafe extern "C" fn shmem_endpoint_incoming(endpoint: *mut shmem_endpoint) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_send(endpoint: *mut shmem_endpoint, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { push(|| pair(endpoint)?.outgoing(), element, &Limit::Forever) }
+    unsafe { push(move || outgoing(endpoint), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_endpoint_send`; does not wait.
@@ -108,7 +129,7 @@ pub unsafe extern "C" fn shmem_endpoint_send(endpoint: *mut shmem_endpoint, elem
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_try_send(endpoint: *mut shmem_endpoint, element: *const c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { push(|| pair(endpoint)?.outgoing(), element, &Limit::Now) }
+    unsafe { push(move || outgoing(endpoint), element, &Limit::Now) }
 }
 
 /// The same as `shmem_endpoint_send`; waits for so long.
@@ -125,7 +146,7 @@ pub unsafe extern "C" fn shmem_endpoint_timed_send(
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { within(timeout, |limit| push(|| pair(endpoint)?.outgoing(), element, limit)) }
+    unsafe { within(timeout, |limit| push(move || outgoing(endpoint), element, limit)) }
 }
 
 /// Sends as many messages as fit; does not wait.
@@ -141,7 +162,7 @@ pub unsafe extern "C" fn shmem_endpoint_send_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(Call::Push, -1, || unsafe { push_many(pair(endpoint)?.outgoing()?, elements, count) }))
+    unsafe { none_is_zero(outcome(Call::Push, -1, outgoing(endpoint), |ring| push_many(ring, elements, count))) }
 }
 
 /// Receives the oldest message; waits for one without limit.
@@ -154,7 +175,7 @@ pub unsafe extern "C" fn shmem_endpoint_send_many(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_receive(endpoint: *mut shmem_endpoint, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { pop(|| pair(endpoint)?.incoming(), element, &Limit::Forever) }
+    unsafe { pop(move || incoming(endpoint), element, &Limit::Forever) }
 }
 
 /// The same as `shmem_endpoint_receive`; does not wait.
@@ -166,7 +187,7 @@ pub unsafe extern "C" fn shmem_endpoint_receive(endpoint: *mut shmem_endpoint, e
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_try_receive(endpoint: *mut shmem_endpoint, element: *mut c_void) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { pop(|| pair(endpoint)?.incoming(), element, &Limit::Now) }
+    unsafe { pop(move || incoming(endpoint), element, &Limit::Now) }
 }
 
 /// The same as `shmem_endpoint_receive`; waits for so long.
@@ -183,7 +204,7 @@ pub unsafe extern "C" fn shmem_endpoint_timed_receive(
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { within(timeout, |limit| pop(|| pair(endpoint)?.incoming(), element, limit)) }
+    unsafe { within(timeout, |limit| pop(move || incoming(endpoint), element, limit)) }
 }
 
 /// Receives as many messages as there are; does not wait.
@@ -199,7 +220,7 @@ pub unsafe extern "C" fn shmem_endpoint_receive_many(
     count: c_uint,
 ) -> c_int {
     // SAFETY: as the caller promises.
-    none_is_zero(outcome(Call::Pop, -1, || unsafe { pop_many(pair(endpoint)?.incoming()?, elements, count) }))
+    unsafe { none_is_zero(outcome(Call::Pop, -1, incoming(endpoint), |ring| pop_many(ring, elements, count))) }
 }
 
 /// How many messages can be sent without waiting.
@@ -211,7 +232,7 @@ pub unsafe extern "C" fn shmem_endpoint_receive_many(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_available(endpoint: *mut shmem_endpoint) -> c_int {
     // SAFETY: as the caller promises.
-    convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.fill()?.1 as c_int))
+    convert(-1, || Ok(unsafe { outgoing(endpoint) }?.fill()?.1 as c_int))
 }
 
 /// How many messages can be received without waiting.
@@ -223,7 +244,7 @@ pub unsafe extern "C" fn shmem_endpoint_available(endpoint: *mut shmem_endpoint)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_pending(endpoint: *mut shmem_endpoint) -> c_int {
     // SAFETY: as the caller promises.
-    convert(-1, || Ok(unsafe { pair(endpoint) }?.incoming()?.fill()?.0 as c_int))
+    convert(-1, || Ok(unsafe { incoming(endpoint) }?.fill()?.0 as c_int))
 }
 
 /// Whether a message to be sent would have to wait.
@@ -235,7 +256,7 @@ pub unsafe extern "C" fn shmem_endpoint_pending(endpoint: *mut shmem_endpoint) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_full(endpoint: *mut shmem_endpoint) -> c_int {
     // SAFETY: as the caller promises.
-    convert(-1, || Ok(c_int::from(unsafe { pair(endpoint) }?.outgoing()?.fill()?.1 == 0)))
+    convert(-1, || Ok(c_int::from(unsafe { outgoing(endpoint) }?.fill()?.1 == 0)))
 }
 
 /// Whether there is nothing to receive.
@@ -247,7 +268,7 @@ pub unsafe extern "C" fn shmem_endpoint_full(endpoint: *mut shmem_endpoint) -> c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_empty(endpoint: *mut shmem_endpoint) -> c_int {
     // SAFETY: as the caller promises.
-    convert(-1, || Ok(c_int::from(unsafe { pair(endpoint) }?.incoming()?.fill()?.0 == 0)))
+    convert(-1, || Ok(c_int::from(unsafe { incoming(endpoint) }?.fill()?.0 == 0)))
 }
 
 /// Bytes of a message.
@@ -259,7 +280,7 @@ pub unsafe extern "C" fn shmem_endpoint_empty(endpoint: *mut shmem_endpoint) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_element_size(endpoint: *mut shmem_endpoint) -> c_int {
     // SAFETY: as the caller promises.
-    convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.view()?.facts().element_size as c_int))
+    convert(-1, || Ok(unsafe { outgoing(endpoint) }?.view()?.facts().element_size as c_int))
 }
 
 /// How many messages each ring holds.
@@ -271,7 +292,7 @@ pub unsafe extern "C" fn shmem_endpoint_element_size(endpoint: *mut shmem_endpoi
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_capacity(endpoint: *mut shmem_endpoint) -> c_int {
     // SAFETY: as the caller promises.
-    convert(-1, || Ok(unsafe { pair(endpoint) }?.outgoing()?.view()?.facts().capacity as c_int))
+    convert(-1, || Ok(unsafe { outgoing(endpoint) }?.view()?.facts().capacity as c_int))
 }
 
 /// Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those,
@@ -287,9 +308,9 @@ pub unsafe extern "C" fn shmem_endpoint_capacity(endpoint: *mut shmem_endpoint) 
 pub unsafe extern "C" fn shmem_endpoint_interrupt(endpoint: *mut shmem_endpoint) -> c_int {
     guard_signal_safe(|| {
         // SAFETY: as the caller promises.
-        let pair = unsafe { pair(endpoint) }?;
-        pair.outgoing()?.interrupt()?;
-        pair.incoming()?.interrupt()
+        let (outgoing, incoming) = unsafe { (outgoing(endpoint)?, incoming(endpoint)?) };
+        outgoing.interrupt()?;
+        incoming.interrupt()
     })
 }
 

@@ -1,7 +1,7 @@
 //! Group "events".
 
 use super::error::Call;
-use super::{error, guard, timeout};
+use super::{error, guard, within};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::memory::tag::Tag;
@@ -132,10 +132,6 @@ pub unsafe extern "C" fn shmem_event_trywait(event: *const shmem_event, seen: *m
 /// As for `shmem_event_wait`; `timeout` is null or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_event_timedwait(event: *mut shmem_event, seen: *mut u64, timeout: *const timespec) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: as the caller promises.
-        Some(timeout) => unsafe { wait(event, seen, |event, seen| event.within(seen, &Limit::timeout(timeout))) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| wait(event, seen, |event, seen| event.within(seen, limit))) }
 }

@@ -1,7 +1,7 @@
 //! Group "samples".
 
-use super::transfer::alloc;
-use super::{check_array, convert, error, guard, known};
+use super::transfer::{alloc, sample};
+use super::{check_array, convert, error, guard, known, not_a};
 use crate::channel::AnyHandle;
 use crate::channel::handle::ChannelHandle;
 use crate::channel::native::Native;
@@ -39,13 +39,6 @@ const _: () = {
     assert!(SAMPLE_IS_NEW_SIMULATION == flags::NEW_SIMULATION && SAMPLE_REDELIVERED == flags::REDELIVERED);
 };
 
-/// A sample in shared memory; laid out by hand in the header.
-#[allow(non_camel_case_types)]
-#[repr(C)]
-pub struct sample {
-    _private: [u8; 0],
-}
-
 /// The pool of samples of a channel: `&shm->pool`.
 #[allow(non_camel_case_types)]
 #[repr(C)]
@@ -71,7 +64,7 @@ pub struct pool {
 pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe {
-        match known(pool.cast(), "pool", ChannelHandle::<Native>::at) {
+        match known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Native>::at) {
             Ok(handle) => alloc::<Native>(move || Ok(handle), smps, cnt, &Limit::Now),
             Err(_) => alloc_wire(pool, smps, cnt),
         }
@@ -83,7 +76,7 @@ pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, c
 #[inline(never)]
 unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<Wire>(|| known(pool.cast(), "pool", ChannelHandle::<Wire>::at), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(|| known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Wire>::at), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `sample_alloc`.
@@ -167,7 +160,7 @@ pub unsafe extern "C" fn sample_incref(smp: *mut sample) -> c_int {
 /// `smps` has `cnt` pointers.
 unsafe fn many(smps: *mut *mut sample, cnt: c_uint, one: impl Fn(*mut sample) -> Result<c_int>) -> c_int {
     guard(-1, || {
-        let count = check_array(smps, cnt)?;
+        let count = check_array(smps, cnt, "samples")?;
         for at in 0..count {
             // SAFETY: `at` is below the number of pointers.
             match one(unsafe { smps.add(at).read() }) {
@@ -192,7 +185,7 @@ unsafe fn many(smps: *mut *mut sample, cnt: c_uint, one: impl Fn(*mut sample) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sample_put_many(smps: *mut *mut sample, cnt: c_uint) -> c_int {
     convert(-1, || {
-        let count = check_array(smps, cnt)?;
+        let count = check_array(smps, cnt, "samples")?;
         // SAFETY: `at` is below the number of pointers.
         let address = |at: usize| (at < count).then(|| unsafe { smps.add(at).read() } as usize);
         let mut done = 0;

@@ -1,13 +1,10 @@
 //! Group "segments".
 
-use super::{guard, text};
+use super::{fill, guard, text};
 use crate::error::{Error, Result};
-use crate::memory::slab::{Reused, Slab};
-use crate::memory::tag::{HandleKind, Tag};
-use crate::protocol::gate::{Common, Gate, Idle};
+use crate::segment::handle::SegmentHandle;
 use crate::segment::{Segment, SegmentOptions, SegmentStat};
 use crate::sys::clock::Timespec;
-use crate::sys::{barrier, fork};
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 
 /// `flags`: create the segment if there is none.
@@ -31,25 +28,8 @@ pub const SHMEM_SEGMENT_KEEP: c_uint = 0xffff_ffff;
 /// The system's permissions decide who may attach it, whosever it is. A child of a fork inherits it, and detaches its own by `shmem_segment_close`.
 #[allow(non_camel_case_types)]
 pub struct shmem_segment {
-    tagged: Tagged,
+    _private: (),
 }
-
-#[repr(C)]
-pub struct Tagged {
-    tag: Tag,
-    gate: Gate<Segment, NoTurns>,
-}
-
-const _: () = assert!(std::mem::offset_of!(shmem_segment, tagged) == 0);
-
-impl std::ops::Deref for shmem_segment {
-    type Target = Tagged;
-    fn deref(&self) -> &Tagged {
-        &self.tagged
-    }
-}
-
-static SEGMENTS: Slab<shmem_segment> = Slab::new();
 
 /// What the system knows about a segment.
 #[allow(non_camel_case_types)]
@@ -109,55 +89,14 @@ fn options(size: usize, flags: c_uint, mode: c_uint) -> Result<SegmentOptions> {
     })
 }
 
-impl Reused for shmem_segment {
-    fn claim(&self) -> bool {
-        self.gate.claim()
-    }
-    fn unclaim(&self) {
-        self.gate.unclaim();
-    }
-}
-
-impl Common for Segment {
-    fn on_deserted(&self) {}
-}
-
-/// No call takes turns on a segment.
-struct NoTurns;
-
-impl Idle for NoTurns {
-    fn is_idle(&self) -> bool {
-        true
-    }
-}
-
-/// In the child of a fork: other threads of the parent may have been in calls.
-fn in_child() {
-    SEGMENTS.iter().for_each(|handle| handle.gate.keep());
-}
-
 /// Gives a segment to the caller.
 fn give(segment: Segment) -> Result<*mut shmem_segment> {
-    barrier::register();
-    fork::on_child(in_child)?;
-    let handle = SEGMENTS.take(|| shmem_segment { tagged: Tagged { tag: Tag::default(), gate: Gate::new() } });
-    handle.tag.mark(HandleKind::Segment);
-    handle.gate.fill(segment, NoTurns);
-    Ok(std::ptr::from_ref(handle).cast_mut())
+    Ok(std::ptr::from_ref(SegmentHandle::new(segment)?).cast_mut().cast())
 }
 
-/// What a pointer leads to, which may be any pointer.
-fn handle(segment: *const shmem_segment) -> Result<&'static shmem_segment> {
-    let found = SEGMENTS.iter().find(|handle| std::ptr::eq(*handle, segment));
-    found.ok_or_else(|| Error::invalid("the pointer does not lead to a segment"))
-}
-
-/// Looks at a segment, which stays attached until that is over.
+/// Looks at what a pointer leads to, which may be any pointer.
 fn with<T>(segment: *const shmem_segment, look: impl FnOnce(&Segment) -> Result<T>) -> Result<T> {
-    match handle(segment)?.gate.visit() {
-        Some(visit) => visit.with(look),
-        None => Err(Error::invalid("the segment is closed")),
-    }
+    SegmentHandle::find(segment.cast())?.look(look)
 }
 
 /// Opens the POSIX shared memory object `/name`, or creates it: with its size and zeroed, before its name appears, and with its memory allocated.
@@ -257,25 +196,11 @@ pub extern "C" fn shmem_segment_size(segment: *const shmem_segment) -> usize {
 /// `stat` is null or leads to a `struct shmem_segment_info` of the size that it says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_segment_stat(segment: *const shmem_segment, stat: *mut shmem_segment_info) -> c_int {
-    guard(-1, || {
-        if stat.is_null() {
-            return Err(Error::invalid("stat is a null pointer"));
-        }
-        // SAFETY: as the caller promises.
-        let size = unsafe { (*stat).size };
-        let known_size = size_of::<shmem_segment_info>();
-        if size != 0 && size < known_size {
-            return Err(Error::invalid(format!(
-                "stat.size is {size}, but must be sizeof(struct shmem_segment_info), {known_size}, or 0"
-            )));
-        }
-        let now = with(segment, Segment::stat)?;
-        // SAFETY: the struct has at least the fields of this version.
-        unsafe { stat.write(converted(&now)) };
-        Ok(0)
-    })
+    // SAFETY: the caller's promise is passed on.
+    guard(-1, || unsafe { fill(stat, "stat", "shmem_segment_info", || Ok(converted(&with(segment, Segment::stat)?))) })
 }
 
+/// Not one struct with [`SegmentStat`]: C has its size before, and numbers for what is unknown.
 fn converted(now: &SegmentStat) -> shmem_segment_info {
     let time = |at: Option<Timespec>| {
         let at = at.unwrap_or_default();
@@ -328,11 +253,7 @@ pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, mode: c_uint, u
 /// Any thread, but not a signal handler.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_close(segment: *mut shmem_segment) -> c_int {
-    guard(-1, || {
-        // Detached when the last call that looks at it has ended, this one or another thread's.
-        let closed = handle(segment)?.gate.visit().is_some_and(|visit| visit.close());
-        if closed { Ok(0) } else { Err(Error::invalid("the segment is closed already")) }
-    })
+    guard(-1, || SegmentHandle::find(segment.cast())?.close().map(|()| 0))
 }
 
 /// Removes the name of a POSIX segment. Who has it open keeps it; it goes with the last of them.

@@ -1,12 +1,12 @@
 //! Group "channel, wire layout".
 
-use super::channel::{config, face, fill_stats, shmem_conf, shmem_shared, shmem_stats};
-use super::sample::sample;
-use super::transfer::{alloc, read, write};
-use super::{guard, guard_signal_safe, known, text, timeout};
+use super::channel::{config, face, shmem_conf, shmem_shared};
+use super::channel_control::{fill_stats, shmem_stats};
+use super::transfer::{alloc, read, sample, write};
+use super::{Found, Wrong, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::handle::ChannelHandle;
 use crate::channel::wire::{self, Wire};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 
@@ -46,27 +46,27 @@ const CHECK: usize = usize::from_le_bytes(*b"shmemint");
 /// # Safety
 /// `shm` is null or leads to a `struct shmem_int`.
 #[inline(always)]
-unsafe fn handle(shm: *const shmem_int) -> Result<&'static ChannelHandle<Wire>> {
+unsafe fn handle(shm: *const shmem_int) -> Found<&'static ChannelHandle<Wire>> {
     if shm.is_null() {
-        return Err(Error::invalid("the channel is a null pointer"));
+        return Err(Wrong(shm.cast(), |at| not_a("channel", at)));
     }
-    let closed = || Error::invalid("the struct shmem_int is not an open channel");
+    let closed = Wrong(shm.cast(), |_| Error::invalid("the struct shmem_int is not an open channel"));
     if !shm.is_aligned() {
-        return Err(closed());
+        return Err(closed);
     }
     // A handle of another kind is shorter than the struct, and so is an event. No other first word
     // is the address of a region. SAFETY: as the caller promises.
     let base = unsafe { (&raw const (*shm).read.base).read() };
     if base.is_null() || base as usize % PAGE != 0 {
-        return Err(closed());
+        return Err(closed);
     }
     // SAFETY: as above.
     let (channel, check) = unsafe { ((*shm).channel, (*shm).check) };
     if channel as usize ^ CHECK != check {
-        return Err(closed());
+        return Err(closed);
     }
     // SAFETY: the library has put the pointer there; handles live for ever.
-    unsafe { known(channel, "channel of the wire layout", ChannelHandle::<Wire>::at) }
+    unsafe { known(channel, |at| not_a("channel of the wire layout", at), ChannelHandle::<Wire>::at) }
 }
 
 /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes, and opens
@@ -122,8 +122,8 @@ pub unsafe extern "C" fn shmem_int_timedopen(
             return Err(Error::invalid("the struct shmem_int is a null pointer"));
         }
         // SAFETY: as the caller promises.
-        let (wname, rname, config, timeout) = unsafe { (text(wname)?, text(rname)?, config(conf)?, self::timeout(timeout)?) };
-        let handle = wire::open(wname, rname, &config, &Limit::timeout(timeout), &|| false)?;
+        let (wname, rname, config, limit) = unsafe { (text(wname)?, text(rname)?, config(conf)?, limit(timeout)?) };
+        let handle = wire::open(wname, rname, &config, &limit, &|| false)?;
         let [own, peer] = handle.spans();
         let dir = |(base, len): (usize, usize)| shmem_dir { base: base as *mut c_void, len, shared: face(handle) };
         let channel = face(handle).cast::<c_void>();
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn shmem_int_timedopen(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Wire>(|| handle(shm), smps, cnt, None) }
+    unsafe { read::<Wire>(move || handle(shm), smps, cnt, None) }
 }
 
 /// The same as `shmem_int_read`; does not wait.
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sam
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_tryread(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Wire>(|| handle(shm), smps, cnt, Some(&Limit::Now)) }
+    unsafe { read::<Wire>(move || handle(shm), smps, cnt, Some(&Limit::Now)) }
 }
 
 /// The same as `shmem_int_read`; waits for so long.
@@ -186,12 +186,8 @@ pub unsafe extern "C" fn shmem_int_timedread(
     cnt: c_uint,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { read::<Wire>(|| handle(shm), smps, cnt, Some(&Limit::timeout(timeout))) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| read::<Wire>(move || handle(shm), smps, cnt, Some(limit))) }
 }
 
 /// Sends samples. Does not wait for room.
@@ -211,7 +207,7 @@ pub unsafe extern "C" fn shmem_int_timedread(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_write(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { write::<Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { write::<Wire>(move || handle(shm), smps, cnt, &Limit::Now) }
 }
 
 /// The same as `shmem_int_write`; waits for room until all are taken.
@@ -230,12 +226,8 @@ pub unsafe extern "C" fn shmem_int_timedwrite(
     cnt: c_uint,
     timeout: *const timespec,
 ) -> c_int {
-    // SAFETY: as the caller promises.
-    match guard(None, || Ok(Some(unsafe { self::timeout(timeout) }?))) {
-        // SAFETY: the caller's promise is passed on.
-        Some(timeout) => unsafe { write::<Wire>(|| handle(shm), smps, cnt, &Limit::timeout(timeout)) },
-        None => -1,
-    }
+    // SAFETY: the caller's promise is passed on.
+    unsafe { within(timeout, |limit| write::<Wire>(move || handle(shm), smps, cnt, limit)) }
 }
 
 /// Allocates empty samples to be written, as `sample_alloc` does.
@@ -251,7 +243,7 @@ pub unsafe extern "C" fn shmem_int_timedwrite(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<Wire>(|| handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(move || handle(shm), smps, cnt, &Limit::Now) }
 }
 
 /// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the
@@ -292,7 +284,7 @@ pub unsafe extern "C" fn shmem_int_peer_alive(shm: *mut shmem_int) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_stats(shm: *mut shmem_int, stats: *mut shmem_stats) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { fill_stats(|| handle(shm), stats) }
+    unsafe { fill_stats(handle(shm), stats) }
 }
 
 /// Closes a channel. Waits up to a second, while the other side lives, until that has taken what is queued: a VILLASnode forgets what it has

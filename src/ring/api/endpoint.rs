@@ -250,24 +250,27 @@ impl Pair {
     }
 
     #[inline(always)]
-    fn ring(&self, which: &AtomicPtr<RingHandle>) -> Result<&'static RingHandle> {
-        if !self.is_open.load(Ordering::Acquire) {
-            return Err(closed());
-        }
+    fn ring(&self, which: &AtomicPtr<RingHandle>) -> Option<&'static RingHandle> {
         // SAFETY: handles live for ever, and an open pair has its two.
-        Ok(unsafe { &*which.load(Ordering::Relaxed) })
+        self.is_open.load(Ordering::Acquire).then(|| unsafe { &*which.load(Ordering::Relaxed) })
     }
 
-    /// The ring by which it sends.
+    /// The ring by which it sends; `None`: see [`Pair::closed`].
     #[inline(always)]
-    pub(crate) fn outgoing(&self) -> Result<&'static RingHandle> {
+    pub(crate) fn outgoing(&self) -> Option<&'static RingHandle> {
         self.ring(&self.outgoing)
     }
 
-    /// The ring by which it receives.
+    /// The ring by which it receives; `None`: see [`Pair::closed`].
     #[inline(always)]
-    pub(crate) fn incoming(&self) -> Result<&'static RingHandle> {
+    pub(crate) fn incoming(&self) -> Option<&'static RingHandle> {
         self.ring(&self.incoming)
+    }
+
+    /// The error of a call on one that is closed.
+    #[cold]
+    pub(crate) fn closed() -> Error {
+        Error::new(libc::EPIPE, "this endpoint is closed in this process")
     }
 
     /// Closes both. Async-signal-safe.
@@ -282,7 +285,7 @@ impl Pair {
 
     fn close_by(&self, close: impl Fn(&RingHandle) -> Result<()>) -> Result<()> {
         let already = || Error::invalid("this endpoint is closed already");
-        let (Ok(outgoing), Ok(incoming)) = (self.outgoing(), self.incoming()) else { return Err(already()) };
+        let (Some(outgoing), Some(incoming)) = (self.outgoing(), self.incoming()) else { return Err(already()) };
         if !self.is_open.swap(false, Ordering::AcqRel) {
             return Err(already());
         }
@@ -290,9 +293,4 @@ impl Pair {
         self.unclaim();
         done.into_iter().collect()
     }
-}
-
-#[cold]
-fn closed() -> Error {
-    Error::new(libc::EPIPE, "this endpoint is closed in this process")
 }
