@@ -268,8 +268,9 @@ header: check-deps ## writes include/villas/shmem.h anew from src/capi
 format: ## formats Rust (C: clang-format, where installed)
 	$(CARGO) fmt --all
 
-lint: ## formatting, clippy, and the documents: links, names, lengths, blocks
+lint: ## how the library is built, the documents, formatting, clippy
 	@tests/install-missing.sh python3
+	@tests/structure.py --check
 	@tests/docs.py
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings

@@ -6,7 +6,8 @@
 use super::error::Call;
 use super::{Found, check_array, convert, error};
 use crate::channel::backend::Backend;
-use crate::channel::handle::{ChannelHandle, Count, READ_LIMIT};
+use crate::channel::count::Count;
+use crate::channel::handle::{ChannelHandle, READ_LIMIT};
 use crate::error::Result;
 use crate::layout::sample::Raw;
 use crate::waiting::Limit;

@@ -6,6 +6,7 @@
 
 use super::backend::{Backend, KnownPeer, Liveness};
 use super::config::Config;
+use super::count::{Count, counted};
 use super::registry::Registry;
 use super::stats::Stats;
 use crate::error::{Error, Result};
@@ -44,14 +45,6 @@ pub(crate) fn prepare<E: Registered>() -> Result<()> {
 /// A layout whose handles have a registry.
 pub(crate) trait Registered: Backend {
     fn registry() -> &'static Registry<ChannelHandle<Self>>;
-}
-
-/// How many samples went through, and why not more.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Count {
-    pub(crate) count: usize,
-    /// An `errno`; 0 when all that was asked for went through.
-    pub(crate) why: i32,
 }
 
 /// What a wait on this backend looks at.
@@ -484,16 +477,6 @@ impl<E: Backend> ChannelHandle<E> {
         // The others leave; the last one says in the region that this side has closed.
         visit.with(E::Liveness::notify_own);
         Ok(())
-    }
-}
-
-/// What was moved counts, whatever came after it.
-fn counted(count: usize, done: Result<std::result::Result<(), i32>>) -> Result<Count> {
-    match done {
-        Ok(Ok(())) => Ok(Count { count, why: 0 }),
-        Ok(Err(why)) => Ok(Count { count, why }),
-        Err(e) if count > 0 => Ok(Count { count, why: e.errno() }),
-        Err(e) => Err(e),
     }
 }
 

@@ -4,6 +4,7 @@ mod any_handle;
 mod api;
 pub(crate) mod backend;
 mod config;
+pub(crate) mod count;
 pub(crate) mod handle;
 pub(crate) mod native;
 mod registry;

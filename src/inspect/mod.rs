@@ -14,8 +14,8 @@ mod entry;
 #[cfg(all(test, target_arch = "x86_64", target_env = "gnu"))]
 #[path = "../tests/inspect/handshakes.rs"]
 mod handshakes;
-mod look;
-mod processes;
+pub(crate) mod look;
+pub(crate) mod processes;
 mod remove;
 mod ring;
 mod snapshot;
@@ -26,9 +26,5 @@ mod tests;
 mod wire;
 
 pub use entry::{Entry, Id, Kind, Parameter, Peer, PeerState, Queue, State, Waiting};
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use look::look_among;
 pub use look::{list, list_if, look, look_system_v, read_bytes};
 pub use processes::Process;
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) use processes::Processes;

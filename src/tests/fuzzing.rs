@@ -2,7 +2,9 @@
 //! Never in a release.
 
 use crate::channel::AnyHandle;
-use crate::inspect::{Entry, Processes};
+use crate::inspect::Entry;
+use crate::inspect::look::look_among;
+use crate::inspect::processes::Processes;
 pub use crate::tests::forbidden;
 use crate::{Channel, Result, Sample};
 
@@ -33,5 +35,5 @@ pub fn address(sample: &Sample) -> usize {
 /// # Errors
 /// As `look`.
 pub fn look(name: impl AsRef<std::ffi::OsStr>, waiting: usize) -> Result<Entry> {
-    crate::inspect::look_among(name, waiting, Processes::none)
+    look_among(name, waiting, Processes::none)
 }

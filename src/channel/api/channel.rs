@@ -3,7 +3,8 @@
 use super::sample::Sample;
 use crate::channel::any_handle::{AnyHandle, each};
 use crate::channel::config::Config;
-use crate::channel::handle::{Count, READ_LIMIT};
+use crate::channel::count::Count;
+use crate::channel::handle::READ_LIMIT;
 use crate::channel::native;
 use crate::channel::stats::Stats;
 use crate::channel::wire;

@@ -1,6 +1,8 @@
 //! Looks at regions in use, at what dead processes left, at anything at all.
 
-use super::{Entry, Id, Kind, Parameter, PeerState, Processes, State, Waiting, look, look_among, read_bytes};
+use super::look::look_among;
+use super::processes::Processes;
+use super::{Entry, Id, Kind, Parameter, PeerState, State, Waiting, look, read_bytes};
 use crate::sys::object::{Name, Object};
 use crate::tests::prng::{Prng, try_cases};
 use crate::{Channel, Config, Endpoint, EndpointSide, Policy, Ring, Role};
