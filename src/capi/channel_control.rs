@@ -4,7 +4,7 @@ use super::channel::{handle, shmem_shared};
 use super::{Found, fill, guard, guard_signal_safe, text};
 use crate::channel::backend::Backend;
 use crate::channel::handle::ChannelHandle;
-use crate::channel::{Config, Stats, native};
+use crate::channel::{Channel, Config, Stats};
 use libc::{c_char, c_int, c_uint, c_void};
 
 /// Counters and fill levels. Samples and sleeps count since the region was made, whoever held the side.
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn shmem_shared_close(shm: *mut shmem_shared, base: *mut c
 pub unsafe extern "C" fn shmem_shared_unlink(name: *const c_char) -> c_int {
     guard(-1, || {
         // SAFETY: as the caller promises.
-        native::unlink(unsafe { text(name) }?)?;
+        Channel::unlink(unsafe { text(name) }?)?;
         Ok(0)
     })
 }

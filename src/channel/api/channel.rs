@@ -10,6 +10,7 @@ use crate::channel::stats::Stats;
 use crate::channel::wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
+use crate::sys::object::Name;
 use crate::waiting::Limit;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -171,7 +172,7 @@ impl Channel {
     /// # Errors
     /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
     pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
-        native::unlink(name.as_ref())
+        Name::new(name)?.unlink()
     }
 
     /// Waits until a live peer is attached, without limit for `None`.

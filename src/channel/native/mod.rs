@@ -17,7 +17,7 @@ use crate::memory::tag::HandleKind;
 use crate::protocol::channel_words::ChannelWords;
 use crate::protocol::half::{Half, Written};
 use liveness::{NativeHint, NativeLiveness};
-pub(crate) use open::{create, create_fd, open, open_fd, recreate_fd, timed_open, unlink};
+pub(crate) use open::{create, create_fd, open, open_fd, recreate_fd, timed_open};
 
 /// This process's ends of the queues of a channel in one region.
 pub(crate) type Native = Half<ChannelView>;

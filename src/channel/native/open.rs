@@ -424,11 +424,6 @@ pub(crate) fn timed_open(name: &OsStr, limit: Limit) -> Result<&'static ChannelH
     }
 }
 
-/// Removes the name.
-pub(crate) fn unlink(name: &OsStr) -> Result<()> {
-    Name::new(name)?.unlink()
-}
-
 #[cfg(test)]
 #[path = "../../tests/unit/channel/native/open.rs"]
 mod tests;

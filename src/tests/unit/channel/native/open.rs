@@ -29,7 +29,7 @@ fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
     assert_eq!(read(), (0, libc::EAGAIN), "and then nothing yet, but no end either");
     next.close().expect("it is open");
     program.close().expect("it is open");
-    unlink(&name).expect("it is there");
+    Name::new(&name).and_then(|name| name.unlink()).expect("it is there");
 }
 
 fn write_one(node: &ChannelHandle<Native>) -> (usize, usize) {
