@@ -16,12 +16,12 @@ mutants() {
   cat <<'TABLE'
 Q1-load      seen   echoed|cross       src/protocol/queue.rs     /observe(); \/\/ Q1/s/observe/get/
 Q1-store     seen   echoed|cross       src/protocol/queue.rs     /publish(entry); \/\/ Q1/s/publish/set/
-Q2-store     argued model::tests       src/protocol/queue.rs     /publish(position); \/\/ Q2/s/publish/set/
-Q2-load      argued model::tests       src/protocol/queue.rs     /taken(self.side.other()).observe(); \/\/ Q2/s/observe/get/
+Q2-store     argued ^channel::       src/protocol/queue.rs     /publish(position); \/\/ Q2/s/publish/set/
+Q2-load      argued ^channel::       src/protocol/queue.rs     /taken(self.side.other()).observe(); \/\/ Q2/s/observe/get/
 phase        seen   cross              src/protocol/queue.rs     /entry & 1 == self.phase/s/entry & 1 == self.phase(position)/entry != 0/
 room         seen   full_queue         src/protocol/queue.rs     s/self.queuelen.saturating_sub(self.position.wrapping_sub(taken))/(self.queuelen + 1).saturating_sub(self.position.wrapping_sub(taken))/
-P1-load      seen   cross|echoed|model::tests src/protocol/pool.rs      /P1, P2: first/s/observe/get/
-P1-store     seen   cross|echoed|model::tests src/protocol/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
+P1-load      seen   cross|echoed|^channel:: src/protocol/pool.rs      /P1, P2: first/s/observe/get/
+P1-store     seen   cross|echoed|^channel:: src/protocol/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
 P2-loads     seen   echoed             src/protocol/pool.rs      /P1, P2: first/{N;s/^\( *\)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
 P2-stores    seen   echoed             src/protocol/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
 references   seen   reference          src/protocol/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 || !Pool/if !Pool/
@@ -36,25 +36,25 @@ answered     seen   ^interrupts::      src/protocol/interrupts.rs /self.answered
 W1-notifier  seen   sleep              src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
 W1-sleeper   seen   sleep              src/protocol/doorbell.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
-G1-owner     seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G1, G2/d
-fast-path    seen   gate|_put_         src/protocol/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
-G1-stranger  seen   gate|_put_         src/protocol/gate.rs  /heavy_fence_here(); \/\/ G1/d
-G1-resume    seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G1$/d
-G2-leave     seen   gate|_put_         src/protocol/gate.rs  /light_fence_here(); \/\/ G2/d
-G2-clear     seen   gate|_put_         src/protocol/gate.rs  /heavy_fence_here(); \/\/ G2/d
-G2-again     seen   gate|_put_         src/protocol/gate.rs  s/if !self.is_deserted() {/if true {/
-G3-leave     seen   gate|_put_         src/protocol/gate.rs  /OUTSIDE, Release); \/\/ G3/s/Release/Relaxed/
-G3-pause     seen   gate|_put_         src/protocol/gate.rs  /WAITING, Release); \/\/ G3/s/Release/Relaxed/
-G3-stranger  seen   gate|_put_         src/protocol/gate.rs  s/self.busy.load(Acquire) == INSIDE/self.busy.load(Relaxed) == INSIDE/
-G3-clear     seen   gate|_put_         src/protocol/gate.rs  s/self.busy.load(Acquire) == OUTSIDE/self.busy.load(Relaxed) == OUTSIDE/
-G4-order     seen   gate|_put_         src/protocol/gate.rs  /gate.guests.fetch_add(1, SeqCst);/{h;d};/gate.busy.store(OUTSIDE, Release); \/\/ G3/G
-revoked      seen   gate|_put_         src/protocol/gate.rs  s/let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);/self.owner.store(owner, Relaxed);/
-L1-unlock    seen   ^lock::            src/protocol/lock.rs  s/swap(FREE, Release)/swap(FREE, Relaxed)/
-L1-lock      seen   ^lock::            src/protocol/lock.rs  s/compare_exchange(FREE, TAKEN, Acquire, Relaxed)/compare_exchange(FREE, TAKEN, Relaxed, Relaxed)/
-L1-slow      seen   ^lock::            src/protocol/lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
-L-contended  seen   ^lock::            src/protocol/lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
-L-wake       seen   ^lock::            src/protocol/lock.rs  s/futex.wake_one();/{}/
-idle         seen   gate|_put_         src/protocol/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
+G1-owner     seen   ^gate::            src/protocol/gate.rs  /light_fence_here(); \/\/ G1, G2/d
+fast-path    seen   ^gate::            src/protocol/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
+G1-stranger  seen   ^gate::            src/protocol/gate.rs  /heavy_fence_here(); \/\/ G1/d
+G1-resume    seen   ^gate::            src/protocol/gate.rs  /light_fence_here(); \/\/ G1$/d
+G2-leave     seen   ^gate::            src/protocol/gate.rs  /light_fence_here(); \/\/ G2/d
+G2-clear     seen   ^gate::            src/protocol/gate.rs  /heavy_fence_here(); \/\/ G2/d
+G2-again     seen   ^gate::            src/protocol/gate.rs  s/if !self.is_deserted() {/if true {/
+G3-leave     seen   ^gate::            src/protocol/gate.rs  /OUTSIDE, Release); \/\/ G3/s/Release/Relaxed/
+G3-pause     seen   ^gate::            src/protocol/gate.rs  /WAITING, Release); \/\/ G3/s/Release/Relaxed/
+G3-stranger  seen   ^gate::            src/protocol/gate.rs  s/self.busy.load(Acquire) == INSIDE/self.busy.load(Relaxed) == INSIDE/
+G3-clear     seen   ^gate::            src/protocol/gate.rs  s/self.busy.load(Acquire) == OUTSIDE/self.busy.load(Relaxed) == OUTSIDE/
+G4-order     seen   ^gate::            src/protocol/gate.rs  /gate.guests.fetch_add(1, SeqCst);/{h;d};/gate.busy.store(OUTSIDE, Release); \/\/ G3/G
+revoked      seen   ^gate::            src/protocol/gate.rs  s/let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);/self.owner.store(owner, Relaxed);/
+L1-unlock    seen   ^futex_lock::            src/protocol/futex_lock.rs  s/swap(FREE, Release)/swap(FREE, Relaxed)/
+L1-lock      seen   ^futex_lock::            src/protocol/futex_lock.rs  s/compare_exchange(FREE, TAKEN, Acquire, Relaxed)/compare_exchange(FREE, TAKEN, Relaxed, Relaxed)/
+L1-slow      seen   ^futex_lock::            src/protocol/futex_lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
+L-contended  seen   ^futex_lock::            src/protocol/futex_lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
+L-wake       seen   ^futex_lock::            src/protocol/futex_lock.rs  s/futex.wake_one();/{}/
+idle         seen   ^gate::            src/protocol/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
 R1-store     seen   ring::.*spsc       src/protocol/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
 R1-load      seen   ring::.*spsc       src/protocol/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
 R2-store     seen   ring::.*spsc       src/protocol/spsc.rs /publish(self.position); \/\/ R2/s/publish/set/

@@ -9,10 +9,10 @@ pub(crate) mod channel_words;
 pub(crate) mod doorbell;
 pub(crate) mod event;
 pub mod flags;
+pub(crate) mod futex_lock;
 pub(crate) mod gate;
 pub(crate) mod half;
 pub(crate) mod interrupts;
-pub(crate) mod lock;
 pub(crate) mod mpmc;
 #[cfg(not(loom))]
 pub(crate) mod mutex;
@@ -22,4 +22,4 @@ pub(crate) mod ring_words;
 pub(crate) mod spsc;
 
 #[cfg(loom)]
-pub(crate) use crate::model::mutex;
+pub(crate) use crate::harness::mutex;

@@ -1,7 +1,7 @@
-//! `parking_lot`'s `Mutex` on the lock of [`lock`](super::lock). The models have loom's instead.
+//! `parking_lot`'s `Mutex` on the lock of [`futex_lock`](super::futex_lock). The models have loom's instead.
 
 use crate::protocol::atomics::AtomicU32;
-use crate::protocol::lock::{self, FREE, LockFutex};
+use crate::protocol::futex_lock::{self, FREE, LockFutex};
 
 /// A word, and the kernel's futex calls.
 pub(crate) struct FutexLock(AtomicU32);
@@ -29,13 +29,13 @@ unsafe impl parking_lot::lock_api::RawMutex for FutexLock {
     type GuardMarker = parking_lot::lock_api::GuardNoSend;
 
     fn lock(&self) {
-        lock::lock(self);
+        futex_lock::lock(self);
     }
     fn try_lock(&self) -> bool {
-        lock::try_lock(self)
+        futex_lock::try_lock(self)
     }
     unsafe fn unlock(&self) {
-        lock::unlock(self);
+        futex_lock::unlock(self);
     }
 }
 

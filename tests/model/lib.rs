@@ -12,12 +12,16 @@ mod memory;
 mod protocol;
 
 #[cfg(test)]
+mod channel;
+#[cfg(test)]
 mod event;
 #[cfg(test)]
-mod interrupts;
+mod futex_lock;
 #[cfg(test)]
-mod lock;
-mod model;
+mod gate;
+mod harness;
+#[cfg(test)]
+mod interrupts;
 #[cfg(test)]
 mod ring;
 mod sys;

@@ -3,7 +3,7 @@
 //! The contents of a slot are a cell that loom watches, so a message that is seen before it is written, or overwritten before it is read,
 //! is reported even if the values happen to be right.
 
-use crate::model::{at_most, explore, explore_kills, until_killed};
+use crate::harness::{at_most, explore, explore_kills, until_killed};
 use crate::protocol::atomics::Shared64;
 use crate::protocol::mpmc::{self, Claimed, Obstacle, Ticket};
 use crate::protocol::ring_words::{Cause, RingWords};

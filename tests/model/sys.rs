@@ -5,7 +5,7 @@ mod slept;
 pub(crate) use slept::Slept;
 
 pub(crate) mod thread {
-    pub(crate) use crate::model::thread_id as id;
+    pub(crate) use crate::harness::thread_id as id;
 
     /// Loom cancels no thread.
     pub(crate) struct Uncancelled;
@@ -31,7 +31,7 @@ pub(crate) mod thread {
 
 /// Both halves of an asymmetric pair are full fences here (`src/sys/processor.rs`).
 pub(crate) mod processor {
-    pub(crate) use crate::model::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use crate::harness::atomic::{AtomicU32, AtomicU64, AtomicUsize};
     use Ordering::SeqCst;
     pub(crate) use loom::sync::atomic::{Ordering, fence};
     pub(crate) use loom::thread::yield_now as relax;
@@ -71,7 +71,7 @@ pub(crate) mod processor {
 }
 
 pub(crate) mod trial {
-    pub(crate) use crate::model::step;
+    pub(crate) use crate::harness::step;
 
     pub(crate) const SPLITS_COPIES: bool = false;
 

@@ -1,14 +1,14 @@
 //! POSIX shared memory objects: names, creation in one step, and locks on their bytes.
 
-mod create;
-mod lock;
+mod byte_locks;
+mod make;
 mod name;
 mod open;
 
 use super::descriptors::{Registration, is_marked};
 use crate::error::{Error, Result};
-use create::Temporary;
-pub(crate) use lock::AnyLock;
+pub(crate) use byte_locks::AnyLock;
+use make::Temporary;
 pub(crate) use name::{NAME_MAX, Name, SEMAPHORE, directory, without_slashes};
 use nix::errno::Errno;
 use nix::fcntl::{self, FcntlArg};
@@ -176,7 +176,7 @@ impl Drop for Object {
         if self.is_ours() {
             // Said explicitly: a child that is just being forked may hold the description, and with
             // it the locks, for a moment longer.
-            let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&lock::range(libc::F_UNLCK, 0, 0)));
+            let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&byte_locks::range(libc::F_UNLCK, 0, 0)));
             // SAFETY: dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.fd) };
         }

@@ -1,4 +1,4 @@
-//! Of `sys/object/lock`.
+//! Of `sys/object/byte_locks`.
 
 use super::*;
 use crate::sys::object::Name;

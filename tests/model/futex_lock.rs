@@ -2,7 +2,7 @@
 //! through is a deadlock, which loom reports.
 
 use crate::protocol::atomics::AtomicU32;
-use crate::protocol::lock::{FREE, LockFutex, lock, unlock};
+use crate::protocol::futex_lock::{FREE, LockFutex, lock, unlock};
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;

@@ -1,4 +1,4 @@
-//! Of `sys/object/create`.
+//! Of `sys/object/make`.
 
 use super::*;
 

@@ -188,5 +188,5 @@ fn free_bytes(fd: impl AsFd) -> std::result::Result<u64, Errno> {
 }
 
 #[cfg(test)]
-#[path = "../../tests/unit/sys/object/create.rs"]
+#[path = "../../tests/unit/sys/object/make.rs"]
 mod tests;

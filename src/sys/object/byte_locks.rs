@@ -135,5 +135,5 @@ pub(super) fn range(kind: libc::c_int, byte: u64, length: u64) -> libc::flock {
 }
 
 #[cfg(test)]
-#[path = "../../tests/unit/sys/object/lock.rs"]
+#[path = "../../tests/unit/sys/object/byte_locks.rs"]
 mod tests;
