@@ -49,7 +49,7 @@ impl Calls for Wire {
         let (write, read) = if side == Side::Node { (&names[0], &names[1]) } else { (&names[1], &names[0]) };
         // SAFETY: C strings and structs that live through the call.
         let gave =
-            unsafe { (api().shmem_int_timedopen)(write.as_ptr(), read.as_ptr(), self.shm.as_mut_ptr(), &conf(shape), &LIMIT) };
+            unsafe { (api().shmem_int_timed_open)(write.as_ptr(), read.as_ptr(), self.shm.as_mut_ptr(), &conf(shape), &LIMIT) };
         if gave < 0 { Err(format!("cannot open the channel {name} in VILLASnode's layout: {}", last_error())) } else { Ok(()) }
     }
 

@@ -237,7 +237,7 @@ impl Contender for Idle {
             return if gave == 0 { Ok(()) } else { Err(last_error()) };
         }
         // SAFETY: a C string and pointers that live through the call.
-        self.shm = unsafe { (api().shmem_shared_timedopen)(text.as_ptr(), &mut self.base, &LIMIT) };
+        self.shm = unsafe { (api().shmem_shared_timed_open)(text.as_ptr(), &mut self.base, &LIMIT) };
         if self.shm.is_null() { Err(last_error()) } else { Ok(()) }
     }
 

@@ -38,7 +38,7 @@ int main(int argc, char *argv[])
     return failed(name);
   printf("A: asked \"%s\"\n", demo->question);
 
-  int news = shmem_event_timedwait(&demo->answer_given, &answers, &patience);
+  int news = shmem_event_timed_wait(&demo->answer_given, &answers, &patience);
   if (news < 0)
     return failed(name);
   if (news == 0) {

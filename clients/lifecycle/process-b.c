@@ -22,7 +22,7 @@ int main(int argc, char *argv[])
   struct demo *demo = shmem_segment_data(segment);
   printf("B: opened %s of %zu bytes\n", name, shmem_segment_size(segment));
 
-  if (shmem_event_timedwait(&demo->question_asked, &questions, &patience) <= 0)
+  if (shmem_event_timed_wait(&demo->question_asked, &questions, &patience) <= 0)
     return fprintf(stderr, "B: no question: %s\n", shmem_strerror(errno)), 1;
   printf("B: was asked \"%s\"\n", demo->question);
   strcpy(demo->answer, "it is");

@@ -65,8 +65,8 @@ static int read_some(struct sample *smps[], long cnt)
 
 static int write_some(struct sample *smps[], int cnt, const struct timespec *timeout)
 {
-  return one ? shmem_shared_timedwrite(one, smps, (unsigned int)cnt, timeout)
-             : shmem_int_timedwrite(&two, smps, (unsigned int)cnt, timeout);
+  return one ? shmem_shared_timed_write(one, smps, (unsigned int)cnt, timeout)
+             : shmem_int_timed_write(&two, smps, (unsigned int)cnt, timeout);
 }
 
 static int bad_usage(const char *what, const char *value)
@@ -182,10 +182,10 @@ int main(int argc, char *argv[])
   pthread_t thread;
   bool waits = (has_two || seconds > 0) && start_to_say(&thread, waited_for);
   if (has_two)
-    shmem_int_timedopen(names[0], names[1], &two, &conf, seconds < 0 ? NULL : &timeout);
+    shmem_int_timed_open(names[0], names[1], &two, &conf, seconds < 0 ? NULL : &timeout);
   else
     one = seconds < 0 ? shmem_shared_open(names[0], &base)
-                      : shmem_shared_timedopen(names[0], &base, &timeout);
+                      : shmem_shared_timed_open(names[0], &base, &timeout);
   if (waits) {
     pthread_cancel(thread);
     pthread_join(thread, NULL);

@@ -24,7 +24,7 @@ int main(int argc, char *argv[])
 
   std::uint64_t seen = 0; // none: a client that comes late finds the signal there
   const timespec patience = {20, 0};
-  if (shmem_event_timedwait(&message->written, &seen, &patience) <= 0)
+  if (shmem_event_timed_wait(&message->written, &seen, &patience) <= 0)
     return failed(shmem_strerror(errno));
   std::cout << message->text << message->numerator << message->slash << message->denominator;
   std::cout.write(message->equals, sizeof message->equals);

@@ -42,7 +42,7 @@ int main(int argc, char *argv[])
 
   const timespec patience = {20, 0}; // for each client
   for (std::uint64_t readers = 0; readers < clients;)
-    if (shmem_event_timedwait(&message->read, &readers, &patience) <= 0)
+    if (shmem_event_timed_wait(&message->read, &readers, &patience) <= 0)
       return failed(name, "not all clients have come");
   if (shmem_segment_close(segment) != 0 || shmem_segment_unlink(name) != 0)
     return failed(nullptr, shmem_last_error());

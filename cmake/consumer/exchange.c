@@ -18,7 +18,7 @@ static int failed(const char *what)
 
 static int program(const char *name)
 {
-  struct shmem_shared *shm = shmem_shared_timedopen(name, NULL, &patience);
+  struct shmem_shared *shm = shmem_shared_timed_open(name, NULL, &patience);
   struct sample *smp;
   int n;
 
@@ -29,7 +29,7 @@ static int program(const char *name)
       continue;
     for (unsigned int i = 0; i < smp->length; i++)
       smp->data[i].f *= 2;
-    if (shmem_shared_timedwrite(shm, &smp, 1, &patience) != 1)
+    if (shmem_shared_timed_write(shm, &smp, 1, &patience) != 1)
       return failed("the program's write");
   }
   return shmem_shared_close(shm, NULL);
@@ -48,7 +48,7 @@ static int exchange(struct shmem_shared *shm, unsigned int number)
     smp->data[i].f = number + i / 8.0;
   if (shmem_shared_write(shm, &smp, 1) != 1)
     return failed("the node's write");
-  if (shmem_shared_timedread(shm, &smp, 1, &patience) != 1)
+  if (shmem_shared_timed_read(shm, &smp, 1, &patience) != 1)
     return failed("the node's read");
   if (smp->sequence != number || smp->length != VALUES) {
     fprintf(stderr, "sample %u came back as %llu, with %u values\n", number, (unsigned long long)smp->sequence, smp->length);

@@ -29,13 +29,13 @@ void require(bool fine, const char *what) {
 
 Sample receive(const Channel &channel) {
   sample *smp = nullptr;
-  require(shmem_shared_timedread(channel.get(), &smp, 1, &patience) == 1, "read");
+  require(shmem_shared_timed_read(channel.get(), &smp, 1, &patience) == 1, "read");
   return Sample(smp);
 }
 
 void send(const Channel &channel, Sample smp) {
   sample *raw = smp.get();
-  require(shmem_shared_timedwrite(channel.get(), &raw, 1, &patience) == 1, "write");
+  require(shmem_shared_timed_write(channel.get(), &raw, 1, &patience) == 1, "write");
   (void)smp.release(); // the reader's now
 }
 

@@ -35,7 +35,7 @@ using ::shmem_int_alloc;
 using ::shmem_int_close;
 using ::shmem_int_open;
 using ::shmem_int_read;
-using ::shmem_int_timedopen;
+using ::shmem_int_timed_open;
 using ::shmem_int_write;
 using ::shmem_total_size;
 

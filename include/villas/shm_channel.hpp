@@ -102,7 +102,7 @@ public:
   /* The same; waits for so long until there is one: ETIMEDOUT. */
   template <typename Rep, typename Period> int timedOpen(std::chrono::duration<Rep, Period> timeout)
   {
-    return keep([&] { return shmem_shared_timedopen(name_.c_str(), nullptr, detail::Timeout(timeout).get()); });
+    return keep([&] { return shmem_shared_timed_open(name_.c_str(), nullptr, detail::Timeout(timeout).get()); });
   }
   /* Creates a region of a sealed size without a name and takes its node side, as shmem_shared_create_fd. `fd` is a descriptor to hand over, which
    * is the caller's to close. 0, or -1: also EALREADY. */
@@ -143,7 +143,7 @@ public:
   template <typename Rep, typename Period> int timedWrite(Sample &smp, std::chrono::duration<Rep, Period> timeout) noexcept
   {
     const detail::Timeout limit(timeout);
-    return written(smp, [&](shmem_shared *shared, ::sample **one) { return shmem_shared_timedwrite(shared, one, 1, limit.get()); });
+    return written(smp, [&](shmem_shared *shared, ::sample **one) { return shmem_shared_timed_write(shared, one, 1, limit.get()); });
   }
   /* Sends samples from the front, in order; does not wait. How many: those are empty now. Fewer than all: EAGAIN full, EINVAL the next cannot be sent. */
   int write(Samples &samples) noexcept
@@ -171,14 +171,14 @@ public:
    */
   int read(Samples &samples, std::size_t most = 64) { return received(samples, most, shmem_shared_read); }
   /* The same; does not wait. */
-  int tryRead(Samples &samples, std::size_t most = 64) { return received(samples, most, shmem_shared_tryread); }
+  int tryRead(Samples &samples, std::size_t most = 64) { return received(samples, most, shmem_shared_try_read); }
   /* The same; waits for so long: 0 with ETIMEDOUT. */
   template <typename Rep, typename Period>
   int timedRead(Samples &samples, std::size_t most, std::chrono::duration<Rep, Period> timeout)
   {
     const detail::Timeout limit(timeout);
     return received(samples, most, [&](shmem_shared *shared, ::sample **raw, unsigned count) {
-      return shmem_shared_timedread(shared, raw, count, limit.get());
+      return shmem_shared_timed_read(shared, raw, count, limit.get());
     });
   }
 

@@ -207,7 +207,7 @@ public:
   int interrupt() noexcept { return call(shmem_ring_interrupt); }
 
   /* Counters and fill levels. 0, or -1: EPIPE closed. */
-  int stats(shmem_ring_counters &stats) const noexcept
+  int stats(shmem_ring_stats &stats) const noexcept
   {
     stats.size = sizeof stats;
     return call(shmem_ring_stats, &stats);

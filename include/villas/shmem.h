@@ -69,8 +69,8 @@ struct sample {
 #define SHMEM_CONF_INIT { 0, 0, 0, sizeof(struct shmem_conf), 0, 0, 0, 0 }
 /* struct shmem_stats stats = SHMEM_STATS_INIT; for shmem_shared_stats. */
 #define SHMEM_STATS_INIT { sizeof(struct shmem_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-/* struct shmem_ring_counters stats = SHMEM_RING_STATS_INIT; for shmem_ring_stats. */
-#define SHMEM_RING_STATS_INIT { sizeof(struct shmem_ring_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/* struct shmem_ring_stats stats = SHMEM_RING_STATS_INIT; for shmem_ring_stats. */
+#define SHMEM_RING_STATS_INIT { sizeof(struct shmem_ring_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 /** The major version of the interface that this header describes. */
@@ -279,8 +279,8 @@ struct shmem_int {
 };
 
 /** Counters and fill levels of a ring. Events count since the ring was made. */
-struct shmem_ring_counters {
-  /** To be set before the call: `sizeof(struct shmem_ring_counters)`; 0: the fields of version 0.1. */
+struct shmem_ring_stats {
+  /** To be set before the call: `sizeof(struct shmem_ring_stats)`; 0: the fields of version 0.1. */
   size_t size;
   /** Messages that can be taken. */
   uint64_t pending;
@@ -405,7 +405,7 @@ const char *shmem_last_error(void);
  * @return how many there are, from 0 to `cnt`; fewer than `cnt` with `EAGAIN` when all blocks of this side are in use.
  *         -1: `EINVAL` null pointer or count; `EPIPE` the channel is closed; `ESTALE` this side was taken over
  *
- * Any thread. A side has `queuelen` + `spare` blocks. `shmem_shared_timedalloc` waits for one. The pool of a `struct shmem_int`: as
+ * Any thread. A side has `queuelen` + `spare` blocks. `shmem_shared_timed_alloc` waits for one. The pool of a `struct shmem_int`: as
  * `shmem_int_alloc`.
  */
 int sample_alloc(struct pool *pool,
@@ -589,7 +589,7 @@ struct shmem_shared *shmem_shared_open_fd(int fd,
  * @param timeout relative; `NULL`: without limit
  * @return as `shmem_shared_open`; also `ETIMEDOUT`, and `EINTR` when a signal handler ran
  */
-struct shmem_shared *shmem_shared_timedopen(const char *name, void **base, const struct timespec *timeout);
+struct shmem_shared *shmem_shared_timed_open(const char *name, void **base, const struct timespec *timeout);
 
 /**
  * Waits until a live peer is attached.
@@ -632,7 +632,7 @@ int shmem_shared_read(struct shmem_shared *shm,
  *
  * @return as `shmem_shared_read`; 0 with `EAGAIN`
  */
-int shmem_shared_tryread(struct shmem_shared *shm, struct sample **smps, unsigned int cnt);
+int shmem_shared_try_read(struct shmem_shared *shm, struct sample **smps, unsigned int cnt);
 
 /**
  * The same as `shmem_shared_read`; waits for so long.
@@ -640,7 +640,7 @@ int shmem_shared_tryread(struct shmem_shared *shm, struct sample **smps, unsigne
  * @param timeout relative; `NULL`: without limit
  * @return as `shmem_shared_read`; 0 with `ETIMEDOUT` when the time is over
  */
-int shmem_shared_timedread(struct shmem_shared *shm,
+int shmem_shared_timed_read(struct shmem_shared *shm,
                            struct sample **smps,
                            unsigned int cnt,
                            const struct timespec *timeout);
@@ -668,7 +668,7 @@ int shmem_shared_write(struct shmem_shared *shm,
  * @param timeout relative; `NULL`: without limit
  * @return as `shmem_shared_write`; fewer than `cnt` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
  */
-int shmem_shared_timedwrite(struct shmem_shared *shm,
+int shmem_shared_timed_write(struct shmem_shared *shm,
                             struct sample **smps,
                             unsigned int cnt,
                             const struct timespec *timeout);
@@ -680,7 +680,7 @@ int shmem_shared_timedwrite(struct shmem_shared *shm,
  * @param timeout relative; `NULL`: without limit
  * @return as `sample_alloc`; fewer than `cnt` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
  */
-int shmem_shared_timedalloc(struct shmem_shared *shm,
+int shmem_shared_timed_alloc(struct shmem_shared *shm,
                             struct sample **smps,
                             unsigned int cnt,
                             const struct timespec *timeout);
@@ -770,7 +770,7 @@ int shmem_int_open(const char *wname,
  * @param timeout relative; `NULL`: without limit
  * @return as `shmem_int_open`; also `ETIMEDOUT`
  */
-int shmem_int_timedopen(const char *wname,
+int shmem_int_timed_open(const char *wname,
                         const char *rname,
                         struct shmem_int *shm,
                         const struct shmem_conf *conf,
@@ -798,7 +798,7 @@ int shmem_int_read(struct shmem_int *shm,
  *
  * @return as `shmem_int_read`; 0 with `EAGAIN`
  */
-int shmem_int_tryread(struct shmem_int *shm, struct sample **smps, unsigned int cnt);
+int shmem_int_try_read(struct shmem_int *shm, struct sample **smps, unsigned int cnt);
 
 /**
  * The same as `shmem_int_read`; waits for so long.
@@ -806,7 +806,7 @@ int shmem_int_tryread(struct shmem_int *shm, struct sample **smps, unsigned int 
  * @param timeout relative; `NULL`: without limit
  * @return as `shmem_int_read`; 0 with `ETIMEDOUT` when the time is over
  */
-int shmem_int_timedread(struct shmem_int *shm,
+int shmem_int_timed_read(struct shmem_int *shm,
                         struct sample **smps,
                         unsigned int cnt,
                         const struct timespec *timeout);
@@ -836,7 +836,7 @@ int shmem_int_write(struct shmem_int *shm,
  *
  * VILLASnode does not say when it has taken something: who waits looks every half a millisecond.
  */
-int shmem_int_timedwrite(struct shmem_int *shm,
+int shmem_int_timed_write(struct shmem_int *shm,
                          struct sample **smps,
                          unsigned int cnt,
                          const struct timespec *timeout);
@@ -1167,7 +1167,7 @@ int shmem_ring_interrupt(struct shmem_ring *ring);
  *
  * Asks the kernel for each participant: not for a hot loop.
  */
-int shmem_ring_stats(struct shmem_ring *ring, struct shmem_ring_counters *stats);
+int shmem_ring_stats(struct shmem_ring *ring, struct shmem_ring_stats *stats);
 
 /**
  * Closes an end in this process. The ring stays, with the messages in it, until it is unlinked.
@@ -1541,7 +1541,7 @@ int shmem_event_wait(struct shmem_event *event,
  * @param event may be in memory that this process may only read
  * @return as `shmem_event_wait`; 0 with `EAGAIN`
  */
-int shmem_event_trywait(const struct shmem_event *event, uint64_t *seen);
+int shmem_event_try_wait(const struct shmem_event *event, uint64_t *seen);
 
 /**
  * The same as `shmem_event_wait`; waits for so long.
@@ -1549,7 +1549,7 @@ int shmem_event_trywait(const struct shmem_event *event, uint64_t *seen);
  * @param timeout relative; `NULL`: without limit
  * @return as `shmem_event_wait`; 0 with `ETIMEDOUT` when the time is over, or `EINTR`
  */
-int shmem_event_timedwait(struct shmem_event *event, uint64_t *seen, const struct timespec *timeout);
+int shmem_event_timed_wait(struct shmem_event *event, uint64_t *seen, const struct timespec *timeout);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -271,7 +271,7 @@ pub unsafe extern "C" fn shmem_shared_open_fd(fd: c_int, base: *mut *mut c_void)
 /// # Safety
 /// `name` is a C string, `base` and `timeout` null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_timedopen(
+pub unsafe extern "C" fn shmem_shared_timed_open(
     name: *const c_char,
     base: *mut *mut c_void,
     timeout: *const timespec,

@@ -43,7 +43,7 @@ pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *m
 /// # Safety
 /// As for `shmem_shared_read`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_tryread(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_shared_try_read(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe { read::<Native>(move || handle(shm), smps, cnt, Some(&Limit::Now)) }
 }
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn shmem_shared_tryread(shm: *mut shmem_shared, smps: *mut
 /// # Safety
 /// As for `shmem_shared_read`; `timeout` is null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_timedread(
+pub unsafe extern "C" fn shmem_shared_timed_read(
     shm: *mut shmem_shared,
     smps: *mut *mut sample,
     cnt: c_uint,
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *
 /// # Safety
 /// As for `shmem_shared_write`; `timeout` is null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_timedwrite(
+pub unsafe extern "C" fn shmem_shared_timed_write(
     shm: *mut shmem_shared,
     smps: *mut *mut sample,
     cnt: c_uint,
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn shmem_shared_timedwrite(
 /// # Safety
 /// `shm` leads to a channel, `smps` has room for `cnt` pointers, `timeout` is null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_timedalloc(
+pub unsafe extern "C" fn shmem_shared_timed_alloc(
     shm: *mut shmem_shared,
     smps: *mut *mut sample,
     cnt: c_uint,

@@ -118,7 +118,7 @@ pub unsafe extern "C" fn shmem_event_wait(event: *mut shmem_event, seen: *mut u6
 /// # Safety
 /// As for `shmem_event_wait`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_event_trywait(event: *const shmem_event, seen: *mut u64) -> c_int {
+pub unsafe extern "C" fn shmem_event_try_wait(event: *const shmem_event, seen: *mut u64) -> c_int {
     // SAFETY: as the caller promises.
     unsafe { wait(event, seen, |event, seen| event.within(seen, &Limit::Now)) }
 }
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn shmem_event_trywait(event: *const shmem_event, seen: *m
 /// # Safety
 /// As for `shmem_event_wait`; `timeout` is null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_event_timedwait(event: *mut shmem_event, seen: *mut u64, timeout: *const timespec) -> c_int {
+pub unsafe extern "C" fn shmem_event_timed_wait(event: *mut shmem_event, seen: *mut u64, timeout: *const timespec) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe { within(timeout, |limit| wait(event, seen, |event, seen| event.within(seen, limit))) }
 }

@@ -14,8 +14,8 @@ use libc::{c_char, c_int, c_uint, c_void, size_t};
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct shmem_ring_counters {
-    /// To be set before the call: `sizeof(struct shmem_ring_counters)`; 0: the fields of version 0.1.
+pub struct shmem_ring_stats {
+    /// To be set before the call: `sizeof(struct shmem_ring_stats)`; 0: the fields of version 0.1.
     pub size: usize,
     /// Messages that can be taken.
     pub pending: u64,
@@ -45,11 +45,11 @@ pub struct shmem_ring_counters {
     pub role: c_int,
 }
 
-impl shmem_ring_counters {
+impl shmem_ring_stats {
     /// Not one struct with [`RingStats`]: C has its size before, and what the ring is like behind.
-    fn new(now: RingStats, view: &RingView, role: Role) -> shmem_ring_counters {
-        shmem_ring_counters {
-            size: size_of::<shmem_ring_counters>(),
+    fn new(now: RingStats, view: &RingView, role: Role) -> shmem_ring_stats {
+        shmem_ring_stats {
+            size: size_of::<shmem_ring_stats>(),
             pending: now.pending,
             available: now.available,
             skipped: now.skipped,
@@ -212,15 +212,15 @@ pub unsafe extern "C" fn shmem_ring_interrupt(ring: *mut shmem_ring) -> c_int {
 /// Asks the kernel for each participant: not for a hot loop.
 ///
 /// # Safety
-/// `ring` leads to a ring, `stats` to a `struct shmem_ring_counters` of the size that it says.
+/// `ring` leads to a ring, `stats` to a `struct shmem_ring_stats` of the size that it says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_ring_stats(ring: *mut shmem_ring, stats: *mut shmem_ring_counters) -> c_int {
+pub unsafe extern "C" fn shmem_ring_stats(ring: *mut shmem_ring, stats: *mut shmem_ring_stats) -> c_int {
     guard(-1, || {
         // SAFETY: as the caller promises.
         let handle = unsafe { handle(ring) }?;
-        let now = || Ok(shmem_ring_counters::new(handle.stats()?, &handle.view()?, handle.role()?));
+        let now = || Ok(shmem_ring_stats::new(handle.stats()?, &handle.view()?, handle.role()?));
         // SAFETY: the caller's promise is passed on.
-        unsafe { fill(stats, "stats", "shmem_ring_counters", now) }
+        unsafe { fill(stats, "stats", "shmem_ring_stats", now) }
     })
 }
 

@@ -55,7 +55,7 @@ pub struct pool {
 /// @return how many there are, from 0 to `cnt`; fewer than `cnt` with `EAGAIN` when all blocks of this side are in use.
 ///         -1: `EINVAL` null pointer or count; `EPIPE` the channel is closed; `ESTALE` this side was taken over
 ///
-/// Any thread. A side has `queuelen` + `spare` blocks. `shmem_shared_timedalloc` waits for one. The pool of a `struct shmem_int`: as
+/// Any thread. A side has `queuelen` + `spare` blocks. `shmem_shared_timed_alloc` waits for one. The pool of a `struct shmem_int`: as
 /// `shmem_int_alloc`.
 ///
 /// # Safety

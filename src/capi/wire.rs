@@ -99,7 +99,7 @@ pub unsafe extern "C" fn shmem_int_open(
     conf: *const shmem_conf,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { shmem_int_timedopen(wname, rname, shm, conf, std::ptr::null()) }
+    unsafe { shmem_int_timed_open(wname, rname, shm, conf, std::ptr::null()) }
 }
 
 /// The same as `shmem_int_open`; waits for the other side for so long.
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn shmem_int_open(
 /// # Safety
 /// As for `shmem_int_open`; `timeout` is null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_timedopen(
+pub unsafe extern "C" fn shmem_int_timed_open(
     wname: *const c_char,
     rname: *const c_char,
     shm: *mut shmem_int,
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sam
 /// # Safety
 /// As for `shmem_int_read`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_tryread(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_int_try_read(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe { read::<Wire>(move || handle(shm), smps, cnt, Some(&Limit::Now)) }
 }
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn shmem_int_tryread(shm: *mut shmem_int, smps: *mut *mut 
 /// # Safety
 /// As for `shmem_int_read`; `timeout` is null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_timedread(
+pub unsafe extern "C" fn shmem_int_timed_read(
     shm: *mut shmem_int,
     smps: *mut *mut sample,
     cnt: c_uint,
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn shmem_int_write(shm: *mut shmem_int, smps: *mut *mut sa
 /// # Safety
 /// As for `shmem_int_write`; `timeout` is null or valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_timedwrite(
+pub unsafe extern "C" fn shmem_int_timed_write(
     shm: *mut shmem_int,
     smps: *mut *mut sample,
     cnt: c_uint,

@@ -473,7 +473,7 @@ UNUSED static void check_send(struct shmem_shared *shm, uint64_t first, uint64_t
 {
   for (uint64_t number = first; number <= last; number++) {
     struct sample *smp = check_make(shm, number);
-    CHECK_EQ(shmem_shared_timedwrite(shm, &smp, 1, PATIENT), 1);
+    CHECK_EQ(shmem_shared_timed_write(shm, &smp, 1, PATIENT), 1);
   }
 }
 
@@ -483,7 +483,7 @@ UNUSED static void check_receive_marked(struct shmem_shared *shm, uint64_t first
 {
   for (uint64_t number = first; number <= last; number++) {
     struct sample *smp = NULL;
-    CHECK_EQ(shmem_shared_timedread(shm, &smp, 1, PATIENT), 1);
+    CHECK_EQ(shmem_shared_timed_read(shm, &smp, 1, PATIENT), 1);
     check_is(smp, number);
     CHECK_EQ((smp->flags & SAMPLE_REDELIVERED) != 0, marked);
     CHECK_EQ(sample_put(smp), 0);

@@ -215,7 +215,7 @@ static void puts_after_a_close_wait_for_a_write(void)
     for (unsigned int i = (unsigned int)written; i < race.mine_count; i++)
       CHECK_EQ(sample_put(race.mine[i]), 0);
     check_receive(race.pair.program, 1, (uint64_t)written - 1); /* what was written arrives */
-    CHECK_GIVES(shmem_shared_timedread(race.pair.program, &smp, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_timed_read(race.pair.program, &smp, 1, NULL), -1, EPIPE);
     race_end(&race);
   }
 }
@@ -351,7 +351,7 @@ static void *receive_until_closed(void *arg)
   struct sample *smps[IN_HAND];
   int got;
 
-  while ((got = shmem_shared_timedread(drain->shm, smps, IN_HAND, NULL)) > 0) {
+  while ((got = shmem_shared_timed_read(drain->shm, smps, IN_HAND, NULL)) > 0) {
     CHECK_EQ(sample_put_many(smps, (unsigned int)got), got);
     drain->count += (uint64_t)got;
   }
@@ -409,7 +409,7 @@ static void a_channel_that_was_closed_is_not_the_next_one(void)
     CHECK_HANDLE(pair.node = shmem_shared_create(pair.name, &conf));
     CHECK_HANDLE(pair.program = shmem_shared_open(pair.name, &pair.base));
     check_send(pair.node, 1, 1);
-    CHECK_GIVES(shmem_shared_tryread(closed, &smp, 1), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_try_read(closed, &smp, 1), -1, EPIPE);
     CHECK_GIVES(sample_alloc(&closed->pool, &smp, 1), -1, EPIPE);
     CHECK_GIVES(shmem_shared_close(closed, NULL), -1, EINVAL);
     check_receive(pair.program, 1, 1);

@@ -38,7 +38,7 @@ static void play(void *arg)
   struct sample *smp;
 
   for (uint64_t i = 0; i < scene->reads; i++)
-    CHECK_EQ(shmem_shared_timedread(shm, &smp, 1, PATIENT), 1);
+    CHECK_EQ(shmem_shared_timed_read(shm, &smp, 1, PATIENT), 1);
   if (scene->writes)
     check_send(shm, 1, scene->writes);
   if (scene->with_child) {
@@ -62,10 +62,10 @@ static void play(void *arg)
       CHECK_EQ(shmem_shared_read(shm, &smp, 1), 0);
       break;
     case TIMEDREAD:
-      shmem_shared_timedread(shm, &smp, 1, NULL);
+      shmem_shared_timed_read(shm, &smp, 1, NULL);
       check_fail(__FILE__, __LINE__, "an endless read has ended");
     case TIMEDWRITE:
-      shmem_shared_timedwrite(shm, &smp, 1, NULL);
+      shmem_shared_timed_write(shm, &smp, 1, NULL);
       check_fail(__FILE__, __LINE__, "an endless write has ended");
     }
   }
@@ -99,7 +99,7 @@ static void learn_of_death(struct shmem_shared *shm, pid_t victim)
 
   CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0); /* it has seen the victim alive */
   CHECK_EQ(kill(victim, SIGKILL), 0);
-  IN_TIME(2, CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, EPIPE));
+  IN_TIME(2, CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, NULL), -1, EPIPE));
   CHECK_GIVES(shmem_shared_read(shm, &smp, 1), -1, EPIPE);
   CHECK_EQ(shmem_shared_peer_alive(shm), 0);
   CHECK_EQ(waitpid(victim, NULL, 0), victim);
@@ -169,7 +169,7 @@ static void one_that_holds_samples_is_killed(void)
     if (queued)
       check_receive_marked(last, held + 1, held + queued, false);
     struct sample *none;
-    CHECK_GIVES(shmem_shared_tryread(last, &none, 1), 0, EAGAIN);
+    CHECK_GIVES(shmem_shared_try_read(last, &none, 1), 0, EAGAIN);
     CHECK_EQ(check_count_free(last), queuelen + spare);
     CHECK_EQ(check_count_free(shm), queuelen + spare);
     check_send(last, 1, 5);
@@ -199,7 +199,7 @@ static void one_that_waits_for_room_is_killed(void)
     CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
     check_kill(pid);
     check_receive(shm, 1, (uint64_t)queuelen);
-    CHECK_GIVES(shmem_shared_timedread(shm, &none, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_timed_read(shm, &none, 1, NULL), -1, EPIPE);
     struct shmem_shared *last = attach(scene->name, victim, scene->polling);
     CHECK_EQ(check_count_free(last), queuelen + spare);
     CHECK_EQ(shmem_shared_close(last, NULL), 0);
@@ -251,7 +251,7 @@ static void both_are_killed_and_nobody_has_to_clean_up(void)
     struct shmem_shared *shm = attach(node->name, NODE, 0);
     struct shmem_shared *peer = attach(node->name, PROGRAM, 0);
     struct sample *none;
-    CHECK_GIVES(shmem_shared_tryread(peer, &none, 1), 0, EAGAIN); /* another region */
+    CHECK_GIVES(shmem_shared_try_read(peer, &none, 1), 0, EAGAIN); /* another region */
     CHECK_EQ(check_count_free(shm), queuelen + spare);
     CHECK_EQ(check_count_free(peer), queuelen + spare);
     CHECK_EQ(shmem_shared_close(peer, NULL), 0);

@@ -28,12 +28,12 @@ static void close_all(void *arg)
   scene->closed = true;
   WAIT_UNTIL(scene->tried, 10);
   if (scene->taken_over) {
-    CHECK_GIVES(shmem_shared_tryread(shm, &smp, 1), -1, ESTALE);
-    CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, ESTALE);
+    CHECK_GIVES(shmem_shared_try_read(shm, &smp, 1), -1, ESTALE);
+    CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, NULL), -1, ESTALE);
     CHECK_GIVES(sample_alloc(&shm->pool, &smp, 1), -1, ESTALE);
   } else {
     CHECK_EQ(shmem_shared_peer_alive(shm), 1);
-    CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, MS(200)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, MS(200)), 0, ETIMEDOUT);
     CHECK_EQ(shmem_shared_wait(shm, MS(0)), 0);
     check_send(shm, 1, 1);
     check_receive(shm, 2, 2);
@@ -120,7 +120,7 @@ static void who_has_lost_its_side_puts_without_a_trace(void)
   CHECK_HANDLE(pair.node = shmem_shared_create(pair.name, &conf));
   lost = open_and_lose(pair.name);
   check_send(pair.node, 1, 2);
-  CHECK_EQ(shmem_shared_timedread(lost, smps, 2, MS(1000)), 2);
+  CHECK_EQ(shmem_shared_timed_read(lost, smps, 2, MS(1000)), 2);
   own = check_make(lost, 3);
   CHECK_EQ(sample_get(smps[1]), 2);
 
@@ -135,7 +135,7 @@ static void who_has_lost_its_side_puts_without_a_trace(void)
   }
   CHECK_EQ(count_node_free(&pair), 4);
 
-  CHECK_GIVES(shmem_shared_tryread(lost, &smp, 1), -1, ESTALE);
+  CHECK_GIVES(shmem_shared_try_read(lost, &smp, 1), -1, ESTALE);
   CHECK_GIVES(shmem_shared_write(lost, &own, 1), -1, ESTALE);
   CHECK_EQ(sample_put(smps[0]), 0);
   CHECK_EQ(sample_put(smps[1]), 1);
@@ -150,7 +150,7 @@ static void who_has_lost_its_side_puts_without_a_trace(void)
   CHECK_EQ(check_count_free(pair.program), 4);
   CHECK_EQ(shmem_shared_close(pair.program, pair.base), 0);
   CHECK_HANDLE(pair.program = shmem_shared_open(pair.name, &pair.base));
-  CHECK_GIVES(shmem_shared_tryread(pair.program, &smp, 1), 0, EAGAIN); /* nothing comes again */
+  CHECK_GIVES(shmem_shared_try_read(pair.program, &smp, 1), 0, EAGAIN); /* nothing comes again */
   CHECK_EQ(check_count_free(pair.node), 4);
   check_works(&pair);
   check_close_pair(&pair);
@@ -194,7 +194,7 @@ static void a_child_keeps_the_files_that_have_their_numbers(void)
 static void open_what_never_comes(void *is_about_to)
 {
   *(_Atomic bool *)is_about_to = true;
-  shmem_shared_timedopen("villas-check-nowhere", NULL, MS(20000));
+  shmem_shared_timed_open("villas-check-nowhere", NULL, MS(20000));
 }
 
 static int count_descriptors(pid_t pid)

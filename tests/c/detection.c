@@ -61,7 +61,7 @@ static struct shmem_shared *program(void)
 {
   struct shmem_shared *shm;
 
-  CHECK_HANDLE(shm = shmem_shared_timedopen(scene->name, NULL, PATIENT));
+  CHECK_HANDLE(shm = shmem_shared_timed_open(scene->name, NULL, PATIENT));
   return shm;
 }
 
@@ -111,7 +111,7 @@ static void reading_node(void *arg)
   (void)arg;
   CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   scene->blocked = getpid();
-  CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, NULL), -1, EPIPE);
   returned();
 }
 
@@ -137,7 +137,7 @@ static void writing_node(void *arg)
 
   (void)arg;
   scene->blocked = getpid();
-  CHECK_GIVES(shmem_shared_timedwrite(shm, &smp, 1, NULL), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_write(shm, &smp, 1, NULL), -1, EPIPE);
   returned();
 }
 
@@ -149,7 +149,7 @@ static void allocating_node(void *arg)
   (void)arg;
   CHECK_EQ(sample_alloc(&shm->pool, smps, 16), 16);
   scene->blocked = getpid();
-  CHECK_GIVES(shmem_shared_timedalloc(shm, smps, 1, NULL), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_alloc(shm, smps, 1, NULL), -1, EPIPE);
   returned();
 }
 
@@ -339,15 +339,15 @@ struct blocked_call {
 };
 
 static const struct blocked_call calls[] = {
-  {"timedread", reading_node, idle_program, NULL, NULL, false, false, false},
-  {"timedwrite, full", writing_node, idle_program, NULL, NULL, false, false, false},
+  {"timed_read", reading_node, idle_program, NULL, NULL, false, false, false},
+  {"timed_write, full", writing_node, idle_program, NULL, NULL, false, false, false},
   {"timedalloc", allocating_node, idle_program, NULL, NULL, false, false, false},
   {"wait", waiting_node, coming_program, NULL, next_program, false, false, false},
-  {"timedopen", opening_program, replacing_node, leaving_node, NULL, true, false, false},
+  {"timed_open", opening_program, replacing_node, leaving_node, NULL, true, false, false},
   {"ring pop, claimed", popping_consumer, reserving_producer, NULL, NULL, true, false, true},
   {"ring push, full", pushing_producer, peeking_consumer, NULL, NULL, true, false, true},
   {"restart, wait", rejoining_program, idle_node, NULL, NULL, true, true, false},
-  {"restart, timedopen", reopening_program, idle_node, NULL, NULL, true, true, false},
+  {"restart, timed_open", reopening_program, idle_node, NULL, NULL, true, true, false},
 };
 
 /* In ms. */

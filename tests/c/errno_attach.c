@@ -318,7 +318,7 @@ static void estale_when_the_name_leads_to_another_region(void)
   check_receive(stale, 1, 2);
   WAIT_UNTIL(shmem_shared_read(stale, &smp, 1) == -1 && errno == ESTALE, 2);
   CHECK_GIVES(shmem_shared_read(stale, &smp, 1), -1, ESTALE);
-  CHECK_GIVES(shmem_shared_tryread(stale, &smp, 1), -1, ESTALE);
+  CHECK_GIVES(shmem_shared_try_read(stale, &smp, 1), -1, ESTALE);
   CHECK_GIVES(shmem_shared_write(stale, &unsent, 1), -1, ESTALE);
   CHECK_EQ(sample_put(unsent), 0);
 

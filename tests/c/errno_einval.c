@@ -12,30 +12,30 @@ static void einval_for_null_pointers(void)
 
   CHECK_REFUSED(shmem_shared_create(NULL, &conf), EINVAL);
   CHECK_REFUSED(shmem_shared_open(NULL, &pair.base), EINVAL);
-  CHECK_REFUSED(shmem_shared_timedopen(NULL, &pair.base, MS(10)), EINVAL);
+  CHECK_REFUSED(shmem_shared_timed_open(NULL, &pair.base, MS(10)), EINVAL);
   CHECK_GIVES(shmem_shared_unlink(NULL), -1, EINVAL);
 
   CHECK_GIVES(shmem_shared_wait(NULL, MS(10)), -1, EINVAL);
   CHECK_GIVES(shmem_shared_read(NULL, smps, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_tryread(NULL, smps, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedread(NULL, smps, 1, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_try_read(NULL, smps, 1), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_read(NULL, smps, 1, MS(10)), -1, EINVAL);
   CHECK_GIVES(shmem_shared_write(NULL, smps, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedwrite(NULL, smps, 1, MS(10)), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedalloc(NULL, smps, 1, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_write(NULL, smps, 1, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_alloc(NULL, smps, 1, MS(10)), -1, EINVAL);
   CHECK_GIVES(shmem_shared_interrupt(NULL), -1, EINVAL);
   CHECK_GIVES(shmem_shared_peer_alive(NULL), -1, EINVAL);
   CHECK_GIVES(shmem_shared_stats(NULL, &stats), -1, EINVAL);
   CHECK_GIVES(shmem_shared_close(NULL, NULL), -1, EINVAL);
 
   CHECK_GIVES(shmem_shared_read(pair.node, NULL, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_tryread(pair.node, NULL, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedread(pair.node, NULL, 1, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_try_read(pair.node, NULL, 1), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_read(pair.node, NULL, 1, MS(10)), -1, EINVAL);
   CHECK_GIVES(shmem_shared_write(pair.node, NULL, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, NULL, 1, MS(10)), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedalloc(pair.node, NULL, 1, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, NULL, 1, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_alloc(pair.node, NULL, 1, MS(10)), -1, EINVAL);
   CHECK_GIVES(shmem_shared_stats(pair.node, NULL), -1, EINVAL);
   CHECK_GIVES(shmem_shared_write(pair.node, smps, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, smps, 1, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, smps, 1, MS(10)), -1, EINVAL);
 
   CHECK_GIVES(sample_alloc(NULL, smps, 1), -1, EINVAL);
   CHECK_GIVES(sample_alloc(&pair.node->pool, NULL, 1), -1, EINVAL);
@@ -74,11 +74,11 @@ static void a_count_of_zero_gives_zero_and_is_no_error(void)
   CHECK_EQ(sample_decref_many(smps, 0), 0);
   CHECK_EQ(sample_incref_many(smps, 0), 0);
   CHECK_EQ(shmem_shared_read(pair.node, smps, 0), 0);
-  CHECK_EQ(shmem_shared_tryread(pair.node, smps, 0), 0);
-  CHECK_EQ(shmem_shared_timedread(pair.node, smps, 0, NULL), 0);
+  CHECK_EQ(shmem_shared_try_read(pair.node, smps, 0), 0);
+  CHECK_EQ(shmem_shared_timed_read(pair.node, smps, 0, NULL), 0);
   CHECK_EQ(shmem_shared_write(pair.node, smps, 0), 0);
-  CHECK_EQ(shmem_shared_timedwrite(pair.node, smps, 0, NULL), 0);
-  CHECK_EQ(shmem_shared_timedalloc(pair.node, smps, 0, NULL), 0);
+  CHECK_EQ(shmem_shared_timed_write(pair.node, smps, 0, NULL), 0);
+  CHECK_EQ(shmem_shared_timed_alloc(pair.node, smps, 0, NULL), 0);
   CHECK_EQ(shmem_shared_read(pair.node, NULL, 0), 0);
   CHECK_EQ(shmem_shared_write(pair.node, NULL, 0), 0);
   CHECK_EQ(sample_alloc(&pair.node->pool, NULL, 0), 0);
@@ -100,12 +100,12 @@ static void a_count_of_zero_gives_zero_without_a_peer_and_without_room(void)
     for (int given = 0; given < 2; given++) {
       struct sample **array = given ? smps : NULL;
       CHECK_EQ(shmem_shared_read(pair.node, array, 0), 0);
-      CHECK_EQ(shmem_shared_tryread(pair.node, array, 0), 0);
-      CHECK_EQ(shmem_shared_timedread(pair.node, array, 0, NULL), 0);
+      CHECK_EQ(shmem_shared_try_read(pair.node, array, 0), 0);
+      CHECK_EQ(shmem_shared_timed_read(pair.node, array, 0, NULL), 0);
       CHECK_EQ(shmem_shared_write(pair.node, array, 0), 0);
-      CHECK_EQ(shmem_shared_timedwrite(pair.node, array, 0, NULL), 0);
+      CHECK_EQ(shmem_shared_timed_write(pair.node, array, 0, NULL), 0);
       CHECK_EQ(sample_alloc(&pair.node->pool, array, 0), 0);
-      CHECK_EQ(shmem_shared_timedalloc(pair.node, array, 0, NULL), 0);
+      CHECK_EQ(shmem_shared_timed_alloc(pair.node, array, 0, NULL), 0);
     }
     if (round == 0)
       CHECK_EQ(shmem_shared_close(pair.program, pair.base), 0);
@@ -128,11 +128,11 @@ static void einval_for_a_count_beyond_int_max(void)
   CHECK_GIVES(sample_put_many(smps, many), -1, EINVAL);
   CHECK_GIVES(sample_get_many(smps, many), -1, EINVAL);
   CHECK_GIVES(shmem_shared_read(pair.node, smps, many), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_tryread(pair.node, smps, many), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedread(pair.node, smps, UINT_MAX, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_try_read(pair.node, smps, many), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_read(pair.node, smps, UINT_MAX, MS(10)), -1, EINVAL);
   CHECK_GIVES(shmem_shared_write(pair.node, smps, UINT_MAX), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, smps, many, MS(10)), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedalloc(pair.node, smps, many, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, smps, many, MS(10)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_alloc(pair.node, smps, many, MS(10)), -1, EINVAL);
 
   check_works(&pair);
   check_close_pair(&pair);
@@ -150,7 +150,7 @@ static void einval_for_names_that_cannot_be(void)
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     CHECK_REFUSED(shmem_shared_create(bad[i], &conf), EINVAL);
     CHECK_REFUSED(shmem_shared_open(bad[i], &base), EINVAL);
-    CHECK_REFUSED(shmem_shared_timedopen(bad[i], &base, MS(2000)), EINVAL);
+    CHECK_REFUSED(shmem_shared_timed_open(bad[i], &base, MS(2000)), EINVAL);
     CHECK_GIVES(shmem_shared_unlink(bad[i]), -1, EINVAL);
   }
   memset(too_long, 'n', sizeof too_long - 1);
@@ -251,9 +251,9 @@ static void einval_for_a_time_that_is_none(void)
   const struct timespec bad[] = {{.tv_nsec = 1000000000}, {.tv_nsec = -1}};
 
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-    CHECK_GIVES(shmem_shared_timedread(pair.node, smps, 1, &bad[i]), -1, EINVAL);
+    CHECK_GIVES(shmem_shared_timed_read(pair.node, smps, 1, &bad[i]), -1, EINVAL);
     CHECK_GIVES(shmem_shared_wait(pair.node, &bad[i]), -1, EINVAL);
-    CHECK_REFUSED(shmem_shared_timedopen("villas-check-nowhere", &pair.base, &bad[i]), EINVAL);
+    CHECK_REFUSED(shmem_shared_timed_open("villas-check-nowhere", &pair.base, &bad[i]), EINVAL);
   }
   check_works(&pair);
   check_close_pair(&pair);
@@ -285,7 +285,7 @@ static void einval_for_pointers_that_are_no_samples(void)
     CHECK_GIVES(sample_copy(smp, held), -1, EINVAL);
     CHECK_GIVES((intptr_t)sample_clone(smp), 0, EINVAL);
     CHECK_GIVES(shmem_shared_write(pair.node, &smp, 1), -1, EINVAL);
-    CHECK_GIVES(shmem_shared_timedwrite(pair.node, &smp, 1, MS(1000)), -1, EINVAL);
+    CHECK_GIVES(shmem_shared_timed_write(pair.node, &smp, 1, MS(1000)), -1, EINVAL);
   }
   /* Live, but of another channel: it can be put, not written here. */
   CHECK_GIVES(shmem_shared_write(pair.node, &elsewhere, 1), -1, EINVAL);
@@ -316,7 +316,7 @@ static void einval_for_a_double_put(void)
   smp = check_make(pair.node, 2);
   CHECK_EQ(shmem_shared_write(pair.node, &smp, 1), 1);
   CHECK_GIVES(sample_put(smp), -1, EINVAL);
-  CHECK_EQ(shmem_shared_timedread(pair.program, &smp, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, &smp, 1, MS(1000)), 1);
   CHECK_EQ(sample_put(smp), 0);
   CHECK_GIVES(sample_put(smp), -1, EINVAL);
   CHECK_GIVES(shmem_shared_write(pair.program, &smp, 1), -1, EINVAL);
@@ -345,12 +345,12 @@ static void einval_for_a_length_beyond_the_capacity(void)
   CHECK_GIVES(shmem_shared_write(pair.node, &smp, 1), -1, EINVAL);
   smp->length = UINT_MAX;
   CHECK_GIVES(shmem_shared_write(pair.node, &smp, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, &smp, 1, NULL), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, &smp, 1, NULL), -1, EINVAL);
 
   smp->length = capacity;
   smp->data[capacity - 1].i = 42;
   CHECK_EQ(shmem_shared_write(pair.node, &smp, 1), 1);
-  CHECK_EQ(shmem_shared_timedread(pair.program, &smp, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, &smp, 1, MS(1000)), 1);
   CHECK_EQ(smp->length, capacity);
   CHECK_EQ(smp->capacity, capacity);
   CHECK_EQ(smp->data[capacity - 1].i, 42);
@@ -375,7 +375,7 @@ static void those_before_an_invalid_sample_are_written(void)
   smps[0] = smps[1] = check_make(pair.node, 6);
   CHECK_EQ(shmem_shared_write(pair.node, smps, 2), 1);
   check_receive(pair.program, 6, 6);
-  CHECK_GIVES(shmem_shared_tryread(pair.program, smps, 1), 0, EAGAIN);
+  CHECK_GIVES(shmem_shared_try_read(pair.program, smps, 1), 0, EAGAIN);
   check_works(&pair);
   check_close_pair(&pair);
 }
@@ -388,15 +388,15 @@ static void einval_for_a_sample_that_is_still_out(void)
   CHECK_EQ(sample_get(smp), 2);
   CHECK_EQ(shmem_shared_write(pair.node, &smp, 1), 1);
   CHECK_GIVES(shmem_shared_write(pair.node, &smp, 1), -1, EINVAL);
-  CHECK_EQ(shmem_shared_timedread(pair.program, &got, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, &got, 1, MS(1000)), 1);
   CHECK_GIVES(shmem_shared_write(pair.node, &smp, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, &smp, 1, MS(1000)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, &smp, 1, MS(1000)), -1, EINVAL);
   check_is(got, 1);
   CHECK_EQ(sample_put(got), 0);
 
   CHECK_EQ(shmem_shared_write(pair.node, &smp, 1), 1);
   check_receive(pair.program, 1, 1);
-  CHECK_GIVES(shmem_shared_tryread(pair.program, &got, 1), 0, EAGAIN);
+  CHECK_GIVES(shmem_shared_try_read(pair.program, &got, 1), 0, EAGAIN);
   check_works(&pair);
   check_close_pair(&pair);
 }

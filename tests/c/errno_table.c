@@ -18,7 +18,7 @@ static void eagain_when_full_empty_or_the_pool_is_used_up(void)
   struct pair pair = check_open_pair("again", &conf);
   struct sample *smps[8], *more;
 
-  CHECK_GIVES(shmem_shared_tryread(pair.program, smps, 8), 0, EAGAIN);
+  CHECK_GIVES(shmem_shared_try_read(pair.program, smps, 8), 0, EAGAIN);
   double begin = check_clock();
   CHECK_GIVES(shmem_shared_read(pair.program, smps, 8), 0, EAGAIN);
   CHECK(check_clock() - begin > 0.08);
@@ -32,7 +32,7 @@ static void eagain_when_full_empty_or_the_pool_is_used_up(void)
   CHECK_GIVES(shmem_shared_write(pair.node, smps + 3, 2), 0, EAGAIN);
   CHECK_EQ(sample_put_many(smps + 3, 2), 2);
   for (int left = 3; left > 0;) {
-    int got = shmem_shared_tryread(pair.program, smps, 8);
+    int got = shmem_shared_try_read(pair.program, smps, 8);
     CHECK(got > 0 && got <= left);
     CHECK_EQ(sample_put_many(smps, (unsigned int)got), got);
     left -= got;
@@ -58,32 +58,32 @@ static void etimedout_when_the_time_is_over(void)
     CHECK(check_clock() - check_from >= (ms) / 1e3 - 0.002);                                      \
   } while (0)
 
-  CHECK_TIMES_OUT(shmem_shared_timedread(pair.program, smps, 1, MS(30)), 0, 30);
-  CHECK_TIMES_OUT(shmem_shared_timedread(pair.program, smps, 1, MS(250)), 0, 250);
-  CHECK_TIMES_OUT(shmem_shared_timedread(pair.program, smps, 1, MS(0)), 0, 0);
+  CHECK_TIMES_OUT(shmem_shared_timed_read(pair.program, smps, 1, MS(30)), 0, 30);
+  CHECK_TIMES_OUT(shmem_shared_timed_read(pair.program, smps, 1, MS(250)), 0, 250);
+  CHECK_TIMES_OUT(shmem_shared_timed_read(pair.program, smps, 1, MS(0)), 0, 0);
   CHECK_TIMES_OUT(shmem_shared_wait(alone, MS(30)), -1, 30);
   CHECK_TIMES_OUT(shmem_shared_wait(alone, MS(0)), -1, 0);
   CHECK_EQ(shmem_shared_wait(pair.node, MS(0)), 0);
 
   CHECK_EQ(sample_alloc(&pair.node->pool, smps, 5), 5);
-  CHECK_TIMES_OUT(shmem_shared_timedalloc(pair.node, smps + 5, 1, MS(30)), 0, 30);
+  CHECK_TIMES_OUT(shmem_shared_timed_alloc(pair.node, smps + 5, 1, MS(30)), 0, 30);
   CHECK_EQ(sample_put(smps[4]), 0);
-  CHECK_EQ(shmem_shared_timedalloc(pair.node, smps + 4, 2, MS(30)), 1);
+  CHECK_EQ(shmem_shared_timed_alloc(pair.node, smps + 4, 2, MS(30)), 1);
 
-  CHECK_EQ(shmem_shared_timedwrite(pair.node, smps, 5, MS(30)), 3);
-  CHECK_TIMES_OUT(shmem_shared_timedwrite(pair.node, smps + 3, 2, MS(30)), 0, 30);
-  CHECK_TIMES_OUT(shmem_shared_timedwrite(pair.node, smps + 3, 2, MS(0)), 0, 0);
+  CHECK_EQ(shmem_shared_timed_write(pair.node, smps, 5, MS(30)), 3);
+  CHECK_TIMES_OUT(shmem_shared_timed_write(pair.node, smps + 3, 2, MS(30)), 0, 30);
+  CHECK_TIMES_OUT(shmem_shared_timed_write(pair.node, smps + 3, 2, MS(0)), 0, 0);
   CHECK_EQ(sample_put_many(smps + 3, 2), 2);
 
   double begin = check_clock();
-  IN_TIME(1.5, CHECK_REFUSED(shmem_shared_timedopen("villas-check-nowhere", &base, MS(60)), ETIMEDOUT));
+  IN_TIME(1.5, CHECK_REFUSED(shmem_shared_timed_open("villas-check-nowhere", &base, MS(60)), ETIMEDOUT));
   CHECK(check_clock() - begin >= 0.058);
 
-  CHECK_EQ(shmem_shared_timedread(pair.program, smps, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, smps, 1, MS(1000)), 1);
   CHECK_EQ(sample_put(smps[0]), 0);
-  CHECK_EQ(shmem_shared_timedread(pair.program, smps, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, smps, 1, MS(1000)), 1);
   CHECK_EQ(sample_put(smps[0]), 0);
-  CHECK_EQ(shmem_shared_timedread(pair.program, smps, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, smps, 1, MS(1000)), 1);
   CHECK_EQ(sample_put(smps[0]), 0);
   check_works(&pair);
   check_close_pair(&pair);
@@ -131,16 +131,16 @@ static void eintr_when_a_signal_handler_ran_during_a_wait(void)
   CHECK_EQ(sigaction(SIGUSR1, &action, &before), 0);
   CHECK_EQ(pthread_create(&thread, NULL, send_signals, &sender), 0);
 
-  CHECK_GIVES(shmem_shared_timedread(pair.node, smps + 1, 1, NULL), 0, EINTR);
-  CHECK_GIVES(shmem_shared_timedread(pair.node, smps + 1, 1, MS(30000)), 0, EINTR);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, smps, 1, MS(30000)), 0, EINTR);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, smps, 1, NULL), 0, EINTR);
-  CHECK_GIVES(shmem_shared_timedalloc(pair.node, smps + 1, 1, MS(30000)), 0, EINTR);
-  CHECK_GIVES(shmem_shared_timedalloc(pair.node, smps + 1, 1, NULL), 0, EINTR);
+  CHECK_GIVES(shmem_shared_timed_read(pair.node, smps + 1, 1, NULL), 0, EINTR);
+  CHECK_GIVES(shmem_shared_timed_read(pair.node, smps + 1, 1, MS(30000)), 0, EINTR);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, smps, 1, MS(30000)), 0, EINTR);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, smps, 1, NULL), 0, EINTR);
+  CHECK_GIVES(shmem_shared_timed_alloc(pair.node, smps + 1, 1, MS(30000)), 0, EINTR);
+  CHECK_GIVES(shmem_shared_timed_alloc(pair.node, smps + 1, 1, NULL), 0, EINTR);
   CHECK_GIVES(shmem_shared_wait(alone, MS(30000)), -1, EINTR);
   CHECK_GIVES(shmem_shared_wait(alone, NULL), -1, EINTR);
-  CHECK_REFUSED(shmem_shared_timedopen("villas-check-nowhere", &base, MS(30000)), EINTR);
-  CHECK_REFUSED(shmem_shared_timedopen("villas-check-nowhere", &base, NULL), EINTR);
+  CHECK_REFUSED(shmem_shared_timed_open("villas-check-nowhere", &base, MS(30000)), EINTR);
+  CHECK_REFUSED(shmem_shared_timed_open("villas-check-nowhere", &base, NULL), EINTR);
 
   sender.enough = true;
   CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -160,9 +160,9 @@ static void check_all_say_epipe(struct shmem_shared *shm)
   struct sample *smps[1];
 
   CHECK_GIVES(shmem_shared_read(shm, smps, 1), -1, EPIPE);
-  CHECK_GIVES(shmem_shared_tryread(shm, smps, 1), -1, EPIPE);
-  CHECK_GIVES(shmem_shared_timedread(shm, smps, 1, MS(1000)), -1, EPIPE);
-  CHECK_GIVES(shmem_shared_timedread(shm, smps, 1, NULL), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_try_read(shm, smps, 1), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_read(shm, smps, 1, MS(1000)), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_read(shm, smps, 1, NULL), -1, EPIPE);
 }
 
 static void epipe_when_the_peer_has_closed(void)
@@ -174,7 +174,7 @@ static void epipe_when_the_peer_has_closed(void)
   CHECK_EQ(shmem_shared_close(pair.node, NULL), 0);
   check_all_say_epipe(pair.program);
   CHECK_GIVES(shmem_shared_write(pair.program, &smp, 1), -1, EPIPE);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.program, &smp, 1, NULL), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_write(pair.program, &smp, 1, NULL), -1, EPIPE);
   CHECK_EQ(shmem_shared_peer_alive(pair.program), 0);
   check_is(smp, 1); /* still the caller's */
   CHECK_EQ(sample_put(smp), 0);
@@ -203,7 +203,7 @@ static void epipe_on_a_handle_that_is_closed(void)
   for (int i = 0; i < 2; i++) {
     check_all_say_epipe(closed[i]);
     CHECK_GIVES(shmem_shared_write(closed[i], smps, 1), -1, EPIPE);
-    CHECK_GIVES(shmem_shared_timedwrite(closed[i], smps, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_timed_write(closed[i], smps, 1, NULL), -1, EPIPE);
     CHECK_GIVES(shmem_shared_wait(closed[i], NULL), -1, EPIPE);
   }
   CHECK_EQ(sample_put(held), 0); /* puts after the close are legal */

@@ -19,7 +19,7 @@ static void answer_each(void *arg)
   uint64_t seen = 0, rounds = check_scaled(ROUNDS);
 
   for (uint64_t i = 1; i <= rounds; i++) {
-    while (shmem_event_timedwait(&board->event, &seen, NULL) == 0)
+    while (shmem_event_timed_wait(&board->event, &seen, NULL) == 0)
       ;
     CHECK_EQ(seen, i);
     CHECK_EQ(board->value, check_mix(i));
@@ -39,7 +39,7 @@ static void two_processes_take_turns(void)
       WAIT_UNTIL(check_asleep(pid, pid), 10);
     board->value = check_mix(i);
     CHECK_EQ(shmem_event_signal(&board->event), 0);
-    while (shmem_event_timedwait(&board->answer, &seen, NULL) == 0)
+    while (shmem_event_timed_wait(&board->answer, &seen, NULL) == 0)
       ;
     CHECK_EQ(board->checked, i);
   }
@@ -65,7 +65,7 @@ static void receive_all(void *arg)
   uint64_t seen = 0, sum = 0, all = SIGNALLERS * check_scaled(SIGNALS);
 
   while (sum < all) {
-    int fresh = shmem_event_timedwait(&board->event, &seen, PATIENT);
+    int fresh = shmem_event_timed_wait(&board->event, &seen, PATIENT);
     CHECK(fresh > 0);
     sum += (uint64_t)fresh;
     CHECK_EQ(sum, seen);
@@ -95,7 +95,7 @@ static void wait_for_ever(void *arg)
 
   board->tid = getpid();
   for (;;)
-    shmem_event_timedwait(&board->event, &seen, NULL);
+    shmem_event_timed_wait(&board->event, &seen, NULL);
 }
 
 static void killed_waiters_leave_nothing_behind(void)
@@ -140,7 +140,7 @@ static void count_until_told(void *arg)
     CHECK(seen >= last);
     last = seen;
   }
-  shmem_event_trywait(&board->event, &seen);
+  shmem_event_try_wait(&board->event, &seen);
   board->checked = seen;
 }
 

@@ -15,9 +15,9 @@ static void zeroed_memory_is_an_event_without_signals(void)
 
   CHECK_EQ(sizeof(struct shmem_event), 8);
   CHECK_EQ(shmem_event_count(&board->event), 0);
-  CHECK_GIVES(shmem_event_trywait(&board->event, &seen), 0, EAGAIN);
-  CHECK_GIVES(shmem_event_timedwait(&board->event, &seen, MS(1)), 0, ETIMEDOUT);
-  CHECK_GIVES(shmem_event_timedwait(&board->event, &seen, MS(0)), 0, ETIMEDOUT);
+  CHECK_GIVES(shmem_event_try_wait(&board->event, &seen), 0, EAGAIN);
+  CHECK_GIVES(shmem_event_timed_wait(&board->event, &seen, MS(1)), 0, ETIMEDOUT);
+  CHECK_GIVES(shmem_event_timed_wait(&board->event, &seen, MS(0)), 0, ETIMEDOUT);
   CHECK_GIVES(shmem_event_wait(&board->event, &seen), 0, EAGAIN); /* so that a loop on a flag ends */
   CHECK_EQ(seen, 0);
 }
@@ -29,14 +29,14 @@ static void each_waiter_gets_each_signal_once(void)
 
   for (int i = 0; i < 3; i++)
     CHECK_EQ(shmem_event_signal(&board->event), 0);
-  CHECK_EQ(shmem_event_trywait(&board->event, &one), 3);
-  CHECK_GIVES(shmem_event_trywait(&board->event, &one), 0, EAGAIN);
+  CHECK_EQ(shmem_event_try_wait(&board->event, &one), 3);
+  CHECK_GIVES(shmem_event_try_wait(&board->event, &one), 0, EAGAIN);
   CHECK_EQ(shmem_event_wait(&board->event, &two), 3);
   late = shmem_event_count(&board->event); /* wants only what comes from now on */
   CHECK_EQ(late, 3);
   CHECK_EQ(shmem_event_signal(&board->event), 0);
-  CHECK_EQ(shmem_event_timedwait(&board->event, &one, NULL), 1);
-  CHECK_EQ(shmem_event_timedwait(&board->event, &late, MS(0)), 1);
+  CHECK_EQ(shmem_event_timed_wait(&board->event, &one, NULL), 1);
+  CHECK_EQ(shmem_event_timed_wait(&board->event, &late, MS(0)), 1);
   CHECK_EQ(one, 4);
   CHECK_EQ(late, 4);
 }
@@ -52,9 +52,9 @@ static void numbers_go_on_where_they_wrap(void)
   CHECK_EQ(seen, INT64_MAX);
   CHECK_EQ(shmem_event_signal(&board->event), 0);
   CHECK_EQ(shmem_event_count(&board->event), 0);
-  CHECK_EQ(shmem_event_trywait(&board->event, &seen), 1);
+  CHECK_EQ(shmem_event_try_wait(&board->event, &seen), 1);
   seen = 77; /* a number that is not of this event: there are news, and it is set right */
-  CHECK(shmem_event_trywait(&board->event, &seen) > 0);
+  CHECK(shmem_event_try_wait(&board->event, &seen) > 0);
   CHECK_EQ(seen, 0);
 }
 
@@ -66,7 +66,7 @@ static void wait_asleep(void *arg)
   uint64_t seen = 0;
 
   board->tid = getpid();
-  CHECK_EQ(shmem_event_timedwait(&board->event, &seen, NULL), 1);
+  CHECK_EQ(shmem_event_timed_wait(&board->event, &seen, NULL), 1);
   CHECK_EQ(board->value, 42); /* what was written before the signal is there */
   board->value = 43;
   CHECK_EQ(shmem_event_signal(&board->answer), 0);
@@ -80,7 +80,7 @@ static void wake_one(struct board *board)
   WAIT_UNTIL(board->tid == pid && check_asleep(pid, pid), 10);
   board->value = 42;
   CHECK_EQ(shmem_event_signal(&board->event), 0);
-  CHECK_EQ(shmem_event_timedwait(&board->answer, &seen, PATIENT), 1);
+  CHECK_EQ(shmem_event_timed_wait(&board->answer, &seen, PATIENT), 1);
   CHECK_EQ(board->value, 43);
   CHECK_CHILD_ENDS_WELL(pid, 10);
 }
@@ -103,7 +103,7 @@ static void just_wait(void *arg)
   uint64_t seen = 0;
 
   board->tid = getpid();
-  CHECK_EQ(shmem_event_timedwait(&board->event, &seen, NULL), 1);
+  CHECK_EQ(shmem_event_timed_wait(&board->event, &seen, NULL), 1);
 }
 
 static void one_signal_ends_the_wait_of_all(void)
@@ -133,7 +133,7 @@ static void wait_for_a_handler(void *arg)
 
   signal(SIGUSR1, on_signal); /* which restarts system calls */
   board->tid = getpid();
-  CHECK_GIVES(shmem_event_timedwait(&board->event, &seen, NULL), 0, EINTR);
+  CHECK_GIVES(shmem_event_timed_wait(&board->event, &seen, NULL), 0, EINTR);
 }
 
 static void a_signal_handler_ends_the_wait(void)
@@ -175,10 +175,10 @@ static void who_may_only_read_can_still_look(void)
 
   CHECK_HANDLE(segment = shmem_segment_open(name, 4096, NEW, 0600));
   CHECK_HANDLE(reader = shmem_segment_open(name, 4096, READ_ONLY, 0));
-  CHECK_GIVES(shmem_event_trywait(shmem_segment_data(reader), &seen), 0, EAGAIN);
+  CHECK_GIVES(shmem_event_try_wait(shmem_segment_data(reader), &seen), 0, EAGAIN);
   CHECK_EQ(shmem_event_signal(shmem_segment_data(segment)), 0);
   CHECK_EQ(shmem_event_count(shmem_segment_data(reader)), 1);
-  CHECK_EQ(shmem_event_trywait(shmem_segment_data(reader), &seen), 1);
+  CHECK_EQ(shmem_event_try_wait(shmem_segment_data(reader), &seen), 1);
   check_close(segment);
   check_close(reader);
 }

@@ -227,7 +227,7 @@ static void a_full_queue_loses_nothing(void)
     /* All sixteen blocks are out: eight on the way back, one in its hand, the rest queued. */
     for (struct sample *smp; sent < 16; sent++) {
       smp = check_make(node, sent + 1);
-      CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, PATIENT), 1);
+      CHECK_EQ(shmem_shared_timed_write(node, &smp, 1, PATIENT), 1);
     }
     struct shmem_stats stats = SHMEM_STATS_INIT;
     WAIT_UNTIL(shmem_shared_stats(node, &stats) == 0 && stats.queued_in == 8 &&
@@ -242,7 +242,7 @@ static void a_full_queue_loses_nothing(void)
     }
     for (uint64_t number = 1; number <= 16; number++) {
       struct sample *smp;
-      CHECK_EQ(shmem_shared_timedread(node, &smp, 1, PATIENT), 1);
+      CHECK_EQ(shmem_shared_timed_read(node, &smp, 1, PATIENT), 1);
       check_is(smp, number);
       CHECK_EQ((smp->flags & SAMPLE_REDELIVERED) != 0, signalled && number == 9);
       CHECK_EQ(sample_put(smp), 0);
@@ -304,7 +304,7 @@ static void exchange(struct shmem_int *node, uint64_t number, unsigned int value
   for (unsigned int v = 0; v < values; v++)
     smp->data[v].f = (double)number + v;
   CHECK_EQ(shmem_int_write(node, &smp, 1), 1);
-  CHECK_EQ(shmem_int_timedread(node, &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(node, &smp, 1, PATIENT), 1);
   CHECK_EQ(smp->sequence, number);
   CHECK_EQ(smp->length, values);
   CHECK(smp->data[values - 1].f == (double)number + values - 1);
@@ -323,12 +323,12 @@ static void with_two_names_it_echoes_between_two_regions(void)
     if (i & 4) { /* the client is first, or the node */
       run = start(args);
       WAIT_UNTIL(check_asleep(run.pid, run.pid), 5);
-      CHECK_EQ(shmem_int_timedopen(names.out, names.in, &node, &conf, PATIENT), 0);
+      CHECK_EQ(shmem_int_timed_open(names.out, names.in, &node, &conf, PATIENT), 0);
     } else {
-      CHECK_EQ(shmem_int_timedopen(names.out, names.in, &node, &conf, MS(1)), -1);
+      CHECK_EQ(shmem_int_timed_open(names.out, names.in, &node, &conf, MS(1)), -1);
       CHECK_EQ(errno, ETIMEDOUT);
       run = start(args);
-      CHECK_EQ(shmem_int_timedopen(names.out, names.in, &node, &conf, PATIENT), 0);
+      CHECK_EQ(shmem_int_timed_open(names.out, names.in, &node, &conf, PATIENT), 0);
     }
     for (uint64_t number = 1; number <= 100; number++)
       exchange(&node, number, 80);
@@ -347,7 +347,7 @@ static void samples_that_do_not_fit_into_its_region_end_it_with_a_reason(void)
   struct sample *smp;
 
   struct run run = START(names.in, names.out);
-  CHECK_EQ(shmem_int_timedopen(names.out, names.in, &node, &conf, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(names.out, names.in, &node, &conf, PATIENT), 0);
   CHECK_EQ(shmem_int_alloc(&node, &smp, 1), 1);
   smp->length = 100;
   CHECK_EQ(shmem_int_write(&node, &smp, 1), 1);

@@ -187,7 +187,7 @@ static void node_that_is_killed(void *arg)
   CHECK_EQ(shmem_shared_stats(node, &stats), 0);
   for (uint64_t number = stats.written + 1;; number++) {
     struct sample *smp = check_make(node, number);
-    CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, PATIENT), 1);
+    CHECK_EQ(shmem_shared_timed_write(node, &smp, 1, PATIENT), 1);
     relay->sent = number;
   }
 }
@@ -257,7 +257,7 @@ static void program_that_is_killed(void *arg)
 
   CHECK_HANDLE(shm = shmem_shared_open_fd(check_take_fd(relay->socket), &base));
   for (;;) {
-    int got = shmem_shared_timedread(shm, smps, 3, PATIENT);
+    int got = shmem_shared_timed_read(shm, smps, 3, PATIENT);
     CHECK(got > 0);
     for (int i = 0; i < got; i++) {
       uint64_t number = smps[i]->sequence;
@@ -289,7 +289,7 @@ static void a_killed_program_is_followed_by_another(void)
     CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
     for (uint64_t end = number + 5 + check_chance(100); number < end;) {
       struct sample *smp = check_make(node, number + 1);
-      CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, PATIENT), 1);
+      CHECK_EQ(shmem_shared_timed_write(node, &smp, 1, PATIENT), 1);
       number++;
     }
     check_kill(program);

@@ -174,8 +174,8 @@ static void a_peer_can_neither_cut_the_region_short_nor_make_it_deadly(void)
     check_give_fd(ends[0], fd);
     CHECK_CHILD_ENDS_WELL(pid, 10);
     /* The holes read as zeros: there is nobody, and the side is not ours any more. */
-    CHECK_GIVES(shmem_shared_tryread(node, smps, 4), -1, ESTALE);
-    CHECK_GIVES(shmem_shared_timedread(node, smps, 4, MS(10)), -1, ESTALE);
+    CHECK_GIVES(shmem_shared_try_read(node, smps, 4), -1, ESTALE);
+    CHECK_GIVES(shmem_shared_timed_read(node, smps, 4, MS(10)), -1, ESTALE);
     CHECK_GIVES(sample_alloc(&node->pool, smps, 4), -1, ESTALE);
     CHECK_GIVES(shmem_shared_wait(node, MS(10)), -1, ESTALE);
     CHECK_EQ(shmem_shared_close(node, NULL), 0);

@@ -80,7 +80,7 @@ static void open_and_close_wire(struct scene *scene, int own)
 
   while (!scene->enough) {
     struct shmem_int shm;
-    if (shmem_int_timedopen(scene->wire[own], scene->wire[!own], &shm, &conf, MS(20)) == 0) {
+    if (shmem_int_timed_open(scene->wire[own], scene->wire[!own], &shm, &conf, MS(20)) == 0) {
       CHECK_EQ(shmem_int_close(&shm), 0);
       scene->opened++;
     }
@@ -464,7 +464,7 @@ static void a_death_beside_a_fork_is_known_out_here(void)
     last = check_shared(sizeof *last);
     pid_t pid = check_spawn(be_killed_in_a_namespace, scene);
     WAIT_UNTIL(last->is_open && last->is_forked, 60);
-    IN_TIME(20, CHECK_GIVES(shmem_shared_timedread(scene->shared, &smp, 1, NULL), -1, EPIPE));
+    IN_TIME(20, CHECK_GIVES(shmem_shared_timed_read(scene->shared, &smp, 1, NULL), -1, EPIPE));
     last->enough = true;
     CHECK_CHILD_ENDS_WELL(pid, 60);
     CHECK_EQ(munmap(last, sizeof *last), 0);

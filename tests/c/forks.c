@@ -34,12 +34,12 @@ static void use_what_is_the_parents(void *arg)
 
   for (int i = 0; i < 2; i++) {
     CHECK_GIVES(shmem_shared_read(shms[i], smps, 1), -1, EPIPE);
-    CHECK_GIVES(shmem_shared_tryread(shms[i], smps, 1), -1, EPIPE);
-    CHECK_GIVES(shmem_shared_timedread(shms[i], smps, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_try_read(shms[i], smps, 1), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_timed_read(shms[i], smps, 1, NULL), -1, EPIPE);
     CHECK_GIVES(shmem_shared_write(shms[i], smps, 1), -1, EPIPE);
-    CHECK_GIVES(shmem_shared_timedwrite(shms[i], smps, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_timed_write(shms[i], smps, 1, NULL), -1, EPIPE);
     CHECK_GIVES(sample_alloc(&shms[i]->pool, smps, 1), -1, EPIPE);
-    CHECK_GIVES(shmem_shared_timedalloc(shms[i], smps, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_timed_alloc(shms[i], smps, 1, NULL), -1, EPIPE);
     CHECK_GIVES(shmem_shared_wait(shms[i], NULL), -1, EPIPE);
     CHECK_GIVES(shmem_shared_interrupt(shms[i]), -1, EPIPE);
     CHECK_GIVES(shmem_shared_peer_alive(shms[i]), -1, EPIPE);

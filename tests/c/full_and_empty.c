@@ -11,7 +11,7 @@ static uint64_t drain(struct shmem_shared *shm, uint64_t first)
   uint64_t count = 0;
   int got;
 
-  while ((got = shmem_shared_tryread(shm, smps, 1024)) > 0) {
+  while ((got = shmem_shared_try_read(shm, smps, 1024)) > 0) {
     for (int i = 0; i < got; i++)
       check_is(smps[i], first + count++);
     CHECK_EQ(sample_put_many(smps, (unsigned int)got), got);
@@ -45,7 +45,7 @@ static void a_queue_takes_exactly_its_length(void)
 
       /* One taken makes room for one. */
       struct sample *one;
-      CHECK_EQ(shmem_shared_tryread(reader, &one, 1), 1);
+      CHECK_EQ(shmem_shared_try_read(reader, &one, 1), 1);
       check_is(one, sent);
       CHECK_EQ(shmem_shared_write(writer, smps + length, 2), 1);
       CHECK_EQ(sample_put(one), 0);
@@ -155,7 +155,7 @@ static void a_whole_queue_and_the_spare_ones_can_be_out_at_once(void)
   /* The program has three in hand, seven are queued: ten, as promised. */
   check_send(pair.node, 1, 7);
   for (int i = 0; i < 3; i++)
-    CHECK_EQ(shmem_shared_timedread(pair.program, &smps[i], 1, MS(1000)), 1);
+    CHECK_EQ(shmem_shared_timed_read(pair.program, &smps[i], 1, MS(1000)), 1);
   check_send(pair.node, 8, 10);
   CHECK_GIVES(sample_alloc(&pair.node->pool, &more, 1), 0, EAGAIN);
   CHECK_EQ(sample_put(smps[1]), 0);
@@ -181,7 +181,7 @@ static void one_is_held_and_a_million_others_pass(void)
   struct sample *smps[8], *read_one, *own_one;
 
   check_send(pair.node, 0, 0);
-  CHECK_EQ(shmem_shared_timedread(pair.program, &read_one, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, &read_one, 1, MS(1000)), 1);
   own_one = check_make(pair.node, 77);
 
   /* Ten blocks are left for eight places: never short. */
@@ -195,7 +195,7 @@ static void one_is_held_and_a_million_others_pass(void)
     }
     CHECK_EQ(shmem_shared_write(pair.node, smps, (unsigned int)batch), (int)batch);
     for (uint64_t seen = 0; seen < batch;) {
-      int got = shmem_shared_tryread(pair.program, smps, 8);
+      int got = shmem_shared_try_read(pair.program, smps, 8);
       CHECK(got > 0);
       for (int i = 0; i < got; i++, seen++) {
         CHECK_EQ(smps[i]->sequence, passed + seen);
@@ -232,7 +232,7 @@ static void *wait_for_room(void *arg)
 
   waiter->tid = (pid_t)syscall(SYS_gettid);
   waiter->result =
-    shmem_shared_timedwrite(waiter->shm, waiter->smps, waiter->cnt, waiter->timeout);
+    shmem_shared_timed_write(waiter->shm, waiter->smps, waiter->cnt, waiter->timeout);
   waiter->done = true;
   return NULL;
 }
@@ -243,7 +243,7 @@ static void *wait_for_blocks(void *arg)
 
   waiter->tid = (pid_t)syscall(SYS_gettid);
   waiter->result =
-    shmem_shared_timedalloc(waiter->shm, waiter->smps, waiter->cnt, waiter->timeout);
+    shmem_shared_timed_alloc(waiter->shm, waiter->smps, waiter->cnt, waiter->timeout);
   waiter->done = true;
   return NULL;
 }
@@ -348,7 +348,7 @@ static void timedwrite_counts_what_was_taken_before_the_peer_went(void)
   WAIT_UNTIL(waiter.done, 5);
   CHECK_EQ(pthread_join(thread, NULL), 0);
   CHECK_EQ(waiter.result, 3);
-  CHECK_GIVES(shmem_shared_timedwrite(pair.node, waiter.smps + 3, 2, NULL), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_write(pair.node, waiter.smps + 3, 2, NULL), -1, EPIPE);
   CHECK_EQ(sample_put_many(waiter.smps + 3, 2), 2);
 
   CHECK_HANDLE(pair.program = shmem_shared_open(pair.name, &pair.base));
@@ -370,7 +370,7 @@ static void timedalloc_goes_on_as_blocks_come_back(void)
       if (from_peer) {
         CHECK_EQ(shmem_shared_write(pair.node, held, 3), 3);
         for (int i = 0; i < 3; i++)
-          CHECK_EQ(shmem_shared_timedread(pair.program, &given[i], 1, MS(1000)), 1);
+          CHECK_EQ(shmem_shared_timed_read(pair.program, &given[i], 1, MS(1000)), 1);
       }
       pthread_t thread = start_waiting(wait_for_blocks, &waiter);
       CHECK_EQ(sample_put(given[1]), 0);
@@ -438,7 +438,7 @@ static void timedalloc_has_what_came_back_before_the_peer_went(void)
   for (uint64_t round = 0; round < rounds; round++) {
     check_send(pair.node, 1, 2);
     for (int i = 0; i < 2; i++)
-      CHECK_EQ(shmem_shared_timedread(pair.program, &given[i], 1, MS(1000)), 1);
+      CHECK_EQ(shmem_shared_timed_read(pair.program, &given[i], 1, MS(1000)), 1);
     pthread_t thread = start_waiting(wait_for_blocks, &waiter);
     const struct timespec moment = {.tv_nsec = 20000 + (long)(check_mix(round) % 50000)};
     nanosleep(&moment, NULL);

@@ -12,7 +12,7 @@ static struct sample *smps[2];
 static char element[8];
 static uint64_t seen;
 static struct shmem_stats stats = SHMEM_STATS_INIT;
-static struct shmem_ring_counters counters = SHMEM_RING_STATS_INIT;
+static struct shmem_ring_stats counters = SHMEM_RING_STATS_INIT;
 static struct shmem_segment_info info;
 static struct sample *live; /* of the channel */
 
@@ -20,11 +20,11 @@ static struct sample *live; /* of the channel */
 #define CALLS(X)                                                                                  \
   X(CHANNEL, wait, -1, shmem_shared_wait(p, MS(1)))                                               \
   X(CHANNEL, read, -1, shmem_shared_read(p, smps, 1))                                             \
-  X(CHANNEL, tryread, -1, shmem_shared_tryread(p, smps, 1))                                       \
-  X(CHANNEL, timedread, -1, shmem_shared_timedread(p, smps, 1, MS(1)))                            \
+  X(CHANNEL, try_read, -1, shmem_shared_try_read(p, smps, 1))                                       \
+  X(CHANNEL, timed_read, -1, shmem_shared_timed_read(p, smps, 1, MS(1)))                            \
   X(CHANNEL, write, -1, shmem_shared_write(p, &live, 1))                                          \
-  X(CHANNEL, timedwrite, -1, shmem_shared_timedwrite(p, &live, 1, MS(1)))                         \
-  X(CHANNEL, timedalloc, -1, shmem_shared_timedalloc(p, smps, 1, MS(1)))                          \
+  X(CHANNEL, timed_write, -1, shmem_shared_timed_write(p, &live, 1, MS(1)))                         \
+  X(CHANNEL, timedalloc, -1, shmem_shared_timed_alloc(p, smps, 1, MS(1)))                          \
   X(CHANNEL, interrupt, -1, shmem_shared_interrupt(p))                                            \
   X(CHANNEL, peer_alive, -1, shmem_shared_peer_alive(p))                                          \
   X(CHANNEL, stats, -1, shmem_shared_stats(p, &stats))                                            \
@@ -43,10 +43,10 @@ static struct sample *live; /* of the channel */
   X(SAMPLE, sample_copy_from, -1, sample_copy(live, p))                                           \
   X(SAMPLE, sample_clone, 0, sample_clone(p))                                                     \
   X(WIRE, int_read, -1, shmem_int_read(p, smps, 1))                                               \
-  X(WIRE, int_tryread, -1, shmem_int_tryread(p, smps, 1))                                         \
-  X(WIRE, int_timedread, -1, shmem_int_timedread(p, smps, 1, MS(1)))                              \
+  X(WIRE, int_try_read, -1, shmem_int_try_read(p, smps, 1))                                         \
+  X(WIRE, int_timed_read, -1, shmem_int_timed_read(p, smps, 1, MS(1)))                              \
   X(WIRE, int_write, -1, shmem_int_write(p, &live, 1))                                            \
-  X(WIRE, int_timedwrite, -1, shmem_int_timedwrite(p, &live, 1, MS(1)))                           \
+  X(WIRE, int_timed_write, -1, shmem_int_timed_write(p, &live, 1, MS(1)))                           \
   X(WIRE, int_alloc, -1, shmem_int_alloc(p, smps, 1))                                             \
   X(WIRE, int_interrupt, -1, shmem_int_interrupt(p))                                              \
   X(WIRE, int_peer_alive, -1, shmem_int_peer_alive(p))                                            \
@@ -104,8 +104,8 @@ static struct sample *live; /* of the channel */
   X(EVENT, event_signal, -1, shmem_event_signal(p))                                               \
   X(EVENT, event_count, 0, shmem_event_count(p))                                                  \
   X(EVENT, event_wait, -1, shmem_event_wait(p, &seen))                                            \
-  X(EVENT, event_trywait, -1, shmem_event_trywait(p, &seen))                                      \
-  X(EVENT, event_timedwait, -1, shmem_event_timedwait(p, &seen, MS(1)))
+  X(EVENT, event_try_wait, -1, shmem_event_try_wait(p, &seen))                                      \
+  X(EVENT, event_timed_wait, -1, shmem_event_timed_wait(p, &seen, MS(1)))
 
 #define DEFINE(kind, name, failure, call)                                                         \
   static intptr_t call_##name(void *p)                                                            \
@@ -215,9 +215,9 @@ static void what_belongs_to_another_is_refused(void)
 
   CHECK_GIVES(shmem_shared_write(handles[CHANNEL], &foreign, 1), -1, EINVAL);
   CHECK_GIVES(shmem_shared_write(handles[CHANNEL], &wires, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_shared_timedwrite(handles[CHANNEL], &wires, 1, MS(1)), -1, EINVAL);
+  CHECK_GIVES(shmem_shared_timed_write(handles[CHANNEL], &wires, 1, MS(1)), -1, EINVAL);
   CHECK_GIVES(shmem_int_write(&wire, &foreign, 1), -1, EINVAL);
-  CHECK_GIVES(shmem_int_timedwrite(&wire, &foreign, 1, MS(1)), -1, EINVAL);
+  CHECK_GIVES(shmem_int_timed_write(&wire, &foreign, 1, MS(1)), -1, EINVAL);
   CHECK_HANDLE(ring = shmem_ring_open(check_name("kinds-other-ring"), SHMEM_SPSC, SHMEM_PRODUCER, 8, 8));
   void *slot = shmem_ring_reserve(ring);
   CHECK(slot);

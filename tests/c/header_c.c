@@ -49,14 +49,14 @@ static struct sample *(*const clone)(struct sample *) = sample_clone;
 static struct shmem_shared *(*const create)(const char *, const struct shmem_conf *) =
   shmem_shared_create;
 static struct shmem_shared *(*const open_)(const char *, void **) = shmem_shared_open;
-static struct shmem_shared *(*const timedopen)(const char *, void **, const struct timespec *) =
-  shmem_shared_timedopen;
+static struct shmem_shared *(*const timed_open)(const char *, void **, const struct timespec *) =
+  shmem_shared_timed_open;
 static int (*const wait_)(struct shmem_shared *, const struct timespec *) = shmem_shared_wait;
 static int (*const transfer[])(struct shmem_shared *, struct sample *[], unsigned int) = {
-  shmem_shared_read, shmem_shared_tryread, shmem_shared_write};
+  shmem_shared_read, shmem_shared_try_read, shmem_shared_write};
 static int (*const timed[])(struct shmem_shared *, struct sample *[], unsigned int,
                             const struct timespec *) = {
-  shmem_shared_timedread, shmem_shared_timedwrite, shmem_shared_timedalloc};
+  shmem_shared_timed_read, shmem_shared_timed_write, shmem_shared_timed_alloc};
 static int (*const ask[])(struct shmem_shared *) = {shmem_shared_interrupt,
                                                     shmem_shared_peer_alive};
 static int (*const stats)(struct shmem_shared *, struct shmem_stats *) = shmem_shared_stats;
@@ -86,7 +86,7 @@ int main(void)
   FAIL_UNLESS(conf.mode == 0 && conf.flags == 0);
   FAIL_UNLESS(fresh.size == sizeof fresh && fresh.written == 0 && fresh.polling == 0);
   FAIL_UNLESS(words[0]() && errno_words[0](0));
-  FAIL_UNLESS(alloc[0] && alloc[1] && copy && clone && create && open_ && timedopen);
+  FAIL_UNLESS(alloc[0] && alloc[1] && copy && clone && create && open_ && timed_open);
   FAIL_UNLESS(wait_ && stats && close_ && unlink_ && pool);
   for (int i = 0; i < 4; i++)
     FAIL_UNLESS(count[i] && count_many[i]);

@@ -64,7 +64,7 @@ void there_and_back(const char *name)
   CHECK(program != nullptr);
   if (!node || !program)
     return;
-  CHECK(shmem_shared_timedopen("villas-check-nowhere", &base, &soon) == nullptr);
+  CHECK(shmem_shared_timed_open("villas-check-nowhere", &base, &soon) == nullptr);
   CHECK(shmem_shared_wait(node, &soon) == 0);
   CHECK(shmem_shared_peer_alive(node) == 1);
 
@@ -82,13 +82,13 @@ void there_and_back(const char *name)
   CHECK(sample_decref(clone) == 2);
   CHECK(sample_put(clone) == 1);
   CHECK(sample_put(clone) == 0);
-  CHECK(shmem_shared_timedwrite(program, one, 1, &soon) == 1);
-  CHECK(shmem_shared_timedread(node, one, 1, &soon) == 1);
+  CHECK(shmem_shared_timed_write(program, one, 1, &soon) == 1);
+  CHECK(shmem_shared_timed_read(node, one, 1, &soon) == 1);
   CHECK(sample_put(one[0]) == 0);
-  CHECK(shmem_shared_tryread(node, one, 1) == 0);
+  CHECK(shmem_shared_try_read(node, one, 1) == 0);
 
   CHECK(sample_alloc_many(&program->pool, two, 1) == 1);
-  CHECK(shmem_shared_timedalloc(program, two + 1, 1, &soon) == 1);
+  CHECK(shmem_shared_timed_alloc(program, two + 1, 1, &soon) == 1);
   CHECK(sample_get_many(two, 2) == 2);
   CHECK(sample_incref_many(two, 2) == 2);
   CHECK(sample_decref_many(two, 2) == 2);

@@ -36,8 +36,8 @@ static void use_all(struct shmem_shared *shm, struct attack *attack)
 
   for (int i = 0; i < 20; i++) {
     errno = 0;
-    int got = i % 4 ? shmem_shared_tryread(shm, smps, 4)
-                    : shmem_shared_timedread(shm, smps, 4, MS(5));
+    int got = i % 4 ? shmem_shared_try_read(shm, smps, 4)
+                    : shmem_shared_timed_read(shm, smps, 4, MS(5));
     CHECK(got >= -1 && got <= 4);
     if (got == -1) {
       CHECK(errno == EBADMSG || errno == EPIPE || errno == ESTALE);
@@ -59,7 +59,7 @@ static void use_all(struct shmem_shared *shm, struct attack *attack)
         sample_put(smps[k]);
     }
   }
-  shmem_shared_timedalloc(shm, smps, 2, MS(5));
+  shmem_shared_timed_alloc(shm, smps, 2, MS(5));
   shmem_shared_peer_alive(shm);
   shmem_shared_stats(shm, &stats);
   shmem_shared_wait(shm, MS(5));
@@ -161,7 +161,7 @@ static void open_each(void *arg)
       if (shm) {
         struct sample *smp;
         for (int i = 0; i < 20; i++) {
-          if (shmem_shared_tryread(shm, &smp, 1) == 1)
+          if (shmem_shared_try_read(shm, &smp, 1) == 1)
             sample_put(smp);
         }
         CHECK_EQ(shmem_shared_close(shm, base), 0);
@@ -263,7 +263,7 @@ static void a_region_with_holes_is_refused(void)
 
   write_sparse(pair.name, page, size);
   CHECK_REFUSED(shmem_shared_open(pair.name, &pair.base), EBADMSG);
-  CHECK_REFUSED(shmem_shared_timedopen(pair.name, &pair.base, MS(10)), EBADMSG);
+  CHECK_REFUSED(shmem_shared_timed_open(pair.name, &pair.base, MS(10)), EBADMSG);
   CHECK_HANDLE(pair.node = shmem_shared_create(pair.name, &conf)); /* nobody holds it */
   CHECK_HANDLE(pair.program = shmem_shared_open(pair.name, &pair.base));
   check_works(&pair);
@@ -326,7 +326,7 @@ static void a_forged_length_or_capacity_leads_nowhere(void)
       smp->capacity = 1u << 31;
     smp->length = round & 2 ? 0xffffffff : capacity + 1;
     errno = 0;
-    int result = shmem_shared_tryread(pair.node, &got, 1);
+    int result = shmem_shared_try_read(pair.node, &got, 1);
     CHECK((result == 1 && got->length <= capacity) || (result == -1 && errno == EBADMSG));
     if (result == 1)
       CHECK_EQ(sample_put(got), 0);

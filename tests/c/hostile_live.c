@@ -173,8 +173,8 @@ static void use_side(struct shmem_shared *shm)
   double value = 0;
 
   for (int i = 0; i < 40; i++) {
-    int got = i % 8 ? INT_CALL(shmem_shared_tryread(shm, smps, 4), EBADMSG, EPIPE, ESTALE)
-                    : INT_CALL(shmem_shared_timedread(shm, smps, 4, MS(2)), EBADMSG, EPIPE, ESTALE);
+    int got = i % 8 ? INT_CALL(shmem_shared_try_read(shm, smps, 4), EBADMSG, EPIPE, ESTALE)
+                    : INT_CALL(shmem_shared_timed_read(shm, smps, 4, MS(2)), EBADMSG, EPIPE, ESTALE);
     for (int k = 0; k < got; k++) {
       for (int at = 0; at < SAMPLELEN; at++)
         value += smps[k]->data[at].f;
@@ -190,12 +190,12 @@ static void use_side(struct shmem_shared *shm)
       for (int at = 0; at < SAMPLELEN; at++)
         smps[k]->data[at].f = value;
       int sent = i % 8 ? INT_CALL(shmem_shared_write(shm, &smps[k], 1), EINVAL, EPIPE, ESTALE)
-                       : INT_CALL(shmem_shared_timedwrite(shm, &smps[k], 1, MS(2)), EINVAL, EPIPE, ESTALE);
+                       : INT_CALL(shmem_shared_timed_write(shm, &smps[k], 1, MS(2)), EINVAL, EPIPE, ESTALE);
       if (sent != 1)
         INT_CALL(sample_put(smps[k]), EINVAL);
     }
   }
-  int alloced = INT_CALL(shmem_shared_timedalloc(shm, smps, 3, MS(2)), EPIPE, ESTALE);
+  int alloced = INT_CALL(shmem_shared_timed_alloc(shm, smps, 3, MS(2)), EPIPE, ESTALE);
   for (int k = 0; k < alloced; k++)
     INT_CALL(sample_put(smps[k]), EINVAL);
   INT_CALL(shmem_shared_peer_alive(shm), EPIPE);
@@ -255,7 +255,7 @@ static const uint16_t ring_bells[] = {0x200, 0x280, 0}, ring_slots[] = {0x400, 0
 static void use_producer(struct shmem_ring *ring)
 {
   unsigned char elements[4 * ELEMENT] = {1};
-  struct shmem_ring_counters stats = SHMEM_RING_STATS_INIT;
+  struct shmem_ring_stats stats = SHMEM_RING_STATS_INIT;
 
   for (int i = 0; i < 40; i++) {
     INT_CALL(shmem_ring_try_push(ring, elements), EBADMSG, ESTALE, EAGAIN);
@@ -401,9 +401,9 @@ static void use_event(struct fight *fight)
   CHECK_HANDLE(segment = shmem_segment_open(fight->attacker->names[0], 4096, SHMEM_SEGMENT_CREATE, 0600));
   while (goes_on(fight)) {
     struct shmem_event *event = (struct shmem_event *)((char *)shmem_segment_data(segment) + 8 * check_chance(512));
-    INT_CALL(shmem_event_timedwait(event, &seen, MS(2)), EINVAL);
+    INT_CALL(shmem_event_timed_wait(event, &seen, MS(2)), EINVAL);
     INT_CALL(shmem_event_wait(event, &seen), EINVAL);
-    INT_CALL(shmem_event_trywait(event, &seen), EINVAL);
+    INT_CALL(shmem_event_try_wait(event, &seen), EINVAL);
     INT_CALL(shmem_event_signal(event), EINVAL);
     shmem_event_count(event);
   }
@@ -429,7 +429,7 @@ static void use_wire_end(const struct fight *fight, struct shmem_int *end)
   double value = 0;
 
   for (int i = 0; i < 20 && goes_on(fight); i++) {
-    int got = i % 8 ? INT_CALL(shmem_int_tryread(end, smps, 4), EBADMSG, EPIPE) : INT_CALL(shmem_int_timedread(end, smps, 4, MS(2)), EBADMSG, EPIPE);
+    int got = i % 8 ? INT_CALL(shmem_int_try_read(end, smps, 4), EBADMSG, EPIPE) : INT_CALL(shmem_int_timed_read(end, smps, 4, MS(2)), EBADMSG, EPIPE);
     for (int k = 0; k < got; k++) {
       for (int at = 0; at < SAMPLELEN; at++)
         value += smps[k]->data[at].f;
@@ -440,7 +440,7 @@ static void use_wire_end(const struct fight *fight, struct shmem_int *end)
     for (int k = 0; k < alloced; k++) {
       smps[k]->length = 1;
       smps[k]->data[0].f = value;
-      if (INT_CALL(shmem_int_timedwrite(end, &smps[k], 1, MS(2)), EINVAL, EPIPE, EBADMSG) != 1)
+      if (INT_CALL(shmem_int_timed_write(end, &smps[k], 1, MS(2)), EINVAL, EPIPE, EBADMSG) != 1)
         INT_CALL(sample_put(smps[k]), EINVAL);
     }
   }
@@ -458,7 +458,7 @@ static void *open_far(void *arg)
   struct wire_fight *wire = arg;
   static struct shmem_int end;
 
-  return shmem_int_timedopen(wire->names[1], wire->names[0], &end, &wire->conf, MS(300)) == 0 ? &end : NULL;
+  return shmem_int_timed_open(wire->names[1], wire->names[0], &end, &wire->conf, MS(300)) == 0 ? &end : NULL;
 }
 
 static void use_wire(struct fight *fight)
@@ -470,7 +470,7 @@ static void use_wire(struct fight *fight)
     struct shmem_int near;
     void *far;
     CHECK_EQ(pthread_create(&thread, NULL, open_far, wire), 0);
-    int opened = INT_CALL(shmem_int_timedopen(wire->names[0], wire->names[1], &near, &wire->conf, MS(300)), EBADMSG, EBUSY, EPROTO, EAGAIN, ETIMEDOUT,
+    int opened = INT_CALL(shmem_int_timed_open(wire->names[0], wire->names[1], &near, &wire->conf, MS(300)), EBADMSG, EBUSY, EPROTO, EAGAIN, ETIMEDOUT,
                           EOVERFLOW, EINVAL);
     CHECK_EQ(pthread_join(thread, &far), 0);
     for (int round = 0; round < 3; round++) {

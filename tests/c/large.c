@@ -40,13 +40,13 @@ static void empty_queue(struct shmem_shared *shm, uint64_t salt)
   struct sample *smps[BATCH];
 
   for (uint64_t number = 0; number < MOST;) {
-    const int got = shmem_shared_tryread(shm, smps, BATCH);
+    const int got = shmem_shared_try_read(shm, smps, BATCH);
     CHECK(got > 0);
     for (int i = 0; i < got; i++)
       check_is(smps[i], number++ + salt);
     CHECK_EQ(sample_put_many(smps, (unsigned int)got), got);
   }
-  CHECK_GIVES(shmem_shared_tryread(shm, smps, 1), 0, EAGAIN);
+  CHECK_GIVES(shmem_shared_try_read(shm, smps, 1), 0, EAGAIN);
 }
 
 static void a_queue_of_a_million_samples_can_be_filled_and_emptied_in_each_direction(void)
@@ -86,7 +86,7 @@ static uint64_t send_all(struct shmem_shared *from, struct shmem_shared *to)
     }
     CHECK_EQ(shmem_shared_write(from, smps, (unsigned int)got), got);
   }
-  while ((got = shmem_shared_tryread(to, smps, BATCH)) > 0) {
+  while ((got = shmem_shared_try_read(to, smps, BATCH)) > 0) {
     for (int i = 0; i < got; i++, compared++) {
       CHECK_EQ(smps[i]->sequence, compared);
       CHECK_EQ(smps[i]->length, SAMPLELEN);

@@ -39,27 +39,27 @@ static void channel_calls(void)
   near = pair.node;
   far = pair.program;
   SAYS(shmem_shared_read(near, smps, 1), 0, EAGAIN, "no sample");
-  SAYS(shmem_shared_tryread(near, smps, 1), 0, EAGAIN, "no sample");
-  SAYS(shmem_shared_timedread(near, smps, 1, MS(1)), 0, ETIMEDOUT, "within the time");
+  SAYS(shmem_shared_try_read(near, smps, 1), 0, EAGAIN, "no sample");
+  SAYS(shmem_shared_timed_read(near, smps, 1, MS(1)), 0, ETIMEDOUT, "within the time");
   CHECK_EQ(shmem_shared_interrupt(near), 0);
-  SAYS(shmem_shared_timedread(near, smps, 1, NULL), 0, EINTR, "interrupted");
+  SAYS(shmem_shared_timed_read(near, smps, 1, NULL), 0, EINTR, "interrupted");
   CHECK_EQ(sample_alloc(&near->pool, held, 3), 3);
   SAYS(sample_alloc(&near->pool, smps, 1), 0, EAGAIN, "in use");
-  SAYS(shmem_shared_timedalloc(near, smps, 1, MS(1)), 0, ETIMEDOUT, "blocks");
+  SAYS(shmem_shared_timed_alloc(near, smps, 1, MS(1)), 0, ETIMEDOUT, "blocks");
   CHECK_EQ(shmem_shared_interrupt(near), 0);
-  SAYS(shmem_shared_timedalloc(near, smps, 1, NULL), 0, EINTR, "blocks");
+  SAYS(shmem_shared_timed_alloc(near, smps, 1, NULL), 0, EINTR, "blocks");
   CHECK_EQ(sample_put(held[0]), 0);
   SAYS(shmem_shared_write(near, (struct sample *[]){held[1], held[0]}, 2), 1, EINVAL, "cannot be sent");
   CHECK_EQ(sample_alloc(&near->pool, held, 1), 1);
   CHECK_EQ(shmem_shared_write(near, &held[2], 1), 1);
   SAYS(shmem_shared_write(near, held, 1), 0, EAGAIN, "full");
-  SAYS(shmem_shared_timedwrite(near, held, 1, MS(1)), 0, ETIMEDOUT, "full");
+  SAYS(shmem_shared_timed_write(near, held, 1, MS(1)), 0, ETIMEDOUT, "full");
   CHECK_EQ(shmem_shared_interrupt(near), 0);
-  SAYS(shmem_shared_timedwrite(near, held, 1, NULL), 0, EINTR, "interrupted");
+  SAYS(shmem_shared_timed_write(near, held, 1, NULL), 0, EINTR, "interrupted");
   SAYS(shmem_shared_write(near, smps, (unsigned int)-1), -1, EINVAL, "count");
   SAYS(shmem_shared_wait(far, (const struct timespec[]){{.tv_nsec = -1}}), -1, EINVAL, "timeout");
   CHECK_EQ(shmem_shared_close(far, pair.base), 0);
-  SAYS(shmem_shared_timedalloc(near, smps, 1, NULL), -1, EPIPE, "peer");
+  SAYS(shmem_shared_timed_alloc(near, smps, 1, NULL), -1, EPIPE, "peer");
   SAYS(shmem_shared_read(near, smps, 1), -1, EPIPE, "peer");
   SAYS(shmem_shared_write(near, held, 1), -1, EPIPE, "peer");
   SAYS(shmem_shared_wait(near, MS(1)), -1, ETIMEDOUT, "no peer");
@@ -91,10 +91,10 @@ static void channel_calls_of_which_a_part_was_done(void)
   far = pair.program;
   CHECK_EQ(sample_alloc(&near->pool, smps, 3), 3);
   CHECK_EQ(pthread_create(&thread, NULL, close_when_full, pair.base), 0);
-  SAYS(shmem_shared_timedwrite(near, smps, 3, NULL), 2, EPIPE, "peer");
+  SAYS(shmem_shared_timed_write(near, smps, 3, NULL), 2, EPIPE, "peer");
   CHECK_EQ(pthread_join(thread, NULL), 0);
   CHECK_EQ(sample_put(smps[2]), 0);
-  SAYS(shmem_shared_timedalloc(near, smps, 3, NULL), 1, EPIPE, "peer");
+  SAYS(shmem_shared_timed_alloc(near, smps, 3, NULL), 1, EPIPE, "peer");
   CHECK_EQ(sample_put(smps[0]), 0);
   CHECK_EQ(shmem_shared_close(near, NULL), 0);
 }
@@ -107,10 +107,10 @@ static void calls_of_the_wire_layout(void)
   wire_open_pair(&pair, "wire", check_conf(0, 4, 2, 0), check_conf(0, 4, 2, 0));
   struct shmem_int *shm = &pair.ends[0];
   SAYS(shmem_int_read(shm, smps, 1), 0, EAGAIN, "no sample");
-  SAYS(shmem_int_tryread(shm, smps, 1), 0, EAGAIN, "no sample");
-  SAYS(shmem_int_timedread(shm, smps, 1, MS(1)), 0, ETIMEDOUT, "within the time");
+  SAYS(shmem_int_try_read(shm, smps, 1), 0, EAGAIN, "no sample");
+  SAYS(shmem_int_timed_read(shm, smps, 1, MS(1)), 0, ETIMEDOUT, "within the time");
   CHECK_EQ(shmem_int_interrupt(shm), 0);
-  SAYS(shmem_int_timedread(shm, smps, 1, NULL), 0, EINTR, "interrupted");
+  SAYS(shmem_int_timed_read(shm, smps, 1, NULL), 0, EINTR, "interrupted");
   int count = shmem_int_alloc(shm, smps, 8);
   CHECK(count > 0 && count < 8);
   SAYS(shmem_int_alloc(shm, smps + count, 1), 0, EAGAIN, "in use");
@@ -189,7 +189,7 @@ static void *wait_for_event(void *arg)
   uint64_t seen = 0;
 
   sleeper->tid = (pid_t)syscall(SYS_gettid);
-  SAYS(shmem_event_timedwait(&sleeper->event, &seen, NULL), 0, EINTR, "signal handler");
+  SAYS(shmem_event_timed_wait(&sleeper->event, &seen, NULL), 0, EINTR, "signal handler");
   sleeper->done = true;
   return NULL;
 }
@@ -202,8 +202,8 @@ static void event_calls(void)
   uint64_t seen = 0;
 
   SAYS(shmem_event_wait(&sleeper.event, &seen), 0, EAGAIN, "no signal");
-  SAYS(shmem_event_trywait(&sleeper.event, &seen), 0, EAGAIN, "no signal");
-  SAYS(shmem_event_timedwait(&sleeper.event, &seen, MS(1)), 0, ETIMEDOUT, "within the time");
+  SAYS(shmem_event_try_wait(&sleeper.event, &seen), 0, EAGAIN, "no signal");
+  SAYS(shmem_event_timed_wait(&sleeper.event, &seen, MS(1)), 0, ETIMEDOUT, "within the time");
   sigaction(SIGUSR1, &action, NULL);
   CHECK_EQ(pthread_create(&thread, NULL, wait_for_event, &sleeper), 0);
   WAIT_UNTIL(sleeper.tid && (sleeper.done || pthread_kill(thread, SIGUSR1) == 0) && sleeper.done, 20);
@@ -216,7 +216,7 @@ static void the_next_failure_replaces_it(void)
   struct pair pair = check_open_pair("next", NULL);
   struct sample *smp;
 
-  CHECK_GIVES(shmem_shared_tryread(pair.node, &smp, 1), 0, EAGAIN);
+  CHECK_GIVES(shmem_shared_try_read(pair.node, &smp, 1), 0, EAGAIN);
   check_send(pair.program, 1, 1);
   check_receive(pair.node, 1, 1);
   CHECK(strstr(shmem_last_error(), "no sample"));

@@ -59,7 +59,7 @@ static void run_client(void *arg)
       CHECK_EQ(errno, EPIPE);
       writecnt = 0;
     } else if (writecnt < avail) { /* never full: the node keeps few enough under way */
-      CHECK_GIVES(shmem_shared_tryread(client_shm, insmps, 1), -1, EPIPE);
+      CHECK_GIVES(shmem_shared_try_read(client_shm, insmps, 1), -1, EPIPE);
     }
     for (int i = writecnt; i < avail; i++)
       CHECK_EQ(sample_put(outsmps[i]), 0);
@@ -105,7 +105,7 @@ static uint64_t exchange(struct shmem_shared *shm, uint64_t count, bool may_clos
 
   while (back < count) {
     if (sent < count && sent - back < 64) {
-      CHECK_EQ(shmem_shared_timedalloc(shm, &smp, 1, NULL), 1);
+      CHECK_EQ(shmem_shared_timed_alloc(shm, &smp, 1, NULL), 1);
       make(smp, sent);
       if (shmem_shared_write(shm, &smp, 1) == 1) {
         sent++;
@@ -116,7 +116,7 @@ static uint64_t exchange(struct shmem_shared *shm, uint64_t count, bool may_clos
         CHECK_EQ(sample_put(smp), 0);
       }
     }
-    int got = sent < count && sent - back < 64 ? shmem_shared_tryread(shm, smps, 16)
+    int got = sent < count && sent - back < 64 ? shmem_shared_try_read(shm, smps, 16)
                                                : shmem_shared_read(shm, smps, 16);
     if (got < 0) {
       CHECK(may_close && errno == EPIPE);

@@ -22,7 +22,7 @@ static void *create_kind(int kind)
   case 3: return shmem_endpoint_open(SHMEM_SIDE_A, name, 1000, 200, SHMEM_SPSC);
   case 4: return shmem_segment_open(name, 200000, SHMEM_SEGMENT_CREATE, 0600);
   case 5: return shmem_int_open(name, name, &wire, &conf) == 0 ? &wire : NULL;
-  default: return shmem_int_timedopen(name, there, &wire, &conf, NULL) == 0 ? &wire : NULL;
+  default: return shmem_int_timed_open(name, there, &wire, &conf, NULL) == 0 ? &wire : NULL;
   }
 }
 
@@ -92,7 +92,7 @@ static void open_without_descriptors(void *arg)
   for (int kind = 0; kind < KINDS; kind++)
     check_refused(kind, EMFILE, "ulimit -n");
   CHECK_REFUSED(shmem_shared_open(there, NULL), EMFILE);
-  CHECK_REFUSED(shmem_shared_timedopen(there, NULL, NULL), EMFILE);
+  CHECK_REFUSED(shmem_shared_timed_open(there, NULL, NULL), EMFILE);
   CHECK(strstr(shmem_last_error(), "ulimit -n"));
   /* One is enough for the first ring of an endpoint, not for both. */
   set_limit(RLIMIT_NOFILE, (rlim_t)next + 1);
@@ -132,7 +132,7 @@ static void open_without_addresses(void *arg)
   for (int kind = 0; kind < KINDS; kind++)
     check_refused(kind, ENOMEM, "ulimit -v");
   CHECK_REFUSED(shmem_shared_open(there, NULL), ENOMEM);
-  CHECK_REFUSED(shmem_shared_timedopen(there, NULL, NULL), ENOMEM);
+  CHECK_REFUSED(shmem_shared_timed_open(there, NULL, NULL), ENOMEM);
   CHECK(strstr(shmem_last_error(), "ulimit -v"));
   CHECK_REFUSED(shmem_shared_create(left, &conf), ENOMEM);
   CHECK_EQ(stat(check_path(left), &after), 0);
@@ -163,7 +163,7 @@ static void open_where_all_is_locked(void *arg)
     while (mmap(NULL, rest, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
       ;
   CHECK_REFUSED(shmem_shared_open(name, NULL), ENOMEM);
-  CHECK_REFUSED(shmem_shared_timedopen(name, NULL, NULL), ENOMEM);
+  CHECK_REFUSED(shmem_shared_timed_open(name, NULL, NULL), ENOMEM);
   CHECK(strstr(shmem_last_error(), "ulimit -l"));
   CHECK_EQ(shmem_shared_close(node, NULL), 0);
   CHECK_EQ(shmem_shared_unlink(name), 0);
@@ -213,7 +213,7 @@ static void open_anothers(void *arg)
   CHECK(strstr(why = shmem_last_error(), user) && strstr(why, "600") && strstr(why, "65533"));
   CHECK_REFUSED(shmem_shared_create(of, NULL), EACCES);
   CHECK(strstr(shmem_last_error(), user));
-  CHECK_REFUSED(shmem_shared_timedopen(of, NULL, NULL), EACCES);
+  CHECK_REFUSED(shmem_shared_timed_open(of, NULL, NULL), EACCES);
   CHECK(strstr(shmem_last_error(), user));
   CHECK_REFUSED(shmem_ring_open(of, SHMEM_SPSC, SHMEM_PRODUCER, 8, 8), EACCES);
   CHECK(strstr(shmem_last_error(), user));

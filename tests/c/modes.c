@@ -41,7 +41,7 @@ static void echo(void *arg)
     const unsigned int cnt = (unsigned int)got;
     CHECK(cnt <= setup->vectorize);
     if (setup->copy) {
-      CHECK_EQ(shmem_shared_timedalloc(shm, out, cnt, NULL), got);
+      CHECK_EQ(shmem_shared_timed_alloc(shm, out, cnt, NULL), got);
       for (int i = 0; i < got; i++) {
         if (i % 2)
           copy_by_hand(out[i], in[i]);
@@ -50,7 +50,7 @@ static void echo(void *arg)
       }
       CHECK_EQ(sample_put_many(in, cnt), got);
     }
-    CHECK_EQ(shmem_shared_timedwrite(shm, setup->copy ? out : in, cnt, NULL), got);
+    CHECK_EQ(shmem_shared_timed_write(shm, setup->copy ? out : in, cnt, NULL), got);
     count += cnt;
   }
   CHECK_EQ(errno, EPIPE);
@@ -134,14 +134,14 @@ static void send_and_compare(struct shmem_shared *shm, const struct setup *setup
       CHECK(moved >= 0);
       at += (unsigned int)moved;
     }
-    int got = moved ? shmem_shared_tryread(shm, in, setup->vectorize)
+    int got = moved ? shmem_shared_try_read(shm, in, setup->vectorize)
                     : shmem_shared_read(shm, in, setup->vectorize);
     CHECK(got >= 0);
     for (int i = 0; i < got; i++)
       compare(in[i], back++, samplelen);
     CHECK_EQ(sample_put_many(in, (unsigned int)got), got);
   }
-  CHECK_GIVES(shmem_shared_tryread(shm, in, 1), 0, EAGAIN);
+  CHECK_GIVES(shmem_shared_try_read(shm, in, 1), 0, EAGAIN);
 }
 
 /* Around the ring some times; where both sides spin, few turns, for the sake of busy machines, on

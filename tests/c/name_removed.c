@@ -20,25 +20,25 @@ static void a_side_that_waits_alone_is_told_by_each_call_that_waits(void)
     struct sample *smps[2], *smp;
 
     CHECK_HANDLE(shm = shmem_shared_create(name, &conf));
-    CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, MS(1)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, MS(1)), 0, ETIMEDOUT);
     CHECK_EQ(shmem_shared_unlink(name), 0);
     switch (polling) {
     case 0:
       CHECK_GIVES(shmem_shared_wait(shm, NULL), -1, ESTALE);
       break;
     default:
-      CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, ESTALE);
+      CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, NULL), -1, ESTALE);
     }
     CHECK(says(name) && says("removed") && says("RemoveIPC"));
     CHECK_GIVES(shmem_shared_read(shm, &smp, 1), -1, ESTALE);
-    CHECK_GIVES(shmem_shared_tryread(shm, &smp, 1), -1, ESTALE);
+    CHECK_GIVES(shmem_shared_try_read(shm, &smp, 1), -1, ESTALE);
     CHECK_GIVES(shmem_shared_wait(shm, MS(1)), -1, ESTALE);
     /* What need not wait is done. */
     CHECK_EQ(sample_alloc(&shm->pool, smps, 2), 2);
     CHECK_EQ(shmem_shared_write(shm, smps, 2), 2);
     CHECK_EQ(sample_alloc(&shm->pool, &smp, 1), 1);
-    CHECK_GIVES(shmem_shared_timedwrite(shm, &smp, 1, NULL), -1, ESTALE);
-    CHECK_GIVES(shmem_shared_timedalloc(shm, smps, 1, NULL), -1, ESTALE);
+    CHECK_GIVES(shmem_shared_timed_write(shm, &smp, 1, NULL), -1, ESTALE);
+    CHECK_GIVES(shmem_shared_timed_alloc(shm, smps, 1, NULL), -1, ESTALE);
     CHECK_EQ(sample_put(smp), 0);
     CHECK_EQ(shmem_shared_close(shm, NULL), 0);
   }
@@ -54,7 +54,7 @@ static void short_reads_and_tries_are_told_too(void)
 
     CHECK_HANDLE(shm = shmem_shared_create(name, NULL));
     CHECK_EQ(shmem_shared_unlink(name), 0);
-    WAIT_UNTIL((count = tries ? shmem_shared_tryread(shm, &smp, 1) : shmem_shared_read(shm, &smp, 1)) != 0, 30);
+    WAIT_UNTIL((count = tries ? shmem_shared_try_read(shm, &smp, 1) : shmem_shared_read(shm, &smp, 1)) != 0, 30);
     CHECK_EQ(count, -1);
     CHECK_EQ(errno, ESTALE);
     CHECK_EQ(shmem_shared_close(shm, NULL), 0);
@@ -90,7 +90,7 @@ static void waits_on(struct shmem_shared *shm)
 {
   struct sample *smp;
 
-  CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, MS(LONG)), 0, ETIMEDOUT);
+  CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, MS(LONG)), 0, ETIMEDOUT);
 }
 
 static void nobody_is_told_while_the_peer_lives(void)
@@ -136,7 +136,7 @@ static void calls_go_on_when_somebody_comes_all_the_same(void)
   CHECK_EQ(rename(from, to), 0);
   CHECK_HANDLE(next = shmem_shared_create(name, NULL));
   CHECK_GIVES(shmem_shared_wait(shm, NULL), -1, ESTALE);
-  WAIT_UNTIL(shmem_shared_tryread(shm, &smp, 1) == -1 && errno == ESTALE, 30);
+  WAIT_UNTIL(shmem_shared_try_read(shm, &smp, 1) == -1 && errno == ESTALE, 30);
   CHECK_HANDLE(program = shmem_shared_open(other, NULL));
   CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   waits_on(shm);

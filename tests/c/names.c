@@ -38,7 +38,7 @@ static void try_kinds(const char *first, const char *second, const char *bare)
 
   CHECK_HANDLE(node = shmem_shared_create(first, &conf));
   CHECK(is_there(bare));
-  CHECK_HANDLE(program = shmem_shared_timedopen(second, NULL, PATIENT));
+  CHECK_HANDLE(program = shmem_shared_timed_open(second, NULL, PATIENT));
   check_send(node, 1, 1);
   check_receive(program, 1, 1);
   CHECK_EQ(shmem_shared_close(program, NULL), 0);
@@ -104,7 +104,7 @@ static void *open_other(void *arg)
 {
   struct wire_pair *pair = arg;
 
-  if (shmem_int_timedopen(with("//", pair->names[1]), with("/", pair->names[0]), &pair->ends[1], &pair->confs[1], PATIENT) != 0)
+  if (shmem_int_timed_open(with("//", pair->names[1]), with("/", pair->names[0]), &pair->ends[1], &pair->confs[1], PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   return NULL;
 }
@@ -119,7 +119,7 @@ static void a_handshake_finds_its_peer_by_such_names(void)
     pthread_t thread;
 
     CHECK_EQ(pthread_create(&thread, NULL, open_other, &pair), 0);
-    if (shmem_int_timedopen(pair.names[0], pair.names[1], &pair.ends[0], &conf, PATIENT) != 0)
+    if (shmem_int_timed_open(pair.names[0], pair.names[1], &pair.ends[0], &conf, PATIENT) != 0)
       check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
     CHECK_EQ(pthread_join(thread, NULL), 0);
     wire_close_pair(&pair);

@@ -265,9 +265,9 @@ static void a_daemon_has_lost_what_it_had_opened_and_may_open_it_anew(void)
     await_stage(scene, 1);
     CHECK_CHILD_ENDS_WELL(pid, 10);
     if (kind == NODE || kind == PROGRAM)
-      CHECK_GIVES(shmem_shared_timedread(mine.shm, &smp, 1, NULL), -1, EPIPE);
+      CHECK_GIVES(shmem_shared_timed_read(mine.shm, &smp, 1, NULL), -1, EPIPE);
     if (kind == WIRE) {
-      CHECK_GIVES(shmem_int_timedread(&mine.wire, &smp, 1, NULL), -1, EPIPE);
+      CHECK_GIVES(shmem_int_timed_read(&mine.wire, &smp, 1, NULL), -1, EPIPE);
       CHECK_EQ(shmem_int_close(&mine.wire), 0);
     }
     scene->go = 1;

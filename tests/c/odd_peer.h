@@ -43,7 +43,7 @@ static void open_wire(struct end *end, const char *own, const char *theirs)
 {
   struct shmem_conf conf = check_conf(0, 16, 1, 0);
 
-  if (shmem_int_timedopen(own, theirs, &end->wire, &conf, PATIENT) != 0)
+  if (shmem_int_timed_open(own, theirs, &end->wire, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
 }
 
@@ -141,7 +141,7 @@ UNUSED static void check_is_the_parents(struct end *end)
   switch (end->kind) {
   case NODE:
   case PROGRAM:
-    CHECK_GIVES(shmem_shared_timedread(end->shm, &smp, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_shared_timed_read(end->shm, &smp, 1, NULL), -1, EPIPE);
     break;
   case PRODUCER:
     CHECK_GIVES(shmem_ring_push(end->ring, &n), -1, EPIPE);
@@ -150,7 +150,7 @@ UNUSED static void check_is_the_parents(struct end *end)
     CHECK_GIVES(shmem_ring_pop(end->ring, &n), -1, EPIPE);
     break;
   default:
-    CHECK_GIVES(shmem_int_timedread(&end->wire, &smp, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_int_timed_read(&end->wire, &smp, 1, NULL), -1, EPIPE);
   }
 }
 
@@ -189,7 +189,7 @@ static pid_t begin_at(struct scene *scene, struct end *mine, enum kind kind, voi
   pid = check_spawn(run_odd, scene);
   switch (kind) {
   case NODE:
-    CHECK_HANDLE(mine->shm = shmem_shared_timedopen(mine->name, NULL, PATIENT));
+    CHECK_HANDLE(mine->shm = shmem_shared_timed_open(mine->name, NULL, PATIENT));
     break;
   case PROGRAM:
     break;
@@ -227,7 +227,7 @@ UNUSED static void check_alive(struct end *mine)
     switch (mine->kind) {
     case NODE:
     case PROGRAM:
-      CHECK_GIVES(shmem_shared_timedread(mine->shm, &smp, 1, MS(100)), 0, ETIMEDOUT);
+      CHECK_GIVES(shmem_shared_timed_read(mine->shm, &smp, 1, MS(100)), 0, ETIMEDOUT);
       CHECK_EQ(shmem_shared_peer_alive(mine->shm), 1);
       break;
     case PRODUCER:
@@ -238,7 +238,7 @@ UNUSED static void check_alive(struct end *mine)
       break;
     }
     default:
-      CHECK_GIVES(shmem_int_timedread(&mine->wire, &smp, 1, MS(100)), 0, ETIMEDOUT);
+      CHECK_GIVES(shmem_int_timed_read(&mine->wire, &smp, 1, MS(100)), 0, ETIMEDOUT);
       CHECK_EQ(shmem_int_peer_alive(&mine->wire), 1);
     }
   } while (check_clock() < end);
@@ -258,7 +258,7 @@ UNUSED static void check_dead(struct end *mine, double seconds)
   switch (mine->kind) {
   case NODE:
   case PROGRAM:
-    IN_TIME(seconds, CHECK_GIVES(shmem_shared_timedread(mine->shm, &smp, 1, NULL), -1, EPIPE));
+    IN_TIME(seconds, CHECK_GIVES(shmem_shared_timed_read(mine->shm, &smp, 1, NULL), -1, EPIPE));
     CHECK_EQ(shmem_shared_peer_alive(mine->shm), 0);
     break;
   case PRODUCER:
@@ -266,7 +266,7 @@ UNUSED static void check_dead(struct end *mine, double seconds)
     WAIT_UNTIL(try_open_odd(&next), seconds);
     break;
   default:
-    IN_TIME(seconds, CHECK_GIVES(shmem_int_timedread(&mine->wire, &smp, 1, NULL), -1, EPIPE));
+    IN_TIME(seconds, CHECK_GIVES(shmem_int_timed_read(&mine->wire, &smp, 1, NULL), -1, EPIPE));
     CHECK_EQ(shmem_int_peer_alive(&mine->wire), 0);
   }
   if (mine->kind == WIRE) /* both ends must open anew */

@@ -165,12 +165,12 @@ struct cancelled {
 
 static int read_channel(struct cancelled *c)
 {
-  return shmem_shared_timedread(c->mine.shm, &c->smp, 1, NULL);
+  return shmem_shared_timed_read(c->mine.shm, &c->smp, 1, NULL);
 }
 
 static int read_wire(struct cancelled *c)
 {
-  return shmem_int_timedread(&c->mine.wire, &c->smp, 1, NULL);
+  return shmem_int_timed_read(&c->mine.wire, &c->smp, 1, NULL);
 }
 
 static int pop_ring(struct cancelled *c)
@@ -180,14 +180,14 @@ static int pop_ring(struct cancelled *c)
 
 static int open_channel(struct cancelled *c)
 {
-  c->opened = shmem_shared_timedopen(c->name, NULL, NULL);
+  c->opened = shmem_shared_timed_open(c->name, NULL, NULL);
   return c->opened ? 1 : -1;
 }
 
 static int wait_for_event(struct cancelled *c)
 {
   uint64_t seen = 0;
-  return shmem_event_timedwait(&c->event, &seen, NULL);
+  return shmem_event_timed_wait(&c->event, &seen, NULL);
 }
 
 static void *call_and_be_cancelled(void *arg)

@@ -215,7 +215,7 @@ static bool open_channel(void)
 
 static bool wait_for_channel(void)
 {
-  return (handle = shmem_shared_timedopen(name, NULL, NULL));
+  return (handle = shmem_shared_timed_open(name, NULL, NULL));
 }
 
 static bool create_fd(void)
@@ -447,7 +447,7 @@ static void a_channel(void)
       {"create over what is left", leave_behind, create, close_channel, unlink_name, false},
       {"create beside a program", leave_with_a_program, create, close_channel, end_the_program, false},
       {"open", make, open_channel, close_channel, unmake, false},
-      {"timedopen", make, wait_for_channel, close_channel, unmake, false},
+      {"timed_open", make, wait_for_channel, close_channel, unmake, false},
       {"create_fd", nothing, create_fd, close_both, nothing, false},
       {"open_fd", make_fd, open_fd, close_channel, unmake_fd, false},
       {"recreate_fd", leave_fd, recreate_fd, close_channel, drop_fd, false},

@@ -218,7 +218,7 @@ static void nothing_has_more_permissions_at_any_instant(void)
     CHECK_HANDLE(shm = shmem_shared_create(made.channel, &conf));
     CHECK_HANDLE(ring = shmem_ring_open(made.ring, SHMEM_SPSC, SHMEM_CONSUMER, ELEMENT, CAPACITY));
     CHECK_HANDLE(segment = shmem_segment_open(made.segment, 4096, SHMEM_SEGMENT_CREATE, 0600));
-    CHECK_GIVES(shmem_int_timedopen(made.wire, "villas-check-never", &end, &conf, MS(0)), -1, ETIMEDOUT);
+    CHECK_GIVES(shmem_int_timed_open(made.wire, "villas-check-never", &end, &conf, MS(0)), -1, ETIMEDOUT);
     CHECK_EQ(shmem_segment_close(segment), 0);
     CHECK_EQ(shmem_ring_close(ring), 0);
     CHECK_EQ(shmem_shared_close(shm, NULL), 0);
@@ -242,7 +242,7 @@ static void all_refuse(const struct made *made, int error)
   CHECK_REFUSED(shmem_shared_create(made->channel, &conf), error);
   CHECK_REFUSED(shmem_ring_open(made->ring, SHMEM_SPSC, SHMEM_PRODUCER, ELEMENT, CAPACITY), error);
   CHECK_REFUSED(shmem_endpoint_open(SHMEM_SIDE_A, made->end, ELEMENT, CAPACITY, SHMEM_SPSC), error);
-  CHECK_GIVES(shmem_int_timedopen(made->wire, "villas-check-never", &end, &conf, MS(1)), -1, error);
+  CHECK_GIVES(shmem_int_timed_open(made->wire, "villas-check-never", &end, &conf, MS(1)), -1, error);
 }
 
 static void for_each_name(const struct made *made, void (*work)(const char *name, const void *), const void *more)
@@ -295,18 +295,18 @@ static void a_semaphore_is_no_link_and_no_pipe(void)
 
   snprintf(target, sizeof target, "%s", check_path(absent));
   make_link(made.semaphore, target);
-  CHECK_GIVES(shmem_int_timedopen(made.wire, "villas-check-never", &end, &conf, MS(1)), -1, EBADMSG);
+  CHECK_GIVES(shmem_int_timed_open(made.wire, "villas-check-never", &end, &conf, MS(1)), -1, EBADMSG);
   CHECK_EQ(access(target, F_OK), -1);
   CHECK_EQ(unlink(check_path(made.semaphore)), 0);
   CHECK_EQ(mkfifo(check_path(made.semaphore), 0600), 0);
-  CHECK_GIVES(shmem_int_timedopen(made.wire, "villas-check-never", &end, &conf, MS(1)), -1, EBADMSG);
+  CHECK_GIVES(shmem_int_timed_open(made.wire, "villas-check-never", &end, &conf, MS(1)), -1, EBADMSG);
   CHECK(!wire_exists(made.wire));
   /* One without memory behind it is paid for before it is looked at. */
   CHECK_EQ(unlink(check_path(made.semaphore)), 0);
   int fd = open(check_path(made.semaphore), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   CHECK(fd >= 0);
   CHECK_EQ(ftruncate(fd, sizeof(sem_t)), 0);
-  CHECK_GIVES(shmem_int_timedopen(made.wire, "villas-check-never", &end, &conf, MS(1)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(made.wire, "villas-check-never", &end, &conf, MS(1)), -1, ETIMEDOUT);
   CHECK_EQ(close(fd), 0);
 }
 
@@ -377,7 +377,7 @@ static void make_all_as_nobody(void *arg)
   CHECK_HANDLE(shmem_shared_create(made->channel, &conf));
   CHECK_HANDLE(shmem_ring_open(made->ring, SHMEM_SPSC, SHMEM_PRODUCER, ELEMENT, CAPACITY));
   CHECK_HANDLE(shmem_endpoint_open(SHMEM_SIDE_B, made->end, ELEMENT, CAPACITY, SHMEM_SPSC));
-  CHECK_EQ(shmem_int_timedopen(made->wire, made->wire, &end, &conf, MS(1)), 0);
+  CHECK_EQ(shmem_int_timed_open(made->wire, made->wire, &end, &conf, MS(1)), 0);
   /* A semaphore of this user, of the name that root will want. */
   int fd = open(check_path(made->semaphore), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   CHECK(fd >= 0);
@@ -396,11 +396,11 @@ static void objects_of_another_user_are_refused_unless_asked_for(void)
   CHECK_CHILD_ENDS_WELL(check_spawn(make_all_as_nobody, &made), 10);
   all_refuse(&made, EACCES);
   CHECK_EQ(unlink(check_path(made.wire)), 0);
-  CHECK_GIVES(shmem_int_timedopen(made.wire, "villas-check-never", &wire, &conf, MS(1)), -1, EACCES); /* the semaphore */
+  CHECK_GIVES(shmem_int_timed_open(made.wire, "villas-check-never", &wire, &conf, MS(1)), -1, EACCES); /* the semaphore */
   CHECK(strstr(shmem_last_error(), "semaphore"));
   CHECK(!wire_exists(made.wire));
   conf.flags = SHMEM_CONF_ANY_OWNER;
-  CHECK_GIVES(shmem_int_timedopen(made.wire, "villas-check-never", &wire, &conf, MS(1)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(made.wire, "villas-check-never", &wire, &conf, MS(1)), -1, ETIMEDOUT);
   CHECK_EQ(setenv("SHMEM_ANY_OWNER", "1", 1), 0);
   CHECK_HANDLE(ring = shmem_ring_open(made.ring, SHMEM_SPSC, SHMEM_PRODUCER, ELEMENT, CAPACITY));
   CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, made.end, ELEMENT, CAPACITY, SHMEM_SPSC));

@@ -105,14 +105,14 @@ static void die_in_there(bool is_node, bool with_child)
   CHECK_EQ(shmem_shared_wait(shm, PATIENT), 0);
   CHECK_EQ(shmem_shared_peer_alive(shm), 1);
   check_receive(shm, 1, 3);
-  CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, MS(300)), 0, ETIMEDOUT); /* it lives */
+  CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, MS(300)), 0, ETIMEDOUT); /* it lives */
   if (is_node)
     CHECK_REFUSED(shmem_shared_create(scene->name, &conf), EBUSY);
   else
     CHECK_REFUSED(shmem_shared_open(scene->name, &base), EBUSY);
 
   CHECK_EQ(kill(scene->victim, SIGKILL), 0);
-  IN_TIME(2, CHECK_GIVES(shmem_shared_timedread(shm, &smp, 1, NULL), -1, EPIPE));
+  IN_TIME(2, CHECK_GIVES(shmem_shared_timed_read(shm, &smp, 1, NULL), -1, EPIPE));
   CHECK_EQ(shmem_shared_peer_alive(shm), 0);
 
   last = is_node ? shmem_shared_create(scene->name, &conf) : shmem_shared_open(scene->name, &base);

@@ -39,10 +39,10 @@ static void a_peer_that_has_the_sides_number_is_alive(void)
   close_all_descriptors();
   CHECK_HANDLE(pair.program = shmem_shared_open(pair.name, &pair.base));
   CHECK_EQ(shmem_shared_peer_alive(pair.node), 1);
-  CHECK_GIVES(shmem_shared_timedread(pair.node, &smp, 1, MS(200)), 0, ETIMEDOUT);
+  CHECK_GIVES(shmem_shared_timed_read(pair.node, &smp, 1, MS(200)), 0, ETIMEDOUT);
   check_works(&pair);
   CHECK_EQ(shmem_shared_close(pair.program, pair.base), 0);
-  CHECK_GIVES(shmem_shared_timedread(pair.node, &smp, 1, PATIENT), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_read(pair.node, &smp, 1, PATIENT), -1, EPIPE);
   CHECK_EQ(shmem_shared_close(pair.node, NULL), 0);
 }
 
@@ -65,7 +65,7 @@ static void a_side_without_a_descriptor_hears_of_a_death(void)
   CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
   CHECK_EQ(shmem_shared_peer_alive(node), 1);
   check_kill(pid);
-  CHECK_GIVES(shmem_shared_timedread(node, &smp, 1, PATIENT), -1, EPIPE);
+  CHECK_GIVES(shmem_shared_timed_read(node, &smp, 1, PATIENT), -1, EPIPE);
   CHECK_EQ(shmem_shared_close(node, NULL), 0);
 }
 

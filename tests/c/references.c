@@ -51,7 +51,7 @@ static void references_are_counted(void)
 
   /* Many references, on either side. */
   check_send(pair.node, 5, 5);
-  CHECK_EQ(shmem_shared_timedread(pair.program, smps, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, smps, 1, MS(1000)), 1);
   for (int n = 2; n <= 1000; n++)
     CHECK_EQ(sample_get(smps[0]), n);
   for (int n = 999; n >= 0; n--) {
@@ -85,7 +85,7 @@ static void a_writer_keeps_what_it_took_a_reference_to(void)
   CHECK_EQ(shmem_shared_write(pair.node, &smp, 1), 1);
   CHECK_EQ(sample_put(smp), 0);
   CHECK_EQ(check_count_free(pair.node), 2);
-  CHECK_EQ(shmem_shared_timedread(pair.program, &got, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, &got, 1, MS(1000)), 1);
   CHECK_EQ(check_count_free(pair.node), 2);
   CHECK_EQ(sample_put(got), 0);
   CHECK_EQ(check_count_free(pair.node), 3);
@@ -102,13 +102,13 @@ static void a_sample_goes_back_and_forth_as_it_is(void)
     smp->length = 3;
     smp->data[2].i = (int64_t)round;
     CHECK_EQ(shmem_shared_write(pair.node, &smp, 1), 1);
-    CHECK_EQ(shmem_shared_timedread(pair.program, &smp, 1, MS(1000)), 1);
+    CHECK_EQ(shmem_shared_timed_read(pair.program, &smp, 1, MS(1000)), 1);
     CHECK(!far || smp == far); /* no copy: the same block, seen through the program's mapping */
     far = smp;
     CHECK_EQ(smp->data[2].i, (int64_t)round);
     smp->data[1].i = -(int64_t)round;
     CHECK_EQ(shmem_shared_write(pair.program, &smp, 1), 1);
-    CHECK_EQ(shmem_shared_timedread(pair.node, &smp, 1, MS(1000)), 1);
+    CHECK_EQ(shmem_shared_timed_read(pair.node, &smp, 1, MS(1000)), 1);
     CHECK(smp == made);
     CHECK_EQ(smp->data[1].i, -(int64_t)round);
   }
@@ -127,10 +127,10 @@ static void an_echo_may_be_kept_by_both(void)
 
   CHECK_EQ(sample_get(made), 2);
   CHECK_EQ(shmem_shared_write(pair.node, &made, 1), 1);
-  CHECK_EQ(shmem_shared_timedread(pair.program, &far, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, &far, 1, MS(1000)), 1);
   CHECK_EQ(sample_get(far), 2);
   CHECK_EQ(shmem_shared_write(pair.program, &far, 1), 1);
-  CHECK_EQ(shmem_shared_timedread(pair.node, &back, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.node, &back, 1, MS(1000)), 1);
   CHECK(back == made);
   CHECK_EQ(check_count_free(pair.node), 2);
   CHECK_EQ(sample_put(far), 0);
@@ -206,7 +206,7 @@ static void closing_with_samples_in_hand_is_no_trap(void)
   struct sample *own = check_make(pair.program, 1), *got;
 
   check_send(pair.node, 2, 2);
-  CHECK_EQ(shmem_shared_timedread(pair.program, &got, 1, MS(1000)), 1);
+  CHECK_EQ(shmem_shared_timed_read(pair.program, &got, 1, MS(1000)), 1);
   CHECK_EQ(shmem_shared_close(pair.program, pair.base), 0);
   check_is(own, 1); /* mapped as long as one is held */
   check_is(got, 2);

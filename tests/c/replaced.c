@@ -52,7 +52,7 @@ static void *open_in_time(void *arg)
 {
   struct opener *opener = arg;
 
-  opener->shm = shmem_shared_timedopen(opener->name, NULL, PATIENT);
+  opener->shm = shmem_shared_timed_open(opener->name, NULL, PATIENT);
   return NULL;
 }
 
@@ -66,7 +66,7 @@ static void a_program_waits_for_a_node_that_stands_still_while_it_replaces_a_reg
   pid_t pid = check_spawn(replace, scene);
   WAIT_UNTIL(scene->in_unlink, 10);
   CHECK_REFUSED(shmem_shared_open(scene->name, NULL), EAGAIN);
-  CHECK_GIVES(shmem_shared_timedopen(scene->name, NULL, MS(10)) != NULL, 0, ETIMEDOUT);
+  CHECK_GIVES(shmem_shared_timed_open(scene->name, NULL, MS(10)) != NULL, 0, ETIMEDOUT);
   CHECK_EQ(pthread_create(&thread, NULL, open_in_time, &opener), 0);
   scene->go_on = true;
   CHECK_EQ(pthread_join(thread, NULL), 0);

@@ -130,7 +130,7 @@ static void the_overhead_is_the_documented_one(void)
 {
   for (int p = 0; p < POLICIES; p++) {
     struct ends e = open_ends(policies[p], 1472, 144);
-    struct shmem_ring_counters stats = SHMEM_RING_STATS_INIT;
+    struct shmem_ring_stats stats = SHMEM_RING_STATS_INIT;
     struct stat object;
     const uint64_t head = policies[p] == SHMEM_SPSC ? 1152 : 17536;
 

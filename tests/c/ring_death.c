@@ -100,7 +100,7 @@ static void await_progress(void)
 }
 
 /* All slots can be filled and emptied; takes what is left first. */
-static void drain(struct shmem_ring_counters *stats)
+static void drain(struct shmem_ring_stats *stats)
 {
   struct shmem_ring *producer, *consumer;
   struct message m = {.producer = SLOTS}, got;
@@ -152,7 +152,7 @@ static void kill_at_random(int the_policy)
   int count[2] = {the_policy == SHMEM_SPSC ? 1 : SLOTS, the_policy == SHMEM_MPMC ? SLOTS : 1};
   void (*const bodies[2])(void *) = {produce, consume};
   uint64_t kills[2] = {0, 0}, missing = 0, twice = 0, given = 0, stops = 0;
-  struct shmem_ring_counters stats;
+  struct shmem_ring_stats stats;
   const int most = (int)check_scaled(KILLS);
   double begin = check_clock(), longest = 0;
 

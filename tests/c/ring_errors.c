@@ -30,7 +30,7 @@ static void bad_parameters_are_refused_at_open(void)
 static void bad_pointers_are_refused(void)
 {
   uint64_t element[4] = {0};
-  struct shmem_ring_counters stats = SHMEM_RING_STATS_INIT;
+  struct shmem_ring_stats stats = SHMEM_RING_STATS_INIT;
   struct shmem_ring *none[] = {NULL, (struct shmem_ring *)element, (struct shmem_ring *)((char *)element + 1)};
 
   for (int i = 0; i < 3; i++) {
@@ -66,7 +66,7 @@ static void the_wrong_role_bad_arguments_and_closed_ends_are_refused(void)
   for (int p = 0; p < 3; p++) {
     const char *name = check_name("ring");
     const struct timespec negative = {.tv_sec = -1};
-    struct shmem_ring_counters stats = {.size = 8};
+    struct shmem_ring_stats stats = {.size = 8};
     struct shmem_ring *producer, *consumer;
     uint64_t element = 0;
 

@@ -140,7 +140,7 @@ static void a_shared_role_has_room_for_256(void)
   enum { MOST = 256 };
   const char *name = check_name("ring");
   struct shmem_ring *ends[MOST], *consumer, *ring;
-  struct shmem_ring_counters stats = SHMEM_RING_STATS_INIT;
+  struct shmem_ring_stats stats = SHMEM_RING_STATS_INIT;
   uint64_t got;
 
   CHECK_HANDLE(consumer = shmem_ring_open(name, SHMEM_MPSC, SHMEM_CONSUMER, 8, MOST));

@@ -198,7 +198,7 @@ static void peek_and_stay(void *arg)
 static void a_sleeper_learns_of_the_death_of_the_one_it_waits_for(void)
 {
   for (int round = 0; round < 10; round++) {
-    struct shmem_ring_counters stats = SHMEM_RING_STATS_INIT;
+    struct shmem_ring_stats stats = SHMEM_RING_STATS_INIT;
     struct waiter w;
     uint64_t n = 4;
 

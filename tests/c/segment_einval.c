@@ -74,9 +74,9 @@ static void events_want_an_aligned_address_and_a_number(void)
   CHECK_GIVES(shmem_event_wait(NULL, &seen), -1, EINVAL);
   CHECK_GIVES(shmem_event_wait(askew, &seen), -1, EINVAL);
   CHECK_GIVES(shmem_event_wait(event, NULL), -1, EINVAL);
-  CHECK_GIVES(shmem_event_trywait(event, NULL), -1, EINVAL);
-  CHECK_GIVES(shmem_event_timedwait(event, &seen, &negative), -1, EINVAL);
-  CHECK_GIVES(shmem_event_timedwait(event, &seen, &overfull), -1, EINVAL);
+  CHECK_GIVES(shmem_event_try_wait(event, NULL), -1, EINVAL);
+  CHECK_GIVES(shmem_event_timed_wait(event, &seen, &negative), -1, EINVAL);
+  CHECK_GIVES(shmem_event_timed_wait(event, &seen, &overfull), -1, EINVAL);
   CHECK_EQ(shmem_event_count(event), 0);
 }
 

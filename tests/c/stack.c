@@ -22,7 +22,7 @@ static void *slot;
 static int fd, result;
 static char message[1 << 10], many[8][64];
 static struct shmem_stats stats = SHMEM_STATS_INIT;
-static struct shmem_ring_counters counters = SHMEM_RING_STATS_INIT;
+static struct shmem_ring_stats counters = SHMEM_RING_STATS_INIT;
 static struct shmem_segment_info info = {.size = sizeof info};
 
 static pthread_t peer;
@@ -34,8 +34,8 @@ static void *be_peer(void *arg)
   struct sample *smp;
 
   (void)arg;
-  CHECK_EQ(shmem_int_timedopen(other, name, &shm, &conf, PATIENT), 0);
-  CHECK_EQ(shmem_int_timedread(&shm, &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_open(other, name, &shm, &conf, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_read(&shm, &smp, 1, PATIENT), 1);
   CHECK_EQ(shmem_int_write(&shm, &smp, 1), 1);
   while (shmem_int_peer_alive(&shm) == 1)
     check_pause();
@@ -66,7 +66,7 @@ static const char *make_call(int line)
     CALL(joined = shmem_shared_open(name, NULL); result = !joined);
     FAILING_CALL(result = !shmem_shared_open(name, NULL));
     CALL(result = shmem_shared_close(joined, NULL));
-    CALL(joined = shmem_shared_timedopen(name, NULL, PATIENT); result = !joined);
+    CALL(joined = shmem_shared_timed_open(name, NULL, PATIENT); result = !joined);
     CALL(result = shmem_shared_close(opened, NULL));
     CALL(opened = shmem_shared_create(name, &conf); result = !opened); /* beside the program */
     CALL(result = shmem_shared_close(opened, NULL));
@@ -76,7 +76,7 @@ static const char *make_call(int line)
     CALL(result = shmem_shared_unlink(name));
     FAILING_CALL(result = shmem_shared_unlink(name));
     FAILING_CALL(result = !shmem_shared_open(absent, NULL));
-    FAILING_CALL(result = !shmem_shared_timedopen(absent, NULL, &moment));
+    FAILING_CALL(result = !shmem_shared_timed_open(absent, NULL, &moment));
     CALL(opened = shmem_shared_create_fd(&conf, &fd); result = !opened);
     CALL(joined = shmem_shared_open_fd(fd, NULL); result = !joined);
     CALL(result = shmem_shared_close(opened, NULL));
@@ -85,14 +85,14 @@ static const char *make_call(int line)
     CALL(result = shmem_shared_wait(node, PATIENT));
     CALL(result = sample_alloc(&node->pool, smps, 2) - 2);
     CALL(result = shmem_shared_write(node, smps, 1) - 1);
-    CALL(result = shmem_shared_timedwrite(node, smps + 1, 1, PATIENT) - 1);
+    CALL(result = shmem_shared_timed_write(node, smps + 1, 1, PATIENT) - 1);
     CALL(result = shmem_shared_read(program, smps, 1) - 1);
-    CALL(result = shmem_shared_timedread(program, smps + 1, 1, PATIENT) - 1);
+    CALL(result = shmem_shared_timed_read(program, smps + 1, 1, PATIENT) - 1);
     CALL(result = sample_put(smps[0]) | sample_put(smps[1]));
-    CALL(result = shmem_shared_tryread(program, smps, 1));
-    CALL(result = shmem_shared_timedread(program, smps, 1, &moment));
+    CALL(result = shmem_shared_try_read(program, smps, 1));
+    CALL(result = shmem_shared_timed_read(program, smps, 1, &moment));
     CALL(result = shmem_shared_read(program, smps, 1));
-    CALL(result = shmem_shared_timedalloc(node, smps, 1, PATIENT) - 1);
+    CALL(result = shmem_shared_timed_alloc(node, smps, 1, PATIENT) - 1);
     CALL(result = sample_put(smps[0]));
     CALL(result = shmem_shared_stats(node, &stats));
     CALL(result = shmem_shared_peer_alive(node) - 1);
@@ -127,12 +127,12 @@ static const char *make_call(int line)
     CALL(result = shmem_segment_stat(segment, &info));
     CALL(result = shmem_segment_set(segment, 0640, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP));
     CALL(seen = 0; event = shmem_segment_data(segment); result = shmem_event_signal(event));
-    CALL(result = shmem_event_timedwait(event, &seen, PATIENT) - 1);
+    CALL(result = shmem_event_timed_wait(event, &seen, PATIENT) - 1);
     CALL(result = shmem_segment_close(segment) | shmem_segment_unlink(name));
     CALL(segment = shmem_segment_sysv(0, 5000, SHMEM_SEGMENT_CREATE, 0600); result = !segment);
     CALL(result = shmem_segment_stat(segment, &info) | shmem_segment_unlink_id(info.id));
     CALL(result = shmem_segment_close(segment));
-    FAILING_CALL(result = shmem_int_timedopen(name, absent, &wire, &conf, &moment));
+    FAILING_CALL(result = shmem_int_timed_open(name, absent, &wire, &conf, &moment));
     CALL(result = shmem_int_open(name, name, &wire, &conf));
     FAILING_CALL(result = shmem_int_open(name, name, &wire, &conf));
     CALL(result = shmem_int_close(&wire));
@@ -140,9 +140,9 @@ static const char *make_call(int line)
     CALL(result = shmem_int_open(name, other, &wire, &conf));
     CALL(result = shmem_int_alloc(&wire, smps, 1) - 1);
     CALL(result = shmem_int_write(&wire, smps, 1) - 1);
-    CALL(result = shmem_int_timedread(&wire, smps, 1, PATIENT) - 1);
+    CALL(result = shmem_int_timed_read(&wire, smps, 1, PATIENT) - 1);
     CALL(result = sample_put(smps[0]));
-    CALL(result = shmem_int_timedread(&wire, smps, 1, &moment));
+    CALL(result = shmem_int_timed_read(&wire, smps, 1, &moment));
     CALL(result = shmem_int_close(&wire));
   default: return NULL;
   }

@@ -32,7 +32,7 @@ static void *write_numbers(void *arg)
     unsigned int batch = 1 + (unsigned int)check_chance(BATCH);
     if (batch > crowd->each - next)
       batch = (unsigned int)(crowd->each - next);
-    CHECK_EQ(shmem_shared_timedalloc(shm, smps, batch, NULL), (int)batch);
+    CHECK_EQ(shmem_shared_timed_alloc(shm, smps, batch, NULL), (int)batch);
     for (unsigned int i = 0; i < batch; i++) {
       smps[i]->sequence = member->index << 32 | (next + i);
       smps[i]->length = 2;
@@ -42,7 +42,7 @@ static void *write_numbers(void *arg)
     bool keep = check_chance(8) == 0;
     if (keep)
       CHECK_EQ(sample_get(smps[0]), 2);
-    CHECK_EQ(shmem_shared_timedwrite(shm, smps, batch, NULL), (int)batch);
+    CHECK_EQ(shmem_shared_timed_write(shm, smps, batch, NULL), (int)batch);
     if (keep)
       CHECK_EQ(sample_put(smps[0]), 0);
     if (check_chance(8) == 0 && sample_alloc(&shm->pool, &unused, 1) == 1)
@@ -213,7 +213,7 @@ static void *receive_one(void *arg)
   }
   CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
   waiter->tid = (pid_t)syscall(SYS_gettid);
-  CHECK_EQ(shmem_shared_timedread(waiter->queue_up->shm, &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_shared_timed_read(waiter->queue_up->shm, &smp, 1, PATIENT), 1);
   CHECK_EQ(sample_put(smp), 0);
   waiter->queue_up->received++;
   return NULL;
@@ -258,7 +258,7 @@ static void no_sample_lies_there_while_readers_wait(void)
         WAIT_UNTIL(is_waiting(&waiters[i], polling, 0.001), 10);
       for (int i = 0; i < WAITERS; i++) {
         struct sample *smp = check_make(pair.node, round);
-        IN_TIME(2, CHECK_EQ(shmem_shared_timedwrite(pair.node, &smp, 1, NULL), 1));
+        IN_TIME(2, CHECK_EQ(shmem_shared_timed_write(pair.node, &smp, 1, NULL), 1));
       }
       WAIT_UNTIL(queue_up.received == WAITERS, 2);
       for (int i = 0; i < WAITERS; i++)
@@ -305,7 +305,7 @@ static void a_close_amid_traffic_ends_all_threads(void)
     }
     for (uint64_t n = check_chance(200); n > 0; n--) {
       smp = check_make(pair.node, n);
-      CHECK_EQ(shmem_shared_timedwrite(pair.node, &smp, 1, NULL), 1);
+      CHECK_EQ(shmem_shared_timed_write(pair.node, &smp, 1, NULL), 1);
     }
     CHECK_EQ(shmem_shared_close(pair.program, pair.base), 0);
     for (int i = 0; i < 3; i++) {

@@ -263,8 +263,8 @@ static int read_some(struct self *self, bool is_sleepy)
     settle_oldest(self);
   const unsigned int most = 1 + (unsigned int)pick(IN_HAND - self->held_count);
   int got = is_sleepy      ? shmem_shared_read(self->shm, smps, most)
-            : pick(8) == 0 ? shmem_shared_timedread(self->shm, smps, most, MS(2))
-                           : shmem_shared_tryread(self->shm, smps, most);
+            : pick(8) == 0 ? shmem_shared_timed_read(self->shm, smps, most, MS(2))
+                           : shmem_shared_try_read(self->shm, smps, most);
   if (got < 0) {
     note_end(self, born);
     check_nothing_missing(self, written);
@@ -289,7 +289,7 @@ static void fill(struct self *self)
   if (self->pending_count >= most || first + IN_HAND > NUMBERS)
     return;
   const unsigned int cnt = 1 + (unsigned int)pick(most - self->pending_count);
-  int got = pick(16) ? sample_alloc(&self->shm->pool, smps, cnt) : shmem_shared_timedalloc(self->shm, smps, cnt, MS(2));
+  int got = pick(16) ? sample_alloc(&self->shm->pool, smps, cnt) : shmem_shared_timed_alloc(self->shm, smps, cnt, MS(2));
   if (got < 0)
     note_end(self, born);
   if (got <= 0)
@@ -314,7 +314,7 @@ static void write_some(struct self *self, bool more)
   for (unsigned int i = 0; i < self->pending_count; i++)
     smps[i] = self->pending[i].smp;
   int taken = pick(8) ? shmem_shared_write(self->shm, smps, self->pending_count)
-                      : shmem_shared_timedwrite(self->shm, smps, self->pending_count, MS(2));
+                      : shmem_shared_timed_write(self->shm, smps, self->pending_count, MS(2));
   if (taken < 0)
     note_end(self, born);
   for (int i = 0; i < taken; i++) {

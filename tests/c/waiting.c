@@ -30,14 +30,14 @@ static void run_client(void *arg)
 
   client->ready = true;
   if (client->wait)
-    shm = shmem_shared_timedopen(client->name, &base, PATIENT);
+    shm = shmem_shared_timed_open(client->name, &base, PATIENT);
   else
     shm = shmem_shared_open(client->name, &base);
   CHECK_HANDLE(shm);
   if (client->first <= client->last)
     check_receive(shm, client->first, client->last);
   for (uint64_t i = 0; i < client->keep; i++) {
-    CHECK_EQ(shmem_shared_timedread(shm, &kept[i], 1, PATIENT), 1);
+    CHECK_EQ(shmem_shared_timed_read(shm, &kept[i], 1, PATIENT), 1);
     check_is(kept[i], client->last + 1 + i);
   }
   client->done = true;
@@ -88,7 +88,7 @@ static void *open_without_limit(void *arg)
   void *base;
 
   client->tid = (pid_t)syscall(SYS_gettid);
-  CHECK_HANDLE(shm = shmem_shared_timedopen(client->name, &base, NULL));
+  CHECK_HANDLE(shm = shmem_shared_timed_open(client->name, &base, NULL));
   check_receive(shm, 1, 1);
   CHECK_EQ(shmem_shared_close(shm, base), 0);
   return NULL;
@@ -139,9 +139,9 @@ static void a_program_that_never_comes_keeps_nobody(void)
     check_send(node, 1, 16);
     smp = check_make(node, 17);
     CHECK_GIVES(shmem_shared_write(node, &smp, 1), 0, EAGAIN);
-    CHECK_GIVES(shmem_shared_timedwrite(node, &smp, 1, MS(20)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_shared_timed_write(node, &smp, 1, MS(20)), 0, ETIMEDOUT);
     CHECK_EQ(sample_put(smp), 0);
-    CHECK_GIVES(shmem_shared_tryread(node, &smp, 1), 0, EAGAIN);
+    CHECK_GIVES(shmem_shared_try_read(node, &smp, 1), 0, EAGAIN);
     CHECK_GIVES(shmem_shared_wait(node, MS(20)), -1, ETIMEDOUT);
     CHECK_EQ(shmem_shared_close(node, NULL), 0);
     CHECK_EQ(shmem_shared_unlink(name), 0);
@@ -167,7 +167,7 @@ static void what_a_program_left_is_read_by_the_next(void)
     client->last = 13;
     pid_t pid = check_spawn(run_client, client);
     CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
-    CHECK_EQ(shmem_shared_timedwrite(node, &smp, 1, NULL), 1);
+    CHECK_EQ(shmem_shared_timed_write(node, &smp, 1, NULL), 1);
     CHECK_CHILD_ENDS_WELL(pid, 5);
     finish(node, client->name);
   }
@@ -211,8 +211,8 @@ static void what_a_node_left_is_drained_then_epipe(void)
     check_receive(program, 1, 9);
     for (int i = 0; i < 3; i++) {
       CHECK_GIVES(shmem_shared_read(program, &smp, 1), -1, EPIPE);
-      CHECK_GIVES(shmem_shared_tryread(program, &smp, 1), -1, EPIPE);
-      CHECK_GIVES(shmem_shared_timedread(program, &smp, 1, NULL), -1, EPIPE);
+      CHECK_GIVES(shmem_shared_try_read(program, &smp, 1), -1, EPIPE);
+      CHECK_GIVES(shmem_shared_timed_read(program, &smp, 1, NULL), -1, EPIPE);
     }
     CHECK_GIVES(shmem_shared_wait(program, MS(20)), -1, ETIMEDOUT);
 
@@ -220,7 +220,7 @@ static void what_a_node_left_is_drained_then_epipe(void)
     node = create(name, polling);
     CHECK_EQ(shmem_shared_wait(program, NULL), 0);
     CHECK_EQ(shmem_shared_peer_alive(program), 1);
-    CHECK_GIVES(shmem_shared_tryread(program, &smp, 1), 0, EAGAIN);
+    CHECK_GIVES(shmem_shared_try_read(program, &smp, 1), 0, EAGAIN);
     check_send(node, 10, 12);
     check_receive(program, 10, 12);
     check_send(program, 1, 16);

@@ -24,22 +24,22 @@ static int plain_read(struct shmem_shared *shm, struct sample *smps[])
 
 static int long_read(struct shmem_shared *shm, struct sample *smps[])
 {
-  return shmem_shared_timedread(shm, smps, 1, MS(40000));
+  return shmem_shared_timed_read(shm, smps, 1, MS(40000));
 }
 
 static int endless_read(struct shmem_shared *shm, struct sample *smps[])
 {
-  return shmem_shared_timedread(shm, smps, 1, NULL);
+  return shmem_shared_timed_read(shm, smps, 1, NULL);
 }
 
 static int endless_write(struct shmem_shared *shm, struct sample *smps[])
 {
-  return shmem_shared_timedwrite(shm, smps, 1, NULL);
+  return shmem_shared_timed_write(shm, smps, 1, NULL);
 }
 
 static int endless_alloc(struct shmem_shared *shm, struct sample *smps[])
 {
-  return shmem_shared_timedalloc(shm, smps, 1, NULL);
+  return shmem_shared_timed_alloc(shm, smps, 1, NULL);
 }
 
 static int endless_wait(struct shmem_shared *shm, struct sample *smps[])
@@ -160,7 +160,7 @@ static void act_read(struct pair *pair, struct sample *held)
   struct sample *smp;
 
   (void)held;
-  CHECK_EQ(shmem_shared_tryread(pair->program, &smp, 1), 1);
+  CHECK_EQ(shmem_shared_try_read(pair->program, &smp, 1), 1);
 }
 
 static void act_put(struct pair *pair, struct sample *held)
@@ -300,7 +300,7 @@ static void an_interrupt_while_nobody_waits_ends_the_next_wait_and_only_that(voi
     for (int round = 0; round < 20; round++) {
       CHECK_EQ(shmem_shared_interrupt(pair.node), 0);
       CHECK_EQ(shmem_shared_interrupt(pair.node), 0); /* before one wait: one */
-      CHECK_GIVES(shmem_shared_tryread(pair.node, smps, 1), 0, EAGAIN);
+      CHECK_GIVES(shmem_shared_try_read(pair.node, smps, 1), 0, EAGAIN);
       check_send(pair.program, 1, 1);
       check_receive(pair.node, 1, 1);
       CHECK_EQ(shmem_shared_wait(pair.node, NULL), 0);
@@ -309,17 +309,17 @@ static void an_interrupt_while_nobody_waits_ends_the_next_wait_and_only_that(voi
         CHECK_GIVES(shmem_shared_read(pair.node, smps, 1), 0, EINTR);
         break;
       case 1:
-        CHECK_GIVES(shmem_shared_timedread(pair.node, smps, 1, NULL), 0, EINTR);
+        CHECK_GIVES(shmem_shared_timed_read(pair.node, smps, 1, NULL), 0, EINTR);
         break;
       default:
         CHECK_EQ(sample_alloc(&pair.node->pool, smps, 3), 3);
-        CHECK_EQ(shmem_shared_timedwrite(pair.node, smps, 3, NULL), 2);
+        CHECK_EQ(shmem_shared_timed_write(pair.node, smps, 3, NULL), 2);
         CHECK_EQ(errno, EINTR);
         CHECK_EQ(sample_put(smps[2]), 0);
-        CHECK_EQ(shmem_shared_tryread(pair.program, smps, 3), 2);
+        CHECK_EQ(shmem_shared_try_read(pair.program, smps, 3), 2);
         CHECK_EQ(sample_put_many(smps, 2), 2);
       }
-      CHECK_GIVES(shmem_shared_timedread(pair.node, smps, 1, MS(1)), 0, ETIMEDOUT);
+      CHECK_GIVES(shmem_shared_timed_read(pair.node, smps, 1, MS(1)), 0, ETIMEDOUT);
     }
     CHECK_EQ(shmem_shared_interrupt(pair.program), 0);
     CHECK_EQ(shmem_shared_close(pair.node, NULL), 0);

@@ -41,7 +41,7 @@ UNUSED static void *wire_open_other(void *arg)
 {
   struct wire_pair *pair = arg;
 
-  if (shmem_int_timedopen(pair->names[1], pair->names[0], &pair->ends[1], &pair->confs[1],
+  if (shmem_int_timed_open(pair->names[1], pair->names[0], &pair->ends[1], &pair->confs[1],
                           PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   return NULL;
@@ -56,7 +56,7 @@ UNUSED static void wire_open_pair(struct wire_pair *pair, const char *word, stru
   pair->names[0] = wire_name(word);
   pair->names[1] = wire_name(word);
   CHECK_EQ(pthread_create(&thread, NULL, wire_open_other, pair), 0);
-  if (shmem_int_timedopen(pair->names[0], pair->names[1], &pair->ends[0], &pair->confs[0],
+  if (shmem_int_timed_open(pair->names[0], pair->names[1], &pair->ends[0], &pair->confs[0],
                           PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   CHECK_EQ(pthread_join(thread, NULL), 0);
@@ -98,7 +98,7 @@ UNUSED static void wire_send(struct shmem_int *shm, uint64_t first, uint64_t las
 {
   for (uint64_t number = first; number <= last; number++) {
     struct sample *smp = wire_make(shm, number);
-    CHECK_EQ(shmem_int_timedwrite(shm, &smp, 1, PATIENT), 1);
+    CHECK_EQ(shmem_int_timed_write(shm, &smp, 1, PATIENT), 1);
   }
 }
 
@@ -106,7 +106,7 @@ UNUSED static void wire_receive(struct shmem_int *shm, uint64_t first, uint64_t 
 {
   for (uint64_t number = first; number <= last; number++) {
     struct sample *smp = NULL;
-    CHECK_EQ(shmem_int_timedread(shm, &smp, 1, PATIENT), 1);
+    CHECK_EQ(shmem_int_timed_read(shm, &smp, 1, PATIENT), 1);
     check_is(smp, number);
     CHECK_EQ(sample_put(smp), 0);
   }

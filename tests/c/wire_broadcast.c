@@ -19,7 +19,7 @@ static void reader(void *arg)
   struct scene *scene = arg;
   struct shmem_int shm;
 
-  CHECK_EQ(shmem_int_timedopen(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
   char *condition = (char *)shm.read.base + CONDITION;
   uint64_t waiters = atomic_fetch_add((_Atomic uint64_t *)condition, 2);
   unsigned int group = waiters & 1;
@@ -38,7 +38,7 @@ static void a_write_does_not_wait_for_a_reader_that_is_not_running(void)
 
   *scene = (struct scene){check_name("a"), check_name("b"), false};
   pid_t pid = check_spawn(reader, scene);
-  CHECK_EQ(shmem_int_timedopen(scene->mine, scene->theirs, &shm, &CONF, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(scene->mine, scene->theirs, &shm, &CONF, PATIENT), 0);
   WAIT_UNTIL(scene->ready, 10);
   CHECK_EQ(shmem_int_alloc(&shm, &smp, 1), 1);
   CHECK_EQ(shmem_int_write(&shm, &smp, 1), 1);

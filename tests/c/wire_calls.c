@@ -40,15 +40,15 @@ static void open_refuses_what_it_cannot_use(void)
   CHECK_GIVES(shmem_int_open(NULL, other, &shm, &conf), -1, EINVAL);
   CHECK_GIVES(shmem_int_open(name, NULL, &shm, &conf), -1, EINVAL);
   CHECK_GIVES(shmem_int_open(name, name, NULL, &conf), -1, EINVAL);
-  CHECK_GIVES(shmem_int_timedopen(name, name, NULL, &conf, MS(1)), -1, EINVAL);
+  CHECK_GIVES(shmem_int_timed_open(name, name, NULL, &conf, MS(1)), -1, EINVAL);
   CHECK_GIVES(shmem_int_open("", other, &shm, &conf), -1, EINVAL);
   CHECK_GIVES(shmem_int_open(name, "", &shm, &conf), -1, EINVAL);
   CHECK_GIVES(shmem_int_open("/", other, &shm, &conf), -1, EINVAL);
   CHECK_GIVES(shmem_int_open("a/b", other, &shm, &conf), -1, EINVAL);
   CHECK_GIVES(shmem_int_open(name, "..", &shm, &conf), -1, EINVAL);
   CHECK_GIVES(shmem_int_open(longest, other, &shm, &conf), -1, EINVAL);
-  CHECK_GIVES(shmem_int_timedopen(name, other, &shm, &conf, &negative), -1, EINVAL);
-  CHECK_GIVES(shmem_int_timedopen(name, other, &shm, &conf, &much), -1, EINVAL);
+  CHECK_GIVES(shmem_int_timed_open(name, other, &shm, &conf, &negative), -1, EINVAL);
+  CHECK_GIVES(shmem_int_timed_open(name, other, &shm, &conf, &much), -1, EINVAL);
   conf.queuelen = -1;
   CHECK_GIVES(shmem_int_open(name, name, &shm, &conf), -1, EINVAL);
   conf.queuelen = (1 << 20) + 1;
@@ -71,9 +71,9 @@ static void open_waits_as_long_as_it_may(void)
   const char *name = wire_name("alone"), *other = wire_name("nobody");
   struct shmem_int shm;
 
-  CHECK_GIVES(shmem_int_timedopen(name, other, &shm, NULL, MS(0)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(name, other, &shm, NULL, MS(0)), -1, ETIMEDOUT);
   double begin = check_clock();
-  CHECK_GIVES(shmem_int_timedopen(name, other, &shm, NULL, MS(150)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(name, other, &shm, NULL, MS(150)), -1, ETIMEDOUT);
   CHECK(check_clock() - begin >= 0.15);
   CHECK(strstr(shmem_last_error(), other) != NULL);
   CHECK(wire_nothing_left(name) && wire_nothing_left(other));
@@ -86,10 +86,10 @@ static void refused(struct shmem_int *shm, int error)
   struct shmem_stats stats = SHMEM_STATS_INIT;
 
   CHECK_GIVES(shmem_int_read(shm, &smp, 1), -1, error);
-  CHECK_GIVES(shmem_int_tryread(shm, &smp, 1), -1, error);
-  CHECK_GIVES(shmem_int_timedread(shm, &smp, 1, MS(1)), -1, error);
+  CHECK_GIVES(shmem_int_try_read(shm, &smp, 1), -1, error);
+  CHECK_GIVES(shmem_int_timed_read(shm, &smp, 1, MS(1)), -1, error);
   CHECK_GIVES(shmem_int_write(shm, &smp, 1), -1, error);
-  CHECK_GIVES(shmem_int_timedwrite(shm, &smp, 1, MS(1)), -1, error);
+  CHECK_GIVES(shmem_int_timed_write(shm, &smp, 1, MS(1)), -1, error);
   CHECK_GIVES(shmem_int_alloc(shm, &smp, 1), -1, error);
   CHECK_GIVES(shmem_int_interrupt(shm), -1, error);
   CHECK_GIVES(shmem_int_peer_alive(shm), -1, error);
@@ -135,9 +135,9 @@ static void null_arrays_and_timeouts_are_refused(void)
   CHECK_GIVES(shmem_int_alloc(shm, NULL, 1), -1, EINVAL);
   CHECK_GIVES(shmem_int_write(shm, &smp, 1), -1, EINVAL);
   CHECK_GIVES(shmem_int_stats(shm, NULL), -1, EINVAL);
-  CHECK_GIVES(shmem_int_timedread(shm, &smp, 1, &negative), -1, EINVAL);
-  CHECK_GIVES(shmem_int_timedread(shm, &smp, 1, &much), -1, EINVAL);
-  CHECK_GIVES(shmem_int_timedwrite(shm, &smp, 1, &negative), -1, EINVAL);
+  CHECK_GIVES(shmem_int_timed_read(shm, &smp, 1, &negative), -1, EINVAL);
+  CHECK_GIVES(shmem_int_timed_read(shm, &smp, 1, &much), -1, EINVAL);
+  CHECK_GIVES(shmem_int_timed_write(shm, &smp, 1, &negative), -1, EINVAL);
   struct shmem_stats small = {.size = 4};
   CHECK_GIVES(shmem_int_stats(shm, &small), -1, EINVAL);
   wire_close_pair(&pair);
@@ -150,10 +150,10 @@ static void nothing_asked_for_gives_nothing(void)
   wire_open_loop(&pair, "zero", check_conf(0, 4, 2, 0));
   struct shmem_int *shm = &pair.ends[0];
   CHECK_GIVES(shmem_int_read(shm, NULL, 0), 0, 0);
-  CHECK_GIVES(shmem_int_tryread(shm, NULL, 0), 0, 0);
-  CHECK_GIVES(shmem_int_timedread(shm, NULL, 0, NULL), 0, 0);
+  CHECK_GIVES(shmem_int_try_read(shm, NULL, 0), 0, 0);
+  CHECK_GIVES(shmem_int_timed_read(shm, NULL, 0, NULL), 0, 0);
   CHECK_GIVES(shmem_int_write(shm, NULL, 0), 0, 0);
-  CHECK_GIVES(shmem_int_timedwrite(shm, NULL, 0, NULL), 0, 0);
+  CHECK_GIVES(shmem_int_timed_write(shm, NULL, 0, NULL), 0, 0);
   CHECK_GIVES(shmem_int_alloc(shm, NULL, 0), 0, 0);
   wire_close_pair(&pair);
 }
@@ -167,9 +167,9 @@ static void an_empty_queue_and_a_full_one_say_so(void)
     wire_open_pair(&pair, "full", check_conf(polling, 4, 2, 0), check_conf(!polling, 8, 2, 0));
     struct shmem_int *one = &pair.ends[0], *other = &pair.ends[1];
     CHECK_GIVES(shmem_int_read(one, smps, 1), 0, EAGAIN); /* after 100 ms */
-    CHECK_GIVES(shmem_int_tryread(one, smps, 1), 0, EAGAIN);
-    CHECK_GIVES(shmem_int_timedread(one, smps, 1, MS(10)), 0, ETIMEDOUT);
-    CHECK_GIVES(shmem_int_timedread(one, smps, 1, MS(0)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_int_try_read(one, smps, 1), 0, EAGAIN);
+    CHECK_GIVES(shmem_int_timed_read(one, smps, 1, MS(10)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_int_timed_read(one, smps, 1, MS(0)), 0, ETIMEDOUT);
 
     CHECK_GIVES(shmem_int_alloc(one, smps, 5), 4, EAGAIN);
     CHECK_GIVES(shmem_int_alloc(one, smps + 4, 1), 0, EAGAIN);
@@ -179,13 +179,13 @@ static void an_empty_queue_and_a_full_one_say_so(void)
     /* Full: a copy of what was received finds no block. */
     wire_send(other, 1, 1);
     struct sample *received;
-    CHECK_EQ(shmem_int_timedread(one, &received, 1, PATIENT), 1);
+    CHECK_EQ(shmem_int_timed_read(one, &received, 1, PATIENT), 1);
     CHECK_GIVES(shmem_int_write(one, &received, 1), 0, EAGAIN);
-    CHECK_GIVES(shmem_int_timedwrite(one, &received, 1, MS(10)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_int_timed_write(one, &received, 1, MS(10)), 0, ETIMEDOUT);
     check_is(received, 1); /* it is still here */
-    CHECK_EQ(shmem_int_timedread(other, smps, 1, PATIENT), 1);
+    CHECK_EQ(shmem_int_timed_read(other, smps, 1, PATIENT), 1);
     CHECK_EQ(sample_put(smps[0]), 0);
-    CHECK_EQ(shmem_int_timedwrite(one, &received, 1, PATIENT), 1);
+    CHECK_EQ(shmem_int_timed_write(one, &received, 1, PATIENT), 1);
     wire_close_pair(&pair);
   }
 }
@@ -223,7 +223,7 @@ static void samples_that_cannot_be_sent_are_refused(void)
   smp->length = smp->capacity;
   CHECK(smp->length > capacity);
   CHECK_EQ(shmem_int_write(other, &smp, 1), 1);
-  CHECK_EQ(shmem_int_timedread(one, &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(one, &smp, 1, PATIENT), 1);
   CHECK_GIVES(shmem_int_write(one, &smp, 1), -1, EINVAL);
   CHECK_EQ(wire_stats(one).blocks_free, 1); /* of 4, 3 were sent: none was lost with the copy */
   CHECK_EQ(sample_put(smp), 0);
@@ -244,15 +244,15 @@ static void the_end_of_the_peer_is_told_after_what_it_wrote(void)
   wire_receive(&pair.ends[1], 1, 3);
   for (int i = 0; i < 3; i++) {
     CHECK_GIVES(shmem_int_read(&pair.ends[1], &smp, 1), -1, EPIPE);
-    CHECK_GIVES(shmem_int_tryread(&pair.ends[1], &smp, 1), -1, EPIPE);
-    CHECK_GIVES(shmem_int_timedread(&pair.ends[1], &smp, 1, NULL), -1, EPIPE);
+    CHECK_GIVES(shmem_int_try_read(&pair.ends[1], &smp, 1), -1, EPIPE);
+    CHECK_GIVES(shmem_int_timed_read(&pair.ends[1], &smp, 1, NULL), -1, EPIPE);
   }
   /* It can still allocate; it cannot write. */
   struct sample *smps[5];
   CHECK_GIVES(shmem_int_alloc(&pair.ends[1], smps, 5), 4, EPIPE);
   CHECK_GIVES(shmem_int_alloc(&pair.ends[1], smps + 4, 1), -1, EPIPE);
   CHECK_GIVES(shmem_int_write(&pair.ends[1], smps, 4), -1, EPIPE);
-  CHECK_GIVES(shmem_int_timedwrite(&pair.ends[1], smps, 4, NULL), -1, EPIPE);
+  CHECK_GIVES(shmem_int_timed_write(&pair.ends[1], smps, 4, NULL), -1, EPIPE);
   for (int i = 0; i < 4; i++)
     CHECK_EQ(sample_put(smps[i]), 0);
   CHECK_EQ(shmem_int_close(&pair.ends[1]), 0);
@@ -275,7 +275,7 @@ static void the_counters_say_what_happened(void)
   CHECK_EQ(other.blocks_free, 6);
   CHECK_EQ(one.region_size, shmem_total_size(4, 2));
   CHECK_EQ(other.region_size, shmem_total_size(6, 2));
-  CHECK_EQ(shmem_int_timedread(&pair.ends[1], &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(&pair.ends[1], &smp, 1, PATIENT), 1);
   other = wire_stats(&pair.ends[1]);
   CHECK_EQ(other.read, 1);
   CHECK_EQ(other.held, 1);
@@ -284,7 +284,7 @@ static void the_counters_say_what_happened(void)
   CHECK_EQ(wire_stats(&pair.ends[1]).held, 0);
   CHECK_EQ(wire_stats(&pair.ends[0]).blocks_free, 2);
   do { /* the time may be over before it sleeps */
-    CHECK_GIVES(shmem_int_timedread(&pair.ends[0], &smp, 1, MS(20)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_int_timed_read(&pair.ends[0], &smp, 1, MS(20)), 0, ETIMEDOUT);
   } while (wire_stats(&pair.ends[0]).waits == 0);
   wire_close_pair(&pair);
 }
@@ -305,7 +305,7 @@ static void *wait_long(void *arg)
 
   waiter->tid = (pid_t)syscall(SYS_gettid);
   errno = 0;
-  waiter->result = shmem_int_timedread(waiter->shm, &smp, 1, NULL);
+  waiter->result = shmem_int_timed_read(waiter->shm, &smp, 1, NULL);
   waiter->error = errno;
   waiter->done = true;
   return NULL;
@@ -321,8 +321,8 @@ static void an_interrupt_ends_a_wait(void)
     struct waiter waiter = {.shm = &pair.ends[0]};
     pthread_t thread;
     CHECK_EQ(shmem_int_interrupt(&pair.ends[0]), 0); /* nobody waits: the next wait ends by it, and no other */
-    CHECK_GIVES(shmem_int_timedread(&pair.ends[0], &smp, 1, NULL), 0, EINTR);
-    CHECK_GIVES(shmem_int_timedread(&pair.ends[0], &smp, 1, MS(20)), 0, ETIMEDOUT);
+    CHECK_GIVES(shmem_int_timed_read(&pair.ends[0], &smp, 1, NULL), 0, EINTR);
+    CHECK_GIVES(shmem_int_timed_read(&pair.ends[0], &smp, 1, MS(20)), 0, ETIMEDOUT);
     CHECK_EQ(pthread_create(&thread, NULL, wait_long, &waiter), 0);
     WAIT_UNTIL(waiter.tid != 0 && (polling || check_asleep(getpid(), waiter.tid)), 10);
     CHECK_EQ(shmem_int_interrupt(&pair.ends[0]), 0);

@@ -37,7 +37,7 @@ static void *work_until_the_end(void *arg)
         why = errno;
       }
     } else {
-      got = shmem_int_timedread(worker->shm, smps, 4, NULL);
+      got = shmem_int_timed_read(worker->shm, smps, 4, NULL);
       why = errno;
       if (got > 0)
         CHECK_EQ(sample_put_many(smps, (unsigned int)got), got);
@@ -146,7 +146,7 @@ static void samples_outlive_the_channel(void)
 
   wire_open_pair(&pair, "outlive", conf_of(0), conf_of(0));
   wire_send(&pair.ends[1], 9, 9);
-  CHECK_EQ(shmem_int_timedread(&pair.ends[0], &received, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(&pair.ends[0], &received, 1, PATIENT), 1);
   own = wire_make(&pair.ends[0], 10);
   kept = own;
   CHECK_EQ(sample_get(own), 2);
@@ -317,7 +317,7 @@ static void open_and_fork(void *arg)
   struct shmem_conf conf = conf_of(0);
   struct shmem_int shm;
 
-  if (shmem_int_timedopen(parent->names[1], parent->names[0], &shm, &conf, PATIENT) != 0)
+  if (shmem_int_timed_open(parent->names[1], parent->names[0], &shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   pid_t child = fork();
   CHECK(child >= 0);
@@ -341,12 +341,12 @@ static void a_child_that_outlives_its_parent_does_not_stand_for_it(void)
   parent->names[0] = wire_name("survivor");
   parent->names[1] = wire_name("parent");
   pid_t pid = check_spawn(open_and_fork, parent);
-  if (shmem_int_timedopen(parent->names[0], parent->names[1], &shm, &conf, PATIENT) != 0)
+  if (shmem_int_timed_open(parent->names[0], parent->names[1], &shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   WAIT_UNTIL(parent->child != 0, 10);
   CHECK_EQ(shmem_int_peer_alive(&shm), 1);
   check_kill(pid);
-  CHECK_GIVES(shmem_int_timedread(&shm, &smp, 1, PATIENT), -1, EPIPE);
+  CHECK_GIVES(shmem_int_timed_read(&shm, &smp, 1, PATIENT), -1, EPIPE);
   CHECK_EQ(kill(parent->child, 0), 0); /* it is still there */
   parent->go = true;
   CHECK_EQ(shmem_int_close(&shm), 0);

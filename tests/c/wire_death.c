@@ -17,7 +17,7 @@ static void open_end(struct shmem_int *shm, int end)
 {
   struct shmem_conf conf = check_conf(run->polling[end], QUEUELEN, 3, 0);
 
-  if (shmem_int_timedopen(run->names[end], run->names[!end], shm, &conf, PATIENT) != 0)
+  if (shmem_int_timed_open(run->names[end], run->names[!end], shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
 }
 
@@ -30,7 +30,7 @@ static void write_for_ever(void *arg)
   run->opened = true;
   for (uint64_t number = 1;; number++) {
     struct sample *smp = wire_make(&shm, number);
-    CHECK_EQ(shmem_int_timedwrite(&shm, &smp, 1, NULL), 1);
+    CHECK_EQ(shmem_int_timed_write(&shm, &smp, 1, NULL), 1);
     run->written = number;
   }
 }
@@ -44,7 +44,7 @@ static void read_for_ever(void *arg)
   open_end(&shm, 1);
   run->opened = true;
   for (;;) {
-    int got = shmem_int_timedread(&shm, smps, 5, NULL);
+    int got = shmem_int_timed_read(&shm, smps, 5, NULL);
     CHECK(got > 0);
     CHECK_EQ(sample_put_many(smps, (unsigned int)got), got);
     run->read += (uint64_t)got;
@@ -60,10 +60,10 @@ static void echo_for_ever(void *arg)
   open_end(&shm, 1);
   run->opened = true;
   for (;;) {
-    int got = shmem_int_timedread(&shm, smps, 5, NULL);
+    int got = shmem_int_timed_read(&shm, smps, 5, NULL);
     CHECK(got > 0);
     for (int i = 0; i < got; i++)
-      CHECK_EQ(shmem_int_timedwrite(&shm, &smps[i], 1, NULL), 1);
+      CHECK_EQ(shmem_int_timed_write(&shm, &smps[i], 1, NULL), 1);
     run->read += (uint64_t)got;
   }
 }
@@ -78,7 +78,7 @@ static void see_the_end(struct shmem_int *shm)
 {
   struct sample *smp;
 
-  CHECK_GIVES(shmem_int_timedread(shm, &smp, 1, PATIENT), -1, EPIPE);
+  CHECK_GIVES(shmem_int_timed_read(shm, &smp, 1, PATIENT), -1, EPIPE);
   CHECK_EQ(shmem_int_peer_alive(shm), 0);
   CHECK_EQ(shmem_int_close(shm), 0);
 }
@@ -96,7 +96,7 @@ static void the_writer_is_killed(void)
   published = run->written;
   for (;;) {
     struct sample *smp;
-    int got = shmem_int_timedread(&shm, &smp, 1, PATIENT);
+    int got = shmem_int_timed_read(&shm, &smp, 1, PATIENT);
     if (got < 0)
       break;
     CHECK_EQ(got, 1);
@@ -128,7 +128,7 @@ static void the_reader_is_killed(void)
     got = shmem_int_alloc(&shm, &smp, 1);
     if (got == 1) {
       smp->length = 1;
-      got = shmem_int_timedwrite(&shm, &smp, 1, NULL);
+      got = shmem_int_timed_write(&shm, &smp, 1, NULL);
       if (got < 0)
         CHECK_EQ(sample_put(smp), 0);
     }
@@ -154,7 +154,7 @@ static void the_echo_is_killed(void)
       smps[0]->data[0].i = (int64_t)check_mix(sent);
       CHECK_EQ(shmem_int_write(&shm, smps, 1), 1);
     }
-    got = shmem_int_timedread(&shm, smps, 4, killed ? PATIENT : MS(0));
+    got = shmem_int_timed_read(&shm, smps, 4, killed ? PATIENT : MS(0));
     if (got < 0)
       break;
     for (int i = 0; i < got; i++) {
@@ -232,7 +232,7 @@ static void a_kill_during_the_handshake_holds_up_nobody(void)
     open_end(&shm, 0);
     wire_receive(&shm, 1, 20);
     check_kill(writer);
-    while (shmem_int_timedread(&shm, &smp, 1, PATIENT) == 1)
+    while (shmem_int_timed_read(&shm, &smp, 1, PATIENT) == 1)
       CHECK_EQ(sample_put(smp), 0);
     see_the_end(&shm);
   }

@@ -94,7 +94,7 @@ static void a_wall_clock_that_is_put_back_does_not_prolong_an_open(void)
   double begin = check_clock();
 
   ahead = 3600;
-  CHECK_GIVES(shmem_int_timedopen(check_name("c"), check_name("d"), &shm, &CONF, MS(50)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(check_name("c"), check_name("d"), &shm, &CONF, MS(50)), -1, ETIMEDOUT);
   ahead = 0;
   CHECK(check_clock() < begin + 20);
 }

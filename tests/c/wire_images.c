@@ -101,7 +101,7 @@ static void open_beside(struct shmem_int *shm)
 {
   struct shmem_conf conf = check_conf(0, 8, 4, 0);
 
-  if (shmem_int_timedopen(node->names[1], node->names[0], shm, &conf, PATIENT) != 0)
+  if (shmem_int_timed_open(node->names[1], node->names[0], shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
 }
 
@@ -147,17 +147,17 @@ static void each_image_is_read_from_a_process_that_lives(void)
     CHECK_EQ(wire_stats(&shm).queued_in, 5 - first);
     uint64_t before = free_blocks(&shm);
     for (unsigned int k = first; k < 5; k++) {
-      CHECK_EQ(shmem_int_timedread(&shm, smps, 1, PATIENT), 1);
+      CHECK_EQ(shmem_int_timed_read(&shm, smps, 1, PATIENT), 1);
       check_sample(smps[0], k);
       CHECK_EQ(sample_put(smps[0]), 0);
     }
     CHECK_EQ(free_blocks(&shm), before + 5 - first);
     if (strstr(paths[i], "closed")) {
-      CHECK_GIVES(shmem_int_timedread(&shm, smps, 6, NULL), -1, EPIPE);
+      CHECK_GIVES(shmem_int_timed_read(&shm, smps, 6, NULL), -1, EPIPE);
     } else {
-      CHECK_GIVES(shmem_int_tryread(&shm, smps, 6), 0, EAGAIN);
+      CHECK_GIVES(shmem_int_try_read(&shm, smps, 6), 0, EAGAIN);
       check_kill(pid);
-      CHECK_GIVES(shmem_int_timedread(&shm, smps, 6, NULL), -1, EPIPE);
+      CHECK_GIVES(shmem_int_timed_read(&shm, smps, 6, NULL), -1, EPIPE);
     }
     if (strstr(paths[i], "closed"))
       check_kill(pid);
@@ -201,7 +201,7 @@ static void use_all(struct shmem_int *shm)
 
   for (int i = 0; i < 30; i++) {
     errno = 0;
-    int got = i % 10 ? shmem_int_tryread(shm, smps, 3) : shmem_int_timedread(shm, smps, 3, MS(2));
+    int got = i % 10 ? shmem_int_try_read(shm, smps, 3) : shmem_int_timed_read(shm, smps, 3, MS(2));
     CHECK(got >= -1 && got <= 3);
     CHECK(got >= 0 || errno == EBADMSG || errno == EPIPE);
     for (int k = 0; k < got; k++) {
@@ -233,7 +233,7 @@ static void a_damaged_region_is_refused_or_used_and_ends_nobody(void)
     damage();
     pid_t pid = start_node();
     errno = 0;
-    if (shmem_int_timedopen(node->names[1], node->names[0], &shm, &conf, MS(60)) == 0) {
+    if (shmem_int_timed_open(node->names[1], node->names[0], &shm, &conf, MS(60)) == 0) {
       opened++;
       use_all(&shm);
       check_kill(pid);

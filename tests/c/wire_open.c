@@ -60,7 +60,7 @@ static void *open_it(void *arg)
   struct opener *opener = arg;
   struct shmem_conf conf = small();
 
-  if (shmem_int_timedopen(opener->wname, opener->rname, &opener->shm, &conf, PATIENT) != 0)
+  if (shmem_int_timed_open(opener->wname, opener->rname, &opener->shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   opener->done = true;
   return NULL;
@@ -119,7 +119,7 @@ static void regions_that_are_left_let_nobody_through_and_are_replaced(void)
       leave_object(other, sizes[i]);
       struct shmem_conf conf = small();
       struct shmem_int shm;
-      CHECK_GIVES(shmem_int_timedopen(one, other, &shm, &conf, MS(30)), -1, ETIMEDOUT);
+      CHECK_GIVES(shmem_int_timed_open(one, other, &shm, &conf, MS(30)), -1, ETIMEDOUT);
       CHECK(!wire_exists(one) && wire_exists(other)); /* the other's is not this side's to remove */
       CHECK(semaphore_value(one) == -1 && semaphore_value(other) == -1);
     }
@@ -137,7 +137,7 @@ static void open_and_stay(void *arg)
   struct shmem_conf conf = small();
   struct shmem_int shm;
 
-  if (shmem_int_timedopen(victim->wname, victim->rname, &shm, &conf, PATIENT) != 0)
+  if (shmem_int_timed_open(victim->wname, victim->rname, &shm, &conf, PATIENT) != 0)
     check_fail(__FILE__, __LINE__, "open gave \"%s\"", shmem_last_error());
   victim->opened = true;
   for (;;)
@@ -179,7 +179,7 @@ static void a_name_that_is_held_is_busy_and_stays_what_it_is(void)
 
   wire_open_pair(&pair, "held", conf, conf);
   for (int i = 0; i < 2; i++) {
-    CHECK_GIVES(shmem_int_timedopen(pair.names[i], pair.names[!i], &shm, &conf, MS(5000)), -1, EBUSY);
+    CHECK_GIVES(shmem_int_timed_open(pair.names[i], pair.names[!i], &shm, &conf, MS(5000)), -1, EBUSY);
     snprintf(pid, sizeof pid, "process %d", (int)getpid());
     CHECK(strstr(shmem_last_error(), pid) != NULL);
     CHECK_GIVES(shmem_int_open(pair.names[i], pair.names[i], &shm, &conf), -1, EBUSY);
@@ -198,7 +198,7 @@ static void a_region_that_has_its_reader_is_not_taken_by_a_third(void)
   const char *third = wire_name("third");
 
   wire_open_pair(&pair, "taken", conf, conf);
-  CHECK_GIVES(shmem_int_timedopen(third, pair.names[0], &shm, &conf, MS(100)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(third, pair.names[0], &shm, &conf, MS(100)), -1, ETIMEDOUT);
   CHECK(strstr(shmem_last_error(), "busy with another peer") != NULL);
   CHECK(wire_nothing_left(third));
   CHECK(wire_exists(pair.names[0]));
@@ -221,32 +221,32 @@ static void what_is_no_region_is_refused_and_stays(void)
   CHECK(fd >= 0);
   CHECK_EQ(write(fd, noise, sizeof noise), sizeof noise);
   CHECK_EQ(close(fd), 0);
-  CHECK_GIVES(shmem_int_timedopen(name, other, &shm, &conf, MS(50)), -1, EBADMSG);
+  CHECK_GIVES(shmem_int_timed_open(name, other, &shm, &conf, MS(50)), -1, EBADMSG);
   CHECK_GIVES(shmem_int_open(name, name, &shm, &conf), -1, EBADMSG);
   CHECK_EQ(stat(check_path(name), &file), 0);
   CHECK_EQ(file.st_size, sizeof noise);
   /* Under the other's: it waits for something better, and says what it found. */
-  CHECK_GIVES(shmem_int_timedopen(other, name, &shm, &conf, MS(50)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(other, name, &shm, &conf, MS(50)), -1, ETIMEDOUT);
   CHECK(strstr(shmem_last_error(), name) != NULL);
   CHECK(wire_nothing_left(other));
 
   /* A channel of the other layout. */
   struct pair native = check_open_pair("native", &conf);
-  CHECK_GIVES(shmem_int_timedopen(native.name, other, &shm, &conf, MS(50)), -1, EBUSY);
-  CHECK_GIVES(shmem_int_timedopen(other, native.name, &shm, &conf, MS(50)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(native.name, other, &shm, &conf, MS(50)), -1, EBUSY);
+  CHECK_GIVES(shmem_int_timed_open(other, native.name, &shm, &conf, MS(50)), -1, ETIMEDOUT);
   check_works(&native);
   check_close_pair(&native);
 
   /* No objects at all. */
   const char *directory = wire_name("directory");
   CHECK_EQ(mkdir(check_path(directory), 0700), 0);
-  CHECK_GIVES(shmem_int_timedopen(directory, other, &shm, &conf, MS(50)), -1, EBADMSG);
-  CHECK_GIVES(shmem_int_timedopen(other, directory, &shm, &conf, MS(50)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(directory, other, &shm, &conf, MS(50)), -1, EBADMSG);
+  CHECK_GIVES(shmem_int_timed_open(other, directory, &shm, &conf, MS(50)), -1, ETIMEDOUT);
   CHECK_EQ(rmdir(check_path(directory)), 0);
   const char *fifo = wire_name("fifo");
   CHECK_EQ(mkfifo(check_path(fifo), 0600), 0);
-  CHECK_GIVES(shmem_int_timedopen(fifo, other, &shm, &conf, MS(50)), -1, EBADMSG);
-  CHECK_GIVES(shmem_int_timedopen(other, fifo, &shm, &conf, MS(50)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(fifo, other, &shm, &conf, MS(50)), -1, EBADMSG);
+  CHECK_GIVES(shmem_int_timed_open(other, fifo, &shm, &conf, MS(50)), -1, ETIMEDOUT);
   CHECK_EQ(unlink(check_path(fifo)), 0);
   CHECK(wire_nothing_left(other));
 }
@@ -263,7 +263,7 @@ static void what_is_no_semaphore_ends_no_process(void)
 
     snprintf(semaphore, sizeof semaphore, "sem.%s", i % 2 ? one : other);
     leave_object(semaphore, sizes[i]);
-    CHECK_GIVES(shmem_int_timedopen(one, other, &shm, &conf, MS(50)), -1, EBADMSG);
+    CHECK_GIVES(shmem_int_timed_open(one, other, &shm, &conf, MS(50)), -1, EBADMSG);
     CHECK(strstr(shmem_last_error(), semaphore) != NULL);
     CHECK(!wire_exists(one) && !wire_exists(other));
   }
@@ -281,7 +281,7 @@ static void slashes_and_long_names_are_the_c_librarys(void)
   pair.names[0] = one;
   pair.names[1] = other + 1; /* the other leaves it out */
   CHECK_EQ(pthread_create(&thread, NULL, wire_open_other, &pair), 0);
-  CHECK_EQ(shmem_int_timedopen(one + 1, other, &pair.ends[0], &pair.confs[0], PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(one + 1, other, &pair.ends[0], &pair.confs[0], PATIENT), 0);
   CHECK_EQ(pthread_join(thread, NULL), 0);
   wire_send(&pair.ends[0], 1, 2);
   wire_receive(&pair.ends[1], 1, 2);

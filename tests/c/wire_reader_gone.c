@@ -15,7 +15,7 @@ static void reader(void *arg)
   struct scene *scene = arg;
   struct shmem_int shm;
 
-  CHECK_EQ(shmem_int_timedopen(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
   scene->open = true;
   if (scene->closes) {
     /* It can be open, and gone again, before the writer has looked for it: the writer then waits for the next. */
@@ -43,7 +43,7 @@ static void reader_ends(bool closes)
 
   *scene = (struct scene){check_name("a"), check_name("b"), closes, false, false};
   pid_t pid = check_spawn(reader, scene);
-  CHECK_EQ(shmem_int_timedopen(scene->mine, scene->theirs, &shm, &CONF, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(scene->mine, scene->theirs, &shm, &CONF, PATIENT), 0);
   scene->writer_open = true;
   WAIT_UNTIL(scene->open, 10);
   if (closes) {

@@ -91,13 +91,13 @@ static void a_sample_says_the_same_at_the_other_end(void)
   CHECK_EQ(smp->capacity, 13); /* 7 values take as much room as 13 do */
   fill_whole(smp);
   CHECK_EQ(shmem_int_write(&pair.ends[0], &smp, 1), 1);
-  CHECK_EQ(shmem_int_timedread(&pair.ends[1], &got, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(&pair.ends[1], &got, 1, PATIENT), 1);
   check_whole(got, 13);
   /* And back, as a copy, which takes the original along. */
   CHECK_EQ(shmem_int_write(&pair.ends[1], &got, 1), 1);
   CHECK_EQ(free_blocks(&pair, 0), QUEUELEN);
   CHECK_EQ(free_blocks(&pair, 1), QUEUELEN - 1);
-  CHECK_EQ(shmem_int_timedread(&pair.ends[0], &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(&pair.ends[0], &smp, 1, PATIENT), 1);
   check_whole(smp, 13);
   CHECK_EQ(sample_put(smp), 0);
   CHECK_EQ(free_blocks(&pair, 1), QUEUELEN);
@@ -113,7 +113,7 @@ static void a_sample_that_is_kept_over_its_write_comes_back_when_both_have_put_i
     struct sample *smp = wire_make(&pair.ends[0], 5), *kept = smp, *got;
     CHECK_EQ(sample_get(smp), 2);
     CHECK_EQ(shmem_int_write(&pair.ends[0], &smp, 1), 1);
-    CHECK_EQ(shmem_int_timedread(&pair.ends[1], &got, 1, PATIENT), 1);
+    CHECK_EQ(shmem_int_timed_read(&pair.ends[1], &got, 1, PATIENT), 1);
     check_is(kept, 5);
     check_is(got, 5);
     CHECK_EQ(sample_put(reader_first ? got : kept), 0);
@@ -131,7 +131,7 @@ static void a_received_sample_that_is_kept_over_its_echo_stays(void)
 
   open_plain(&pair, "echo");
   wire_send(&pair.ends[0], 3, 3);
-  CHECK_EQ(shmem_int_timedread(&pair.ends[1], &got, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(&pair.ends[1], &got, 1, PATIENT), 1);
   kept = got;
   CHECK_EQ(sample_get(got), 2);
   CHECK_EQ(shmem_int_write(&pair.ends[1], &got, 1), 1);
@@ -173,7 +173,7 @@ static void samples_are_copied_and_cloned_also_between_layouts(void)
 
   /* A clone of what was received lies in the region that this side writes. */
   wire_send(&pair.ends[1], 4, 4);
-  CHECK_EQ(shmem_int_timedread(&pair.ends[0], &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(&pair.ends[0], &smp, 1, PATIENT), 1);
   CHECK((clone = sample_clone(smp)) != NULL);
   CHECK_EQ(free_blocks(&pair, 0), QUEUELEN - 1);
   CHECK_EQ(sample_put(smp), 0);
@@ -218,7 +218,7 @@ static void what_is_sent_names_no_signals_and_its_own_pool(void)
   struct sample *smp = wire_make(&pair.ends[0], 1), *sent = smp;
   memset((char *)smp + 24, 0x77, 16); /* a program's own mistake */
   CHECK_EQ(shmem_int_write(&pair.ends[0], &smp, 1), 1);
-  CHECK_EQ(shmem_int_timedread(&pair.ends[1], &smp, 1, PATIENT), 1);
+  CHECK_EQ(shmem_int_timed_read(&pair.ends[1], &smp, 1, PATIENT), 1);
   uint64_t signals[2];
   int32_t references;
   int64_t pool;

@@ -61,7 +61,7 @@ static void peer(void *arg)
   struct shmem_int shm;
   struct stat theirs, found;
 
-  CHECK_EQ(shmem_int_timedopen(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(scene->theirs, scene->mine, &shm, &CONF, PATIENT), 0);
   /* The other's handshake looks for who has its region open. */
   WAIT_UNTIL(scene->opened, 60);
   CHECK_EQ(stat(check_path(scene->mine), &theirs), 0);
@@ -88,7 +88,7 @@ static void close_in_a_handler_does_not_use_the_heap(void)
 
   *scene = (struct scene){check_name("a"), check_name("b"), false, false};
   pid_t pid = check_spawn(peer, scene);
-  CHECK_EQ(shmem_int_timedopen(scene->mine, scene->theirs, &channel, &CONF, PATIENT), 0);
+  CHECK_EQ(shmem_int_timed_open(scene->mine, scene->theirs, &channel, &CONF, PATIENT), 0);
   double opened = check_clock();
   scene->opened = true;
   WAIT_UNTIL(scene->ready, 10);

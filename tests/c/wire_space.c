@@ -55,7 +55,7 @@ static void sparse_objects(void *outcome)
   /* Valgrind has no room for a mapping of a terabyte. */
   make_sparse(THEIRS, (off_t)1 << (check_valgrind() ? 32 : 40), NULL);
   unsigned long long before = room();
-  CHECK_GIVES(shmem_int_timedopen(MINE, THEIRS, &shm, &CONF, MS(50)), -1, ETIMEDOUT);
+  CHECK_GIVES(shmem_int_timed_open(MINE, THEIRS, &shm, &CONF, MS(50)), -1, ETIMEDOUT);
   CHECK(room() + 65536 > before);
 
   /* A plausible one, for which there is no room. */
@@ -70,7 +70,7 @@ static void sparse_objects(void *outcome)
   CHECK_EQ(posix_fallocate(fd, 0, (off_t)room() - 65536), 0);
   CHECK_EQ(shmem_int_close(&shm), 0);
   before = room();
-  CHECK_GIVES(shmem_int_timedopen(MINE, THEIRS, &shm, &CONF, MS(50)), -1, ENOSPC);
+  CHECK_GIVES(shmem_int_timed_open(MINE, THEIRS, &shm, &CONF, MS(50)), -1, ENOSPC);
   CHECK(room() + 65536 > before);
 
   /* The same under this side's own name is what VILLASnode left: replaced. */

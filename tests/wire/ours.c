@@ -161,7 +161,7 @@ static int write_one(uint64_t k)
     return 0;
   fill_sample(smp, k);
   do {
-    got = shmem_int_timedwrite(&channel, &smp, 1, NULL);
+    got = shmem_int_timed_write(&channel, &smp, 1, NULL);
   } while (got == 0 && !stopped);
   if (got == 1)
     return 1;
@@ -228,7 +228,7 @@ static void echo(uint64_t n)
   while (!stopped && (got = read_some(smps, BATCH)) >= 0) {
     int done = 0;
     while (done < got) {
-      int wrote = shmem_int_timedwrite(&channel, smps + done, (unsigned int)(got - done), NULL);
+      int wrote = shmem_int_timed_write(&channel, smps + done, (unsigned int)(got - done), NULL);
       if (wrote < 0 && errno != EPIPE)
         fail("write");
       if (wrote < 0 || stopped)
@@ -383,7 +383,7 @@ int main(int argc, char *argv[])
 
   catch_signals();
   say("waits for %s", argv[optind + 1]);
-  if (shmem_int_timedopen(argv[optind], argv[optind + 1], &channel, &conf, timeout) != 0)
+  if (shmem_int_timed_open(argv[optind], argv[optind + 1], &channel, &conf, timeout) != 0)
     fail("open");
   opened = 1;
   say("opened %s", argv[optind + 1]);

@@ -125,7 +125,7 @@ impl Calls for Own {
                     !self.shm.is_null() && (self.functions.shmem_shared_wait)(self.shm, &LIMIT) == 0
                 }
                 Side::Program => {
-                    self.shm = (self.functions.shmem_shared_timedopen)(text.as_ptr(), &mut self.base, &LIMIT);
+                    self.shm = (self.functions.shmem_shared_timed_open)(text.as_ptr(), &mut self.base, &LIMIT);
                     !self.shm.is_null()
                 }
             }

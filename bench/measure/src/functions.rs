@@ -113,14 +113,14 @@ functions! {
     sample_put(*mut Sample) -> c_int;
     sample_put_many(*mut *mut Sample, c_uint) -> c_int;
     shmem_shared_create(*const c_char, *const Conf) -> *mut c_void;
-    shmem_shared_timedopen(*const c_char, *mut *mut c_void, *const libc::timespec) -> *mut c_void;
+    shmem_shared_timed_open(*const c_char, *mut *mut c_void, *const libc::timespec) -> *mut c_void;
     shmem_shared_open(*const c_char, *mut *mut c_void) -> *mut c_void;
     shmem_shared_wait(*mut c_void, *const libc::timespec) -> c_int;
     shmem_shared_read(*mut c_void, *mut *mut Sample, c_uint) -> c_int;
     shmem_shared_write(*mut c_void, *mut *mut Sample, c_uint) -> c_int;
     shmem_shared_close(*mut c_void, *mut c_void) -> c_int;
     shmem_shared_unlink(*const c_char) -> c_int;
-    shmem_int_timedopen(*const c_char, *const c_char, *mut Int, *const Conf, *const libc::timespec) -> c_int;
+    shmem_int_timed_open(*const c_char, *const c_char, *mut Int, *const Conf, *const libc::timespec) -> c_int;
     shmem_int_alloc(*mut Int, *mut *mut Sample, c_uint) -> c_int;
     shmem_int_read(*mut Int, *mut *mut Sample, c_uint) -> c_int;
     shmem_int_write(*mut Int, *mut *mut Sample, c_uint) -> c_int;
