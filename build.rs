@@ -30,7 +30,52 @@ fn header(root: &Path) -> String {
     let mut text = Vec::new();
     builder.generate().expect("src/capi is valid for cbindgen").write(&mut text);
     let text = String::from_utf8(text).expect("the sources are UTF-8");
-    short_comments_on_one_line(&without_safety_sections(&text))
+    with_groups(&shadowing_allowed(&short_comments_on_one_line(&without_safety_sections(&text))))
+}
+
+/// The groups of functions: the first of each, its title, and what it is for.
+const GROUPS: [(&str, &str, &str); 8] = [
+    ("shmem_version", "Version and errors", "What is loaded, and what went wrong."),
+    ("sample_alloc", "Samples", "Blocks of a channel's pool, counted by references: allocate, keep, give back, copy."),
+    (
+        "shmem_shared_create",
+        "Channels of one region",
+        "A node creates a region, a program opens it. Either reads, writes, waits, and learns of the other's end.",
+    ),
+    (
+        "shmem_int_open",
+        "Channels in VILLASnode's layout",
+        "For an unmodified VILLASnode 1.2 on x86-64 with glibc: two regions, one for each direction.",
+    ),
+    (
+        "shmem_ring_open",
+        "Rings",
+        "Bounded queues of messages of one size, between any processes, for one or many producers and consumers.",
+    ),
+    ("shmem_endpoint_open", "Endpoints", "Duplex connections: two rings, one for each direction."),
+    ("shmem_segment_open", "Segments", "Raw shared memory, POSIX or System V."),
+    ("shmem_event_signal", "Events", "A way to wait for what another process writes into shared memory of any kind."),
+];
+
+/// A banner before each group.
+fn with_groups(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (function, title, prose) in GROUPS {
+        let declared = text.find(&format!(" {function}(")).or_else(|| text.find(&format!("*{function}("))).expect(function);
+        let comment = text[..declared].rfind("\n/**").expect("it is documented") + 1;
+        let rule = "-".repeat(94usize.saturating_sub(title.len()));
+        text.insert_str(comment, &format!("/* {title} {rule}\n *\n * {prose}\n */\n\n"));
+    }
+    text
+}
+
+/// A struct and the function that fills it have one name, as those of `stat(2)`. C++ allows that, though `-Wshadow` has a word on it.
+fn shadowing_allowed(text: &str) -> String {
+    let (begin, end) = ("extern \"C\" {\n", "}  // extern \"C\"\n");
+    assert!(text.contains(begin) && text.contains(end));
+    let push =
+        "#pragma GCC diagnostic push\n#pragma GCC diagnostic ignored \"-Wshadow\" /* struct and function shmem_ring_stats */\n";
+    text.replacen(begin, &format!("{begin}{push}"), 1).replacen(end, &format!("#pragma GCC diagnostic pop\n{end}"), 1)
 }
 
 /// "# Safety" is for callers from Rust; a C programmer reads it in the parameters.

@@ -148,7 +148,7 @@ fn parameters_out_of_range_are_refused_with_both_values() {
     assert_eq!(error.errno(), libc::EINVAL);
     assert!(error.message().contains("1048577") && error.message().contains("1048576"), "{error}");
     assert_eq!(errno(Channel::create(&name.0, &Config { samplelen: 65537, ..Config::default() })), libc::EINVAL);
-    assert_eq!(errno(Channel::create(&name.0, &Config { mode: 0o1777, ..Config::default() })), libc::EINVAL);
+    assert_eq!(errno(Channel::create(&name.0, &Config { permissions: 0o1777, ..Config::default() })), libc::EINVAL);
     assert_eq!(errno(Channel::open("a/b")), libc::EINVAL);
     assert_eq!(errno(Channel::open(&name.0)), libc::ENOENT);
 }

@@ -287,7 +287,7 @@ fn consumer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
 }
 
 fn open_side(side: EndpointSide, name: &Name, policy: Policy, context: &str) -> Endpoint<Message> {
-    Endpoint::open(side, &name.0, policy, CAPACITY).unwrap_or_else(|e| panic!("{context}: {side:?}: {e}"))
+    Endpoint::open(&name.0, policy, side, CAPACITY).unwrap_or_else(|e| panic!("{context}: {side:?}: {e}"))
 }
 
 /// What came is what was given, in order, each once, and perhaps what was being given.

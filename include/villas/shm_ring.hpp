@@ -207,7 +207,7 @@ public:
   int interrupt() noexcept { return call(shmem_ring_interrupt); }
 
   /* Counters and fill levels. 0, or -1: EPIPE closed. */
-  int stats(shmem_ring_stats &stats) const noexcept
+  int stats(struct shmem_ring_stats &stats) const noexcept
   {
     stats.size = sizeof stats;
     return call(shmem_ring_stats, &stats);
@@ -342,7 +342,7 @@ public:
   /* Opens this side; creates the rings if there are none. Either side may be first. As BasicQueue::open. */
   int open()
   {
-    return this->keep([this] { return shmem_endpoint_open(side_, name().c_str(), elementSize(), capacity(), Policy::policy); });
+    return this->keep([this] { return shmem_endpoint_open(name().c_str(), Policy::policy, side_, elementSize(), capacity()); });
   }
 
   Side side() const noexcept { return side_; }

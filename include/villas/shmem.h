@@ -71,6 +71,8 @@ struct sample {
 #define SHMEM_STATS_INIT { sizeof(struct shmem_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 /* struct shmem_ring_stats stats = SHMEM_RING_STATS_INIT; for shmem_ring_stats. */
 #define SHMEM_RING_STATS_INIT { sizeof(struct shmem_ring_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/* struct shmem_segment_stat stat = SHMEM_SEGMENT_STAT_INIT; for shmem_segment_stat. */
+#define SHMEM_SEGMENT_STAT_INIT { sizeof(struct shmem_segment_stat), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0} }
 
 
 /** The major version of the interface that this header describes. */
@@ -152,7 +154,7 @@ struct sample {
 #define SHMEM_SEGMENT_PRIVATE 0
 
 /** For `shmem_segment_set`: leave as it is. */
-#define SHMEM_SEGMENT_KEEP 4294967295
+#define SHMEM_KEEP 4294967295
 
 /** One end of a duplex connection: two rings. Made by `shmem_endpoint_open`, valid until `shmem_endpoint_close`. */
 struct shmem_endpoint;
@@ -211,7 +213,7 @@ struct shmem_conf {
   /** Samples that each side can have in hand besides those queued: 1 to 2^20; 0: 64. */
   int spare;
   /** Permission bits of the shared memory object, less the umask; 0: 0600. */
-  unsigned int mode;
+  unsigned int permissions;
   /** `SHMEM_CONF_*`, or'ed. */
   unsigned int flags;
   /** With `SHMEM_CONF_GROUP`: the group of the shared memory object, a `gid_t`; who is not root must be a member of it (`EPERM`). Without: 0. */
@@ -311,8 +313,8 @@ struct shmem_ring_stats {
 };
 
 /** What the system knows about a segment. */
-struct shmem_segment_info {
-  /** To be set before the call: `sizeof(struct shmem_segment_info)`; 0: the fields of version 0.1. */
+struct shmem_segment_stat {
+  /** To be set before the call: `sizeof(struct shmem_segment_stat)`; 0: the fields of version 0.1. */
   size_t size;
   /** Bytes of the segment, now. */
   uint64_t bytes;
@@ -323,7 +325,7 @@ struct shmem_segment_info {
   /** System V key; 0 (`IPC_PRIVATE`): none, or removed. */
   int key;
   /** Permission bits. */
-  unsigned int mode;
+  unsigned int permissions;
   /** 1: its name or key is gone; its memory goes with the last process that has it. */
   unsigned int removed;
   /** The owner. */
@@ -367,7 +369,14 @@ struct shmem_event {
 
 #ifdef __cplusplus
 extern "C" {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow" /* struct and function shmem_ring_stats */
 #endif // __cplusplus
+
+/* Version and errors ----------------------------------------------------------------------------
+ *
+ * What is loaded, and what went wrong.
+ */
 
 /**
  * The version of the library that is loaded.
@@ -396,13 +405,18 @@ const char *shmem_strerror(int errnum);
  */
 const char *shmem_last_error(void);
 
+/* Samples ---------------------------------------------------------------------------------------
+ *
+ * Blocks of a channel's pool, counted by references: allocate, keep, give back, copy.
+ */
+
 /**
  * Allocates empty samples: `length`, `flags`, `sequence` and timestamps are zero, each has one reference.
  *
  * @param pool the pool of an open channel, `&shm->pool`
  * @param smps filled with pointers; they stay valid until their last reference is put or written
- * @param cnt  how many are wanted
- * @return how many there are, from 0 to `cnt`; fewer than `cnt` with `EAGAIN` when all blocks of this side are in use.
+ * @param count how many are wanted
+ * @return how many there are, from 0 to `count`; fewer than `count` with `EAGAIN` when all blocks of this side are in use.
  *         -1: `EINVAL` null pointer or count; `EPIPE` the channel is closed; `ESTALE` this side was taken over
  *
  * Any thread. A side has `queuelen` + `spare` blocks. `shmem_shared_timed_alloc` waits for one. The pool of a `struct shmem_int`: as
@@ -410,10 +424,10 @@ const char *shmem_last_error(void);
  */
 int sample_alloc(struct pool *pool,
                  struct sample **smps,
-                 unsigned int cnt);
+                 unsigned int count);
 
 /** The same as `sample_alloc`. */
-int sample_alloc_many(struct pool *pool, struct sample **smps, unsigned int cnt);
+int sample_alloc_many(struct pool *pool, struct sample **smps, unsigned int count);
 
 /**
  * Gives one reference back. With the last one the block is free for its home side, and the pointer is no longer valid.
@@ -442,26 +456,26 @@ int sample_decref(struct sample *smp);
 int sample_incref(struct sample *smp);
 
 /**
- * Gives back one reference to each of `cnt` samples.
+ * Gives back one reference to each of `count` samples.
  *
- * @return how many were given back: fewer than `cnt`, with `EINVAL`, when one is not live. -1: already the first is not
+ * @return how many were given back: fewer than `count`, with `EINVAL`, when one is not live. -1: already the first is not
  */
 int sample_put_many(struct sample **smps,
-                    unsigned int cnt);
+                    unsigned int count);
 
 /**
- * Takes one reference more to each of `cnt` samples.
+ * Takes one reference more to each of `count` samples.
  *
- * @return how many were referenced: fewer than `cnt`, with `EINVAL`, when one is not live. -1: already the first is not
+ * @return how many were referenced: fewer than `count`, with `EINVAL`, when one is not live. -1: already the first is not
  */
 int sample_get_many(struct sample **smps,
-                    unsigned int cnt);
+                    unsigned int count);
 
 /** The same as `sample_put_many`, under today's name. */
-int sample_decref_many(struct sample **smps, unsigned int cnt);
+int sample_decref_many(struct sample **smps, unsigned int count);
 
 /** The same as `sample_get_many`, under today's name. */
-int sample_incref_many(struct sample **smps, unsigned int cnt);
+int sample_incref_many(struct sample **smps, unsigned int count);
 
 /**
  * Copies all that a sample says: sequence number, flags, timestamps, values. The samples may be of different channels.
@@ -484,6 +498,11 @@ int sample_copy(struct sample *dst,
  * @return the new one, with one reference. `NULL`: `EAGAIN` all blocks are in use; `EINVAL` not a live sample; `EPIPE` the channel is closed; `ESTALE`
  */
 struct sample *sample_clone(struct sample *src);
+
+/* Channels of one region ------------------------------------------------------------------------
+ *
+ * A node creates a region, a program opens it. Either reads, writes, waits, and learns of the other's end.
+ */
 
 /**
  * Creates a region and takes its node side.
@@ -536,7 +555,7 @@ struct shmem_shared *shmem_shared_open(const char *name,
  * locks. Who keeps it (or has got it) can hand it to the next program, or to the next node, for `shmem_shared_recreate_fd`. It is
  * close-on-exec: a child that is to inherit it clears that by `fcntl(fd, F_SETFD, 0)` between `fork` and `exec`.
  *
- * `conf.mode` (without execute bits) and `conf.group` decide which users can open the region, even with the descriptor: 0600 is
+ * `conf.permissions` (without execute bits) and `conf.group` decide which users can open the region, even with the descriptor: 0600 is
  * this user only.
  *
  * @param conf the parameters; `NULL`: all defaults
@@ -555,7 +574,7 @@ struct shmem_shared *shmem_shared_create_fd(const struct shmem_conf *conf,
  * attached goes on; if there is none, the next one may come.
  *
  * @param fd   a descriptor of the region, which stays the caller's and may be closed afterwards
- * @param conf the parameters, which must be those of the region; `NULL`: all defaults. `mode` and `group` stay as they are
+ * @param conf the parameters, which must be those of the region; `NULL`: all defaults. `permissions` and `group` stay as they are
  * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` parameters; `EBUSY` the node side is held by a live process;
  *         `EPROTO` the region has other parameters; else as `shmem_shared_open_fd`
  *
@@ -570,7 +589,7 @@ struct shmem_shared *shmem_shared_recreate_fd(int fd,
  * @param fd   a descriptor of the region, received or inherited. It stays the caller's and may be closed afterwards: the channel has one of its own
  * @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
  * @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EBADF` not open; `EBADMSG` no memory file, one whose size is not
- *         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's mode forbids it, or
+ *         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's permissions forbid it, or
  *         another user's (`SHMEM_ANY_OWNER=1` in the environment allows it); `ENOTSUP` `/proc` is not mounted; `ENOENT` its node is gone and
  *         nothing is left to read; `EBUSY` the program side is held by a live process; `EAGAIN` a process is about to take it; `EPROTO` another
  *         layout version
@@ -606,8 +625,8 @@ int shmem_shared_wait(struct shmem_shared *shm, const struct timespec *timeout);
  *
  * @param shm  an open channel
  * @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` or by writing the sample
- * @param cnt  at most so many
- * @return 1 to `cnt`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_shared_interrupt`.
+ * @param count at most so many
+ * @return 1 to `count`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_shared_interrupt`.
  *         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
  *         attaches), or the channel is closed;
  *         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
@@ -625,14 +644,14 @@ int shmem_shared_wait(struct shmem_shared *shm, const struct timespec *timeout);
  */
 int shmem_shared_read(struct shmem_shared *shm,
                       struct sample **smps,
-                      unsigned int cnt);
+                      unsigned int count);
 
 /**
  * The same as `shmem_shared_read`; does not wait.
  *
  * @return as `shmem_shared_read`; 0 with `EAGAIN`
  */
-int shmem_shared_try_read(struct shmem_shared *shm, struct sample **smps, unsigned int cnt);
+int shmem_shared_try_read(struct shmem_shared *shm, struct sample **smps, unsigned int count);
 
 /**
  * The same as `shmem_shared_read`; waits for so long.
@@ -641,17 +660,17 @@ int shmem_shared_try_read(struct shmem_shared *shm, struct sample **smps, unsign
  * @return as `shmem_shared_read`; 0 with `ETIMEDOUT` when the time is over
  */
 int shmem_shared_timed_read(struct shmem_shared *shm,
-                           struct sample **smps,
-                           unsigned int cnt,
-                           const struct timespec *timeout);
+                            struct sample **smps,
+                            unsigned int count,
+                            const struct timespec *timeout);
 
 /**
  * Sends samples. Never waits.
  *
  * @param shm  an open channel
  * @param smps samples that this process holds, of this channel: allocated, or received
- * @param cnt  how many
- * @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
+ * @param count how many
+ * @return how many were taken, 0 to `count`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `count`: `EAGAIN` the queue is full,
  *         `EINVAL` the next one cannot be sent, `EPIPE` and `ESTALE` as below. -1: `EINVAL` already the first cannot be sent (not live, of another
  *         channel, longer than its capacity, or still out: the peer has not put it since it was written last); `EPIPE`
  *         the peer is known to have closed or died, or the channel is closed; `ESTALE`
@@ -660,30 +679,30 @@ int shmem_shared_timed_read(struct shmem_shared *shm,
  */
 int shmem_shared_write(struct shmem_shared *shm,
                        struct sample **smps,
-                       unsigned int cnt);
+                       unsigned int count);
 
 /**
  * The same as `shmem_shared_write`; waits for room until all are taken.
  *
  * @param timeout relative; `NULL`: without limit
- * @return as `shmem_shared_write`; fewer than `cnt` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
+ * @return as `shmem_shared_write`; fewer than `count` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
  */
 int shmem_shared_timed_write(struct shmem_shared *shm,
-                            struct sample **smps,
-                            unsigned int cnt,
-                            const struct timespec *timeout);
+                             struct sample **smps,
+                             unsigned int count,
+                             const struct timespec *timeout);
 
 /**
- * The same as `sample_alloc`; waits until there are `cnt`.
+ * The same as `sample_alloc`; waits until there are `count`.
  *
  * @param shm     an open channel
  * @param timeout relative; `NULL`: without limit
- * @return as `sample_alloc`; fewer than `cnt` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
+ * @return as `sample_alloc`; fewer than `count` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
  */
 int shmem_shared_timed_alloc(struct shmem_shared *shm,
-                            struct sample **smps,
-                            unsigned int cnt,
-                            const struct timespec *timeout);
+                             struct sample **smps,
+                             unsigned int count,
+                             const struct timespec *timeout);
 
 /**
  * Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with
@@ -738,6 +757,11 @@ int shmem_shared_close(struct shmem_shared *shm,
  */
 int shmem_shared_unlink(const char *name);
 
+/* Channels in VILLASnode's layout ---------------------------------------------------------------
+ *
+ * For an unmodified VILLASnode 1.2 on x86-64 with glibc: two regions, one for each direction.
+ */
+
 /**
  * Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes, and opens
  * `rname`, which the other side makes. Waits for the other side without limit; which begins does not matter. With both
@@ -771,10 +795,10 @@ int shmem_int_open(const char *wname,
  * @return as `shmem_int_open`; also `ETIMEDOUT`
  */
 int shmem_int_timed_open(const char *wname,
-                        const char *rname,
-                        struct shmem_int *shm,
-                        const struct shmem_conf *conf,
-                        const struct timespec *timeout);
+                         const char *rname,
+                         struct shmem_int *shm,
+                         const struct shmem_conf *conf,
+                         const struct timespec *timeout);
 
 /**
  * Receives samples, as soon as there is one. Spins in polling mode of the region that is read, else spins a little and then sleeps.
@@ -782,8 +806,8 @@ int shmem_int_timed_open(const char *wname,
  * @param shm  an open channel
  * @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` (`sample_decref`), or by writing
  *             the sample, which sends a copy
- * @param cnt  at most so many
- * @return 1 to `cnt`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_int_interrupt`.
+ * @param count at most so many
+ * @return 1 to `count`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_int_interrupt`.
  *         -1: `EPIPE` the other side closed or died and all that it wrote has been read (close, and open again), or the
  *         channel is closed; `EBADMSG` the region is corrupt; `EINVAL`
  *
@@ -791,14 +815,14 @@ int shmem_int_timed_open(const char *wname,
  */
 int shmem_int_read(struct shmem_int *shm,
                    struct sample **smps,
-                   unsigned int cnt);
+                   unsigned int count);
 
 /**
  * The same as `shmem_int_read`; does not wait.
  *
  * @return as `shmem_int_read`; 0 with `EAGAIN`
  */
-int shmem_int_try_read(struct shmem_int *shm, struct sample **smps, unsigned int cnt);
+int shmem_int_try_read(struct shmem_int *shm, struct sample **smps, unsigned int count);
 
 /**
  * The same as `shmem_int_read`; waits for so long.
@@ -807,17 +831,17 @@ int shmem_int_try_read(struct shmem_int *shm, struct sample **smps, unsigned int
  * @return as `shmem_int_read`; 0 with `ETIMEDOUT` when the time is over
  */
 int shmem_int_timed_read(struct shmem_int *shm,
-                        struct sample **smps,
-                        unsigned int cnt,
-                        const struct timespec *timeout);
+                         struct sample **smps,
+                         unsigned int count,
+                         const struct timespec *timeout);
 
 /**
  * Sends samples. Does not wait for room.
  *
  * @param shm  an open channel
  * @param smps samples that this process holds: allocated from this channel, or received from it, which sends copies
- * @param cnt  how many
- * @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
+ * @param count how many
+ * @return how many were taken, 0 to `count`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `count`: `EAGAIN` the queue is full,
  *         or no block is free for a copy; `EINVAL` the next one cannot be sent. -1: `EINVAL` already the first cannot be
  *         sent (not live, of another channel, longer than its capacity or than the samples of this direction); `EPIPE` the
  *         other side is known to have closed or died, or the channel is closed
@@ -826,33 +850,33 @@ int shmem_int_timed_read(struct shmem_int *shm,
  */
 int shmem_int_write(struct shmem_int *shm,
                     struct sample **smps,
-                    unsigned int cnt);
+                    unsigned int count);
 
 /**
  * The same as `shmem_int_write`; waits for room until all are taken.
  *
  * @param timeout relative; `NULL`: without limit
- * @return as `shmem_int_write`; fewer than `cnt` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
+ * @return as `shmem_int_write`; fewer than `count` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
  *
  * VILLASnode does not say when it has taken something: who waits looks every half a millisecond.
  */
 int shmem_int_timed_write(struct shmem_int *shm,
-                         struct sample **smps,
-                         unsigned int cnt,
-                         const struct timespec *timeout);
+                          struct sample **smps,
+                          unsigned int count,
+                          const struct timespec *timeout);
 
 /**
  * Allocates empty samples to be written, as `sample_alloc` does.
  *
  * @param shm  an open channel
  * @param smps filled with pointers
- * @param cnt  how many are wanted
- * @return how many there are, from 0 to `cnt`; fewer than `cnt` with `EAGAIN` when all `queuelen` blocks are in use. -1: `EINVAL`; `EPIPE` the channel is closed, or none is
+ * @param count how many are wanted
+ * @return how many there are, from 0 to `count`; fewer than `count` with `EAGAIN` when all `queuelen` blocks are in use. -1: `EINVAL`; `EPIPE` the channel is closed, or none is
  *         free and the other side, which had them, is known to have closed or died
  */
 int shmem_int_alloc(struct shmem_int *shm,
                     struct sample **smps,
-                    unsigned int cnt);
+                    unsigned int count);
 
 /**
  * Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the
@@ -902,6 +926,11 @@ int shmem_int_close(struct shmem_int *shm);
  * @return bytes; 0 with `EINVAL`: out of range
  */
 size_t shmem_total_size(int queuelen, int samplelen);
+
+/* Rings -----------------------------------------------------------------------------------------
+ *
+ * Bounded queues of messages of one size, between any processes, for one or many producers and consumers.
+ */
 
 /**
  * Opens an end of a ring; creates the ring if there is none of this name. Either role may come first.
@@ -1133,18 +1162,18 @@ void *shmem_ring_at(struct shmem_ring *ring,
                     size_t offset);
 
 /**
- * Changes permission bits and owner of the ring's shared memory object, which is made with mode 0600 whatever the umask allows more: so no other user
+ * Changes permission bits and owner of the ring's shared memory object, which is made with permissions 0600 whatever the umask allows more: so no other user
  * has it before this call says so. The umask does not apply. Who has it open keeps the access that he has. (Who opens another user's ring
  * must say so: `SHMEM_ANY_OWNER=1` in the environment.) For both rings of an endpoint: `shmem_endpoint_outgoing`, `shmem_endpoint_incoming`.
  *
  * @param ring an end of a ring
- * @param mode permission bits, or `SHMEM_SEGMENT_KEEP`
- * @param uid  the owner, or `SHMEM_SEGMENT_KEEP`
- * @param gid  the owner's group, or `SHMEM_SEGMENT_KEEP`
- * @return 0. -1: `EINVAL` ring or mode; `EPERM` the system does not let this user do that, and nothing is changed; `EPIPE` the end is closed
+ * @param permissions bits as of `chmod(2)`, or `SHMEM_KEEP`
+ * @param uid  the owner, or `SHMEM_KEEP`
+ * @param gid  the owner's group, or `SHMEM_KEEP`
+ * @return 0. -1: `EINVAL` ring or permissions; `EPERM` the system does not let this user do that, and nothing is changed; `EPIPE` the end is closed
  */
 int shmem_ring_set(struct shmem_ring *ring,
-                   unsigned int mode,
+                   unsigned int permissions,
                    unsigned int uid,
                    unsigned int gid);
 
@@ -1205,24 +1234,29 @@ int shmem_ring_abandon(struct shmem_ring *ring);
  */
 int shmem_ring_unlink(const char *name);
 
+/* Endpoints -------------------------------------------------------------------------------------
+ *
+ * Duplex connections: two rings, one for each direction.
+ */
+
 /**
  * Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
  *
- * @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
  * @param name         of the endpoint: 1 to 252 bytes, as for `shmem_ring_open`
+ * @param policy       of both rings
+ * @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
  * @param element_size bytes of a message: 1 to 2^20; 0: 1472
  * @param capacity     messages that each ring holds: 1 to 2^20; 0: 144
- * @param policy       of both rings
  * @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as
  *         `shmem_ring_open`; neither ring is created then
  *
  * Any thread.
  */
-struct shmem_endpoint *shmem_endpoint_open(int side,
-                                           const char *name,
+struct shmem_endpoint *shmem_endpoint_open(const char *name,
+                                           int policy,
+                                           int side,
                                            size_t element_size,
-                                           size_t capacity,
-                                           int policy);
+                                           size_t capacity);
 
 /**
  * The ring by which this side sends, for all that can be done with a producer's end; not to be closed by itself.
@@ -1331,20 +1365,6 @@ int shmem_endpoint_full(struct shmem_endpoint *endpoint);
 int shmem_endpoint_empty(struct shmem_endpoint *endpoint);
 
 /**
- * Bytes of a message.
- *
- * @return as `shmem_ring_element_size`
- */
-int shmem_endpoint_element_size(struct shmem_endpoint *endpoint);
-
-/**
- * How many messages each ring holds.
- *
- * @return as `shmem_ring_capacity`
- */
-int shmem_endpoint_capacity(struct shmem_endpoint *endpoint);
-
-/**
  * Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those,
  * or else the next one.
  *
@@ -1383,6 +1403,11 @@ int shmem_endpoint_abandon(struct shmem_endpoint *endpoint);
  */
 int shmem_endpoint_unlink(const char *name);
 
+/* Segments --------------------------------------------------------------------------------------
+ *
+ * Raw shared memory, POSIX or System V.
+ */
+
 /**
  * Opens the POSIX shared memory object `/name`, or creates it: with its size and zeroed, before its name appears, and with its memory allocated.
  *
@@ -1390,30 +1415,30 @@ int shmem_endpoint_unlink(const char *name);
  *              `shm_open(3)`
  * @param size  bytes that it must have at least, or is created with; 0: as it is
  * @param flags `SHMEM_SEGMENT_*`, or'ed
- * @param mode  permission bits of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`
- * @return the segment, to be closed. `NULL`: `EINVAL` name, flags, mode or size, or nothing is there and `size` is 0; `ENOENT` no such object; `EEXIST` it is there, with `SHMEM_SEGMENT_EXCLUSIVE`;
+ * @param permissions bits as of `chmod(2)` of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`
+ * @return the segment, to be closed. `NULL`: `EINVAL` name, flags, permissions or size, or nothing is there and `size` is 0; `ENOENT` no such object; `EEXIST` it is there, with `SHMEM_SEGMENT_EXCLUSIVE`;
  *         `EPROTO` it is smaller than `size`; `EAGAIN` it has no size yet; `EBADMSG` not a shared memory object; `EACCES` its permissions
  *         say no; `ENOSPC` no room in `/dev/shm`
  */
 struct shmem_segment *shmem_segment_open(const char *name,
                                          size_t size,
                                          unsigned int flags,
-                                         unsigned int mode);
+                                         unsigned int permissions);
 
 /**
  * Attaches the System V segment of a key, or creates it. Unlike with `shmget(2)` the umask applies, the memory is allocated at once (Linux 5.14 or
- * newer), and the creator may read and write whatever `mode` says: as with `shmem_segment_open`.
+ * newer), and the creator may read and write whatever `permissions` says: as with `shmem_segment_open`.
  *
  * @param key   of the segment, see `shmem_segment_key`; `SHMEM_SEGMENT_PRIVATE`: always a new one, without a key
  * @param size  as for `shmem_segment_open`
  * @param flags as for `shmem_segment_open`
- * @param mode  as for `shmem_segment_open`
+ * @param permissions as for `shmem_segment_open`
  * @return as `shmem_segment_open`; `EINVAL`, `ENOSPC`, `ENOMEM` also where a limit of the system's would be exceeded
  */
 struct shmem_segment *shmem_segment_sysv(int key,
                                          size_t size,
                                          unsigned int flags,
-                                         unsigned int mode);
+                                         unsigned int permissions);
 
 /**
  * Attaches the System V segment of an id, as `ipcs -m` and `shmem_segment_stat` show it.
@@ -1456,20 +1481,20 @@ size_t shmem_segment_size(const struct shmem_segment *segment);
  * @param stat    filled; its `size` must be set
  * @return 0. -1: `EINVAL`; `EACCES` a System V segment that this process may no longer read
  */
-int shmem_segment_stat(const struct shmem_segment *segment, struct shmem_segment_info *stat);
+int shmem_segment_stat(const struct shmem_segment *segment, struct shmem_segment_stat *stat);
 
 /**
  * Changes permission bits and owner of the segment: `IPC_SET`, or `fchmod` and `fchown`. The umask does not apply. Who has it open keeps the access that he
  * has.
  *
  * @param segment an open segment
- * @param mode    permission bits, or `SHMEM_SEGMENT_KEEP`
- * @param uid     the owner, or `SHMEM_SEGMENT_KEEP`
- * @param gid     the owner's group, or `SHMEM_SEGMENT_KEEP`
- * @return 0. -1: `EINVAL` segment or mode; `EPERM` the system does not let this user do that. Nothing is changed then
+ * @param permissions bits as of `chmod(2)`, or `SHMEM_KEEP`
+ * @param uid     the owner, or `SHMEM_KEEP`
+ * @param gid     the owner's group, or `SHMEM_KEEP`
+ * @return 0. -1: `EINVAL` segment or permissions; `EPERM` the system does not let this user do that. Nothing is changed then
  */
 int shmem_segment_set(struct shmem_segment *segment,
-                      unsigned int mode,
+                      unsigned int permissions,
                       unsigned int uid,
                       unsigned int gid);
 
@@ -1504,6 +1529,11 @@ int shmem_segment_unlink_key(int key);
  * @return 0. -1: `ENOENT` no such segment; `EPERM` another user's
  */
 int shmem_segment_unlink_id(int id);
+
+/* Events ----------------------------------------------------------------------------------------
+ *
+ * A way to wait for what another process writes into shared memory of any kind.
+ */
 
 /**
  * Adds a signal, and wakes all who wait.
@@ -1552,6 +1582,7 @@ int shmem_event_try_wait(const struct shmem_event *event, uint64_t *seen);
 int shmem_event_timed_wait(struct shmem_event *event, uint64_t *seen, const struct timespec *timeout);
 
 #ifdef __cplusplus
+#pragma GCC diagnostic pop
 }  // extern "C"
 #endif  // __cplusplus
 

@@ -47,7 +47,7 @@ pub struct shmem_conf {
     /// Samples that each side can have in hand besides those queued: 1 to 2^20; 0: 64.
     pub spare: c_int,
     /// Permission bits of the shared memory object, less the umask; 0: 0600.
-    pub mode: c_uint,
+    pub permissions: c_uint,
     /// `SHMEM_CONF_*`, or'ed.
     pub flags: c_uint,
     /// With `SHMEM_CONF_GROUP`: the group of the shared memory object, a `gid_t`; who is not root must be a member of it (`EPERM`). Without: 0.
@@ -111,7 +111,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
         queuelen: positive("queuelen", conf.queuelen)?,
         samplelen: positive("samplelen", conf.samplelen)?,
         spare: positive("spare", conf.spare)?,
-        mode: conf.mode,
+        permissions: conf.permissions,
         group: has_group.then_some(conf.group),
         any_owner: conf.flags & SHMEM_CONF_ANY_OWNER != 0,
     })
@@ -192,7 +192,7 @@ unsafe fn opened(channel: &'static ChannelHandle<Native>, base: *mut *mut c_void
 /// locks. Who keeps it (or has got it) can hand it to the next program, or to the next node, for `shmem_shared_recreate_fd`. It is
 /// close-on-exec: a child that is to inherit it clears that by `fcntl(fd, F_SETFD, 0)` between `fork` and `exec`.
 ///
-/// `conf.mode` (without execute bits) and `conf.group` decide which users can open the region, even with the descriptor: 0600 is
+/// `conf.permissions` (without execute bits) and `conf.group` decide which users can open the region, even with the descriptor: 0600 is
 /// this user only.
 ///
 /// @param conf the parameters; `NULL`: all defaults
@@ -223,7 +223,7 @@ pub unsafe extern "C" fn shmem_shared_create_fd(conf: *const shmem_conf, fd: *mu
 /// attached goes on; if there is none, the next one may come.
 ///
 /// @param fd   a descriptor of the region, which stays the caller's and may be closed afterwards
-/// @param conf the parameters, which must be those of the region; `NULL`: all defaults. `mode` and `group` stay as they are
+/// @param conf the parameters, which must be those of the region; `NULL`: all defaults. `permissions` and `group` stay as they are
 /// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` parameters; `EBUSY` the node side is held by a live process;
 ///         `EPROTO` the region has other parameters; else as `shmem_shared_open_fd`
 ///
@@ -242,7 +242,7 @@ pub unsafe extern "C" fn shmem_shared_recreate_fd(fd: c_int, conf: *const shmem_
 /// @param fd   a descriptor of the region, received or inherited. It stays the caller's and may be closed afterwards: the channel has one of its own
 /// @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
 /// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EBADF` not open; `EBADMSG` no memory file, one whose size is not
-///         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's mode forbids it, or
+///         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's permissions forbid it, or
 ///         another user's (`SHMEM_ANY_OWNER=1` in the environment allows it); `ENOTSUP` `/proc` is not mounted; `ENOENT` its node is gone and
 ///         nothing is left to read; `EBUSY` the program side is held by a live process; `EAGAIN` a process is about to take it; `EPROTO` another
 ///         layout version

@@ -11,8 +11,8 @@ use libc::{c_int, c_uint, timespec};
 ///
 /// @param shm  an open channel
 /// @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` or by writing the sample
-/// @param cnt  at most so many
-/// @return 1 to `cnt`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_shared_interrupt`.
+/// @param count at most so many
+/// @return 1 to `count`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_shared_interrupt`.
 ///         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
 ///         attaches), or the channel is closed;
 ///         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
@@ -29,11 +29,11 @@ use libc::{c_int, c_uint, timespec};
 /// Any thread; several may read at once.
 ///
 /// # Safety
-/// `shm` leads to a channel, `smps` has room for `cnt` pointers.
+/// `shm` leads to a channel, `smps` has room for `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Native>(move || handle(shm), smps, cnt, None) }
+    unsafe { read::<Native>(move || handle(shm), smps, count, None) }
 }
 
 /// The same as `shmem_shared_read`; does not wait.
@@ -43,9 +43,9 @@ pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *m
 /// # Safety
 /// As for `shmem_shared_read`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_try_read(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_shared_try_read(shm: *mut shmem_shared, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Native>(move || handle(shm), smps, cnt, Some(&Limit::Now)) }
+    unsafe { read::<Native>(move || handle(shm), smps, count, Some(&Limit::Now)) }
 }
 
 /// The same as `shmem_shared_read`; waits for so long.
@@ -59,19 +59,19 @@ pub unsafe extern "C" fn shmem_shared_try_read(shm: *mut shmem_shared, smps: *mu
 pub unsafe extern "C" fn shmem_shared_timed_read(
     shm: *mut shmem_shared,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { within(timeout, |limit| read::<Native>(move || handle(shm), smps, cnt, Some(limit))) }
+    unsafe { within(timeout, |limit| read::<Native>(move || handle(shm), smps, count, Some(limit))) }
 }
 
 /// Sends samples. Never waits.
 ///
 /// @param shm  an open channel
 /// @param smps samples that this process holds, of this channel: allocated, or received
-/// @param cnt  how many
-/// @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
+/// @param count how many
+/// @return how many were taken, 0 to `count`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `count`: `EAGAIN` the queue is full,
 ///         `EINVAL` the next one cannot be sent, `EPIPE` and `ESTALE` as below. -1: `EINVAL` already the first cannot be sent (not live, of another
 ///         channel, longer than its capacity, or still out: the peer has not put it since it was written last); `EPIPE`
 ///         the peer is known to have closed or died, or the channel is closed; `ESTALE`
@@ -79,17 +79,17 @@ pub unsafe extern "C" fn shmem_shared_timed_read(
 /// Any thread; what one thread writes arrives in its order. No system call unless the peer sleeps.
 ///
 /// # Safety
-/// `shm` leads to a channel, `smps` has `cnt` pointers.
+/// `shm` leads to a channel, `smps` has `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { write::<Native>(move || handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { write::<Native>(move || handle(shm), smps, count, &Limit::Now) }
 }
 
 /// The same as `shmem_shared_write`; waits for room until all are taken.
 ///
 /// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_shared_write`; fewer than `cnt` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
+/// @return as `shmem_shared_write`; fewer than `count` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
 ///
 /// # Safety
 /// As for `shmem_shared_write`; `timeout` is null or valid.
@@ -97,28 +97,28 @@ pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *
 pub unsafe extern "C" fn shmem_shared_timed_write(
     shm: *mut shmem_shared,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { within(timeout, |limit| write::<Native>(move || handle(shm), smps, cnt, limit)) }
+    unsafe { within(timeout, |limit| write::<Native>(move || handle(shm), smps, count, limit)) }
 }
 
-/// The same as `sample_alloc`; waits until there are `cnt`.
+/// The same as `sample_alloc`; waits until there are `count`.
 ///
 /// @param shm     an open channel
 /// @param timeout relative; `NULL`: without limit
-/// @return as `sample_alloc`; fewer than `cnt` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
+/// @return as `sample_alloc`; fewer than `count` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
 ///
 /// # Safety
-/// `shm` leads to a channel, `smps` has room for `cnt` pointers, `timeout` is null or valid.
+/// `shm` leads to a channel, `smps` has room for `count` pointers, `timeout` is null or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_timed_alloc(
     shm: *mut shmem_shared,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { within(timeout, |limit| alloc::<Native>(move || handle(shm), smps, cnt, limit)) }
+    unsafe { within(timeout, |limit| alloc::<Native>(move || handle(shm), smps, count, limit)) }
 }

@@ -53,11 +53,11 @@ unsafe fn incoming(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle
 
 /// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
 ///
-/// @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
 /// @param name         of the endpoint: 1 to 252 bytes, as for `shmem_ring_open`
+/// @param policy       of both rings
+/// @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
 /// @param element_size bytes of a message: 1 to 2^20; 0: 1472
 /// @param capacity     messages that each ring holds: 1 to 2^20; 0: 144
-/// @param policy       of both rings
 /// @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as
 ///         `shmem_ring_open`; neither ring is created then
 ///
@@ -67,18 +67,18 @@ unsafe fn incoming(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle
 /// `name` is a C string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_endpoint_open(
-    side: c_int,
     name: *const c_char,
+    policy: c_int,
+    side: c_int,
     element_size: size_t,
     capacity: size_t,
-    policy: c_int,
 ) -> *mut shmem_endpoint {
     guard(std::ptr::null_mut(), || {
         // SAFETY: as the caller promises.
         let name = unsafe { text(name) }?;
         let (side, policy) = (EndpointSide::from_number(side.into())?, Policy::from_number(policy.into())?);
         let (element_size, capacity) = or_default(element_size, capacity);
-        let pair = Pair::open(side, name, policy, element_size, capacity)?;
+        let pair = Pair::open(name, policy, side, element_size, capacity)?;
         Ok(std::ptr::from_ref(pair).cast_mut().cast())
     })
 }
@@ -269,30 +269,6 @@ pub unsafe extern "C" fn shmem_endpoint_full(endpoint: *mut shmem_endpoint) -> c
 pub unsafe extern "C" fn shmem_endpoint_empty(endpoint: *mut shmem_endpoint) -> c_int {
     // SAFETY: as the caller promises.
     convert(-1, || Ok(c_int::from(unsafe { incoming(endpoint) }?.fill()?.0 == 0)))
-}
-
-/// Bytes of a message.
-///
-/// @return as `shmem_ring_element_size`
-///
-/// # Safety
-/// `endpoint` leads to an endpoint.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_endpoint_element_size(endpoint: *mut shmem_endpoint) -> c_int {
-    // SAFETY: as the caller promises.
-    convert(-1, || Ok(unsafe { outgoing(endpoint) }?.view()?.facts().element_size as c_int))
-}
-
-/// How many messages each ring holds.
-///
-/// @return as `shmem_ring_capacity`
-///
-/// # Safety
-/// `endpoint` leads to an endpoint.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_endpoint_capacity(endpoint: *mut shmem_endpoint) -> c_int {
-    // SAFETY: as the caller promises.
-    convert(-1, || Ok(unsafe { outgoing(endpoint) }?.view()?.facts().capacity as c_int))
 }
 
 /// Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those,

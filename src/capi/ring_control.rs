@@ -1,7 +1,7 @@
 //! Group "rings": how full a ring is, of what size, and whose; its counters, its end.
 
 use super::ring::{handle, shmem_ring};
-use super::segment::SHMEM_SEGMENT_KEEP;
+use super::segment::SHMEM_KEEP;
 use super::{convert, fill, guard, guard_signal_safe, text};
 use crate::error::Error;
 use crate::layout::ring::{MAX_ELEMENT_SIZE, RingView};
@@ -169,23 +169,23 @@ pub unsafe extern "C" fn shmem_ring_at(ring: *mut shmem_ring, offset: size_t) ->
     })
 }
 
-/// Changes permission bits and owner of the ring's shared memory object, which is made with mode 0600 whatever the umask allows more: so no other user
+/// Changes permission bits and owner of the ring's shared memory object, which is made with permissions 0600 whatever the umask allows more: so no other user
 /// has it before this call says so. The umask does not apply. Who has it open keeps the access that he has. (Who opens another user's ring
 /// must say so: `SHMEM_ANY_OWNER=1` in the environment.) For both rings of an endpoint: `shmem_endpoint_outgoing`, `shmem_endpoint_incoming`.
 ///
 /// @param ring an end of a ring
-/// @param mode permission bits, or `SHMEM_SEGMENT_KEEP`
-/// @param uid  the owner, or `SHMEM_SEGMENT_KEEP`
-/// @param gid  the owner's group, or `SHMEM_SEGMENT_KEEP`
-/// @return 0. -1: `EINVAL` ring or mode; `EPERM` the system does not let this user do that, and nothing is changed; `EPIPE` the end is closed
+/// @param permissions bits as of `chmod(2)`, or `SHMEM_KEEP`
+/// @param uid  the owner, or `SHMEM_KEEP`
+/// @param gid  the owner's group, or `SHMEM_KEEP`
+/// @return 0. -1: `EINVAL` ring or permissions; `EPERM` the system does not let this user do that, and nothing is changed; `EPIPE` the end is closed
 ///
 /// # Safety
 /// `ring` leads to a ring.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_ring_set(ring: *mut shmem_ring, mode: c_uint, uid: c_uint, gid: c_uint) -> c_int {
-    let changed = |value| (value != SHMEM_SEGMENT_KEEP).then_some(value);
+pub unsafe extern "C" fn shmem_ring_set(ring: *mut shmem_ring, permissions: c_uint, uid: c_uint, gid: c_uint) -> c_int {
+    let changed = |value| (value != SHMEM_KEEP).then_some(value);
     // SAFETY: as the caller promises.
-    guard(-1, || unsafe { handle(ring) }?.set_permissions(changed(mode), changed(uid), changed(gid)).map(|()| 0))
+    guard(-1, || unsafe { handle(ring) }?.set_permissions(changed(permissions), changed(uid), changed(gid)).map(|()| 0))
 }
 
 /// Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`. If there is

@@ -51,22 +51,22 @@ pub struct pool {
 ///
 /// @param pool the pool of an open channel, `&shm->pool`
 /// @param smps filled with pointers; they stay valid until their last reference is put or written
-/// @param cnt  how many are wanted
-/// @return how many there are, from 0 to `cnt`; fewer than `cnt` with `EAGAIN` when all blocks of this side are in use.
+/// @param count how many are wanted
+/// @return how many there are, from 0 to `count`; fewer than `count` with `EAGAIN` when all blocks of this side are in use.
 ///         -1: `EINVAL` null pointer or count; `EPIPE` the channel is closed; `ESTALE` this side was taken over
 ///
 /// Any thread. A side has `queuelen` + `spare` blocks. `shmem_shared_timed_alloc` waits for one. The pool of a `struct shmem_int`: as
 /// `shmem_int_alloc`.
 ///
 /// # Safety
-/// `smps` has room for `cnt` pointers.
+/// `smps` has room for `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe {
         match known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Native>::at) {
-            Ok(handle) => alloc::<Native>(move || Ok(handle), smps, cnt, &Limit::Now),
-            Err(_) => alloc_wire(pool, smps, cnt),
+            Ok(handle) => alloc::<Native>(move || Ok(handle), smps, count, &Limit::Now),
+            Err(_) => alloc_wire(pool, smps, count),
         }
     }
 }
@@ -74,9 +74,9 @@ pub unsafe extern "C" fn sample_alloc(pool: *mut pool, smps: *mut *mut sample, c
 /// # Safety
 /// As for [`sample_alloc`].
 #[inline(never)]
-unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<Wire>(|| known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Wire>::at), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(|| known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Wire>::at), smps, count, &Limit::Now) }
 }
 
 /// The same as `sample_alloc`.
@@ -84,9 +84,9 @@ unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_
 /// # Safety
 /// As for `sample_alloc`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sample_alloc_many(pool: *mut pool, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn sample_alloc_many(pool: *mut pool, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { sample_alloc(pool, smps, cnt) }
+    unsafe { sample_alloc(pool, smps, count) }
 }
 
 /// Gives one reference back. With the last one the block is free for its home side, and the pointer is no longer valid.
@@ -154,13 +154,13 @@ pub unsafe extern "C" fn sample_incref(smp: *mut sample) -> c_int {
     unsafe { sample_get(smp) }
 }
 
-/// Does `one` with each of `cnt` samples, up to the first failure.
+/// Does `one` with each of `count` samples, up to the first failure.
 ///
 /// # Safety
-/// `smps` has `cnt` pointers.
-unsafe fn many(smps: *mut *mut sample, cnt: c_uint, one: impl Fn(*mut sample) -> Result<c_int>) -> c_int {
+/// `smps` has `count` pointers.
+unsafe fn many(smps: *mut *mut sample, count: c_uint, one: impl Fn(*mut sample) -> Result<c_int>) -> c_int {
     guard(-1, || {
-        let count = check_array(smps, cnt, "samples")?;
+        let count = check_array(smps, count, "samples")?;
         for at in 0..count {
             // SAFETY: `at` is below the number of pointers.
             match one(unsafe { smps.add(at).read() }) {
@@ -176,16 +176,16 @@ unsafe fn many(smps: *mut *mut sample, cnt: c_uint, one: impl Fn(*mut sample) ->
     })
 }
 
-/// Gives back one reference to each of `cnt` samples.
+/// Gives back one reference to each of `count` samples.
 ///
-/// @return how many were given back: fewer than `cnt`, with `EINVAL`, when one is not live. -1: already the first is not
+/// @return how many were given back: fewer than `count`, with `EINVAL`, when one is not live. -1: already the first is not
 ///
 /// # Safety
-/// `smps` has `cnt` pointers.
+/// `smps` has `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sample_put_many(smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn sample_put_many(smps: *mut *mut sample, count: c_uint) -> c_int {
     convert(-1, || {
-        let count = check_array(smps, cnt, "samples")?;
+        let count = check_array(smps, count, "samples")?;
         // SAFETY: `at` is below the number of pointers.
         let address = |at: usize| (at < count).then(|| unsafe { smps.add(at).read() } as usize);
         let mut done = 0;
@@ -206,16 +206,16 @@ pub unsafe extern "C" fn sample_put_many(smps: *mut *mut sample, cnt: c_uint) ->
     })
 }
 
-/// Takes one reference more to each of `cnt` samples.
+/// Takes one reference more to each of `count` samples.
 ///
-/// @return how many were referenced: fewer than `cnt`, with `EINVAL`, when one is not live. -1: already the first is not
+/// @return how many were referenced: fewer than `count`, with `EINVAL`, when one is not live. -1: already the first is not
 ///
 /// # Safety
-/// `smps` has `cnt` pointers.
+/// `smps` has `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sample_get_many(smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn sample_get_many(smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { many(smps, cnt, get) }
+    unsafe { many(smps, count, get) }
 }
 
 /// The same as `sample_put_many`, under today's name.
@@ -223,9 +223,9 @@ pub unsafe extern "C" fn sample_get_many(smps: *mut *mut sample, cnt: c_uint) ->
 /// # Safety
 /// As for `sample_put_many`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sample_decref_many(smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn sample_decref_many(smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { sample_put_many(smps, cnt) }
+    unsafe { sample_put_many(smps, count) }
 }
 
 /// The same as `sample_get_many`, under today's name.
@@ -233,9 +233,9 @@ pub unsafe extern "C" fn sample_decref_many(smps: *mut *mut sample, cnt: c_uint)
 /// # Safety
 /// As for `sample_get_many`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sample_incref_many(smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn sample_incref_many(smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { sample_get_many(smps, cnt) }
+    unsafe { sample_get_many(smps, count) }
 }
 
 /// Copies all that a sample says: sequence number, flags, timestamps, values. The samples may be of different channels.

@@ -18,7 +18,7 @@ pub const SHMEM_SEGMENT_READ_ONLY: c_uint = 4;
 pub const SHMEM_SEGMENT_PRIVATE: c_int = 0;
 
 /// For `shmem_segment_set`: leave as it is.
-pub const SHMEM_SEGMENT_KEEP: c_uint = 0xffff_ffff;
+pub const SHMEM_KEEP: c_uint = 0xffff_ffff;
 
 /// Raw shared memory, attached to this process, with no structure of the library's. Made by `shmem_segment_open`, `_sysv` and `_attach`,
 /// valid until `shmem_segment_close`.
@@ -35,8 +35,8 @@ pub struct shmem_segment {
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct shmem_segment_info {
-    /// To be set before the call: `sizeof(struct shmem_segment_info)`; 0: the fields of version 0.1.
+pub struct shmem_segment_stat {
+    /// To be set before the call: `sizeof(struct shmem_segment_stat)`; 0: the fields of version 0.1.
     pub size: usize,
     /// Bytes of the segment, now.
     pub bytes: u64,
@@ -47,7 +47,7 @@ pub struct shmem_segment_info {
     /// System V key; 0 (`IPC_PRIVATE`): none, or removed.
     pub key: c_int,
     /// Permission bits.
-    pub mode: c_uint,
+    pub permissions: c_uint,
     /// 1: its name or key is gone; its memory goes with the last process that has it.
     pub removed: c_uint,
     /// The owner.
@@ -72,7 +72,7 @@ pub struct shmem_segment_info {
     pub created_at: timespec,
 }
 
-fn options(size: usize, flags: c_uint, mode: c_uint) -> Result<SegmentOptions> {
+fn options(size: usize, flags: c_uint, permissions: c_uint) -> Result<SegmentOptions> {
     let known = SHMEM_SEGMENT_CREATE | SHMEM_SEGMENT_EXCLUSIVE | SHMEM_SEGMENT_READ_ONLY;
     if flags & !known != 0 {
         return Err(Error::invalid(format!("flags is {flags:#x}: unknown bits are set")));
@@ -85,7 +85,7 @@ fn options(size: usize, flags: c_uint, mode: c_uint) -> Result<SegmentOptions> {
         exclusive: has(SHMEM_SEGMENT_EXCLUSIVE),
         read_only: has(SHMEM_SEGMENT_READ_ONLY),
         // As with open(2), nobody looks at it unless something may be created.
-        mode: if create { mode } else { 0 },
+        permissions: if create { permissions } else { 0 },
     })
 }
 
@@ -105,33 +105,38 @@ fn with<T>(segment: *const shmem_segment, look: impl FnOnce(&Segment) -> Result<
 ///              `shm_open(3)`
 /// @param size  bytes that it must have at least, or is created with; 0: as it is
 /// @param flags `SHMEM_SEGMENT_*`, or'ed
-/// @param mode  permission bits of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`
-/// @return the segment, to be closed. `NULL`: `EINVAL` name, flags, mode or size, or nothing is there and `size` is 0; `ENOENT` no such object; `EEXIST` it is there, with `SHMEM_SEGMENT_EXCLUSIVE`;
+/// @param permissions bits as of `chmod(2)` of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`
+/// @return the segment, to be closed. `NULL`: `EINVAL` name, flags, permissions or size, or nothing is there and `size` is 0; `ENOENT` no such object; `EEXIST` it is there, with `SHMEM_SEGMENT_EXCLUSIVE`;
 ///         `EPROTO` it is smaller than `size`; `EAGAIN` it has no size yet; `EBADMSG` not a shared memory object; `EACCES` its permissions
 ///         say no; `ENOSPC` no room in `/dev/shm`
 ///
 /// # Safety
 /// `name` is null or a C string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_segment_open(name: *const c_char, size: usize, flags: c_uint, mode: c_uint) -> *mut shmem_segment {
+pub unsafe extern "C" fn shmem_segment_open(
+    name: *const c_char,
+    size: usize,
+    flags: c_uint,
+    permissions: c_uint,
+) -> *mut shmem_segment {
     guard(std::ptr::null_mut(), || {
         // SAFETY: as the caller promises.
         let name = unsafe { text(name) }?;
-        Segment::open(name, &options(size, flags, mode)?).and_then(give)
+        Segment::open(name, &options(size, flags, permissions)?).and_then(give)
     })
 }
 
 /// Attaches the System V segment of a key, or creates it. Unlike with `shmget(2)` the umask applies, the memory is allocated at once (Linux 5.14 or
-/// newer), and the creator may read and write whatever `mode` says: as with `shmem_segment_open`.
+/// newer), and the creator may read and write whatever `permissions` says: as with `shmem_segment_open`.
 ///
 /// @param key   of the segment, see `shmem_segment_key`; `SHMEM_SEGMENT_PRIVATE`: always a new one, without a key
 /// @param size  as for `shmem_segment_open`
 /// @param flags as for `shmem_segment_open`
-/// @param mode  as for `shmem_segment_open`
+/// @param permissions as for `shmem_segment_open`
 /// @return as `shmem_segment_open`; `EINVAL`, `ENOSPC`, `ENOMEM` also where a limit of the system's would be exceeded
 #[unsafe(no_mangle)]
-pub extern "C" fn shmem_segment_sysv(key: c_int, size: usize, flags: c_uint, mode: c_uint) -> *mut shmem_segment {
-    guard(std::ptr::null_mut(), || Segment::sysv(key, &options(size, flags, mode)?).and_then(give))
+pub extern "C" fn shmem_segment_sysv(key: c_int, size: usize, flags: c_uint, permissions: c_uint) -> *mut shmem_segment {
+    guard(std::ptr::null_mut(), || Segment::sysv(key, &options(size, flags, permissions)?).and_then(give))
 }
 
 /// Attaches the System V segment of an id, as `ipcs -m` and `shmem_segment_stat` show it.
@@ -193,27 +198,27 @@ pub extern "C" fn shmem_segment_size(segment: *const shmem_segment) -> usize {
 /// @return 0. -1: `EINVAL`; `EACCES` a System V segment that this process may no longer read
 ///
 /// # Safety
-/// `stat` is null or leads to a `struct shmem_segment_info` of the size that it says.
+/// `stat` is null or leads to a `struct shmem_segment_stat` of the size that it says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_segment_stat(segment: *const shmem_segment, stat: *mut shmem_segment_info) -> c_int {
+pub unsafe extern "C" fn shmem_segment_stat(segment: *const shmem_segment, stat: *mut shmem_segment_stat) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    guard(-1, || unsafe { fill(stat, "stat", "shmem_segment_info", || Ok(converted(&with(segment, Segment::stat)?))) })
+    guard(-1, || unsafe { fill(stat, "stat", "shmem_segment_stat", || Ok(converted(&with(segment, Segment::stat)?))) })
 }
 
 /// Not one struct with [`SegmentStat`]: C has its size before, and numbers for what is unknown.
-fn converted(now: &SegmentStat) -> shmem_segment_info {
+fn converted(now: &SegmentStat) -> shmem_segment_stat {
     let time = |at: Option<Timespec>| {
         let at = at.unwrap_or_default();
         timespec { tv_sec: at.sec, tv_nsec: at.nsec }
     };
     let creator = now.creator.unwrap_or((c_uint::MAX, c_uint::MAX));
-    shmem_segment_info {
-        size: size_of::<shmem_segment_info>(),
+    shmem_segment_stat {
+        size: size_of::<shmem_segment_stat>(),
         bytes: now.size,
         attached: now.attached.map_or(-1, |n| n as i64),
         id: now.id.unwrap_or(-1),
         key: now.key.unwrap_or(0),
-        mode: now.mode,
+        permissions: now.permissions,
         removed: c_uint::from(now.removed),
         uid: now.uid,
         gid: now.gid,
@@ -232,15 +237,15 @@ fn converted(now: &SegmentStat) -> shmem_segment_info {
 /// has.
 ///
 /// @param segment an open segment
-/// @param mode    permission bits, or `SHMEM_SEGMENT_KEEP`
-/// @param uid     the owner, or `SHMEM_SEGMENT_KEEP`
-/// @param gid     the owner's group, or `SHMEM_SEGMENT_KEEP`
-/// @return 0. -1: `EINVAL` segment or mode; `EPERM` the system does not let this user do that. Nothing is changed then
+/// @param permissions bits as of `chmod(2)`, or `SHMEM_KEEP`
+/// @param uid     the owner, or `SHMEM_KEEP`
+/// @param gid     the owner's group, or `SHMEM_KEEP`
+/// @return 0. -1: `EINVAL` segment or permissions; `EPERM` the system does not let this user do that. Nothing is changed then
 #[unsafe(no_mangle)]
-pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, mode: c_uint, uid: c_uint, gid: c_uint) -> c_int {
-    let changed = |value| (value != SHMEM_SEGMENT_KEEP).then_some(value);
+pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, permissions: c_uint, uid: c_uint, gid: c_uint) -> c_int {
+    let changed = |value| (value != SHMEM_KEEP).then_some(value);
     guard(-1, || {
-        with(segment, |segment| segment.set_permissions(changed(mode), changed(uid), changed(gid)))?;
+        with(segment, |segment| segment.set_permissions(changed(permissions), changed(uid), changed(gid)))?;
         Ok(0)
     })
 }

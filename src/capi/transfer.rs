@@ -37,7 +37,7 @@ fn transfer<E: Backend>(
     call: Call,
     handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     least: usize,
     fast: impl FnOnce(&ChannelHandle<E>) -> Result<usize>,
     slow: impl FnOnce(&ChannelHandle<E>, usize, usize) -> Result<Count>,
@@ -45,15 +45,15 @@ fn transfer<E: Backend>(
     let mut done = 0;
     if let Ok(handle) = handle() {
         // What is wrong with the array otherwise is found out on the slow path.
-        if cnt.wrapping_sub(1) < c_int::MAX as c_uint && !smps.is_null() {
+        if count.wrapping_sub(1) < c_int::MAX as c_uint && !smps.is_null() {
             match fast(handle) {
-                Ok(count) if count >= least => return count as c_int,
-                Ok(count) => done = count,
+                Ok(moved) if moved >= least => return moved as c_int,
+                Ok(moved) => done = moved,
                 Err(e) => return convert(-1, || Err(e)),
             }
         }
     }
-    transfer_slow(call, handle, smps, cnt, done, slow)
+    transfer_slow(call, handle, smps, count, done, slow)
 }
 
 #[inline(never)]
@@ -61,12 +61,12 @@ fn transfer_slow<E: Backend>(
     call: Call,
     handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     done: usize,
     slow: impl FnOnce(&ChannelHandle<E>, usize, usize) -> Result<Count>,
 ) -> c_int {
     convert(-1, || {
-        let most = check_array(smps, cnt, "samples")?;
+        let most = check_array(smps, count, "samples")?;
         let handle = handle()?;
         if most == 0 {
             return Ok(0);
@@ -82,54 +82,54 @@ fn transfer_slow<E: Backend>(
 /// Receives samples; `None`: with the limit of a plain read.
 ///
 /// # Safety
-/// `smps` has room for `cnt` pointers.
+/// `smps` has room for `count` pointers.
 #[inline(always)]
 pub(super) unsafe fn read<E: Backend>(
     handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     limit: Option<&Limit>,
 ) -> c_int {
     let (patient, limit) = (!matches!(limit, Some(Limit::Now)), limit.unwrap_or(&READ_LIMIT));
-    // SAFETY: no more than `cnt` are given, and the array has room for so many.
+    // SAFETY: no more than `count` are given, and the array has room for so many.
     let give = unsafe { into(smps) };
-    let fast = move |handle: &ChannelHandle<E>| handle.read_fast(cnt as usize, patient, give);
+    let fast = move |handle: &ChannelHandle<E>| handle.read_fast(count as usize, patient, give);
     let slow = move |handle: &ChannelHandle<E>, _, most| handle.read_slow(most, limit, give);
-    transfer(Call::Read, handle, smps, cnt, 1, fast, slow)
+    transfer(Call::Read, handle, smps, count, 1, fast, slow)
 }
 
 /// Sends samples.
 ///
 /// # Safety
-/// `smps` has `cnt` pointers.
+/// `smps` has `count` pointers.
 #[inline(always)]
 pub(super) unsafe fn write<E: Backend>(
     handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     limit: &Limit,
 ) -> c_int {
     // SAFETY: places are below the number of pointers.
     let address = move |at| unsafe { smps.add(at).read() } as usize;
-    let fast = move |handle: &ChannelHandle<E>| Ok(handle.write_fast(cnt as usize, address));
-    let slow = move |handle: &ChannelHandle<E>, sent, count| handle.write_slow(sent, count, limit, address);
-    transfer(Call::Write, handle, smps, cnt, cnt as usize, fast, slow)
+    let fast = move |handle: &ChannelHandle<E>| Ok(handle.write_fast(count as usize, address));
+    let slow = move |handle: &ChannelHandle<E>, sent, wanted| handle.write_slow(sent, wanted, limit, address);
+    transfer(Call::Write, handle, smps, count, count as usize, fast, slow)
 }
 
 /// Hands out samples.
 ///
 /// # Safety
-/// `smps` has room for `cnt` pointers.
+/// `smps` has room for `count` pointers.
 #[inline(always)]
 pub(super) unsafe fn alloc<E: Backend>(
     handle: impl Fn() -> Found<&'static ChannelHandle<E>>,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     limit: &Limit,
 ) -> c_int {
-    // SAFETY: no more than `cnt` are given, and the array has room for so many.
+    // SAFETY: no more than `count` are given, and the array has room for so many.
     let give = unsafe { into(smps) };
-    let fast = move |handle: &ChannelHandle<E>| Ok(handle.alloc_fast(cnt as usize, give));
-    let slow = move |handle: &ChannelHandle<E>, count, most| handle.alloc_slow(count, most, limit, give);
-    transfer(Call::Alloc, handle, smps, cnt, cnt as usize, fast, slow)
+    let fast = move |handle: &ChannelHandle<E>| Ok(handle.alloc_fast(count as usize, give));
+    let slow = move |handle: &ChannelHandle<E>, had, most| handle.alloc_slow(had, most, limit, give);
+    transfer(Call::Alloc, handle, smps, count, count as usize, fast, slow)
 }

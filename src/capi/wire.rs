@@ -145,19 +145,19 @@ pub unsafe extern "C" fn shmem_int_timed_open(
 /// @param shm  an open channel
 /// @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` (`sample_decref`), or by writing
 ///             the sample, which sends a copy
-/// @param cnt  at most so many
-/// @return 1 to `cnt`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_int_interrupt`.
+/// @param count at most so many
+/// @return 1 to `count`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_int_interrupt`.
 ///         -1: `EPIPE` the other side closed or died and all that it wrote has been read (close, and open again), or the
 ///         channel is closed; `EBADMSG` the region is corrupt; `EINVAL`
 ///
 /// Any thread; several may read at once.
 ///
 /// # Safety
-/// `shm` is null or valid, `smps` has room for `cnt` pointers.
+/// `shm` is null or valid, `smps` has room for `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Wire>(move || handle(shm), smps, cnt, None) }
+    unsafe { read::<Wire>(move || handle(shm), smps, count, None) }
 }
 
 /// The same as `shmem_int_read`; does not wait.
@@ -167,9 +167,9 @@ pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sam
 /// # Safety
 /// As for `shmem_int_read`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_try_read(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_int_try_read(shm: *mut shmem_int, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { read::<Wire>(move || handle(shm), smps, cnt, Some(&Limit::Now)) }
+    unsafe { read::<Wire>(move || handle(shm), smps, count, Some(&Limit::Now)) }
 }
 
 /// The same as `shmem_int_read`; waits for so long.
@@ -183,19 +183,19 @@ pub unsafe extern "C" fn shmem_int_try_read(shm: *mut shmem_int, smps: *mut *mut
 pub unsafe extern "C" fn shmem_int_timed_read(
     shm: *mut shmem_int,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { within(timeout, |limit| read::<Wire>(move || handle(shm), smps, cnt, Some(limit))) }
+    unsafe { within(timeout, |limit| read::<Wire>(move || handle(shm), smps, count, Some(limit))) }
 }
 
 /// Sends samples. Does not wait for room.
 ///
 /// @param shm  an open channel
 /// @param smps samples that this process holds: allocated from this channel, or received from it, which sends copies
-/// @param cnt  how many
-/// @return how many were taken, 0 to `cnt`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `cnt`: `EAGAIN` the queue is full,
+/// @param count how many
+/// @return how many were taken, 0 to `count`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `count`: `EAGAIN` the queue is full,
 ///         or no block is free for a copy; `EINVAL` the next one cannot be sent. -1: `EINVAL` already the first cannot be
 ///         sent (not live, of another channel, longer than its capacity or than the samples of this direction); `EPIPE` the
 ///         other side is known to have closed or died, or the channel is closed
@@ -203,17 +203,17 @@ pub unsafe extern "C" fn shmem_int_timed_read(
 /// Any thread. In pthread mode the reader is woken under its mutex: while it lives and has that in its hands, for up to a second.
 ///
 /// # Safety
-/// `shm` is null or valid, `smps` has `cnt` pointers.
+/// `shm` is null or valid, `smps` has `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_write(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_int_write(shm: *mut shmem_int, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { write::<Wire>(move || handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { write::<Wire>(move || handle(shm), smps, count, &Limit::Now) }
 }
 
 /// The same as `shmem_int_write`; waits for room until all are taken.
 ///
 /// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_int_write`; fewer than `cnt` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
+/// @return as `shmem_int_write`; fewer than `count` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
 ///
 /// VILLASnode does not say when it has taken something: who waits looks every half a millisecond.
 ///
@@ -223,27 +223,27 @@ pub unsafe extern "C" fn shmem_int_write(shm: *mut shmem_int, smps: *mut *mut sa
 pub unsafe extern "C" fn shmem_int_timed_write(
     shm: *mut shmem_int,
     smps: *mut *mut sample,
-    cnt: c_uint,
+    count: c_uint,
     timeout: *const timespec,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { within(timeout, |limit| write::<Wire>(move || handle(shm), smps, cnt, limit)) }
+    unsafe { within(timeout, |limit| write::<Wire>(move || handle(shm), smps, count, limit)) }
 }
 
 /// Allocates empty samples to be written, as `sample_alloc` does.
 ///
 /// @param shm  an open channel
 /// @param smps filled with pointers
-/// @param cnt  how many are wanted
-/// @return how many there are, from 0 to `cnt`; fewer than `cnt` with `EAGAIN` when all `queuelen` blocks are in use. -1: `EINVAL`; `EPIPE` the channel is closed, or none is
+/// @param count how many are wanted
+/// @return how many there are, from 0 to `count`; fewer than `count` with `EAGAIN` when all `queuelen` blocks are in use. -1: `EINVAL`; `EPIPE` the channel is closed, or none is
 ///         free and the other side, which had them, is known to have closed or died
 ///
 /// # Safety
-/// `shm` is null or valid, `smps` has room for `cnt` pointers.
+/// `shm` is null or valid, `smps` has room for `count` pointers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sample, cnt: c_uint) -> c_int {
+pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sample, count: c_uint) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { alloc::<Wire>(move || handle(shm), smps, cnt, &Limit::Now) }
+    unsafe { alloc::<Wire>(move || handle(shm), smps, count, &Limit::Now) }
 }
 
 /// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the

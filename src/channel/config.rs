@@ -21,7 +21,7 @@ pub struct Config {
     /// Samples that each side can have in hand besides those that are queued: 1 to 2^20, default 64.
     pub spare: u32,
     /// Permission bits of the shared memory object, less the umask; default 0600.
-    pub mode: u32,
+    pub permissions: u32,
     /// Its group; `None`: as the system has it for new files. Who is not root must be a member of it (`EPERM`).
     pub group: Option<u32>,
     /// Accept an object of another user.
@@ -34,12 +34,12 @@ pub(crate) fn or(value: u32, default: u32) -> u32 {
 }
 
 impl Config {
-    /// Of the object that is made.
-    pub(crate) fn permissions(&self) -> Result<u32> {
-        let mode = or(self.mode, 0o600);
-        if mode & !0o777 != 0 {
-            return Err(Error::invalid(format!("mode is {mode:o}, but permission bits are from 0 to 777 (octal)")));
+    /// Permission bits of the object that is made.
+    pub(crate) fn permission_bits(&self) -> Result<u32> {
+        let permissions = or(self.permissions, 0o600);
+        if permissions & !0o777 != 0 {
+            return Err(Error::invalid(format!("permissions are {permissions:o}, but must be from 0 to 777 (octal)")));
         }
-        Ok(mode)
+        Ok(permissions)
     }
 }

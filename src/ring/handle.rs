@@ -390,10 +390,10 @@ impl RingHandle {
     }
 
     /// Changes permission bits and owner of the shared memory object; `None`: as it is.
-    pub(crate) fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
-        crate::segment::check_mode(mode.unwrap_or(0))?;
+    pub(crate) fn set_permissions(&self, permissions: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        crate::segment::check_permissions(permissions.unwrap_or(0))?;
         let visit = self.gate.visit().ok_or_else(|| self.closed())?;
-        visit.with(|liveness| liveness.region.object.set(mode, uid, gid))
+        visit.with(|liveness| liveness.region.object.set(permissions, uid, gid))
     }
 
     /// Ends the waits that have begun, or else the next one. Async-signal-safe.

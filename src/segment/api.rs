@@ -22,12 +22,12 @@ pub struct SegmentOptions {
     /// Attach for reading only.
     pub read_only: bool,
     /// Permission bits of a segment that is created, less the umask. Default 0600.
-    pub mode: u32,
+    pub permissions: u32,
 }
 
 impl Default for SegmentOptions {
     fn default() -> Self {
-        SegmentOptions { size: 0, create: false, exclusive: false, read_only: false, mode: 0o600 }
+        SegmentOptions { size: 0, create: false, exclusive: false, read_only: false, permissions: 0o600 }
     }
 }
 
@@ -43,7 +43,7 @@ pub struct SegmentStat {
     /// How often it is attached, in all processes. System V.
     pub attached: Option<u64>,
     /// Permission bits.
-    pub mode: u32,
+    pub permissions: u32,
     /// The owner.
     pub uid: u32,
     /// The owner's group.
@@ -181,7 +181,7 @@ impl Segment {
                 let file = object.status()?;
                 Ok(SegmentStat {
                     size: file.st_size as u64,
-                    mode: file.st_mode & 0o777,
+                    permissions: file.st_mode & 0o777,
                     uid: file.st_uid,
                     gid: file.st_gid,
                     changed_at: Timespec { sec: file.st_ctime, nsec: file.st_ctime_nsec },
@@ -199,7 +199,7 @@ impl Segment {
                     key: Some(perm.__key),
                     size: status.shm_segsz as u64,
                     attached: Some(status.shm_nattch),
-                    mode: u32::from(perm.mode) & 0o777,
+                    permissions: u32::from(perm.mode) & 0o777,
                     uid: perm.uid,
                     gid: perm.gid,
                     creator: Some((perm.cuid, perm.cgid)),
@@ -218,20 +218,20 @@ impl Segment {
     /// Changes permission bits and owner; `None`: as it is. The umask does not apply. Who has it open keeps the access that he has.
     ///
     /// # Errors
-    /// `EINVAL` mode; `EPERM` the system does not let this user do that: then nothing is changed.
-    pub fn set_permissions(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
-        check_mode(mode.unwrap_or(0))?;
+    /// `EINVAL` permissions; `EPERM` the system does not let this user do that: then nothing is changed.
+    pub fn set_permissions(&self, permissions: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        check_permissions(permissions.unwrap_or(0))?;
         match &self.memory {
-            Memory::Posix { object, .. } => object.set(mode, uid, gid),
-            Memory::SystemV { id, .. } => change(*id, mode, uid, gid),
+            Memory::Posix { object, .. } => object.set(permissions, uid, gid),
+            Memory::SystemV { id, .. } => change(*id, permissions, uid, gid),
         }
     }
 }
 
-pub(crate) fn check_mode(mode: u32) -> Result<()> {
-    match mode & !0o777 {
+pub(crate) fn check_permissions(permissions: u32) -> Result<()> {
+    match permissions & !0o777 {
         0 => Ok(()),
-        _ => Err(Error::invalid(format!("the mode is {mode:#o}: more than the nine permission bits"))),
+        _ => Err(Error::invalid(format!("permissions are {permissions:#o}: more than nine bits"))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Creating, finding and removing segments, of both kinds alike.
 
-use super::api::{Memory, Segment, SegmentOptions, change, check_mode, status};
+use super::api::{Memory, Segment, SegmentOptions, change, check_permissions, status};
 use crate::error::{Error, Result};
 use crate::layout::segment::SegmentView;
 use crate::sys::mapping::Mapping;
@@ -19,7 +19,7 @@ impl SegmentOptions {
         if self.size > isize::MAX as usize {
             return Err(Error::invalid(format!("a segment cannot have {} bytes", self.size)));
         }
-        check_mode(self.mode)
+        check_permissions(self.permissions)
     }
 
     /// The size of a segment that is to be created.
@@ -116,7 +116,7 @@ impl Segment {
                 }
             }
             let size = options.new_size(&what)?;
-            let object = Object::unnamed_as(size as u64, options.mode, None, Whose::Inherited)?;
+            let object = Object::unnamed_as(size as u64, options.permissions, None, Whose::Inherited)?;
             let segment = Segment::map(object, size, options)?;
             if let Memory::Posix { object, .. } = &segment.memory {
                 if object.link(&name)? {
@@ -140,7 +140,7 @@ impl Segment {
     /// Attaches the System V segment of `key`, [`Segment::PRIVATE`] or one from [`Segment::key`]; creates it if asked to.
     ///
     /// Unlike with `shmget(2)` the umask applies, the memory of a new segment is allocated at once (Linux 5.14 or newer), and the creator
-    /// may read and write whatever the mode says, as with POSIX objects.
+    /// may read and write whatever the permissions say, as with POSIX objects.
     ///
     /// # Errors
     /// As [`Segment::open`]; `EINVAL`, `ENOSPC`, `ENOMEM` also when the size or the number of segments is beyond the system's limits.
@@ -180,7 +180,7 @@ impl Segment {
                 "cannot find out the umask, which a new segment must obey (/proc/thread-self/status: is /proc mounted?)",
             )
         })?;
-        let mode = options.mode & !umask;
+        let mode = options.permissions & !umask;
         let flags = (mode | 0o600) as i32 | libc::IPC_CREAT | libc::IPC_EXCL;
         let id = sysv::get(key, size, flags).map_err(|e| {
             let hint = match e {

@@ -233,7 +233,7 @@ static void the_mode_decides_also_for_who_has_the_descriptor(void)
     struct stat file;
     int fd;
 
-    conf.mode = cases[i].mode;
+    conf.permissions = cases[i].mode;
     mode_t before = umask(cases[i].mask);
     CHECK_HANDLE(node = shmem_shared_create_fd(&conf, &fd));
     umask(before);
@@ -258,7 +258,7 @@ static void a_region_can_be_given_to_a_group(void)
 
   if (geteuid() != 0)
     return; /* no group but one's own can be counted on */
-  conf.mode = 0660;
+  conf.permissions = 0660;
   conf.flags = SHMEM_CONF_GROUP;
   conf.group = 4242;
   CHECK_HANDLE(node = shmem_shared_create_fd(&conf, &fd));

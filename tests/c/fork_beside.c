@@ -63,7 +63,7 @@ static void *open_and_close_rings(void *arg)
     struct shmem_endpoint *endpoint;
     struct shmem_segment *segment;
     CHECK_HANDLE(ring = shmem_ring_open(scene->names[1], SHMEM_MPMC, SHMEM_PRODUCER, 8, 4));
-    CHECK_HANDLE(endpoint = shmem_endpoint_open(1, scene->names[2], 8, 4, SHMEM_SPSC));
+    CHECK_HANDLE(endpoint = shmem_endpoint_open(scene->names[2], SHMEM_SPSC, 1, 8, 4));
     CHECK_HANDLE(segment = shmem_segment_open(scene->segment, 0, 0, 0));
     CHECK_EQ(shmem_segment_close(segment), 0);
     CHECK_EQ(shmem_endpoint_close(endpoint), 0);

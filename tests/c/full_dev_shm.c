@@ -40,7 +40,7 @@ static void create_where_there_is_no_room(void *arg)
   CHECK_REFUSED(shmem_shared_create("villas-check-second", &large), ENOSPC);
 
   /* Nor does an endpoint leave a ring, if there is room for one of its two. */
-  CHECK_REFUSED(shmem_endpoint_open(SHMEM_SIDE_A, "villas-check-rings", 1024, 150, SHMEM_SPSC), ENOSPC);
+  CHECK_REFUSED(shmem_endpoint_open("villas-check-rings", SHMEM_SPSC, SHMEM_SIDE_A, 1024, 150), ENOSPC);
   CHECK_EQ(access(check_path("villas-check-rings_AB"), F_OK), -1);
   /* What dead processes have left makes room for the next, where there is none for both. */
   struct shmem_conf most = check_conf(0, 64, 64, 32);

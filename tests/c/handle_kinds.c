@@ -13,7 +13,7 @@ static char element[8];
 static uint64_t seen;
 static struct shmem_stats stats = SHMEM_STATS_INIT;
 static struct shmem_ring_stats counters = SHMEM_RING_STATS_INIT;
-static struct shmem_segment_info info;
+static struct shmem_segment_stat info;
 static struct sample *live; /* of the channel */
 
 /* Its kind, its name, what it gives when it fails, and how it is called with p. */
@@ -74,7 +74,7 @@ static struct sample *live; /* of the channel */
   X(RING, ring_element_size, -1, shmem_ring_element_size(p))                                      \
   X(RING, ring_capacity, -1, shmem_ring_capacity(p))                                              \
   X(RING, ring_at, 0, shmem_ring_at(p, 0))                                                        \
-  X(RING, ring_set, -1, shmem_ring_set(p, 0600, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP))          \
+  X(RING, ring_set, -1, shmem_ring_set(p, 0600, SHMEM_KEEP, SHMEM_KEEP))          \
   X(RING, ring_interrupt, -1, shmem_ring_interrupt(p))                                            \
   X(RING, ring_stats, -1, shmem_ring_stats(p, &counters))                                         \
   X(RING, ring_close, -1, shmem_ring_close(p))                                                    \
@@ -92,14 +92,12 @@ static struct sample *live; /* of the channel */
   X(ENDPOINT, endpoint_pending, -1, shmem_endpoint_pending(p))                                    \
   X(ENDPOINT, endpoint_full, -1, shmem_endpoint_full(p))                                          \
   X(ENDPOINT, endpoint_empty, -1, shmem_endpoint_empty(p))                                        \
-  X(ENDPOINT, endpoint_element_size, -1, shmem_endpoint_element_size(p))                          \
-  X(ENDPOINT, endpoint_capacity, -1, shmem_endpoint_capacity(p))                                  \
   X(ENDPOINT, endpoint_interrupt, -1, shmem_endpoint_interrupt(p))                                \
   X(ENDPOINT, endpoint_close, -1, shmem_endpoint_close(p))                                        \
   X(SEGMENT, segment_data, 0, shmem_segment_data(p))                                              \
   X(SEGMENT, segment_size, 0, shmem_segment_size(p))                                              \
   X(SEGMENT, segment_stat, -1, shmem_segment_stat(p, &info))                                      \
-  X(SEGMENT, segment_set, -1, shmem_segment_set(p, 0600, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP)) \
+  X(SEGMENT, segment_set, -1, shmem_segment_set(p, 0600, SHMEM_KEEP, SHMEM_KEEP)) \
   X(SEGMENT, segment_close, -1, shmem_segment_close(p))                                           \
   X(EVENT, event_signal, -1, shmem_event_signal(p))                                               \
   X(EVENT, event_count, 0, shmem_event_count(p))                                                  \
@@ -141,7 +139,7 @@ static void open_all(void)
   handles[POOL] = &wire.write.shared->pool;
   CHECK_HANDLE(handles[RING] = shmem_ring_open(check_name("kinds-ring"), SHMEM_SPSC, SHMEM_PRODUCER, 8, 8));
   name = check_name("kinds-endpoint");
-  CHECK_HANDLE(handles[ENDPOINT] = shmem_endpoint_open(SHMEM_SIDE_A, name, 8, 8, SHMEM_SPSC));
+  CHECK_HANDLE(handles[ENDPOINT] = shmem_endpoint_open(name, SHMEM_SPSC, SHMEM_SIDE_A, 8, 8));
   CHECK_EQ(shmem_endpoint_unlink(name), 0);
   name = check_name("kinds-segment");
   CHECK_HANDLE(handles[SEGMENT] = shmem_segment_open(name, 8, SHMEM_SEGMENT_CREATE, 0600));

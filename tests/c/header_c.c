@@ -75,6 +75,8 @@ int main(void)
 {
   const struct shmem_conf conf = SHMEM_CONF_INIT, named = {.size = sizeof named, .queuelen = 8};
   const struct shmem_stats fresh = SHMEM_STATS_INIT;
+  const struct shmem_ring_stats ring_stats = SHMEM_RING_STATS_INIT;
+  const struct shmem_segment_stat segment_stat = SHMEM_SEGMENT_STAT_INIT;
   union signal_data value = {.f = 1.5};
   struct shmem_shared shared;
   struct pool *pool = &shared.pool;
@@ -83,8 +85,10 @@ int main(void)
               (SHMEM_VERSION_MAJOR << 16 | SHMEM_VERSION_MINOR << 8 | SHMEM_VERSION_PATCH));
   FAIL_UNLESS(conf.size == sizeof(struct shmem_conf) && named.size == conf.size);
   FAIL_UNLESS(conf.polling == 0 && conf.queuelen == 0 && conf.samplelen == 0 && conf.spare == 0);
-  FAIL_UNLESS(conf.mode == 0 && conf.flags == 0);
+  FAIL_UNLESS(conf.permissions == 0 && conf.flags == 0);
   FAIL_UNLESS(fresh.size == sizeof fresh && fresh.written == 0 && fresh.polling == 0);
+  FAIL_UNLESS(ring_stats.size == sizeof ring_stats && ring_stats.pending == 0 && ring_stats.role == 0);
+  FAIL_UNLESS(segment_stat.size == sizeof segment_stat && segment_stat.created_at.tv_nsec == 0);
   FAIL_UNLESS(words[0]() && errno_words[0](0));
   FAIL_UNLESS(alloc[0] && alloc[1] && copy && clone && create && open_ && timed_open);
   FAIL_UNLESS(wait_ && stats && close_ && unlink_ && pool);

@@ -353,8 +353,8 @@ static void use_endpoint(struct fight *fight)
   unsigned char element[ELEMENT] = {3};
 
   do {
-    struct shmem_endpoint *a = POINTER_CALL(shmem_endpoint_open(SHMEM_SIDE_A, name, ELEMENT, CAPACITY, SHMEM_SPSC), EBADMSG, EBUSY, EPROTO, EAGAIN);
-    struct shmem_endpoint *b = POINTER_CALL(shmem_endpoint_open(SHMEM_SIDE_B, name, ELEMENT, CAPACITY, SHMEM_SPSC), EBADMSG, EBUSY, EPROTO, EAGAIN);
+    struct shmem_endpoint *a = POINTER_CALL(shmem_endpoint_open(name, SHMEM_SPSC, SHMEM_SIDE_A, ELEMENT, CAPACITY), EBADMSG, EBUSY, EPROTO, EAGAIN);
+    struct shmem_endpoint *b = POINTER_CALL(shmem_endpoint_open(name, SHMEM_SPSC, SHMEM_SIDE_B, ELEMENT, CAPACITY), EBADMSG, EBUSY, EPROTO, EAGAIN);
     for (int i = 0; i < 30; i++) {
       if (a) {
         INT_CALL(shmem_endpoint_timed_send(a, element, MS(1)), EBADMSG, ESTALE, ETIMEDOUT);

@@ -161,7 +161,7 @@ static void endpoint_calls(void)
   struct shmem_endpoint *a;
   uint64_t n = 1;
 
-  CHECK_HANDLE(a = shmem_endpoint_open(SHMEM_SIDE_A, name, 8, 1, SHMEM_SPSC));
+  CHECK_HANDLE(a = shmem_endpoint_open(name, SHMEM_SPSC, SHMEM_SIDE_A, 8, 1));
   CHECK_EQ(shmem_endpoint_unlink(name), 0);
   SAYS(shmem_endpoint_try_receive(a, &n), -1, EAGAIN, "empty");
   SAYS(shmem_endpoint_timed_receive(a, &n, MS(1)), -1, ETIMEDOUT, "no message");

@@ -19,7 +19,7 @@ static void *create_kind(int kind)
   case 0: return shmem_shared_create(name, &conf);
   case 1: return shmem_shared_create_fd(&conf, &fd);
   case 2: return shmem_ring_open(name, SHMEM_MPMC, SHMEM_PRODUCER, 1000, 200);
-  case 3: return shmem_endpoint_open(SHMEM_SIDE_A, name, 1000, 200, SHMEM_SPSC);
+  case 3: return shmem_endpoint_open(name, SHMEM_SPSC, SHMEM_SIDE_A, 1000, 200);
   case 4: return shmem_segment_open(name, 200000, SHMEM_SEGMENT_CREATE, 0600);
   case 5: return shmem_int_open(name, name, &wire, &conf) == 0 ? &wire : NULL;
   default: return shmem_int_timed_open(name, there, &wire, &conf, NULL) == 0 ? &wire : NULL;

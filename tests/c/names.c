@@ -54,8 +54,8 @@ static void try_kinds(const char *first, const char *second, const char *bare)
   CHECK_EQ(shmem_ring_close(consumer), 0);
   CHECK_EQ(shmem_ring_unlink(second), 0);
 
-  CHECK_HANDLE(a = shmem_endpoint_open(SHMEM_SIDE_A, first, 8, 4, SHMEM_SPSC));
-  CHECK_HANDLE(b = shmem_endpoint_open(SHMEM_SIDE_B, second, 8, 4, SHMEM_SPSC));
+  CHECK_HANDLE(a = shmem_endpoint_open(first, SHMEM_SPSC, SHMEM_SIDE_A, 8, 4));
+  CHECK_HANDLE(b = shmem_endpoint_open(second, SHMEM_SPSC, SHMEM_SIDE_B, 8, 4));
   snprintf(path, sizeof path, "%s_AB", bare);
   CHECK(is_there(path));
   CHECK_EQ(shmem_endpoint_send(a, "7 bytes"), 0);

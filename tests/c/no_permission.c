@@ -49,7 +49,7 @@ static struct shmem_shared *create_with_mode(const char *name, unsigned int mode
   struct shmem_shared *shm;
   struct stat file;
 
-  conf.mode = mode;
+  conf.permissions = mode;
   CHECK_HANDLE(shm = shmem_shared_create(name, &conf));
   CHECK_EQ(stat(check_path(name), &file), 0);
   CHECK_EQ(file.st_mode & 07777, mode);
@@ -134,7 +134,7 @@ static void the_umask_takes_permissions_away(void)
   struct shmem_shared *shm;
   struct stat file;
 
-  conf.mode = 0666;
+  conf.permissions = 0666;
   mode_t before = umask(027);
   CHECK_HANDLE(shm = shmem_shared_create(name, &conf));
   umask(before);

@@ -294,7 +294,7 @@ static struct shmem_endpoint *endpoint;
 
 static bool open_endpoint(void)
 {
-  return (handle = shmem_endpoint_open(SHMEM_SIDE_A, name, 16, 64, policy));
+  return (handle = shmem_endpoint_open(name, policy, SHMEM_SIDE_A, 16, 64));
 }
 
 static void close_endpoint(void)
@@ -309,7 +309,7 @@ static void unlink_endpoint(void)
 
 static void make_endpoint(void)
 {
-  CHECK_HANDLE(endpoint = shmem_endpoint_open(SHMEM_SIDE_B, name, 16, 64, policy));
+  CHECK_HANDLE(endpoint = shmem_endpoint_open(name, policy, SHMEM_SIDE_B, 16, 64));
 }
 
 static void unmake_endpoint(void)

@@ -95,7 +95,7 @@ static void all_is_0600_unless_asked_for_otherwise(void)
   expect(made.channel, 0600, group);
   CHECK_HANDLE(ring = shmem_ring_open(made.ring, SHMEM_MPMC, SHMEM_PRODUCER, ELEMENT, CAPACITY));
   expect(made.ring, 0600, group);
-  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, made.end, ELEMENT, CAPACITY, SHMEM_SPSC));
+  CHECK_HANDLE(end = shmem_endpoint_open(made.end, SHMEM_SPSC, SHMEM_SIDE_A, ELEMENT, CAPACITY));
   expect(made.halves[0], 0600, group);
   expect(made.halves[1], 0600, group);
   expect_wire(&made, conf, 0600, group);
@@ -106,7 +106,7 @@ static void all_is_0600_unless_asked_for_otherwise(void)
 
 static void mode_and_group_are_as_asked_for(void)
 {
-  const unsigned int keep = SHMEM_SEGMENT_KEEP;
+  const unsigned int keep = SHMEM_KEEP;
   struct shmem_conf conf = SHMEM_CONF_INIT;
   struct made made = name_all();
   struct shmem_segment *segment;
@@ -115,7 +115,7 @@ static void mode_and_group_are_as_asked_for(void)
   struct shmem_ring *ring;
   gid_t group = geteuid() == 0 ? GROUP : getegid();
 
-  conf.mode = 0660;
+  conf.permissions = 0660;
   conf.flags = SHMEM_CONF_GROUP;
   conf.group = group;
   CHECK_HANDLE(shm = shmem_shared_create(made.channel, &conf));
@@ -130,7 +130,7 @@ static void mode_and_group_are_as_asked_for(void)
   CHECK_GIVES(shmem_ring_set(NULL, 0600, keep, keep), -1, EINVAL);
   expect(made.ring, 0660, group);
   CHECK_EQ(shmem_ring_close(ring), 0);
-  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, made.end, ELEMENT, CAPACITY, SHMEM_SPSC));
+  CHECK_HANDLE(end = shmem_endpoint_open(made.end, SHMEM_SPSC, SHMEM_SIDE_A, ELEMENT, CAPACITY));
   CHECK_EQ(shmem_ring_set(shmem_endpoint_outgoing(end), 0640, keep, group), 0);
   CHECK_EQ(shmem_ring_set(shmem_endpoint_incoming(end), 0640, keep, group), 0);
   expect(made.halves[0], 0640, group);
@@ -203,7 +203,7 @@ static void nothing_has_more_permissions_at_any_instant(void)
   struct watch *watch = check_shared(sizeof *watch);
   struct shmem_conf conf = SHMEM_CONF_INIT;
 
-  conf.mode = 0640;
+  conf.permissions = 0640;
   conf.flags = SHMEM_CONF_GROUP;
   conf.group = geteuid() == 0 ? GROUP : getegid();
   *watch = (struct watch){.made = &made, .most = 0640, .group = conf.group};
@@ -241,7 +241,7 @@ static void all_refuse(const struct made *made, int error)
   CHECK_REFUSED(shmem_shared_open(made->channel, &base), error);
   CHECK_REFUSED(shmem_shared_create(made->channel, &conf), error);
   CHECK_REFUSED(shmem_ring_open(made->ring, SHMEM_SPSC, SHMEM_PRODUCER, ELEMENT, CAPACITY), error);
-  CHECK_REFUSED(shmem_endpoint_open(SHMEM_SIDE_A, made->end, ELEMENT, CAPACITY, SHMEM_SPSC), error);
+  CHECK_REFUSED(shmem_endpoint_open(made->end, SHMEM_SPSC, SHMEM_SIDE_A, ELEMENT, CAPACITY), error);
   CHECK_GIVES(shmem_int_timed_open(made->wire, "villas-check-never", &end, &conf, MS(1)), -1, error);
 }
 
@@ -342,7 +342,7 @@ static void every_descriptor_is_closed_by_exec(void)
   CHECK_HANDLE(shm = shmem_shared_create(made.channel, NULL));
   CHECK_HANDLE(sealed = shmem_shared_create_fd(NULL, &fd));
   CHECK_HANDLE(ring = shmem_ring_open(made.ring, SHMEM_MPMC, SHMEM_PRODUCER, ELEMENT, CAPACITY));
-  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, made.end, ELEMENT, CAPACITY, SHMEM_SPSC));
+  CHECK_HANDLE(end = shmem_endpoint_open(made.end, SHMEM_SPSC, SHMEM_SIDE_A, ELEMENT, CAPACITY));
   CHECK_HANDLE(segment = shmem_segment_open(made.segment, 4096, SHMEM_SEGMENT_CREATE, 0600));
   wire_open_pair(&pair, "exec", check_conf(0, 4, 4, 0), check_conf(0, 4, 4, 0));
   for (int i = 0; i < 256; i++) {
@@ -373,10 +373,10 @@ static void make_all_as_nobody(void *arg)
 
   become_nobody(NOBODY);
   umask(0);
-  conf.mode = 0666;
+  conf.permissions = 0666;
   CHECK_HANDLE(shmem_shared_create(made->channel, &conf));
   CHECK_HANDLE(shmem_ring_open(made->ring, SHMEM_SPSC, SHMEM_PRODUCER, ELEMENT, CAPACITY));
-  CHECK_HANDLE(shmem_endpoint_open(SHMEM_SIDE_B, made->end, ELEMENT, CAPACITY, SHMEM_SPSC));
+  CHECK_HANDLE(shmem_endpoint_open(made->end, SHMEM_SPSC, SHMEM_SIDE_B, ELEMENT, CAPACITY));
   CHECK_EQ(shmem_int_timed_open(made->wire, made->wire, &end, &conf, MS(1)), 0);
   /* A semaphore of this user, of the name that root will want. */
   int fd = open(check_path(made->semaphore), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -403,7 +403,7 @@ static void objects_of_another_user_are_refused_unless_asked_for(void)
   CHECK_GIVES(shmem_int_timed_open(made.wire, "villas-check-never", &wire, &conf, MS(1)), -1, ETIMEDOUT);
   CHECK_EQ(setenv("SHMEM_ANY_OWNER", "1", 1), 0);
   CHECK_HANDLE(ring = shmem_ring_open(made.ring, SHMEM_SPSC, SHMEM_PRODUCER, ELEMENT, CAPACITY));
-  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, made.end, ELEMENT, CAPACITY, SHMEM_SPSC));
+  CHECK_HANDLE(end = shmem_endpoint_open(made.end, SHMEM_SPSC, SHMEM_SIDE_A, ELEMENT, CAPACITY));
   CHECK_EQ(shmem_ring_close(ring), 0);
   CHECK_EQ(shmem_endpoint_close(end), 0);
   CHECK_EQ(unsetenv("SHMEM_ANY_OWNER"), 0);
@@ -442,12 +442,12 @@ static void the_group_may_and_others_may_not(void)
   struct shmem_shared *shm;
   struct shmem_ring *ring;
 
-  conf.mode = 0660;
+  conf.permissions = 0660;
   conf.flags = SHMEM_CONF_GROUP;
   conf.group = GROUP;
   CHECK_HANDLE(shm = shmem_shared_create(made.channel, &conf));
   CHECK_HANDLE(ring = shmem_ring_open(made.ring, SHMEM_SPSC, SHMEM_PRODUCER, ELEMENT, CAPACITY));
-  CHECK_EQ(shmem_ring_set(ring, 0660, SHMEM_SEGMENT_KEEP, GROUP), 0);
+  CHECK_EQ(shmem_ring_set(ring, 0660, SHMEM_KEEP, GROUP), 0);
   struct visit visits[] = {{&made, NOBODY, EACCES}, {&made, GROUP, 0}};
   for (int i = 0; i < 2; i++)
     CHECK_CHILD_ENDS_WELL(check_spawn(visit_as_nobody, &visits[i]), 10);

@@ -176,7 +176,7 @@ template <typename Policy> void a_closed_object_does_nothing()
   FAILS(consumer.timedPop(&number, 5ms), EPIPE);
   FAILS(consumer.popMany(&number, 1), EPIPE);
   FAILS(consumer.release(&number), EPIPE);
-  shmem_ring_stats counters;
+  struct shmem_ring_stats counters;
   FAILS(consumer.stats(counters), EPIPE);
   lastError.clear();
   CHECK(producer.reserve() == nullptr && lastError == std::errc::broken_pipe);
@@ -297,7 +297,7 @@ template <typename Policy> void stats_and_interrupt()
   const Name name("stats");
   typename Policy::Consumer consumer(name, 8, 4);
   CHECK_EQ(consumer.open(), 0);
-  shmem_ring_stats counters;
+  struct shmem_ring_stats counters;
   CHECK_EQ(consumer.stats(counters), 0);
   CHECK(counters.capacity == 4 && counters.element_size == 8 && counters.policy == Policy::policy && counters.consumers == 1);
   std::atomic<bool> done{false};

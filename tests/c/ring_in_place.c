@@ -208,12 +208,12 @@ static void abandon_and_close_refuse_the_same(void)
   CHECK_GIVES(shmem_endpoint_abandon(NULL), -1, EINVAL);
   name = check_name("pair");
   struct shmem_endpoint *end;
-  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, name, 12, 2, SHMEM_SPSC));
+  CHECK_HANDLE(end = shmem_endpoint_open(name, SHMEM_SPSC, SHMEM_SIDE_A, 12, 2));
   CHECK_GIVES(shmem_ring_abandon(shmem_endpoint_outgoing(end)), -1, EINVAL);
   CHECK(shmem_ring_reserve(shmem_endpoint_outgoing(end)));
   CHECK_EQ(shmem_endpoint_abandon(end), 0);
   CHECK_GIVES(shmem_endpoint_abandon(end), -1, EINVAL);
-  CHECK_HANDLE(end = shmem_endpoint_open(SHMEM_SIDE_A, name, 12, 2, SHMEM_SPSC));
+  CHECK_HANDLE(end = shmem_endpoint_open(name, SHMEM_SPSC, SHMEM_SIDE_A, 12, 2));
   CHECK_EQ(shmem_endpoint_close(end), 0);
   CHECK_EQ(shmem_endpoint_unlink(name), 0);
 }

@@ -46,7 +46,7 @@ static void the_umask_applies_to_both_kinds_alike(void)
       mode_t before = umask(cases[i].mask);
       struct shmem_segment *segment = create(kind, cases[i].mode);
       CHECK_EQ(umask(before), cases[i].mask); /* as it was */
-      CHECK_EQ(check_stat(segment).mode, cases[i].expected);
+      CHECK_EQ(check_stat(segment).permissions, cases[i].expected);
       destroy(kind, segment);
     }
   }
@@ -58,32 +58,32 @@ static void a_mode_with_more_than_permission_bits_is_refused(void)
     CHECK_REFUSED(open_kind(kind, 4096, NEW, 01777), EINVAL);
     CHECK_REFUSED(open_kind(kind, 4096, NEW, (unsigned int)-1), EINVAL);
     struct shmem_segment *segment = create(kind, 0600);
-    CHECK_GIVES(shmem_segment_set(segment, 02644, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP), -1, EINVAL);
-    CHECK_EQ(check_stat(segment).mode, 0600);
+    CHECK_GIVES(shmem_segment_set(segment, 02644, SHMEM_KEEP, SHMEM_KEEP), -1, EINVAL);
+    CHECK_EQ(check_stat(segment).permissions, 0600);
     destroy(kind, segment);
   }
 }
 
 static void set_changes_mode_and_owner(void)
 {
-  const unsigned int keep = SHMEM_SEGMENT_KEEP;
+  const unsigned int keep = SHMEM_KEEP;
 
   for (enum kind kind = 0; kind < KINDS; kind++) {
     struct shmem_segment *segment = create(kind, 0600);
-    struct shmem_segment_info before = check_stat(segment), after;
+    struct shmem_segment_stat before = check_stat(segment), after;
     mode_t mask = umask(077);
     CHECK_EQ(shmem_segment_set(segment, 0666, keep, keep), 0); /* no umask here */
     umask(mask);
     after = check_stat(segment);
-    CHECK_EQ(after.mode, 0666);
+    CHECK_EQ(after.permissions, 0666);
     CHECK_EQ(after.uid, before.uid);
     CHECK_EQ(after.gid, before.gid);
     CHECK_EQ(shmem_segment_set(segment, keep, keep, keep), 0);
-    CHECK_EQ(check_stat(segment).mode, 0666);
+    CHECK_EQ(check_stat(segment).permissions, 0666);
     if (geteuid() == 0) {
       CHECK_EQ(shmem_segment_set(segment, 0640, NOBODY, 7), 0);
       after = check_stat(segment);
-      CHECK_EQ(after.mode, 0640);
+      CHECK_EQ(after.permissions, 0640);
       CHECK_EQ(after.uid, NOBODY);
       CHECK_EQ(after.gid, 7);
       if (kind == SYSV)
@@ -133,13 +133,13 @@ static void the_mode_decides_what_another_user_may(void)
     nobody_gets(kind, 0, EACCES);
     nobody_gets(kind, READ_ONLY, EACCES);
     nobody_gets(kind, CREATE, EACCES);
-    CHECK_EQ(shmem_segment_set(segment, 0644, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP), 0);
+    CHECK_EQ(shmem_segment_set(segment, 0644, SHMEM_KEEP, SHMEM_KEEP), 0);
     nobody_gets(kind, 0, EACCES);
     nobody_gets(kind, READ_ONLY, 0);
-    CHECK_EQ(shmem_segment_set(segment, 0666, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP), 0);
+    CHECK_EQ(shmem_segment_set(segment, 0666, SHMEM_KEEP, SHMEM_KEEP), 0);
     nobody_gets(kind, 0, 0);
     nobody_gets(kind, CREATE, 0);
-    CHECK_EQ(shmem_segment_set(segment, 0600, NOBODY, SHMEM_SEGMENT_KEEP), 0);
+    CHECK_EQ(shmem_segment_set(segment, 0600, NOBODY, SHMEM_KEEP), 0);
     nobody_gets(kind, 0, 0);
     destroy(kind, segment);
   }
@@ -148,7 +148,7 @@ static void the_mode_decides_what_another_user_may(void)
 static void change_as_nobody(void *arg)
 {
   enum kind kind = *(enum kind *)arg;
-  const unsigned int keep = SHMEM_SEGMENT_KEEP;
+  const unsigned int keep = SHMEM_KEEP;
   struct shmem_segment *segment;
 
   check_become_nobody();
@@ -168,8 +168,8 @@ static void another_user_can_neither_change_nor_remove_it(void)
   for (enum kind kind = 0; kind < KINDS; kind++) {
     struct shmem_segment *segment = create(kind, 0666);
     CHECK_CHILD_ENDS_WELL(check_spawn(change_as_nobody, &kind), 10);
-    struct shmem_segment_info stat = check_stat(segment);
-    CHECK_EQ(stat.mode, 0666);
+    struct shmem_segment_stat stat = check_stat(segment);
+    CHECK_EQ(stat.permissions, 0666);
     CHECK_EQ(stat.uid, 0);
     CHECK_EQ(stat.removed, 0);
     destroy(kind, segment);
@@ -186,7 +186,7 @@ static void create_as_nobody(void *arg)
     struct shmem_segment *segment = create(kind, modes[i]);
     strcpy(shmem_segment_data(segment), "mine");
     if (kind == POSIX || modes[i] & 0400)
-      CHECK_EQ(check_stat(segment).mode, modes[i]);
+      CHECK_EQ(check_stat(segment).permissions, modes[i]);
     CHECK_REFUSED(open_kind(kind, 0, 0, 0), EACCES); /* a second time the mode decides */
     destroy(kind, segment);
   }

@@ -276,7 +276,7 @@ static void a_child_that_is_forked_amid_calls_of_a_thread_uses_and_closes_its_ow
 static void a_program_that_closes_all_descriptors_keeps_the_memory(void)
 {
   struct shmem_segment *segment;
-  struct shmem_segment_info stat = {.size = sizeof stat};
+  struct shmem_segment_stat stat = {.size = sizeof stat};
 
   CHECK_HANDLE(segment = shmem_segment_open(check_name("descriptors"), 64, NEW, 0600));
   for (int fd = 3; fd < 64; fd++)
@@ -285,7 +285,7 @@ static void a_program_that_closes_all_descriptors_keeps_the_memory(void)
   CHECK(mine >= 3);
   strcpy(shmem_segment_data(segment), "still here");
   CHECK_GIVES(shmem_segment_stat(segment, &stat), -1, EBADF);
-  CHECK_GIVES(shmem_segment_set(segment, 0644, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP), -1, EBADF);
+  CHECK_GIVES(shmem_segment_set(segment, 0644, SHMEM_KEEP, SHMEM_KEEP), -1, EBADF);
   check_close(segment);
   CHECK_EQ(fcntl(mine, F_GETFD), 0);
   close(mine);

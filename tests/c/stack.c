@@ -23,7 +23,7 @@ static int fd, result;
 static char message[1 << 10], many[8][64];
 static struct shmem_stats stats = SHMEM_STATS_INIT;
 static struct shmem_ring_stats counters = SHMEM_RING_STATS_INIT;
-static struct shmem_segment_info info = {.size = sizeof info};
+static struct shmem_segment_stat info = {.size = sizeof info};
 
 static pthread_t peer;
 
@@ -116,16 +116,16 @@ static const char *make_call(int line)
     CALL(result = shmem_ring_release(consumer, slot));
     CALL(result = shmem_ring_stats(consumer, &counters));
     CALL(result = shmem_ring_close(producer) | shmem_ring_close(consumer) | shmem_ring_unlink(name));
-    CALL(a = shmem_endpoint_open(SHMEM_SIDE_A, rings, 64, 8, SHMEM_MPMC); result = !a);
-    CALL(b = shmem_endpoint_open(SHMEM_SIDE_B, rings, 64, 8, SHMEM_MPMC); result = !b);
-    FAILING_CALL(result = !shmem_endpoint_open(SHMEM_SIDE_A, rings, 64, 9, SHMEM_MPMC));
+    CALL(a = shmem_endpoint_open(rings, SHMEM_MPMC, SHMEM_SIDE_A, 64, 8); result = !a);
+    CALL(b = shmem_endpoint_open(rings, SHMEM_MPMC, SHMEM_SIDE_B, 64, 8); result = !b);
+    FAILING_CALL(result = !shmem_endpoint_open(rings, SHMEM_MPMC, SHMEM_SIDE_A, 64, 9));
     CALL(result = shmem_endpoint_send(a, message));
     CALL(result = shmem_endpoint_receive(b, message));
     CALL(result = shmem_endpoint_close(a) | shmem_endpoint_close(b) | shmem_endpoint_unlink(rings));
     CALL(segment = shmem_segment_open(name, 5000, SHMEM_SEGMENT_CREATE, 0600); result = !segment);
     FAILING_CALL(result = !shmem_segment_open(name, 9000, 0, 0));
     CALL(result = shmem_segment_stat(segment, &info));
-    CALL(result = shmem_segment_set(segment, 0640, SHMEM_SEGMENT_KEEP, SHMEM_SEGMENT_KEEP));
+    CALL(result = shmem_segment_set(segment, 0640, SHMEM_KEEP, SHMEM_KEEP));
     CALL(seen = 0; event = shmem_segment_data(segment); result = shmem_event_signal(event));
     CALL(result = shmem_event_timed_wait(event, &seen, PATIENT) - 1);
     CALL(result = shmem_segment_close(segment) | shmem_segment_unlink(name));

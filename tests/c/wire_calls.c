@@ -58,7 +58,7 @@ static void open_refuses_what_it_cannot_use(void)
   CHECK_GIVES(shmem_int_open(name, name, &shm, &conf), -1, EINVAL);
   CHECK(strstr(shmem_last_error(), "65537") != NULL);
   conf = (struct shmem_conf)SHMEM_CONF_INIT;
-  conf.mode = 01000;
+  conf.permissions = 01000;
   CHECK_GIVES(shmem_int_open(name, name, &shm, &conf), -1, EINVAL);
   /* Nothing was made, and the struct is as it was. */
   CHECK(wire_nothing_left(name) && wire_nothing_left(other));

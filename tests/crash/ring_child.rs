@@ -45,8 +45,8 @@ fn main() -> Result<(), Error> {
         "reserve" => reserve(&open(Role::Producer)?, first..end),
         "consume" => consume(&open(Role::Consumer)?, end),
         "peek" => peek(&open(Role::Consumer)?, end),
-        "answer" => answer(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?, end),
-        "leave" => leave(&Endpoint::open(EndpointSide::B, name, policy, CAPACITY)?),
+        "answer" => answer(&Endpoint::open(name, policy, EndpointSide::B, CAPACITY)?, end),
+        "leave" => leave(&Endpoint::open(name, policy, EndpointSide::B, CAPACITY)?),
         other => panic!("no such role: {other}"),
     }
 }

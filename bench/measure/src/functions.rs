@@ -39,7 +39,7 @@ pub struct Conf {
     pub samplelen: c_int,
     pub size: usize,
     pub spare: c_int,
-    pub mode: c_uint,
+    pub permissions: c_uint,
     pub flags: c_uint,
     pub reserved: c_uint,
 }

@@ -116,7 +116,7 @@ impl Fresh<'_> {
 /// Creates the region of `name` and takes its node side.
 pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let name = Name::new(name)?;
-    let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permissions()?, made: None };
+    let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permission_bits()?, made: None };
     handle::prepare::<Native>()?;
     let start = Instant::now();
     loop {
@@ -134,7 +134,7 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHa
 /// Creates a region of a sealed size that has no name, and takes its node side; also gives a
 /// descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Native>, OwnedFd)> {
-    let (facts, mode) = (facts(config)?, config.permissions()?);
+    let (facts, mode) = (facts(config)?, config.permission_bits()?);
     handle::prepare::<Native>()?;
     let (region, descriptor) = ChannelRegion::sealed(facts, mode, config.group)?;
     let incarnation = region.claim(Side::A)?;
@@ -145,7 +145,7 @@ pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Nativ
 /// descriptor stays the caller's.
 pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let wanted = facts(config)?;
-    config.permissions()?;
+    config.permission_bits()?;
     let region = of_descriptor(fd, config.any_owner)?;
     let found = *region.view.facts();
     if found != wanted {

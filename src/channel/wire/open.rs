@@ -90,7 +90,7 @@ fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&
 /// Makes this side's region.
 #[inline(never)]
 fn make(name: Name, facts: WireFacts, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
-    let mode = config.permissions()?;
+    let mode = config.permission_bits()?;
     let object = Object::unnamed(facts.total_size(), mode, config.group)?;
     let mapping = Mapping::new(&object, facts.total_size() as usize)?;
     // SAFETY: the mapping is as long as the facts say and goes with the view.
@@ -188,7 +188,7 @@ fn shake_hands(
 ) -> Result<Box<Mapped>> {
     let wname = own.name;
     let look = || look(&rname, config, me);
-    let permissions = Permissions { any_owner: config.any_owner, mode: config.permissions()?, group: config.group };
+    let permissions = Permissions { any_owner: config.any_owner, mode: config.permission_bits()?, group: config.group };
     let (outcome, posts) = match Posts::open(&wname, &rname, permissions) {
         Ok(mut posts) => (find_peer(own, &rname, &mut posts, look, limit, cancelled), Some(posts)),
         Err(e) => (Err(e), None),

@@ -76,8 +76,8 @@ pub(crate) fn unlink(name: &OsStr) -> Result<()> {
 /// ```
 /// use villas_shm::{Endpoint, EndpointSide, Policy};
 /// # let name = format!("villas-doc-endpoint-{}", std::process::id());
-/// let a = Endpoint::<u64>::open(EndpointSide::A, &name, Policy::Spsc, 128)?;
-/// let b = Endpoint::<u64>::open(EndpointSide::B, &name, Policy::Spsc, 128)?;
+/// let a = Endpoint::open(&name, Policy::Spsc, EndpointSide::A, 128)?;
+/// let b = Endpoint::open(&name, Policy::Spsc, EndpointSide::B, 128)?;
 /// a.outgoing().push(&1)?;
 /// assert_eq!(b.incoming().pop()?, 1);
 /// b.outgoing().push(&2)?;
@@ -93,9 +93,9 @@ pub struct Endpoint<T = Bytes> {
 
 /// Opens both rings of a side, or neither, and then leaves no name behind.
 fn open_both(
-    side: EndpointSide,
     name: &OsStr,
     policy: Policy,
+    side: EndpointSide,
     element_size: u64,
     capacity: u64,
 ) -> Result<(&'static RingHandle, &'static RingHandle)> {
@@ -116,8 +116,8 @@ fn open_both(
 }
 
 impl<T> Endpoint<T> {
-    fn open_sized(side: EndpointSide, name: &OsStr, policy: Policy, element_size: usize, capacity: usize) -> Result<Endpoint<T>> {
-        let (outgoing, incoming) = open_both(side, name, policy, element_size as u64, capacity as u64)?;
+    fn open_sized(name: &OsStr, policy: Policy, side: EndpointSide, element_size: usize, capacity: usize) -> Result<Endpoint<T>> {
+        let (outgoing, incoming) = open_both(name, policy, side, element_size as u64, capacity as u64)?;
         let ring = |handle| Ring::of(handle, element_size, capacity);
         Ok(Endpoint { outgoing: ring(outgoing), incoming: ring(incoming) })
     }
@@ -138,8 +138,8 @@ impl<T: Plain> Endpoint<T> {
     ///
     /// # Errors
     /// As [`Ring::open`].
-    pub fn open(side: EndpointSide, name: impl AsRef<OsStr>, policy: Policy, capacity: usize) -> Result<Endpoint<T>> {
-        Endpoint::open_sized(side, name.as_ref(), policy, size_of::<T>(), capacity)
+    pub fn open(name: impl AsRef<OsStr>, policy: Policy, side: EndpointSide, capacity: usize) -> Result<Endpoint<T>> {
+        Endpoint::open_sized(name.as_ref(), policy, side, size_of::<T>(), capacity)
     }
 
     /// Sends a message; waits for room for so long, without limit for `None`.
@@ -171,13 +171,13 @@ impl Endpoint<Bytes> {
     /// # Errors
     /// As [`Ring::open_bytes`].
     pub fn open_bytes(
-        side: EndpointSide,
         name: impl AsRef<OsStr>,
         policy: Policy,
+        side: EndpointSide,
         element_size: usize,
         capacity: usize,
     ) -> Result<Endpoint> {
-        Endpoint::open_sized(side, name.as_ref(), policy, element_size, capacity)
+        Endpoint::open_sized(name.as_ref(), policy, side, element_size, capacity)
     }
 
     /// Removes the names of both rings. Processes that have them open keep them.
@@ -213,13 +213,13 @@ impl Reused for Pair {
 
 impl Pair {
     pub(crate) fn open(
-        side: EndpointSide,
         name: &OsStr,
         policy: Policy,
+        side: EndpointSide,
         element_size: u64,
         capacity: u64,
     ) -> Result<&'static Pair> {
-        let (outgoing, incoming) = open_both(side, name, policy, element_size, capacity)?;
+        let (outgoing, incoming) = open_both(name, policy, side, element_size, capacity)?;
         outgoing.join_endpoint();
         incoming.join_endpoint();
         let make = || Pair {

@@ -290,8 +290,8 @@ fn no_endpoint_fails_to_start_beside_removals() {
     let at = name("start-endpoint");
     let names = [format!("{at}_AB"), format!("{at}_BA")];
     beside_removals(&names, || {
-        let a = Endpoint::<u64>::open(EndpointSide::A, &at, Policy::Spsc, 3)?;
-        let b = Endpoint::<u64>::open(EndpointSide::B, &at, Policy::Spsc, 3)?;
+        let a = Endpoint::<u64>::open(&at, Policy::Spsc, EndpointSide::A, 3)?;
+        let b = Endpoint::<u64>::open(&at, Policy::Spsc, EndpointSide::B, 3)?;
         drop((a, b));
         Ok(())
     });
