@@ -226,7 +226,7 @@ crash: crash-sweep crash-random ## kills: before each store to shared memory, th
 crash-sweep: check-deps
 	@echo "== killed before each store (REPAIRS=all: each pair of a store and a store of its repair)"
 	CARGO_TARGET_DIR=$(TARGET)/crash CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-	    $(CARGO) test --release -p villas-shm --features crash-points --test crash --test ring_crash --test event_crash -- --nocapture
+	    $(CARGO) test --release -p villas-shm --features _test_crash_points --test crash --test ring_crash --test event_crash -- --nocapture
 
 # The same SEED again goes on where the last run has ended.
 KILLS = 1000
@@ -274,7 +274,7 @@ lint: ## how the library is built, the documents, formatting, clippy
 	@tests/docs.py
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy -p villas-shm --features crash-points --tests --bins -- -D warnings
+	$(CARGO) clippy -p villas-shm --features _test_crash_points --tests --bins -- -D warnings
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
 doc: ## the documentation of the Rust crate

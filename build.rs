@@ -1,4 +1,5 @@
 //! Names the shared library and writes the C header.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -11,7 +12,15 @@ fn main() {
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libvillas_shm.so.0");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    let header = header(&root);
+    #[cfg(feature = "capi")]
+    write_header(&root, &out);
+    #[cfg(not(feature = "capi"))]
+    let _ = (root, out);
+}
+
+#[cfg(feature = "capi")]
+fn write_header(root: &Path, out: &Path) {
+    let header = header(root);
     fs::write(out.join("shmem.h"), &header).expect("the build directory can be written");
     // The checked-in copy is only written when asked for, so that a build never changes the source tree; a test compares.
     if env::var_os("VILLAS_SHM_WRITE_HEADER").is_some() {
@@ -20,6 +29,7 @@ fn main() {
 }
 
 /// The header, made of the files of the C interface in the order of the header.
+#[cfg(feature = "capi")]
 fn header(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
     let files =

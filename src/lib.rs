@@ -11,15 +11,18 @@
 //! Most unsafe code lives in `sys`, `memory`, `protocol`, `layout` and `capi`. The rest makes views of
 //! mappings and follows pointers to handles. Each block says why it is sound.
 #![warn(missing_docs)]
+// What only the C interface calls.
+#![cfg_attr(not(feature = "capi"), allow(dead_code, unused_imports))]
 
+#[cfg(feature = "capi")]
 pub(crate) mod capi;
 mod channel;
-#[cfg(feature = "crash-points")]
+#[cfg(feature = "_test_crash_points")]
 #[path = "tests/crash.rs"]
 pub mod crash;
 mod error;
 mod event;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "_test_fuzzing")]
 #[path = "tests/fuzzing.rs"]
 pub mod fuzzing;
 pub mod inspect;
@@ -38,7 +41,7 @@ pub use channel::{Channel, Config, Sample, Stats};
 pub use error::{Error, ErrorKind, Result, strerror};
 pub use event::Event;
 pub use pod::Plain;
-pub use protocol::flags;
+pub use protocol::flags::Flags;
 pub use protocol::ring_words::{Policy, Role};
 pub use ring::RingStats;
 pub use ring::api::endpoint::{Endpoint, EndpointSide};

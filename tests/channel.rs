@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use villas_shm::{Channel, Config, Error, Sample, Timespec, flags};
+use villas_shm::{Channel, Config, Error, Flags, Sample, Timespec};
 
 /// A region's name that goes with the test.
 struct Name(String);
@@ -46,7 +46,7 @@ fn a_sample_arrives_with_all_that_it_says() {
     let (_name, node, program) = pair(&Config { samplelen: 3, ..Config::default() });
     let mut sample = node.alloc().unwrap();
     sample.set_sequence(u64::MAX);
-    sample.set_flags(flags::HAS_TS_ORIGIN | flags::HAS_DATA | flags::NEW_FRAME);
+    sample.set_flags(Flags::HAS_TS_ORIGIN | Flags::HAS_DATA | Flags::NEW_FRAME);
     sample.set_origin(Timespec { sec: 1_700_000_000, nsec: 999_999_999 });
     sample.set_received(Timespec { sec: -1, nsec: 1 });
     sample.write_values(&[f64::NAN, -0.0, f64::MIN_POSITIVE / 2.0]).unwrap();
@@ -56,7 +56,7 @@ fn a_sample_arrives_with_all_that_it_says() {
     assert_eq!(program.read(&mut got, 5).unwrap(), 1);
     let sample = &got[0];
     assert_eq!(sample.sequence(), u64::MAX);
-    assert_eq!(sample.flags(), flags::HAS_TS_ORIGIN | flags::HAS_DATA | flags::NEW_FRAME);
+    assert_eq!(sample.flags(), Flags::HAS_TS_ORIGIN | Flags::HAS_DATA | Flags::NEW_FRAME);
     assert_eq!(sample.origin(), Timespec { sec: 1_700_000_000, nsec: 999_999_999 });
     assert_eq!(sample.received(), Timespec { sec: -1, nsec: 1 });
     assert_eq!((sample.len(), sample.capacity()), (3, 3));

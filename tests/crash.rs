@@ -19,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use villas_shm::{Channel, Config, Sample, flags::REDELIVERED};
+use villas_shm::{Channel, Config, Flags, Sample};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -135,7 +135,8 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
             for sample in samples.drain(..) {
                 assert_eq!((sample.len(), sample.get(0)), (2, sample.sequence() as f64), "torn");
                 // A copy says so in its second value.
-                let arrival = Arrival { copied_by: sample.get(1) as usize, is_marked: sample.flags() & REDELIVERED != 0 };
+                let arrival =
+                    Arrival { copied_by: sample.get(1) as usize, is_marked: sample.flags().contains(Flags::REDELIVERED) };
                 echoes.entry(sample.sequence()).or_default().push(arrival);
             }
         }
@@ -193,7 +194,7 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
                 seen.extend(samples.iter().map(Sample::sequence));
                 for sample in &samples {
                     assert_eq!((sample.len(), sample.get(1)), (2, -(sample.sequence() as f64)), "torn");
-                    assert_eq!(sample.flags() & REDELIVERED, 0, "nobody died on this side");
+                    assert_eq!(sample.flags() & Flags::REDELIVERED, Flags::NONE, "nobody died on this side");
                 }
                 out.append(&mut samples);
                 let numbers: Vec<u64> = out.iter().map(Sample::sequence).collect();

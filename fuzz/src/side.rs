@@ -187,7 +187,7 @@ impl Side {
                     let sample = &mut self.held[at];
                     sample.write_values(&values).expect("as many as fit");
                     sample.set_sequence(input.byte().into());
-                    sample.set_flags(input.byte().into());
+                    sample.set_flags(villas_shm::Flags::from_bits(input.byte().into()));
                     sample.set_origin(Timespec { sec: 1, nsec: 2 });
                     assert_eq!(sample.write_values(&vec![0.0; self.samplelen + 1]).unwrap_err().errno(), libc::EINVAL);
                 }

@@ -32,11 +32,11 @@ pub const SAMPLE_IS_NEW_SIMULATION: c_int = 131072;
 pub const SAMPLE_REDELIVERED: c_int = 16777216;
 
 const _: () = {
-    use crate::protocol::flags;
-    assert!(SAMPLE_HAS_TS_ORIGIN == flags::HAS_TS_ORIGIN && SAMPLE_HAS_TS_RECEIVED == flags::HAS_TS_RECEIVED);
-    assert!(SAMPLE_HAS_OFFSET == flags::HAS_OFFSET && SAMPLE_HAS_SEQUENCE == flags::HAS_SEQUENCE);
-    assert!(SAMPLE_HAS_DATA == flags::HAS_DATA && SAMPLE_IS_FIRST == flags::NEW_FRAME);
-    assert!(SAMPLE_IS_NEW_SIMULATION == flags::NEW_SIMULATION && SAMPLE_REDELIVERED == flags::REDELIVERED);
+    use crate::protocol::flags::Flags;
+    assert!(SAMPLE_HAS_TS_ORIGIN == Flags::HAS_TS_ORIGIN.bits() && SAMPLE_HAS_TS_RECEIVED == Flags::HAS_TS_RECEIVED.bits());
+    assert!(SAMPLE_HAS_OFFSET == Flags::HAS_OFFSET.bits() && SAMPLE_HAS_SEQUENCE == Flags::HAS_SEQUENCE.bits());
+    assert!(SAMPLE_HAS_DATA == Flags::HAS_DATA.bits() && SAMPLE_IS_FIRST == Flags::NEW_FRAME.bits());
+    assert!(SAMPLE_IS_NEW_SIMULATION == Flags::NEW_SIMULATION.bits() && SAMPLE_REDELIVERED == Flags::REDELIVERED.bits());
 };
 
 /// The pool of samples of a channel: `&shm->pool`.

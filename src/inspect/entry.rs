@@ -2,6 +2,7 @@
 
 use super::processes::Process;
 use crate::layout::holder::Holder;
+use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
@@ -92,8 +93,8 @@ pub struct Peer {
 pub enum Waiting {
     /// In a channel.
     Sample {
-        /// Its [`flags`](crate::flags).
-        flags: i32,
+        /// What its header says.
+        flags: Flags,
         /// Its sequence number.
         sequence: u64,
         /// When it was made.

@@ -7,6 +7,7 @@ use crate::layout::Layout;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{HEAD, TRAILER, Trailer, WireFacts, WireView};
 use crate::memory::zeroed::Table;
+use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
 
@@ -91,7 +92,7 @@ pub(super) fn sample(raw: Raw) -> Waiting {
     let time =
         |words: &[crate::protocol::atomics::Shared64; 2]| Timespec { sec: words[0].get() as i64, nsec: words[1].get() as i64 };
     Waiting::Sample {
-        flags: header.flags.get() as i32,
+        flags: Flags::from_bits(header.flags.get() as i32),
         sequence: header.sequence.get(),
         origin: time(&header.origin),
         received: time(&header.received),

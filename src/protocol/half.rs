@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::memory::zeroed::Table;
 use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
 use crate::protocol::doorbell::{QUICK_LOOKS, notify};
-use crate::protocol::flags;
+use crate::protocol::flags::Flags;
 use crate::protocol::gate::Idle;
 use crate::protocol::pool::{Orphan, Pool};
 use crate::protocol::queue::{EntryLookout, QueueReader, QueueWriter, RoomLookout};
@@ -284,7 +284,7 @@ impl<W: ChannelWords + Clone> Half<W> {
             self.again_left -= 1;
             self.redelivered += 1;
             self.words.count_redelivered(self.side);
-            block.mark(flags::REDELIVERED);
+            block.mark(Flags::REDELIVERED.bits());
             give(count, number, block);
             count += 1;
         }

@@ -8,7 +8,7 @@ pub(crate) mod atomics;
 pub(crate) mod channel_words;
 pub(crate) mod doorbell;
 pub(crate) mod event;
-pub mod flags;
+pub(crate) mod flags;
 pub(crate) mod futex_lock;
 pub(crate) mod gate;
 pub(crate) mod half;

@@ -7,10 +7,10 @@ use std::ptr::NonNull;
 
 /// A build for the fuzzer. It makes many short calls in one thread, which has both ends of each
 /// region, and its regions are garbage.
-pub(crate) const IS_FUZZED: bool = cfg!(feature = "fuzzing");
+pub(crate) const IS_FUZZED: bool = cfg!(feature = "_test_fuzzing");
 
 /// Whether a copy is made in two parts, to be killed between them.
-pub(crate) const SPLITS_COPIES: bool = cfg!(feature = "crash-points");
+pub(crate) const SPLITS_COPIES: bool = cfg!(feature = "_test_crash_points");
 
 /// A bound that is another for the fuzzer.
 pub(crate) const fn usual_or(usual: u32, fuzzed: u32) -> u32 {
@@ -25,14 +25,14 @@ pub(crate) const fn looks(usual: u32, fuzzed: u32) -> u32 {
 /// Called before each store to shared memory.
 #[inline(always)]
 pub(crate) fn step() {
-    #[cfg(feature = "crash-points")]
+    #[cfg(feature = "_test_crash_points")]
     crate::crash::step();
 }
 
 /// Where the end of a mapping is not that of a page, the rest of the page is nobody's: the address
 /// sanitizer reports a step into it, from now on or no longer.
 pub(crate) fn forbid(_start: *const u8, _length: usize, _is_forbidden: bool) {
-    #[cfg(feature = "fuzzing")]
+    #[cfg(feature = "_test_fuzzing")]
     if _is_forbidden {
         crate::tests::forbidden::close(_start, _length);
     } else {
@@ -42,9 +42,9 @@ pub(crate) fn forbid(_start: *const u8, _length: usize, _is_forbidden: bool) {
 
 /// Zeroed memory from the heap, where the sanitizer sees its ends. `None`: not in this build.
 pub(crate) fn heap(_bytes: NonZeroUsize) -> Option<nix::Result<NonNull<u8>>> {
-    #[cfg(feature = "fuzzing")]
+    #[cfg(feature = "_test_fuzzing")]
     return Some(crate::tests::heap::zeroed(_bytes));
-    #[cfg(not(feature = "fuzzing"))]
+    #[cfg(not(feature = "_test_fuzzing"))]
     None
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn heap(_bytes: NonZeroUsize) -> Option<nix::Result<NonNull<u8>>> {
 /// # Safety
 /// `start` comes from [`heap`] with as many bytes, and is not used any more.
 pub(crate) unsafe fn free_heap(_start: NonNull<u8>, _bytes: usize) {
-    #[cfg(feature = "fuzzing")]
+    #[cfg(feature = "_test_fuzzing")]
     // SAFETY: as the caller promises.
     unsafe {
         crate::tests::heap::free(_start, _bytes);

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+const _: () =
+    assert!(option_env!("CARGO_PRIMARY_PACKAGE").is_some(), "the feature \"_test_crash_points\" is for this package's own tests");
+
 /// Stores left; `u64::MAX` for ever.
 static LEFT: AtomicU64 = AtomicU64::new(u64::MAX);
 

@@ -9,7 +9,7 @@ pub use crate::tests::forbidden;
 use crate::{Channel, Result, Sample};
 
 #[cfg(not(any(test, fuzzing, debug_assertions)))]
-compile_error!("the feature \"fuzzing\" is for test builds: its profile must have debug assertions");
+compile_error!("the feature \"_test_fuzzing\" is for test builds: its profile must have debug assertions");
 
 /// Attaches to `bytes` as to a region in the wire layout, and does with it what can be done. Whether they were taken for one.
 pub fn wire(bytes: &[u8]) -> bool {

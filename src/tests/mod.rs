@@ -2,9 +2,9 @@
 
 #[cfg(test)]
 pub(crate) mod edges;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "_test_fuzzing")]
 pub mod forbidden;
-#[cfg(feature = "fuzzing")]
+#[cfg(feature = "_test_fuzzing")]
 pub(crate) mod heap;
 #[cfg(test)]
 pub(crate) mod prng;

@@ -3,7 +3,7 @@
 //! What has come back is counted, by the side's count of what it has sent and by who made it, not by a mark: a sample that is sent back twice is
 //! seen as such.
 
-use villas_shm::flags::REDELIVERED;
+const REDELIVERED: i32 = villas_shm::Flags::REDELIVERED.bits();
 
 /// An event that a child has logged: what, the sample's number, flags or way.
 pub(crate) type Event = (char, u64, u64);

@@ -16,7 +16,7 @@
 
 use std::io::Write;
 use std::time::Duration;
-use villas_shm::{Channel, Config, Error, Sample, flags::REDELIVERED};
+use villas_shm::{Channel, Config, Error, Flags, Sample};
 
 /// By the clock, which goes on while the machine stands still; the test itself finds a hang sooner.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
@@ -64,7 +64,7 @@ fn program(region: &str, count: u64, generation: u64) -> Result<(), Error> {
             if number >= count {
                 return Ok(());
             }
-            log(&format!("r {number} {}\n", sample.flags()));
+            log(&format!("r {number} {}\n", sample.flags().bits()));
             match send_back(&channel, sample, number, generation) {
                 Err(e) if count == u64::MAX && e.errno() == libc::EPIPE => return Ok(()),
                 other => other?,
@@ -76,8 +76,8 @@ fn program(region: &str, count: u64, generation: u64) -> Result<(), Error> {
 /// A successor sends the same sample in another way than the one before it.
 fn send_back(channel: &Channel, mut sample: Sample, number: u64, generation: u64) -> Result<(), Error> {
     // It came again to this side, which says nothing of how often it comes to the other.
-    if sample.flags() & REDELIVERED != 0 {
-        sample.set_flags(sample.flags() & !REDELIVERED);
+    if sample.flags().contains(Flags::REDELIVERED) {
+        sample.set_flags(sample.flags() & !Flags::REDELIVERED);
     }
     let way = (number + generation) % 3;
     if way == COPY {
@@ -149,7 +149,7 @@ fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), 
         channel.read(&mut samples, 2)?;
         for sample in samples.drain(..) {
             let number = sample.sequence();
-            log(&format!("r {number} {}\n", sample.flags()));
+            log(&format!("r {number} {}\n", sample.flags().bits()));
             assert_eq!(sample.get(0), number as f64, "torn");
             log(&format!("e {number}\n"));
             drop(sample);

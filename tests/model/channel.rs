@@ -3,7 +3,7 @@
 use crate::harness::{Mapped, at_most, explore, explore_kills, until_killed};
 use crate::protocol::channel_words::{ChannelBell, ChannelWords, Side};
 use crate::protocol::doorbell;
-use crate::protocol::flags::REDELIVERED;
+use crate::protocol::flags::Flags;
 use crate::protocol::half::{Half, Sizes, Written};
 use loom::thread;
 
@@ -208,7 +208,7 @@ fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
                 let block = receive(&mut b);
                 let contents = theirs.with(block, |c| *c);
                 let again = returned.contains(&contents.value);
-                assert!(!again || contents.flags & REDELIVERED != 0, "twice, unmarked");
+                assert!(!again || Flags::from_bits(contents.flags).contains(Flags::REDELIVERED), "twice, unmarked");
                 returned.push(contents.value);
                 assert_eq!(b.put(block as usize), Some(0));
             }
@@ -217,7 +217,7 @@ fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
             while b.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
                 let block = last.unwrap();
                 let contents = theirs.with(block, |c| *c);
-                assert!(contents.flags & REDELIVERED != 0);
+                assert!(Flags::from_bits(contents.flags).contains(Flags::REDELIVERED));
                 echoes_again += usize::from(contents.value == 2);
                 b.put(block as usize);
             }

@@ -263,7 +263,7 @@ impl<C: Calls, const V: usize> Transport for Channel<C, V> {
                 // SAFETY: a sample that was allocated and not yet written, with room for the values.
                 unsafe {
                     (*sample).sequence = number;
-                    (*sample).flags = FLAGS;
+                    (*sample).flags = FLAGS.bits();
                     (*sample).origin = libc::timespec { tv_sec: number as i64, tv_nsec: 0 };
                     (*sample).length = values as c_uint;
                     fill(Sample::data(sample), values, number);

@@ -5,10 +5,10 @@ use crate::contender::Transport;
 use crate::rig::{Side, fail};
 use crate::yardsticks::stream_capacity;
 use std::time::Duration;
-use villas_shm::{Channel, Config, Sample, flags};
+use villas_shm::{Channel, Config, Flags, Sample};
 
 /// The flags of the samples that are measured.
-pub const FLAGS: i32 = flags::HAS_TS_ORIGIN | flags::HAS_SEQUENCE | flags::HAS_DATA;
+pub const FLAGS: Flags = Flags::HAS_TS_ORIGIN.union(Flags::HAS_SEQUENCE).union(Flags::HAS_DATA);
 
 /// How a channel is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use common::{Node, PATIENCE, Signal, client, is_running, kill, lines, repository
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use villas_shm::{Channel, Config, flags};
+use villas_shm::{Channel, Config, Flags};
 
 /// A node with two regions, `REGION-in` and `REGION-out`.
 fn two(keys: &str) -> Node {
@@ -169,7 +169,7 @@ fn a_sample_without_flags_is_given_the_time_of_its_reception_and_a_number() {
         let mut sample = program.alloc().unwrap();
         sample.set_sequence(77);
         sample.write_values(&[1.5, 2.5]).unwrap();
-        sample.set_flags(if number == 2 { flags::HAS_SEQUENCE } else { 0 });
+        sample.set_flags(if number == 2 { Flags::HAS_SEQUENCE } else { Flags::NONE });
         assert_eq!(program.write(&mut vec![sample]).unwrap(), 1);
     }
     let (status, output, messages) = running.wait();

@@ -4,6 +4,7 @@ use crate::channel::any_handle::AnyHandle;
 use crate::error::{Error, Result};
 use crate::layout::sample::{Header, Raw};
 use crate::protocol::atomics::Shared64;
+use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
 
 /// A reference to a sample in shared memory. Cloning takes another reference to the same sample, dropping gives it back.
@@ -12,7 +13,7 @@ use crate::sys::clock::Timespec;
 /// are copied in and out, and there is no slice of them.
 ///
 /// ```
-/// use villas_shm::{Channel, Config, Timespec, flags};
+/// use villas_shm::{Channel, Config, Flags, Timespec};
 /// # let name = format!("villas-doc-sample-{}", std::process::id());
 /// let node = Channel::create(&name, &Config { samplelen: 8, ..Config::default() })?;
 /// # Channel::unlink(&name)?;
@@ -20,7 +21,7 @@ use crate::sys::clock::Timespec;
 /// assert_eq!((sample.len(), sample.capacity()), (0, 8));
 /// sample.write_values(&[230.1, 229.8, 230.4])?;
 /// sample.set_origin(Timespec { sec: 1_700_000_000, nsec: 0 });
-/// sample.set_flags(flags::HAS_DATA | flags::HAS_TS_ORIGIN);
+/// sample.set_flags(Flags::HAS_DATA | Flags::HAS_TS_ORIGIN);
 /// assert!(sample.write_values(&[0.0; 9]).is_err());
 /// let mut values = [0.0; 8];
 /// assert_eq!(sample.read_values(&mut values), 3);
@@ -63,7 +64,7 @@ impl Sample {
         self.header().sequence.get()
     }
 
-    /// Sets the sequence number. Set the flag [`HAS_SEQUENCE`](crate::flags::HAS_SEQUENCE) with it.
+    /// Sets the sequence number. Set the flag [`Flags::HAS_SEQUENCE`] with it.
     pub fn set_sequence(&mut self, sequence: u64) {
         self.header().sequence.set(sequence);
     }
@@ -97,13 +98,13 @@ impl Sample {
     }
 
     /// [`flags`](crate::flags).
-    pub fn flags(&self) -> i32 {
-        self.header().flags.get() as i32
+    pub fn flags(&self) -> Flags {
+        Flags::from_bits(self.header().flags.get() as i32)
     }
 
     /// Sets the flags.
-    pub fn set_flags(&mut self, flags: i32) {
-        self.header().flags.set(flags as u32);
+    pub fn set_flags(&mut self, flags: Flags) {
+        self.header().flags.set(flags.bits() as u32);
     }
 
     /// When it was made, at its source.

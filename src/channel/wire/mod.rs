@@ -20,7 +20,7 @@ mod doorbell;
 mod liveness;
 mod open;
 mod presence;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "_test_fuzzing"))]
 #[path = "../../tests/wire/mod.rs"]
 pub(crate) mod tests;
 

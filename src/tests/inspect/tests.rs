@@ -139,7 +139,7 @@ fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
             while next < total.load(Relaxed) {
                 program.read(&mut taken, 16).unwrap();
                 for sample in taken.drain(..) {
-                    assert_eq!((sample.sequence(), sample.flags()), (next, 0));
+                    assert_eq!((sample.sequence(), sample.flags()), (next, crate::Flags::NONE));
                     assert_eq!((sample.get(0), sample.len()), (next as f64, 2));
                     next += 1;
                 }

@@ -6,7 +6,7 @@ use crate::channel::backend::Backend;
 use crate::channel::wire::Wire;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
-use crate::protocol::flags;
+use crate::protocol::flags::Flags;
 use std::ops::Range;
 use std::path::Path;
 
@@ -73,7 +73,8 @@ impl Image {
 }
 
 fn flags_of(k: u64) -> i32 {
-    flags::HAS_TS_ORIGIN | flags::HAS_SEQUENCE | flags::HAS_DATA | if k == 4 { flags::NEW_FRAME } else { 0 }
+    let frame = if k == 4 { Flags::NEW_FRAME } else { Flags::NONE };
+    (Flags::HAS_TS_ORIGIN | Flags::HAS_SEQUENCE | Flags::HAS_DATA | frame).bits()
 }
 
 fn check(sample: &Raw, k: u64, image: &str) {

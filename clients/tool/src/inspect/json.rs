@@ -67,7 +67,7 @@ fn waiting(waiting: &Waiting) -> Value {
     let time = |at: &Timespec| json!([at.sec, at.nsec]);
     match waiting {
         Waiting::Sample { flags, sequence, origin, received, values, .. } => json!({
-            "flags": flags, "sequence": sequence, "origin": time(origin), "received": time(received),
+            "flags": flags.bits(), "sequence": sequence, "origin": time(origin), "received": time(received),
             "values": values.iter().map(|bits| format!("{bits:016x}")).collect::<Vec<_>>(),
         }),
         Waiting::Message(bytes) => json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use villas_shm::inspect::{self, Entry, Parameter, Queue, Waiting};
-use villas_shm::{Timespec, flags};
+use villas_shm::{Flags, Timespec};
 
 use super::words;
 use crate::human::{self, Record, Time};
@@ -78,12 +78,12 @@ fn waiting(queue: &Queue, types: &Signals) -> String {
         match waiting {
             Waiting::Sample { flags, sequence, origin, received, values, .. } => {
                 // In this library's own layout a sample without flags is as its header says.
-                let has = |flag| *flags == 0 || flags & flag != 0;
+                let has = |flag| *flags == Flags::NONE || flags.contains(flag);
                 let record = Record {
-                    origin: has(flags::HAS_TS_ORIGIN).then(|| time(origin)),
-                    received: (flags & flags::HAS_TS_RECEIVED != 0).then(|| time(received)),
-                    sequence: has(flags::HAS_SEQUENCE).then_some(*sequence),
-                    new_frame: flags & flags::NEW_FRAME != 0,
+                    origin: has(Flags::HAS_TS_ORIGIN).then(|| time(origin)),
+                    received: flags.contains(Flags::HAS_TS_RECEIVED).then(|| time(received)),
+                    sequence: has(Flags::HAS_SEQUENCE).then_some(*sequence),
+                    new_frame: flags.contains(Flags::NEW_FRAME),
                     values: values.clone(),
                     ..Record::default()
                 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use villas_shm::{Sample, flags};
+use villas_shm::{Flags, Sample};
 
 use super::Options;
 use super::sample::take;
@@ -185,7 +185,7 @@ impl Receiver {
 
     fn count(&mut self, samples: &[Sample]) {
         let arrival = Instant::now();
-        let redelivered = samples.iter().filter(|sample| sample.flags() & flags::REDELIVERED != 0).count() as u64;
+        let redelivered = samples.iter().filter(|sample| sample.flags().contains(Flags::REDELIVERED)).count() as u64;
         self.last_activity = Some(arrival);
         self.alone_since = arrival;
         self.received += samples.len() as u64;
