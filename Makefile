@@ -88,6 +88,7 @@ extras: msrv loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz
 
 test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --profile checks -p villas-shm
+	$(CARGO) test --profile checks -p villas-shm --features bytemuck --test structs
 
 test-tool: build ## tests of the command-line tool, of the demo and of the documents
 	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure
@@ -275,6 +276,7 @@ lint: ## how the library is built, the documents, formatting, clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p villas-shm --features _test_crash_points --tests --bins -- -D warnings
+	$(CARGO) clippy -p villas-shm --no-default-features --features bytemuck -- -D warnings
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
 doc: ## the documentation of the Rust crate

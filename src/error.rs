@@ -98,6 +98,12 @@ impl Error {
         }
     }
 
+    /// Whether calling again may help: nothing was there, or no room, in time (`WouldBlock`,
+    /// `TimedOut`, `Interrupted`).
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+    }
+
     /// The code as in `<errno.h>`.
     pub fn errno(&self) -> i32 {
         self.errno

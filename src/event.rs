@@ -1,6 +1,7 @@
 //! Events for Rust.
 
 use crate::error::Result;
+use crate::nothing::Call;
 use crate::protocol::atomics::{Shared64, relax};
 use crate::protocol::event::{EventFutex, count, doze, signal, take};
 use crate::sys::Slept;
@@ -35,9 +36,9 @@ const SPIN: Duration = Duration::from_micros(50);
 ///         segment.event(0).map(|changed| changed.signal())
 ///     });
 ///     let (changed, mut seen) = (segment.event(0)?, 0);
-///     assert_eq!(changed.timed_wait(&mut seen, None), 1);
+///     assert_eq!(changed.timed_wait(&mut seen, None)?, 1);
 ///     assert_eq!((segment.get::<f64>(8)?, seen), (50.02, 1));
-///     assert_eq!(changed.try_wait(&mut seen), 0);
+///     assert!(changed.try_wait(&mut seen).is_err(), "nothing new");
 ///     Ok(())
 /// })?;
 /// # Ok::<(), villas_shm::Error>(())
@@ -87,19 +88,30 @@ impl<'m> Event<'m> {
         count(self)
     }
 
-    /// How many signals came after the first `seen`, which becomes their number. 0: none. Does not wait.
-    pub fn try_wait(&self, seen: &mut u64) -> u64 {
-        take(self, seen)
+    /// How many signals came after the first `seen`, which becomes the number of all. Does not wait.
+    ///
+    /// # Errors
+    /// `WouldBlock` there is none.
+    pub fn try_wait(&self, seen: &mut u64) -> Result<u64> {
+        self.within(seen, &Limit::Now).map_err(|why| Call::Wait.error(why))
     }
 
-    /// The same; waits for one. 0: call again, 100 ms are over, or a signal handler ran.
-    pub fn wait(&self, seen: &mut u64) -> u64 {
-        self.plain_wait(seen).unwrap_or(0)
+    /// Waits for signals after the first `seen`, which becomes the number of all; how many came.
+    /// Waits for at most 100 ms.
+    ///
+    /// # Errors
+    /// `WouldBlock` none within 100 ms; `Interrupted` a signal handler ran: call again.
+    pub fn wait(&self, seen: &mut u64) -> Result<u64> {
+        self.plain_wait(seen).map_err(|why| Call::Wait.error(why))
     }
 
-    /// The same; waits for so long, without limit for `None`. 0: the time is over, or a signal handler ran.
-    pub fn timed_wait(&self, seen: &mut u64, timeout: Option<Duration>) -> u64 {
-        self.within(seen, &Limit::timeout(timeout)).unwrap_or(0)
+    /// Waits for signals after the first `seen`, which becomes the number of all, for at most
+    /// `timeout`, without limit for `None`; how many came.
+    ///
+    /// # Errors
+    /// `TimedOut`; `Interrupted` a signal handler ran.
+    pub fn timed_wait(&self, seen: &mut u64, timeout: Option<Duration>) -> Result<u64> {
+        self.within(seen, &Limit::timeout(timeout)).map_err(|why| Call::Wait.error(why))
     }
 
     pub(crate) fn plain_wait(&self, seen: &mut u64) -> std::result::Result<u64, i32> {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use villas_shm::{Channel, Config, Error, Flags, Sample, Timespec};
+use villas_shm::{Channel, Config, Error, ErrorKind, Flags, Sample, Timespec};
 
 /// A region's name that goes with the test.
 struct Name(String);
@@ -43,7 +43,7 @@ fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> i32 {
 
 #[test]
 fn a_sample_arrives_with_all_that_it_says() {
-    let (_name, node, program) = pair(&Config { samplelen: 3, ..Config::default() });
+    let (_name, node, program) = pair(&Config::new().samplelen(3));
     let mut sample = node.alloc().unwrap();
     sample.set_sequence(u64::MAX);
     sample.set_flags(Flags::HAS_TS_ORIGIN | Flags::HAS_DATA | Flags::NEW_FRAME);
@@ -68,7 +68,7 @@ fn a_sample_arrives_with_all_that_it_says() {
 #[test]
 fn a_queue_holds_exactly_its_length_whatever_that_is() {
     for queuelen in [1, 2, 3, 7, 512, 600, 1000] {
-        let (_name, node, program) = pair(&Config { queuelen, samplelen: 1, ..Config::default() });
+        let (_name, node, program) = pair(&Config::new().queuelen(queuelen).samplelen(1));
         for round in 0..3 {
             let mut out: Vec<Sample> = (0..u64::from(queuelen) + 2).map(|n| numbered(&node, n)).collect();
             assert_eq!(node.write(&mut out).unwrap(), queuelen as usize, "round {round}");
@@ -77,7 +77,7 @@ fn a_queue_holds_exactly_its_length_whatever_that_is() {
             while got.len() < queuelen as usize {
                 assert!(program.try_read(&mut got, 64).unwrap() > 0, "all that were written are there");
             }
-            assert_eq!(program.try_read(&mut got, 64).unwrap(), 0);
+            assert_eq!(program.try_read(&mut got, 64).unwrap_err().kind(), ErrorKind::WouldBlock);
             assert!(got.iter().map(Sample::sequence).eq(0..u64::from(queuelen)));
         }
     }
@@ -85,7 +85,7 @@ fn a_queue_holds_exactly_its_length_whatever_that_is() {
 
 #[test]
 fn a_block_that_is_held_for_ever_does_not_stop_the_others() {
-    let (_name, node, program) = pair(&Config { queuelen: 4, spare: 40, samplelen: 1, polling: true, ..Config::default() });
+    let (_name, node, program) = pair(&Config::new().queuelen(4).spare(40).samplelen(1).polling(true));
     let held: Vec<Sample> = (0..20).map(|n| numbered(&node, 1_000_000 + n)).collect();
     let mut got = Vec::new();
     for number in 0..1_000_000 {
@@ -99,7 +99,7 @@ fn a_block_that_is_held_for_ever_does_not_stop_the_others() {
 
 #[test]
 fn where_no_sample_is_asked_for_none_is_handed_out_received_or_sent() {
-    let (_name, node, program) = pair(&Config { queuelen: 4, spare: 1, ..Config::default() });
+    let (_name, node, program) = pair(&Config::new().queuelen(4).spare(1));
     let mut none = Vec::new();
     assert_eq!(node.alloc_many(&mut none, 0).unwrap(), 0);
     assert_eq!(node.timed_alloc(&mut none, 0, None).unwrap(), 0);
@@ -114,7 +114,7 @@ fn where_no_sample_is_asked_for_none_is_handed_out_received_or_sent() {
 
 #[test]
 fn a_sample_may_be_echoed_kept_and_copied() {
-    let (_name, node, program) = pair(&Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() });
+    let (_name, node, program) = pair(&Config::new().queuelen(2).spare(1).samplelen(1));
     let kept = numbered(&node, 1);
     node.write(&mut vec![kept.clone()]).unwrap();
     assert_eq!(errno(node.write(&mut vec![kept.clone()])), libc::EINVAL, "it is still out");
@@ -143,12 +143,12 @@ fn a_sample_of_another_channel_is_refused() {
 #[test]
 fn parameters_out_of_range_are_refused_with_both_values() {
     let name = Name::new();
-    let too_long = Config { queuelen: (1 << 20) + 1, ..Config::default() };
+    let too_long = Config::new().queuelen((1 << 20) + 1);
     let error = Channel::create(&name.0, &too_long).expect_err("out of range");
     assert_eq!(error.errno(), libc::EINVAL);
     assert!(error.message().contains("1048577") && error.message().contains("1048576"), "{error}");
-    assert_eq!(errno(Channel::create(&name.0, &Config { samplelen: 65537, ..Config::default() })), libc::EINVAL);
-    assert_eq!(errno(Channel::create(&name.0, &Config { permissions: 0o1777, ..Config::default() })), libc::EINVAL);
+    assert_eq!(errno(Channel::create(&name.0, &Config::new().samplelen(65537))), libc::EINVAL);
+    assert_eq!(errno(Channel::create(&name.0, &Config::new().permissions(0o1777))), libc::EINVAL);
     assert_eq!(errno(Channel::open("a/b")), libc::EINVAL);
     assert_eq!(errno(Channel::open(&name.0)), libc::ENOENT);
 }
@@ -160,7 +160,7 @@ fn a_side_that_is_held_is_busy_and_free_again_after_a_close() {
     assert_eq!(error.errno(), libc::EBUSY);
     assert!(error.message().contains(&std::process::id().to_string()), "{error}");
     assert_eq!(errno(Channel::create(&name.0, &Config::default())), libc::EBUSY);
-    let others = Config { queuelen: 7, ..Config::default() };
+    let others = Config::new().queuelen(7);
     assert_eq!(errno(Channel::create(&name.0, &others)), libc::EPROTO, "said before EBUSY");
     drop(program);
     let program = Channel::open(&name.0).expect("the side is free");
@@ -208,7 +208,7 @@ fn samples_outlive_their_channel() {
 fn many_threads_on_each_side_get_every_sample_once() {
     const EACH: u64 = 20_000;
     for polling in [false, true] {
-        let (_name, node, program) = pair(&Config { queuelen: 64, samplelen: 1, polling, ..Config::default() });
+        let (_name, node, program) = pair(&Config::new().queuelen(64).samplelen(1).polling(polling));
         let done = AtomicBool::new(false);
         let all = std::thread::scope(|scope| {
             let writers: Vec<_> = (0..3)
@@ -229,7 +229,10 @@ fn many_threads_on_each_side_get_every_sample_once() {
                     scope.spawn(|| {
                         let (mut numbers, mut got) = (Vec::new(), Vec::new());
                         while !done.load(Ordering::Acquire) || program.stats().queued_in > 0 {
-                            program.read(&mut got, 7).unwrap();
+                            match program.read(&mut got, 7) {
+                                Err(e) if e.is_transient() => {}
+                                other => drop(other.unwrap()),
+                            }
                             numbers.extend(got.drain(..).map(|s| s.sequence()));
                         }
                         numbers
@@ -255,18 +258,72 @@ fn many_threads_on_each_side_get_every_sample_once() {
 }
 
 #[test]
+fn a_sample_that_cannot_be_sent_comes_back_in_the_error() {
+    let (_name, node, program) = pair(&Config::new().queuelen(1).samplelen(1));
+    node.send(numbered(&node, 1)).unwrap();
+    let unsent = node.send(numbered(&node, 2)).unwrap_err();
+    assert_eq!((unsent.error.kind(), unsent.sample.sequence()), (ErrorKind::WouldBlock, 2));
+    assert!(unsent.to_string().contains("queue is full"), "{unsent}");
+    let late = node.timed_send(unsent.sample, Some(Duration::from_millis(1))).unwrap_err();
+    assert_eq!(late.error.kind(), ErrorKind::TimedOut);
+    let mut got = Vec::new();
+    assert_eq!(program.read(&mut got, 2).unwrap(), 1);
+    node.timed_send(late.sample, None).unwrap();
+    assert_eq!(program.read(&mut got, 2).unwrap(), 1);
+    assert_eq!(got.iter().map(Sample::sequence).collect::<Vec<_>>(), [1, 2]);
+    drop(program);
+    drop(got);
+    // By `?` the sample goes back to its pool.
+    let send = |node: &Channel| -> Result<(), Error> { Ok(node.send(numbered(node, 3))?) };
+    assert_eq!(send(&node).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(node.stats().held, 0);
+}
+
+#[test]
+fn calls_that_move_nothing_say_why_and_none_counts_as_done() {
+    let (_name, node, program) = pair(&Config::new().queuelen(1).spare(1).samplelen(1));
+    let mut samples = Vec::new();
+    assert_eq!(node.alloc_many(&mut samples, 9).unwrap(), 2);
+    let kinds = [
+        node.alloc_many(&mut Vec::new(), 1).unwrap_err().kind(),
+        node.alloc().unwrap_err().kind(),
+        program.try_read(&mut Vec::new(), 1).unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [ErrorKind::WouldBlock; 3]);
+    assert_eq!(node.write(&mut samples).unwrap(), 1, "one has room");
+    assert_eq!(node.write(&mut samples).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(node.timed_write(&mut samples, Some(Duration::ZERO)).unwrap_err().kind(), ErrorKind::TimedOut);
+    let error = std::io::Error::from(node.alloc().unwrap_err());
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    assert!(error.to_string().contains("blocks of this side"), "{error}");
+}
+
+#[test]
+fn parameters_have_no_zero_that_means_something_else() {
+    let name = Name::new();
+    for config in [Config::new().queuelen(0), Config::new().samplelen(0), Config::new().spare(0), Config::new().permissions(0)] {
+        assert_eq!(Channel::create(&name.0, &config).unwrap_err().kind(), ErrorKind::InvalidInput, "{config:?}");
+    }
+    let (_name, node, _program) = pair(&Config::new().queuelen(7));
+    assert_eq!((node.config().queuelen, node.config().samplelen), (7, Config::default().samplelen));
+}
+
+#[test]
 fn a_wait_ends_by_time_by_interrupt_and_by_a_close() {
     for polling in [false, true] {
-        let (_name, node, program) = pair(&Config { polling, ..Config::default() });
+        let (_name, node, program) = pair(&Config::new().polling(polling));
         let mut got = Vec::new();
         let start = Instant::now();
-        assert_eq!(program.read(&mut got, 1).unwrap(), 0, "a plain read gives its caller a chance after 100 ms");
+        let nothing = program.read(&mut got, 1).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock, "a plain read gives its caller a chance after 100 ms");
+        assert!(nothing.is_transient() && nothing.message().contains("no sample"), "{nothing}");
         assert!(start.elapsed() >= Duration::from_millis(100));
-        assert_eq!(program.timed_read(&mut got, 1, Some(Duration::from_millis(5))).unwrap(), 0);
+        let late = program.timed_read(&mut got, 1, Some(Duration::from_millis(5))).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| program.timed_read(&mut Vec::new(), 1, None));
             program.interrupt();
-            assert_eq!(waiter.join().unwrap().unwrap(), 0);
+            assert_eq!(waiter.join().unwrap().unwrap_err().kind(), ErrorKind::Interrupted);
             let waiter = scope.spawn(|| program.timed_read(&mut Vec::new(), 1, None));
             drop(node);
             assert_eq!(errno(waiter.join().unwrap()), libc::EPIPE);
@@ -290,7 +347,7 @@ fn an_open_waits_for_the_region_to_appear() {
 
 #[test]
 fn hundreds_of_channels_may_be_open_and_each_is_unmapped_at_the_end() {
-    let config = Config { queuelen: 1, spare: 1, samplelen: 1, ..Config::default() };
+    let config = Config::new().queuelen(1).spare(1).samplelen(1);
     let pairs: Vec<_> = (0..400).map(|_| pair(&config)).collect();
     for (number, (_, node, program)) in pairs.iter().enumerate() {
         node.write(&mut vec![numbered(node, number as u64)]).unwrap();

@@ -40,7 +40,7 @@ impl Drop for Name {
 }
 
 fn config(polling: bool) -> Config {
-    Config { polling, queuelen: 3, spare: 2, samplelen: 2, ..Config::default() }
+    Config::new().polling(polling).queuelen(3).spare(2).samplelen(2)
 }
 
 fn spawn(role: &str, name: &Name, polling: bool, count: u64, generation: u64, kill_at: Option<u64>) -> Child {
@@ -77,7 +77,7 @@ fn was_killed(child: &mut Child) -> bool {
 fn down(result: Result<usize, villas_shm::Error>) -> usize {
     match result {
         Ok(count) => count,
-        Err(e) if e.errno() == libc::EPIPE => 0,
+        Err(e) if e.errno() == libc::EPIPE || e.is_transient() => 0,
         Err(e) => panic!("{e:?}"),
     }
 }

@@ -41,7 +41,7 @@ impl Survivor {
         let event = |at| self.segment.event(at).expect("it is in the segment");
         let (asked, answered, mut seen) = (event(0), event(8), 0);
         while seen < self.last.load(SeqCst) {
-            let fresh = asked.timed_wait(&mut seen, Some(LONG));
+            let fresh = asked.timed_wait(&mut seen, Some(LONG)).unwrap_or(0);
             let (value, there) = (self.segment.get::<u64>(16).expect("it is in the segment"), asked.count());
             assert!(value >= seen && there >= seen, "{seen} seen, {there} there, {value} told of");
             for number in seen - fresh + 1..=seen {

@@ -15,13 +15,11 @@ pub fn live_channel(bytes: &[u8]) -> bool {
     let mut input = Input::new(bytes);
     let how = input.byte();
     let side = |channel| Side::new(channel, how & 6 == 0);
-    let config = Config {
-        polling: how & 1 == 1,
-        queuelen: 1 + input.below(7) as u32,
-        samplelen: 1 + input.below(5) as u32,
-        spare: 1 + input.below(7) as u32,
-        ..Config::default()
-    };
+    let config = Config::new()
+        .polling(how & 1 == 1)
+        .queuelen(1 + input.below(7) as u32)
+        .samplelen(1 + input.below(5) as u32)
+        .spare(1 + input.below(7) as u32);
     let places = seeds::places_of_channel(&config);
     let name = Name::new("channel");
     let mut node = Some(side(Channel::create(&name.0, &config).expect("a name of our own")));

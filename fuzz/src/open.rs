@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use villas_shm::{Channel, Config, Policy, Ring, Role, Segment, SegmentOptions, fuzzing};
+use villas_shm::{Channel, Policy, Ring, Role, Segment, SegmentOptions, fuzzing};
 
 use crate::input::{Input, Poke};
 use crate::object::Stage;
@@ -28,7 +28,7 @@ fn channel_on(stage: &Stage, how: u8, input: &mut Input) -> bool {
     let ways = [libc::EAGAIN, libc::EBADMSG, libc::EBUSY, libc::ENOENT, libc::EPROTO, libc::ENOSPC];
     let opened = ends("an open", || match how & 3 {
         0 => Channel::create(name, &seeds::channel()),
-        1 => Channel::create(name, &Config { queuelen: 2, ..seeds::channel() }),
+        1 => Channel::create(name, &seeds::channel().queuelen(2)),
         _ => Channel::open(name),
     });
     let Some(channel) = allow(opened, &ways) else { return false };
@@ -146,10 +146,10 @@ fn segment_on(stage: &Stage, region: &[u8], options: &SegmentOptions, input: &mu
                 let seen = &mut seen[offset / 8 % 4];
                 event.signal();
                 assert!(event.count() <= u64::MAX >> 1);
-                ends("a try", || event.try_wait(seen));
+                let _ = ends("a try", || event.try_wait(seen));
                 if naps > 0 && input.byte() == 1 {
                     naps -= 1;
-                    ends("a wait", || event.timed_wait(seen, Some(Duration::from_micros(20))));
+                    let _ = ends("a wait", || event.timed_wait(seen, Some(Duration::from_micros(20))));
                 }
             }
         }

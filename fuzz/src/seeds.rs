@@ -110,7 +110,7 @@ fn send(channel: &Channel, count: u64) {
 
 /// Of the channels among the seeds, as a creator asks for them.
 pub(crate) fn channel() -> Config {
-    Config { queuelen: 5, samplelen: 3, spare: 3, ..Config::default() }
+    Config::new().queuelen(5).samplelen(3).spare(3)
 }
 
 /// Fresh; in traffic; as a node and a program leave it that both die with samples in hand, one of them sent on.
@@ -172,7 +172,7 @@ pub(crate) fn wires() -> &'static [Seed] {
     static SEEDS: OnceLock<Vec<Seed>> = OnceLock::new();
     SEEDS.get_or_init(|| {
         let name = Name::new("wire");
-        let config = Config { queuelen: 5, samplelen: 4, ..channel() };
+        let config = channel().samplelen(4);
         let ours = Channel::open_wire(&name.0, &name.0, &config, None).expect("a name of our own");
         send(&ours, 2);
         let images: [&[u8]; 5] = [

@@ -114,7 +114,8 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
         permissions: conf.permissions,
         group: has_group.then_some(conf.group),
         any_owner: conf.flags & SHMEM_CONF_ANY_OWNER != 0,
-    })
+    }
+    .with_zeros())
 }
 
 /// Creates a region and takes its node side.

@@ -4,6 +4,7 @@ use super::channel::{config, face, shmem_conf, shmem_shared};
 use super::channel_control::{fill_stats, shmem_stats};
 use super::transfer::{alloc, read, sample, write};
 use super::{Found, Wrong, guard, guard_signal_safe, known, limit, not_a, text, within};
+use crate::channel::Config;
 use crate::channel::handle::ChannelHandle;
 use crate::channel::wire::{self, Wire};
 use crate::error::Error;
@@ -314,6 +315,7 @@ pub unsafe extern "C" fn shmem_int_close(shm: *mut shmem_int) -> c_int {
 pub extern "C" fn shmem_total_size(queuelen: c_int, samplelen: c_int) -> usize {
     guard(0, || {
         let positive = |value| u32::try_from(value).map_err(|_| Error::invalid("queuelen and samplelen cannot be negative"));
-        Ok(wire::total_size(positive(queuelen)?, positive(samplelen)?)? as usize)
+        let config = Config::new().queuelen(positive(queuelen)?).samplelen(positive(samplelen)?).with_zeros();
+        Ok(wire::total_size(&config)? as usize)
     })
 }

@@ -1,6 +1,7 @@
 //! How many samples went through.
 
 use crate::error::Result;
+use crate::nothing::Call;
 
 /// How many samples went through, and why not more.
 #[derive(Clone, Copy, Debug)]
@@ -8,6 +9,13 @@ pub(crate) struct Count {
     pub(crate) count: usize,
     /// An `errno`; 0 when all that was asked for went through.
     pub(crate) why: i32,
+}
+
+impl Count {
+    /// For Rust: what was moved, or why nothing was.
+    pub(super) fn or_error(self, call: Call) -> Result<usize> {
+        if self.count == 0 && self.why != 0 { Err(call.error(self.why)) } else { Ok(self.count) }
+    }
 }
 
 /// What was moved counts, whatever came after it.

@@ -12,6 +12,6 @@ mod stats;
 pub(crate) mod wire;
 
 pub(crate) use any_handle::AnyHandle;
-pub use api::{Channel, Sample};
+pub use api::{Channel, Sample, Unsent};
 pub use config::Config;
 pub use stats::Stats;

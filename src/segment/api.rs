@@ -89,7 +89,7 @@ pub struct SegmentStat {
 /// # Ok::<(), villas_shm::Error>(())
 /// ```
 ///
-/// The same with System V, here without a key:
+/// A segment of System V, here without a key:
 ///
 /// ```
 /// # use villas_shm::{Segment, SegmentOptions};

@@ -271,7 +271,7 @@ impl Segment {
         sysv::remove(id).map_err(|e| failed("shmctl(IPC_RMID)", what, e))
     }
 
-    /// The same by its id.
+    /// Removes the System V segment of an id. Processes that have it attached keep it.
     ///
     /// # Errors
     /// `ENOENT` no such segment; `EPERM` another user's.

@@ -57,6 +57,7 @@ fn program(region: &str, count: u64, generation: u64) -> Result<(), Error> {
     loop {
         match channel.read(&mut samples, 3) {
             Err(e) if count == u64::MAX && e.errno() == libc::EPIPE => return Ok(()),
+            Err(e) if e.is_transient() => continue,
             other => other?,
         };
         for sample in samples.drain(..) {
@@ -127,7 +128,7 @@ fn copy(channel: &Channel, sample: &Sample) -> Result<Sample, Error> {
 
 /// Writes `count` samples, numbered from `generation << 32`, and reads what comes back, until all of this generation have.
 fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), Error> {
-    let config = Config { polling, queuelen: 3, spare: 2, samplelen: 2, ..Config::default() };
+    let config = Config::new().polling(polling).queuelen(3).spare(2).samplelen(2);
     let channel = Channel::create(region, &config)?;
     log(&format!("a {}\n", channel.stats().written));
     channel.wait(PATIENCE)?;
@@ -140,13 +141,20 @@ fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), 
             sample.write_values(&[number as f64, -(number as f64)])?;
             let mut out = vec![sample];
             log(&format!("s {number} {AS_IT_IS}\n"));
-            if channel.write(&mut out)? == 1 {
-                log(&format!("w {number}\n"));
-                written += 1;
-                continue;
+            match channel.write(&mut out) {
+                Err(e) if e.is_transient() => {}
+                other => {
+                    other?;
+                    log(&format!("w {number}\n"));
+                    written += 1;
+                    continue;
+                }
             }
         }
-        channel.read(&mut samples, 2)?;
+        match channel.read(&mut samples, 2) {
+            Err(e) if e.is_transient() => {}
+            other => drop(other?),
+        }
         for sample in samples.drain(..) {
             let number = sample.sequence();
             log(&format!("r {number} {}\n", sample.flags().bits()));

@@ -89,13 +89,11 @@ impl Transport for RustChannel {
 
     fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
         let limit = Some(Duration::from_secs(10));
-        let config = Config {
-            polling: self.shape.polling,
-            queuelen: self.shape.queuelen() as u32,
-            samplelen: self.shape.values as u32,
-            spare: self.shape.spare() as u32,
-            ..Config::default()
-        };
+        let config = Config::new()
+            .polling(self.shape.polling)
+            .queuelen(self.shape.queuelen() as u32)
+            .samplelen(self.shape.values as u32)
+            .spare(self.shape.spare() as u32);
         let opened = match side {
             Side::Node => Channel::create(name, &config).and_then(|channel| channel.wait(limit).map(|()| channel)),
             Side::Program => Channel::timed_open(name, limit),
@@ -120,8 +118,9 @@ impl Transport for RustChannel {
         let channel = opened(channel);
         let (mut number, end) = (first, first + count as u64);
         while number < end {
-            if let Err(error) = channel.alloc_many(samples, (end - number) as usize) {
-                failed("alloc", &error);
+            match channel.alloc_many(samples, (end - number) as usize) {
+                Err(error) if !error.is_transient() => failed("alloc", &error),
+                _ => {}
             }
             for sample in samples.iter_mut() {
                 sample.set_sequence(number);
@@ -134,8 +133,9 @@ impl Transport for RustChannel {
                 number += 1;
             }
             while !samples.is_empty() {
-                if let Err(error) = channel.write(samples) {
-                    failed("write", &error);
+                match channel.write(samples) {
+                    Err(error) if !error.is_transient() => failed("write", &error),
+                    _ => {}
                 }
             }
         }
@@ -146,11 +146,11 @@ impl Transport for RustChannel {
         let RustChannel { shape, channel, samples, values } = self;
         let channel = opened(channel);
         let mut sum = 0u64;
-        // 0: 100 ms without a sample; the rig's alarm ends this.
+        // 100 ms without a sample are no failure; the rig's alarm ends this.
         let taken = loop {
             match channel.read(samples, most) {
-                Ok(0) => {}
                 Ok(taken) => break taken,
+                Err(error) if error.is_transient() => {}
                 Err(error) => failed("read", &error),
             }
         };

@@ -302,7 +302,7 @@ fn the_other_end_leaves_the_region_and_starts_no_program() {
 #[test]
 fn the_other_end_uses_the_regions_own_sizes() {
     let node = Node::new("samplelen = 64; queuelen = 512");
-    let small = villas_shm::Config { samplelen: 2, queuelen: 3, ..villas_shm::Config::default() };
+    let small = villas_shm::Config::new().samplelen(2).queuelen(3);
     let creator = Channel::create(&node.region, &small).unwrap();
     let mut running = other_end(&node, &["-s"]);
     running.send("1.0(0) 1 2 3\n");

@@ -132,7 +132,7 @@ fn a_region_of_the_dead_is_stale_shown_and_removed() {
 #[test]
 fn waiting_samples_are_shown_with_the_types_that_are_given() {
     let node = Node::new("");
-    let channel = Channel::create(&node.region, &Config { samplelen: 3, ..Config::default() }).unwrap();
+    let channel = Channel::create(&node.region, &Config::new().samplelen(3)).unwrap();
     let mut sample = channel.alloc().unwrap();
     sample.set_len(3).unwrap();
     sample.set_bits(0, i64::MIN as u64);

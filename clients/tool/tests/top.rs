@@ -111,7 +111,7 @@ fn rates_and_peers_of_live_traffic_are_shown_and_end_with_it() {
 #[test]
 fn bars_show_how_full_queues_and_pools_are() {
     let name = name("bars");
-    let config = Config { queuelen: 8, samplelen: 2, spare: 8, ..Config::default() };
+    let config = Config::new().queuelen(8).samplelen(2).spare(8);
     let node = Named::new(&name, Channel::create(&name, &config).unwrap());
     let top = Terminal::new(100, 24, &["top", &name, "--interval", "0.1"]);
     let send = |count: usize| {

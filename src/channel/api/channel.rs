@@ -10,6 +10,7 @@ use crate::channel::stats::Stats;
 use crate::channel::wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
+use crate::nothing::Call;
 use crate::sys::object::Name;
 use crate::waiting::Limit;
 use std::ffi::OsStr;
@@ -26,7 +27,38 @@ fn append(samples: &mut Vec<Sample>, holder: AnyHandle, raw: Raw) {
     unsafe { samples.set_len(length + 1) };
 }
 
-/// One end of a channel, open in this process. Any thread may use it; dropping it closes it.
+/// A sample that was not written, and why.
+#[derive(Debug)]
+pub struct Unsent {
+    /// It is still the caller's.
+    pub sample: Sample,
+    /// Why it was not written.
+    pub error: Error,
+}
+
+impl std::fmt::Display for Unsent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Unsent {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<Unsent> for Error {
+    /// Gives the sample back to its pool.
+    fn from(unsent: Unsent) -> Error {
+        unsent.error
+    }
+}
+
+/// One end of a channel, open in this process. Dropping it closes it.
+///
+/// It is `Send` and `Sync`: threads that call take turns at a gate of this process, which costs a
+/// single thread no lock. What a call moves is then its caller's alone.
 ///
 /// ```
 /// use villas_shm::{Channel, Config};
@@ -37,7 +69,7 @@ fn append(samples: &mut Vec<Sample>, holder: AnyHandle, raw: Raw) {
 /// let mut sample = node.alloc()?;
 /// sample.set_sequence(7);
 /// sample.write_values(&[1.5, -2.0])?;
-/// node.write(&mut vec![sample])?;
+/// node.send(sample)?;
 ///
 /// let mut received = Vec::new();
 /// assert_eq!(program.read(&mut received, 10)?, 1);
@@ -71,7 +103,8 @@ impl Channel {
         native::open(name.as_ref()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
-    /// The same; waits for the region to appear, without limit for `None`.
+    /// Opens the region `name` and takes its program side, waiting for the region to appear for at most
+    /// `timeout`, without limit for `None`.
     ///
     /// # Errors
     /// As [`Channel::open`]; `ETIMEDOUT`; `EINTR` a signal handler ran.
@@ -90,7 +123,7 @@ impl Channel {
     /// let (node, descriptor) = Channel::create_fd(&Config::default())?;
     /// let program = Channel::open_fd(&descriptor)?; // in another process, as a rule
     /// drop(descriptor);
-    /// node.write(&mut vec![node.alloc()?])?;
+    /// node.send(node.alloc()?)?;
     /// assert_eq!(program.read(&mut Vec::new(), 1)?, 1);
     /// # Ok::<(), villas_shm::Error>(())
     /// ```
@@ -144,7 +177,8 @@ impl Channel {
         Ok(Channel { handle: AnyHandle::Wire(handle) })
     }
 
-    /// The same without a limit, but for `cancelled`, which is asked some fifty times a second.
+    /// As [`Channel::open_wire`], without a limit, until `cancelled`, which is asked some fifty times a
+    /// second, says so.
     ///
     /// # Errors
     /// As [`Channel::open_wire`]; `ECANCELED` `cancelled` said so.
@@ -158,12 +192,12 @@ impl Channel {
         Ok(Channel { handle: AnyHandle::Wire(handle) })
     }
 
-    /// Bytes of a region that [`Channel::open_wire`] makes with this `queuelen` and `samplelen`; 0 means the default.
+    /// Bytes of a region that [`Channel::open_wire`] makes with these parameters.
     ///
     /// # Errors
-    /// `EINVAL` out of range.
-    pub fn wire_size(queuelen: u32, samplelen: u32) -> Result<u64> {
-        wire::total_size(queuelen, samplelen)
+    /// `InvalidInput` out of range.
+    pub fn wire_size(config: &Config) -> Result<u64> {
+        wire::total_size(config)
     }
 
     /// Removes the name of a region, or of whatever has the name: that is not checked. Processes
@@ -185,84 +219,93 @@ impl Channel {
         each!(self.handle, handle => handle.wait(&Limit::timeout(timeout)))
     }
 
-    /// An empty sample of this side's blocks.
+    /// An empty sample of this side's blocks. Does not wait.
     ///
     /// # Errors
-    /// `EAGAIN` all are in use; `EPIPE` and, in VILLASnode's layout, the peer, which has them, is known to be gone.
+    /// `WouldBlock` all are in use; `Closed`: in VILLASnode's layout, the peer, which has them, is
+    /// known to be gone; the channel is closed.
     pub fn alloc(&self) -> Result<Sample> {
         let mut one = None;
         let give = |_, raw| one = Some(Sample::new(self.handle, raw));
-        each!(self.handle, handle => handle.alloc(1, &Limit::Now, give))?;
-        one.ok_or_else(|| Error::new(libc::EAGAIN, "all blocks of this side are in use"))
+        each!(self.handle, handle => handle.alloc(1, &Limit::Now, give))?.or_error(Call::Alloc)?;
+        one.ok_or_else(|| Call::Alloc.error(libc::EAGAIN))
     }
 
-    /// Appends up to `most` empty samples to `samples`; how many.
+    /// Appends up to `most` empty samples to `samples`, as many as are free; how many. Does not
+    /// wait.
     ///
     /// # Errors
-    /// `EPIPE` the channel is closed, or as for [`Channel::alloc`]; `ESTALE`.
+    /// `WouldBlock` none is free; `Closed` as for [`Channel::alloc`]; `Stale`.
     pub fn alloc_many(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
         self.alloc_within(samples, most, Limit::Now)
     }
 
-    /// The same; waits until there are `most`, or the time is over.
+    /// Appends `most` empty samples to `samples`, waiting for them for at most `timeout`, without
+    /// limit for `None`; how many: fewer only when the time is over or the wait was interrupted.
     ///
     /// # Errors
-    /// As [`Channel::alloc_many`]; `EPIPE` also when the peer, which has them, is gone.
+    /// With none: `TimedOut`, `Interrupted`, `Closed` (also when the peer, which has them, is
+    /// gone), `Stale`.
     pub fn timed_alloc(&self, samples: &mut Vec<Sample>, most: usize, timeout: Option<Duration>) -> Result<usize> {
         self.alloc_within(samples, most, Limit::timeout(timeout))
     }
 
     fn alloc_within(&self, samples: &mut Vec<Sample>, most: usize, limit: Limit) -> Result<usize> {
         let give = |_, raw| append(samples, self.handle, raw);
-        Ok(each!(self.handle, handle => handle.alloc(most, &limit, give))?.count)
+        each!(self.handle, handle => handle.alloc(most, &limit, give))?.or_error(Call::Alloc)
     }
 
-    /// Appends up to `most` received samples to `samples`, as soon as there is one; how many. 0: call again (100 ms
-    /// are over, a signal handler ran, or [`Channel::interrupt`]).
+    /// Appends up to `most` received samples to `samples`, as soon as there is one; how many. Waits
+    /// for at most 100 ms, so that a loop can look at a flag.
     ///
     /// # Errors
-    /// `EPIPE` the peer closed or died, and everything it wrote has been read; `EBADMSG` corrupt;
-    /// `ESTALE` the name leads to another region, this side was taken over, or nobody can come any
-    /// more: there has been no live peer for a second, and the name was removed.
+    /// `WouldBlock` nothing within 100 ms; `Interrupted` a signal handler ran, or
+    /// [`Channel::interrupt`]: call again. `Closed` the peer closed or died, and everything it
+    /// wrote has been read: calls go on when a new one attaches. `Corrupt`. `Stale` the name leads
+    /// to another region, this side was taken over, or nobody can come any more: there has been no
+    /// live peer for a second, and the name was removed; open again.
     pub fn read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
-        let give = |_, raw| append(samples, self.handle, raw);
-        Ok(each!(self.handle, handle => handle.read(most, &READ_LIMIT, give))?.count)
+        self.read_within(samples, most, READ_LIMIT)
     }
 
-    /// The same; does not wait.
+    /// Appends up to `most` samples that are there to `samples`; how many. Does not wait.
     ///
     /// # Errors
-    /// As [`Channel::read`].
+    /// As [`Channel::read`]; `WouldBlock` there is none.
     pub fn try_read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
         self.read_within(samples, most, Limit::Now)
     }
 
-    /// The same; waits for so long, without limit for `None`.
+    /// Appends up to `most` received samples to `samples`, as soon as there is one; how many. Waits
+    /// for at most `timeout`, without limit for `None`.
     ///
     /// # Errors
-    /// As [`Channel::read`].
+    /// As [`Channel::read`], with `TimedOut` in place of `WouldBlock`.
     pub fn timed_read(&self, samples: &mut Vec<Sample>, most: usize, timeout: Option<Duration>) -> Result<usize> {
         self.read_within(samples, most, Limit::timeout(timeout))
     }
 
     fn read_within(&self, samples: &mut Vec<Sample>, most: usize, limit: Limit) -> Result<usize> {
         let give = |_, raw| append(samples, self.handle, raw);
-        Ok(each!(self.handle, handle => handle.read(most, &limit, give))?.count)
+        each!(self.handle, handle => handle.read(most, &limit, give))?.or_error(Call::Read)
     }
 
-    /// Writes samples from the front of `samples`, which lose those that were taken; how many. Never waits.
+    /// Writes samples from the front of `samples`, which lose those that were taken; how many: fewer
+    /// when the queue is full. Does not wait.
     ///
     /// # Errors
-    /// `EPIPE` the peer is known to have closed or died; `EINVAL` the first sample is not this channel's, or is
-    /// still out. Nothing was taken then.
+    /// With none taken: `WouldBlock` the queue is full; `Closed` the peer is known to have closed or
+    /// died; `InvalidInput` the first sample is not this channel's, or is still out; `Stale`.
     pub fn write(&self, samples: &mut Vec<Sample>) -> Result<usize> {
         self.write_within(samples, Limit::Now)
     }
 
-    /// The same; waits until all are taken, or the time is over.
+    /// Writes all of `samples`, which lose those that were taken, waiting for room for at most
+    /// `timeout`, without limit for `None`; how many: fewer only when the time is over, the wait was
+    /// interrupted, or the next one cannot be written.
     ///
     /// # Errors
-    /// As [`Channel::write`].
+    /// As [`Channel::write`], with `TimedOut` or `Interrupted` in place of `WouldBlock`.
     pub fn timed_write(&self, samples: &mut Vec<Sample>, timeout: Option<Duration>) -> Result<usize> {
         self.write_within(samples, Limit::timeout(timeout))
     }
@@ -273,12 +316,40 @@ impl Channel {
         }
         let address = |at: usize| samples[at].address();
         let done: Result<Count> = each!(self.handle, handle => handle.write(samples.len(), &limit, address));
-        let count = done?.count;
+        let count = done?.or_error(Call::Write)?;
         for written in samples.drain(..count) {
             // The reference went with the write.
             written.forget();
         }
         Ok(count)
+    }
+
+    /// Writes one sample. Does not wait.
+    ///
+    /// # Errors
+    /// As [`Channel::write`]; the sample comes back in the error.
+    pub fn send(&self, sample: Sample) -> std::result::Result<(), Unsent> {
+        self.send_within(sample, Limit::Now)
+    }
+
+    /// Writes one sample, waiting for room for at most `timeout`, without limit for `None`.
+    ///
+    /// # Errors
+    /// As [`Channel::timed_write`]; the sample comes back in the error.
+    pub fn timed_send(&self, sample: Sample, timeout: Option<Duration>) -> std::result::Result<(), Unsent> {
+        self.send_within(sample, Limit::timeout(timeout))
+    }
+
+    fn send_within(&self, sample: Sample, limit: Limit) -> std::result::Result<(), Unsent> {
+        let address = |_| sample.address();
+        let done: Result<Count> = each!(self.handle, handle => handle.write(1, &limit, address));
+        match done.and_then(|count| count.or_error(Call::Write)) {
+            Ok(_) => {
+                sample.forget();
+                Ok(())
+            }
+            Err(error) => Err(Unsent { sample, error }),
+        }
     }
 
     /// Ends the waits of this side that have begun, with 0; if there is none, the next one ends so.

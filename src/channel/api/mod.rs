@@ -3,5 +3,5 @@
 mod channel;
 mod sample;
 
-pub use channel::Channel;
+pub use channel::{Channel, Unsent};
 pub use sample::Sample;

@@ -15,7 +15,7 @@ use crate::sys::clock::Timespec;
 /// ```
 /// use villas_shm::{Channel, Config, Flags, Timespec};
 /// # let name = format!("villas-doc-sample-{}", std::process::id());
-/// let node = Channel::create(&name, &Config { samplelen: 8, ..Config::default() })?;
+/// let node = Channel::create(&name, &Config::new().samplelen(8))?;
 /// # Channel::unlink(&name)?;
 /// let mut sample = node.alloc()?;
 /// assert_eq!((sample.len(), sample.capacity()), (0, 8));
@@ -97,7 +97,7 @@ impl Sample {
         Ok(())
     }
 
-    /// [`flags`](crate::flags).
+    /// What its header says.
     pub fn flags(&self) -> Flags {
         Flags::from_bits(self.header().flags.get() as i32)
     }

@@ -20,7 +20,7 @@
 use super::Native;
 use super::liveness::{ChannelRegion, NativeLiveness};
 use crate::channel::backend::Liveness;
-use crate::channel::config::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, DEFAULT_SPARE, or};
+use crate::channel::config::Config;
 use crate::channel::handle::{self, ChannelHandle};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -43,12 +43,7 @@ fn sizes(facts: &ChannelFacts) -> Sizes {
 
 /// What was asked for.
 fn facts(config: &Config) -> Result<ChannelFacts> {
-    ChannelFacts::new(
-        config.polling,
-        or(config.queuelen, DEFAULT_QUEUELEN),
-        or(config.samplelen, DEFAULT_SAMPLELEN),
-        or(config.spare, DEFAULT_SPARE),
-    )
+    ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)
 }
 
 /// A side that was taken over, and its backend.

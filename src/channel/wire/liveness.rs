@@ -388,7 +388,7 @@ impl Liveness for WireLiveness {
 
     fn config(&self) -> Config {
         let facts = self.own.view.facts();
-        Config { polling: facts.polling, queuelen: facts.blocks, samplelen: facts.capacity(), ..Config::default() }
+        Config::new().polling(facts.polling).queuelen(facts.blocks).samplelen(facts.capacity())
     }
 }
 

@@ -20,7 +20,7 @@ use super::Wire;
 use super::doorbell;
 use super::liveness::{Mapped, WireLiveness};
 use super::presence::Presence;
-use crate::channel::config::{Config, DEFAULT_QUEUELEN, DEFAULT_SAMPLELEN, or};
+use crate::channel::config::Config;
 use crate::channel::handle::{self, ChannelHandle};
 use crate::error::{Error, Result};
 use crate::layout::channel::MAGIC;
@@ -44,8 +44,8 @@ const SLICE: Duration = Duration::from_millis(20);
 const ALONE: Duration = Duration::from_secs(1);
 
 /// Bytes of a region of this library with these parameters; 0 means the default.
-pub(crate) fn total_size(queuelen: u32, samplelen: u32) -> Result<u64> {
-    Ok(WireFacts::new(false, or(queuelen, DEFAULT_QUEUELEN), or(samplelen, DEFAULT_SAMPLELEN))?.total_size())
+pub(crate) fn total_size(config: &Config) -> Result<u64> {
+    Ok(WireFacts::new(config.polling, config.queuelen, config.samplelen)?.total_size())
 }
 
 /// Opens a channel: writes into the region of `wname`, reads from that of `rname`.
@@ -64,7 +64,7 @@ pub(crate) fn open(
         ));
     }
     let (wname, rname) = (Name::new(wname)?, Name::new(rname)?);
-    let facts = WireFacts::new(config.polling, or(config.queuelen, DEFAULT_QUEUELEN), or(config.samplelen, DEFAULT_SAMPLELEN))?;
+    let facts = WireFacts::new(config.polling, config.queuelen, config.samplelen)?;
     handle::prepare::<Wire>()?;
     let me = Identity::mine();
     let own = make(wname, facts, config, &me)?;

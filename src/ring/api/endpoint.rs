@@ -278,7 +278,7 @@ impl Pair {
         self.close_by(RingHandle::close)
     }
 
-    /// The same, and gives back what is reserved or peeked at. Not async-signal-safe.
+    /// Closes it, and gives back what is reserved or peeked at. Not async-signal-safe.
     pub(crate) fn abandon(&self) -> Result<()> {
         self.close_by(RingHandle::abandon)
     }

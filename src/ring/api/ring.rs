@@ -2,6 +2,7 @@
 
 use super::message::{Message, Reservation};
 use crate::error::{Error, Result};
+use crate::nothing::Call;
 use crate::pod::Plain;
 use crate::protocol::atomics::store_bytes;
 use crate::protocol::ring_words::{Policy, Role};
@@ -38,7 +39,7 @@ pub struct Bytes(());
 /// let consumer = Ring::<[f64; 3]>::open(&name, Policy::Spsc, Role::Consumer, 144)?;
 /// producer.push(&[50.0, 230.0, 0.5])?;
 /// assert_eq!(consumer.pop()?, [50.0, 230.0, 0.5]);
-/// assert_eq!(consumer.try_pop().unwrap_err().errno(), 11); // EAGAIN: empty
+/// assert_eq!(consumer.try_pop().unwrap_err().message(), "the ring is empty");
 /// # Ring::unlink(&name)?;
 /// # Ok::<(), villas_shm::Error>(())
 /// ```
@@ -70,20 +71,8 @@ impl<T> std::fmt::Debug for Ring<T> {
     }
 }
 
-/// An error for an `errno` of a wait; the texts are constants, so that it costs little.
-fn waited(errno: i32) -> Error {
-    Error::new(
-        errno,
-        match errno {
-            libc::EAGAIN => "the ring is full (to a producer) or empty (to a consumer)",
-            libc::ETIMEDOUT => "the time is over",
-            _ => "a signal handler ran, or the wait was interrupted",
-        },
-    )
-}
-
-fn done<R>(outcome: Result<Outcome<R>>) -> Result<R> {
-    outcome?.map_err(waited)
+fn done<R>(call: Call, outcome: Result<Outcome<R>>) -> Result<R> {
+    outcome?.map_err(|why| call.error(why))
 }
 
 impl<T> Ring<T> {
@@ -152,11 +141,11 @@ impl<T> Ring<T> {
     }
 
     fn reservation(&self, limit: &Limit) -> Result<Reservation<'_, T>> {
-        done(self.handle.reserve(limit)).map(|message| Reservation { ring: self, message })
+        done(Call::Push, self.handle.reserve(limit)).map(|message| Reservation { ring: self, message })
     }
 
     fn message(&self, limit: &Limit) -> Result<Message<'_, T>> {
-        done(self.handle.peek(limit)).map(|message| Message { ring: self, message })
+        done(Call::Pop, self.handle.peek(limit)).map(|message| Message { ring: self, message })
     }
 
     /// A slot of the ring to write a message to. Does not wait.
@@ -208,14 +197,17 @@ impl<T: Plain> Ring<T> {
 
     fn push_within(&self, message: &T, limit: &Limit) -> Result<()> {
         // SAFETY: the slot has room for a `T`, and is this thread's.
-        done(self.handle.push(limit, |to, _| unsafe { store_bytes(std::ptr::from_ref(message).cast(), to, size_of::<T>()) }))
+        done(
+            Call::Push,
+            self.handle.push(limit, |to, _| unsafe { store_bytes(std::ptr::from_ref(message).cast(), to, size_of::<T>()) }),
+        )
     }
 
     fn pop_within(&self, limit: &Limit) -> Result<T> {
         let mut message = MaybeUninit::<T>::uninit();
         let to = message.as_mut_ptr().cast::<u8>();
         // SAFETY: the slot holds as many bytes as a `T` has.
-        done(self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, size_of::<T>()) }))?;
+        done(Call::Pop, self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, size_of::<T>()) }))?;
         // SAFETY: all bytes were written, and any bytes are a valid `T`.
         Ok(unsafe { message.assume_init() })
     }
@@ -249,10 +241,13 @@ impl<T: Plain> Ring<T> {
     /// # Errors
     /// As [`Ring::try_push`], when there is no room for the first.
     pub fn push_many(&self, messages: &[T]) -> Result<usize> {
-        done(self.handle.push_many(messages.len(), |at, to, _| {
-            // SAFETY: as in `push_within`.
-            unsafe { store_bytes(std::ptr::from_ref(&messages[at]).cast(), to, size_of::<T>()) }
-        }))
+        done(
+            Call::Push,
+            self.handle.push_many(messages.len(), |at, to, _| {
+                // SAFETY: as in `push_within`.
+                unsafe { store_bytes(std::ptr::from_ref(&messages[at]).cast(), to, size_of::<T>()) }
+            }),
+        )
     }
 
     /// Takes the oldest message; waits for one.
@@ -287,10 +282,13 @@ impl<T: Plain> Ring<T> {
         let most = most.min(self.capacity);
         messages.reserve(most);
         let room = messages.spare_capacity_mut().as_mut_ptr();
-        let count = done(self.handle.pop_many(most, |at, from, _| {
-            // SAFETY: as in `pop_within`; there is room for `most`, and `at` is below that.
-            unsafe { std::ptr::copy_nonoverlapping(from, room.add(at).cast::<u8>(), size_of::<T>()) }
-        }))?;
+        let count = done(
+            Call::Pop,
+            self.handle.pop_many(most, |at, from, _| {
+                // SAFETY: as in `pop_within`; there is room for `most`, and `at` is below that.
+                unsafe { std::ptr::copy_nonoverlapping(from, room.add(at).cast::<u8>(), size_of::<T>()) }
+            }),
+        )?;
         // SAFETY: so many more were written.
         unsafe { messages.set_len(messages.len() + count) };
         Ok(count)
@@ -327,14 +325,14 @@ impl Ring<Bytes> {
         self.check_length(message.len())?;
         // SAFETY: the slot has room for the message, whose length was checked, and is this
         // thread's.
-        done(self.handle.push(limit, |to, _| unsafe { store_bytes(message.as_ptr(), to, message.len()) }))
+        done(Call::Push, self.handle.push(limit, |to, _| unsafe { store_bytes(message.as_ptr(), to, message.len()) }))
     }
 
     fn pop_within(&self, message: &mut [u8], limit: &Limit) -> Result<()> {
         self.check_length(message.len())?;
         let (to, length) = (message.as_mut_ptr(), message.len());
         // SAFETY: as above.
-        done(self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, length) }))
+        done(Call::Pop, self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, length) }))
     }
 
     /// Publishes a message; waits for room.

@@ -30,7 +30,7 @@ const SENT: u64 = 5;
 const TAKEN: u64 = 2;
 
 fn config() -> Config {
-    Config { queuelen: QUEUELEN, samplelen: SAMPLELEN, spare: SPARE, ..Config::default() }
+    Config::new().queuelen(QUEUELEN).samplelen(SAMPLELEN).spare(SPARE)
 }
 
 /// The bytes of a region, both processes of which are taken for dead, as a copy has none of their locks.

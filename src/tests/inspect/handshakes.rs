@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 fn config() -> Config {
-    Config { queuelen: 4, samplelen: 2, ..Config::default() }
+    Config::new().queuelen(4).samplelen(2)
 }
 
 /// Some seventy questions of a handshake. Where the machine stands still for as long, there are fewer, and too few looks: it is tried again then.

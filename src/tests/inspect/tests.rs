@@ -41,7 +41,7 @@ fn numbers(waiting: &[Waiting]) -> Vec<u64> {
 #[test]
 fn a_channel_is_shown_with_what_waits_in_it_and_not_changed() {
     let name = name("channel");
-    let node = Channel::create(&name, &Config { queuelen: 5, samplelen: 2, spare: 3, ..Config::default() }).unwrap();
+    let node = Channel::create(&name, &Config::new().queuelen(5).samplelen(2).spare(3)).unwrap();
     let program = Channel::open(&name).unwrap();
     send(&node, 7..11);
     send(&program, 20..21);
@@ -108,7 +108,7 @@ fn rings_of_each_policy_are_shown_with_the_messages_that_wait() {
 #[test]
 fn a_wire_region_is_shown_with_what_waits_in_it_and_not_changed() {
     let name = name("wire");
-    let channel = Channel::open_wire(&name, &name, &Config { queuelen: 4, samplelen: 2, ..Config::default() }, None).unwrap();
+    let channel = Channel::open_wire(&name, &name, &Config::new().queuelen(4).samplelen(2), None).unwrap();
     send(&channel, 3..6);
     let before = bytes(&name);
     let entry = look(&name, 2).unwrap();
@@ -129,7 +129,7 @@ fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
     const SAMPLES: u64 = 200_000;
     const LOOKS: u32 = 10;
     let name = name("traffic");
-    let node = Channel::create(&name, &Config { queuelen: 64, samplelen: 2, ..Config::default() }).unwrap();
+    let node = Channel::create(&name, &Config::new().queuelen(64).samplelen(2)).unwrap();
     let program = Channel::open(&name).unwrap();
     let _guard = Unlinked(std::slice::from_ref(&name));
     let (looks, total) = (AtomicU32::new(0), AtomicU64::new(u64::MAX));
@@ -265,7 +265,7 @@ fn no_channel_fails_to_start_beside_removals() {
     let mut queuelen = 0;
     beside_removals(&names, || {
         queuelen = queuelen % 3 + 1;
-        let node = Channel::create(&names[0], &Config { queuelen, samplelen: 2, spare: 1, ..Config::default() })?;
+        let node = Channel::create(&names[0], &Config::new().queuelen(queuelen).samplelen(2).spare(1))?;
         let program = Channel::open(&names[0])?;
         drop((node, program));
         Ok(())
@@ -302,7 +302,7 @@ fn no_endpoint_fails_to_start_beside_removals() {
 #[test]
 fn no_channel_of_the_wire_layout_fails_to_start_beside_removals() {
     let names = [name("start-wire-a"), name("start-wire-b")];
-    let config = Config { queuelen: 4, samplelen: 2, ..Config::default() };
+    let config = Config::new().queuelen(4).samplelen(2);
     let made = Channel::open_wire(&names[0], &names[0], &config, None).unwrap();
     let left = bytes(&names[0]);
     drop(made);
@@ -372,7 +372,7 @@ fn mutate(prng: &mut Prng, region: &mut Vec<u8>) {
 /// Small regions of each kind, with something in them.
 fn seeds() -> Vec<Vec<u8>> {
     let name = name("seed");
-    let config = Config { queuelen: 3, samplelen: 2, spare: 2, ..Config::default() };
+    let config = Config::new().queuelen(3).samplelen(2).spare(2);
     let node = Channel::create(&name, &config).unwrap();
     send(&node, 0..3);
     let mut seeds = vec![bytes(&name)];

@@ -173,12 +173,7 @@ impl Drop for Region {
 }
 
 fn parameters(config: &NodeConfig) -> villas_shm::Config {
-    villas_shm::Config {
-        polling: config.polling,
-        queuelen: config.queuelen,
-        samplelen: config.samplelen,
-        ..villas_shm::Config::default()
-    }
+    villas_shm::Config::new().polling(config.polling).queuelen(config.queuelen).samplelen(config.samplelen)
 }
 
 /// A wait for the other end, which signals and the clock may end.

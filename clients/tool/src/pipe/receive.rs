@@ -11,7 +11,7 @@ use villas_shm::{Flags, Sample};
 
 use super::Options;
 use super::sample::take;
-use super::send::{BATCH, is_transient};
+use super::send::BATCH;
 use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
 use crate::human::{Record, Time, header, print};
@@ -215,7 +215,7 @@ impl Receiver {
         self.look_for_program();
         match error {
             None => Ok(()),
-            Some(error) if is_transient(error.errno()) => Ok(()),
+            Some(error) if error.is_transient() => Ok(()),
             // Who comes again makes a region of its own.
             Some(error)
                 if self.session.ends_with_peer && [Errno::EPIPE as i32, Errno::ESTALE as i32].contains(&error.errno()) =>

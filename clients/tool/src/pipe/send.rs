@@ -174,14 +174,14 @@ impl Sender {
     fn allocate(&mut self) -> Result<(), String> {
         let wanted = self.batch - self.filled.len();
         match self.session.channel.alloc_many(&mut self.free, wanted) {
-            Ok(0) => {
+            Ok(_) => {
+                self.pace.reset();
+                Ok(())
+            }
+            Err(error) if error.is_transient() => {
                 // All blocks are out: what is filled must go before any can come back.
                 self.write()?;
                 self.pace.wait();
-                Ok(())
-            }
-            Ok(_) => {
-                self.pace.reset();
                 Ok(())
             }
             Err(error) => self.wait_after(&error).map_err(|error| format!("cannot allocate a sample: {error}")),
@@ -204,11 +204,15 @@ impl Sender {
             match result {
                 Ok(count) => {
                     self.session.count_sent(count as u64);
-                    if count > 0 {
-                        self.pace.reset();
-                    }
-                    self.note_stuck(count == 0);
+                    self.pace.reset();
+                    self.note_stuck(false);
                     if self.is_paced && !self.filled.is_empty() {
+                        self.pace.wait();
+                    }
+                }
+                Err(error) if error.is_transient() => {
+                    self.note_stuck(true);
+                    if self.is_paced {
                         self.pace.wait();
                     }
                 }
@@ -232,7 +236,7 @@ impl Sender {
         if error.errno() == Errno::EPIPE as i32 {
             self.note_stuck(true);
             let _ = self.session.channel.wait(Some(SLICE));
-        } else if !is_transient(error.errno()) && self.session.is_to_be_told(error.errno()) {
+        } else if !error.is_transient() && self.session.is_to_be_told(error.errno()) {
             return Err(error);
         }
         Ok(())
@@ -263,11 +267,6 @@ impl Default for Pace {
     fn default() -> Self {
         Self(Self::SHORTEST)
     }
-}
-
-/// Whether it may be different the next time.
-pub(super) fn is_transient(errno: i32) -> bool {
-    [Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT].iter().any(|&transient| transient as i32 == errno)
 }
 
 fn stdin_error(error: io::Error) -> String {

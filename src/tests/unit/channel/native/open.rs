@@ -8,7 +8,7 @@ use std::ffi::OsString;
 #[test]
 fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
     let name = OsString::from(format!("villas-test-{}-come", std::process::id()));
-    let config = Config { queuelen: 2, spare: 1, samplelen: 1, ..Config::default() };
+    let config = Config::new().queuelen(2).spare(1).samplelen(1);
     let node = create(&name, &config).expect("the name is free");
     let program = open(&name).expect("a node is there");
     let (_, written) = write_one(node);

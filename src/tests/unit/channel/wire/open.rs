@@ -9,7 +9,7 @@ fn who_has_attached_to_a_side_that_gives_up_sees_the_end() {
     for polling in [false, true] {
         let name = |what| format!("villas-gives-up-{what}-{}", std::process::id());
         let (own, other) = (name("own"), name("other"));
-        let config = Config { polling, queuelen: 2, samplelen: 1, ..Config::default() };
+        let config = Config::new().polling(polling).queuelen(2).samplelen(1);
         let is_attached = AtomicBool::new(false);
         let seen = std::thread::scope(|scope| {
             let waiting =
