@@ -80,7 +80,7 @@
  * - A function that answers a question returns an int from 0 up, or -1 with errno.
  * - A function that returns a pointer, a size_t or a uint64_t returns NULL or 0 with errno.
  * - libvillas' own calls sample_put, sample_get, sample_decref and sample_incref return how many
- *   references are left, or -1 with errno.
+ *   references this process then has, or -1 with errno.
  * - A count of 0 gives 0. A count above INT_MAX gives -1 with EINVAL.
  *
  * Errors
@@ -103,10 +103,12 @@
  *   ESTALE   Close the channel, then open it (a program)  Only shmem_int_open gives it: open
  *            or create it (a node) again.                 again.
  *
- * These remove names under live processes, which leads to ESTALE: systemd-logind when a user's last
- * session ends (RemoveIPC=), Python's multiprocessing.resource_tracker when a program ends that has
- * opened the name, and a container with the same /dev/shm when it cleans up.
- * Rings give ESTALE if another process took over a place: close the end, then open it again.
+ * A name that was removed under live processes leads to ESTALE. systemd-logind does that when a
+ * user's last session ends (RemoveIPC=), Python's multiprocessing.resource_tracker when a program
+ * ends that has opened the name, and a container with the same /dev/shm when it cleans up.
+ *
+ * A ring gives EPIPE only for a closed end. It gives ESTALE if another process took over a place:
+ * close the end, then open it again.
  *
  * Times
  * =====
@@ -123,10 +125,13 @@
  * Signal handlers
  * ===============
  * A handler may call shmem_*_interrupt and shmem_*_close, except shmem_segment_close: they are
- * async-signal-safe, and set errno, but no sentence of shmem_last_error. It may call
- * shmem_event_signal with a valid event. It must save and restore errno. It calls nothing else.
- * A handler that runs while a call spins, or just before it sleeps, does not end a wait:
- * shmem_*_interrupt does, and is never lost. Calls of 100 ms return soon in any case.
+ * async-signal-safe. They set errno, which the handler saves and restores, and leave the sentence
+ * of shmem_last_error() alone. A handler may also call shmem_event_signal with a valid event, and
+ * no other function of this header.
+ *
+ * A handler that runs while a call spins, or just before it sleeps, does not end the wait by
+ * itself. It calls shmem_*_interrupt, which is never lost. A call of 100 ms returns soon in any
+ * case.
  *
  * Names
  * =====
@@ -164,10 +169,10 @@ union signal_data {
  *
  * The writer sets sequence and ts; the library does not. sample_alloc zeroes them, and a sample
  * that is written back keeps them. The SAMPLE_HAS_* flags tell the reader which members are valid;
- * the library itself does not look at them. In a channel of one region they are not needed: if flags
- * has none of them, the header is given as it stands, and villas-shm takes sequence and ts.origin
- * as valid. In VILLASnode's layout set them: VILLASnode and villas-shm ignore a member without its
- * flag. */
+ * the library itself does not look at them. In a channel of one region they are not needed: if
+ * flags has none of them, the header is given as it stands, and villas-shm takes sequence and
+ * ts.origin as valid. In VILLASnode's layout set them: VILLASnode and villas-shm ignore a member
+ * without its flag. */
 struct sample {
   /* The number of the sample in its series. The writer sets it, with SAMPLE_HAS_SEQUENCE. */
   uint64_t sequence;
@@ -770,8 +775,8 @@ struct shmem_shared *shmem_shared_open(const char *name, void **base);
  *             time: the channel does not need it, and it carries none of the channel's locks
  * @return the channel, which the caller closes by `shmem_shared_close`. `NULL`, and `*fd`
  *         unchanged:
- *         `EINVAL` parameters, or `fd` is `NULL`; `ENOMEM` not enough memory; `EPERM`
- *         `conf->group`;
+ *         `EINVAL` parameters, or `fd` is `NULL`;
+ *         `ENOMEM` not enough memory; `EPERM` `conf->group`;
  *         `ENOTSUP` `/proc` is not mounted; `EMFILE` and others as the system says
  */
 struct shmem_shared *shmem_shared_create_fd(const struct shmem_conf *conf, int *fd);
@@ -784,8 +789,8 @@ struct shmem_shared *shmem_shared_create_fd(const struct shmem_conf *conf, int *
  * @param fd   a descriptor of the region; it stays the caller's, who may close it afterwards
  * @param conf the parameters, equal to those of the region; `NULL`: all defaults. `permissions`
  *             and `group` have no effect
- * @return the channel, which the caller closes by `shmem_shared_close`. `NULL`: `EINVAL`
- *         parameters;
+ * @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
+ *         `EINVAL` parameters;
  *         `EBUSY` a live process holds the node side; `EPROTO` the region has other parameters;
  *         else as `shmem_shared_open_fd`
  */
@@ -845,8 +850,8 @@ int shmem_shared_wait(struct shmem_shared *shm, const struct timespec *timeout);
  *         ran, or `shmem_shared_interrupt`. -1:
  *         `EPIPE` the peer closed or died, and all that it wrote has been read;
  *         `ESTALE` the name leads to another region, another process took over this side, or the
- *         name was removed and no peer was alive for a second: nobody can attach any more. What to
- *         do after both: After EPIPE and ESTALE, above;
+ *         name was removed and no peer was alive for a second: nobody can attach any more. See
+ *         After EPIPE and ESTALE, above;
  *         `EBADMSG` the region is corrupt;
  *         a handle error (`EINVAL`, `EPIPE`)
  */
@@ -1252,9 +1257,8 @@ int shmem_ring_timed_push(struct shmem_ring *ring,
                           const struct timespec *timeout);
 
 /**
- * Publishes as many messages as fit; never waits. Consumers of an SPSC ring see all of them at
- * once. In other rings they are a run of single messages; those of other producers may come in
- * between.
+ * Publishes as many messages as fit; never waits. The consumer of an SPSC ring sees all at once.
+ * In other rings they are a run of single messages; those of other producers may come in between.
  *
  * @param ring     a producer's end
  * @param elements the messages, one behind the other, which are copied
@@ -1274,8 +1278,7 @@ int shmem_ring_push_many(struct shmem_ring *ring, const void *elements, unsigned
  * @param element filled with the message, `element_size` bytes
  * @return 0. -1:
  *         `EINTR` a signal handler ran, or `shmem_ring_interrupt`;
- *         `EINVAL` `element` is `NULL`, a producer's end, or a message of an SPSC ring is peeked
- *         at;
+ *         `EINVAL` `element` is `NULL`, a producer's end, or an SPSC message is peeked at;
  *         `EBADMSG` the ring is corrupt;
  *         `ESTALE` another process took over this place: close, and open again;
  *         a handle error (`EINVAL`, `EPIPE`)
@@ -1709,9 +1712,11 @@ int shmem_endpoint_interrupt(struct shmem_endpoint *endpoint);
 int shmem_endpoint_close(struct shmem_endpoint *endpoint);
 
 /**
- * Closes a side, and gives back all slots of both rings, as `shmem_ring_abandon` does.
+ * Closes a side, and gives back all that it has reserved or peeked at, as `shmem_ring_abandon`
+ * does for each of both rings.
  *
- * @param endpoint an open endpoint; the pointer and those to its slots are invalid afterwards
+ * @param endpoint an open endpoint; the pointer, and those to messages in its rings, are invalid
+ *                 afterwards
  * @return 0. -1: `EINVAL` not an open endpoint
  *
  * Not async-signal-safe.

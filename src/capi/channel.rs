@@ -204,8 +204,8 @@ unsafe fn opened(channel: &'static ChannelHandle<Native>, base: *mut *mut c_void
 ///             time: the channel does not need it, and it carries none of the channel's locks
 /// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`, and `*fd`
 ///         unchanged:
-///         `EINVAL` parameters, or `fd` is `NULL`; `ENOMEM` not enough memory; `EPERM`
-///         `conf->group`;
+///         `EINVAL` parameters, or `fd` is `NULL`;
+///         `ENOMEM` not enough memory; `EPERM` `conf->group`;
 ///         `ENOTSUP` `/proc` is not mounted; `EMFILE` and others as the system says
 ///
 /// # Safety
@@ -231,8 +231,8 @@ pub unsafe extern "C" fn shmem_shared_create_fd(conf: *const shmem_conf, fd: *mu
 /// @param fd   a descriptor of the region; it stays the caller's, who may close it afterwards
 /// @param conf the parameters, equal to those of the region; `NULL`: all defaults. `permissions`
 ///             and `group` have no effect
-/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`: `EINVAL`
-///         parameters;
+/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
+///         `EINVAL` parameters;
 ///         `EBUSY` a live process holds the node side; `EPROTO` the region has other parameters;
 ///         else as `shmem_shared_open_fd`
 ///

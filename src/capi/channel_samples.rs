@@ -18,8 +18,8 @@ use libc::{c_int, c_uint, timespec};
 ///         ran, or `shmem_shared_interrupt`. -1:
 ///         `EPIPE` the peer closed or died, and all that it wrote has been read;
 ///         `ESTALE` the name leads to another region, another process took over this side, or the
-///         name was removed and no peer was alive for a second: nobody can attach any more. What to
-///         do after both: After EPIPE and ESTALE, above;
+///         name was removed and no peer was alive for a second: nobody can attach any more. See
+///         After EPIPE and ESTALE, above;
 ///         `EBADMSG` the region is corrupt;
 ///         a handle error (`EINVAL`, `EPIPE`)
 ///

@@ -331,9 +331,11 @@ pub unsafe extern "C" fn shmem_endpoint_close(endpoint: *mut shmem_endpoint) -> 
     guard_signal_safe(|| unsafe { pair(endpoint) }?.close())
 }
 
-/// Closes a side, and gives back all slots of both rings, as `shmem_ring_abandon` does.
+/// Closes a side, and gives back all that it has reserved or peeked at, as `shmem_ring_abandon`
+/// does for each of both rings.
 ///
-/// @param endpoint an open endpoint; the pointer and those to its slots are invalid afterwards
+/// @param endpoint an open endpoint; the pointer, and those to messages in its rings, are invalid
+///                 afterwards
 /// @return 0. -1: `EINVAL` not an open endpoint
 ///
 /// Not async-signal-safe.

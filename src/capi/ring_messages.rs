@@ -157,9 +157,8 @@ pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *
     unsafe { within(timeout, |limit| push(move || handle(ring), element, limit)) }
 }
 
-/// Publishes as many messages as fit; never waits. Consumers of an SPSC ring see all of them at
-/// once. In other rings they are a run of single messages; those of other producers may come in
-/// between.
+/// Publishes as many messages as fit; never waits. The consumer of an SPSC ring sees all at once.
+/// In other rings they are a run of single messages; those of other producers may come in between.
 ///
 /// @param ring     a producer's end
 /// @param elements the messages, one behind the other, which are copied
@@ -190,8 +189,7 @@ pub(super) fn none_is_zero(count: c_int) -> c_int {
 /// @param element filled with the message, `element_size` bytes
 /// @return 0. -1:
 ///         `EINTR` a signal handler ran, or `shmem_ring_interrupt`;
-///         `EINVAL` `element` is `NULL`, a producer's end, or a message of an SPSC ring is peeked
-///         at;
+///         `EINVAL` `element` is `NULL`, a producer's end, or an SPSC message is peeked at;
 ///         `EBADMSG` the ring is corrupt;
 ///         `ESTALE` another process took over this place: close, and open again;
 ///         a handle error (`EINVAL`, `EPIPE`)
