@@ -90,7 +90,9 @@
  *
  * A handle error is EINVAL or EPIPE. EINVAL: the pointer is NULL, or leads to something other than
  * such a handle. EPIPE: the handle is closed in this process, or this process is a forked child of
- * the one that opened it. A closed segment gives EINVAL.
+ * the one that opened it. A closed segment gives EINVAL, and so does a second close.
+ *
+ * EIO is an internal error of the library: report it.
  *
  * After EPIPE and ESTALE
  * ======================
@@ -142,9 +144,9 @@
  * Fork
  * ====
  * A forked child inherits segments with the events in them, and closes them by shmem_segment_close.
- * It does not inherit channels, rings and endpoints: calls on them fail with EPIPE, and access to a
- * sample or slot of the parent ends the child with SIGSEGV. It may open its own. Children of _Fork,
- * vfork and the raw system call clone call exec first.
+ * It does not inherit channels, rings and endpoints: calls on them fail with EPIPE (a close: with
+ * EINVAL), and access to a sample or slot of the parent ends the child with SIGSEGV. It may open
+ * its own. Children of _Fork, vfork and the raw system call clone must call exec first.
  */
 
 #ifndef VILLAS_SHMEM_H
