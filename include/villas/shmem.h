@@ -105,9 +105,10 @@
  *   ESTALE   Close the channel, then open it (a program)  Only shmem_int_open gives it: open
  *            or create it (a node) again.                 again.
  *
- * A name that was removed under live processes leads to ESTALE. systemd-logind does that when a
- * user's last session ends (RemoveIPC=), Python's multiprocessing.resource_tracker when a program
- * ends that has opened the name, and a container with the same /dev/shm when it cleans up.
+ * A removed name leads to ESTALE when this side has had no live peer for a second. Other programs
+ * remove names under live processes: systemd-logind when a user's last session ends (RemoveIPC=),
+ * Python's multiprocessing.resource_tracker when a program ends that has opened the name, and a
+ * container with the same /dev/shm when it cleans up.
  *
  * A ring gives EPIPE only for a closed end. It gives ESTALE if another process took over a place:
  * close the end, then open it again.
@@ -115,14 +116,15 @@
  * Times
  * =====
  * A timeout is relative. NULL is no limit; {0, 0} tries once. A negative time, or 10^9 ns and more,
- * is an EINVAL.
+ * gives EINVAL.
  *
  * Threads
  * =======
- * Any thread may call any function with any handle at any time. Threads take turns on a side of a
- * channel and on an end of a ring, which costs nothing while one thread makes all calls. Turns have
- * no priority inheritance: a real-time thread waits for an ordinary one that lost its processor in
- * its turn. The contents of a sample or a slot have no lock: one thread writes them at a time.
+ * Any thread may call any function with any open handle at any time. Threads take turns on a side
+ * of a channel and on an end of a ring, which costs nothing while one thread makes all calls. Turns
+ * have no priority inheritance: a real-time thread waits for an ordinary one that lost its
+ * processor in its turn. The contents of a sample or a slot have no lock: one thread writes them
+ * at a time.
  *
  * Signal handlers
  * ===============
@@ -139,7 +141,8 @@
  * =====
  * The object of a name is /dev/shm/NAME. A name has 1 to 255 bytes (of an endpoint: 252), any but
  * "/" and zero; slashes in front are left out, as by shm_open(3). Regions, rings and POSIX segments
- * share one space of names: any shmem_*_unlink removes an object of any kind.
+ * share one space of names: shmem_shared_unlink, shmem_ring_unlink and shmem_segment_unlink each
+ * remove an object of any kind.
  *
  * Fork
  * ====
@@ -518,7 +521,7 @@ struct shmem_segment_stat {
    * size or name).
    */
   struct timespec changed_at;
-  /** The time of its creation. 0: unknown (System V; POSIX on a file system without that time). */
+  /** The time of its creation. 0: unknown (System V; POSIX: a kernel that does not note it). */
   struct timespec created_at;
 };
 
@@ -1915,10 +1918,9 @@ uint64_t shmem_event_count(const struct shmem_event *event);
  * @param event in memory that this process may write
  * @param seen  the waiter's own number, set to the number of all signals so far. It begins with 0,
  *              so that signals before the wait count too
- * @return how many signals are new, at most `INT_MAX`. 0, call again: `EAGAIN` no signal came in
- *         time;
- *         `EINTR` a signal handler interrupted a sleep. -1: `EINVAL` `seen` is `NULL`, or as for
- *         `shmem_event_signal`
+ * @return how many signals are new, at most `INT_MAX`. 0, call again: `EAGAIN` none came in time,
+ *         or `EINTR` a signal handler interrupted a sleep. -1: `EINVAL` `seen` is `NULL`, or as
+ *         for `shmem_event_signal`
  */
 int shmem_event_wait(struct shmem_event *event, uint64_t *seen);
 

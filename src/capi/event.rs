@@ -103,10 +103,9 @@ pub unsafe extern "C" fn shmem_event_count(event: *const shmem_event) -> u64 {
 /// @param event in memory that this process may write
 /// @param seen  the waiter's own number, set to the number of all signals so far. It begins with 0,
 ///              so that signals before the wait count too
-/// @return how many signals are new, at most `INT_MAX`. 0, call again: `EAGAIN` no signal came in
-///         time;
-///         `EINTR` a signal handler interrupted a sleep. -1: `EINVAL` `seen` is `NULL`, or as for
-///         `shmem_event_signal`
+/// @return how many signals are new, at most `INT_MAX`. 0, call again: `EAGAIN` none came in time,
+///         or `EINTR` a signal handler interrupted a sleep. -1: `EINVAL` `seen` is `NULL`, or as
+///         for `shmem_event_signal`
 ///
 /// # Safety
 /// `event` is null or leads to a `struct shmem_event`, `seen` is null or valid.

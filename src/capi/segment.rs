@@ -71,7 +71,7 @@ pub struct shmem_segment_stat {
     /// The time of its creation, or of the last change of owner or permissions (POSIX: also of
     /// size or name).
     pub changed_at: timespec,
-    /// The time of its creation. 0: unknown (System V; POSIX on a file system without that time).
+    /// The time of its creation. 0: unknown (System V; POSIX: a kernel that does not note it).
     pub created_at: timespec,
 }
 
