@@ -44,27 +44,49 @@ fn header(root: &Path) -> String {
 }
 
 /// The groups of functions: the first of each, its title, and what it is for.
-const GROUPS: [(&str, &str, &str); 8] = [
-    ("shmem_version", "Version and errors", "What is loaded, and what went wrong."),
-    ("sample_alloc", "Samples", "Blocks of a channel's pool, counted by references: allocate, keep, give back, copy."),
+const GROUPS: [(&str, &str, &[&str]); 8] = [
+    ("shmem_version", "Version and errors", &["The loaded library, and the last failure."]),
+    ("sample_alloc", "Samples", &["Blocks of a channel's pool, counted by references: allocate, keep, give back, copy."]),
     (
         "shmem_shared_create",
         "Channels of one region",
-        "A node creates a region, a program opens it. Either reads, writes, waits, and learns of the other's end.",
+        &[
+            "A node creates a region, a program opens it; one process of each at a time. Either side",
+            "reads, writes, waits, and learns of the other's end. The region stays until its name is",
+            "removed.",
+        ],
     ),
     (
         "shmem_int_open",
         "Channels in VILLASnode's layout",
-        "For an unmodified VILLASnode 1.2 on x86-64 with glibc: two regions, one for each direction.",
+        &["For an unmodified VILLASnode 1.2 on x86-64 with glibc: two regions, one for each direction."],
     ),
     (
         "shmem_ring_open",
         "Rings",
-        "Bounded queues of messages of one size, between any processes, for one or many producers and consumers.",
+        &[
+            "Bounded queues of messages of one size, between any processes, for one or many producers",
+            "and consumers. The first process that opens a ring creates it.",
+            "",
+            "A ring and its messages outlive all processes, until shmem_ring_unlink. So the programs",
+            "agree on which one unlinks it, and when: for instance the consumer, after a message that",
+            "says \"end\". A later open creates a new ring; processes that have the old one open keep it.",
+            "",
+            "No call fails because all producers are gone, since another may come. A consumer learns it",
+            "from shmem_ring_stats only: producers is 0. So wait by shmem_ring_timed_pop, then ask.",
+        ],
     ),
-    ("shmem_endpoint_open", "Endpoints", "Duplex connections: two rings, one for each direction."),
-    ("shmem_segment_open", "Segments", "Raw shared memory, POSIX or System V."),
-    ("shmem_event_signal", "Events", "A way to wait for what another process writes into shared memory of any kind."),
+    (
+        "shmem_endpoint_open",
+        "Endpoints",
+        &["Duplex connections: two rings, one for each direction. What the group above says of rings", "holds for both."],
+    ),
+    ("shmem_segment_open", "Segments", &["Raw shared memory, POSIX or System V. It stays until its name, key or id is removed."]),
+    (
+        "shmem_event_signal",
+        "Events",
+        &["A process signals that it has written into shared memory of any kind; others wait for it."],
+    ),
 ];
 
 /// A banner before each group.
@@ -74,7 +96,8 @@ fn with_groups(text: &str) -> String {
         let declared = text.find(&format!(" {function}(")).or_else(|| text.find(&format!("*{function}("))).expect(function);
         let comment = text[..declared].rfind("\n/**").expect("it is documented") + 1;
         let rule = "-".repeat(94usize.saturating_sub(title.len()));
-        text.insert_str(comment, &format!("/* {title} {rule}\n *\n * {prose}\n */\n\n"));
+        let prose: String = prose.iter().map(|line| format!(" * {line}").trim_end().to_owned() + "\n").collect();
+        text.insert_str(comment, &format!("/* {title} {rule}\n *\n{prose} */\n\n"));
     }
     text
 }
@@ -110,7 +133,10 @@ fn without_safety_sections(text: &str) -> String {
     kept
 }
 
-/// A comment of one sentence takes one line.
+/// The longest line of the header.
+const COLUMNS: usize = 100;
+
+/// A comment of one line of text takes one line, if it fits.
 fn short_comments_on_one_line(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut kept = String::new();
@@ -121,7 +147,13 @@ fn short_comments_on_one_line(text: &str) -> String {
             Some(window) if is_short(window) => {
                 let indent = &window[0][..window[0].len() - window[0].trim_start().len()];
                 let sentence = window[1].trim_start().trim_start_matches('*').trim();
-                kept.push_str(&format!("{indent}/** {sentence} */\n"));
+                let short = format!("{indent}/** {sentence} */");
+                if short.len() <= COLUMNS {
+                    kept.push_str(&short);
+                } else {
+                    kept.push_str(&window.join("\n"));
+                }
+                kept.push('\n');
                 at += 3;
             }
             _ => {

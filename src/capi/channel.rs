@@ -10,47 +10,47 @@ use crate::error::{Error, Result};
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 use std::os::fd::IntoRawFd;
 
-/// `flags` of `struct shmem_conf`: accept an object of another user.
+/// `flags` of `struct shmem_conf`: accept an existing object of another user.
 pub const SHMEM_CONF_ANY_OWNER: c_uint = 1;
-/// `flags` of `struct shmem_conf`: `group` counts.
+/// `flags` of `struct shmem_conf`: `group` is valid.
 pub const SHMEM_CONF_GROUP: c_uint = 2;
 
-/// An open channel. Made by `shmem_shared_create` and `shmem_shared_open`, valid until `shmem_shared_close`.
+/// An open channel of one region. `shmem_shared_create`, `shmem_shared_open` and their sisters make
+/// it; it is valid until `shmem_shared_close`.
 ///
-/// A signal handler ends a wait (`EINTR`) where it interrupts a sleep. One that runs while the call spins, as it always does in `polling` mode, or just before
-/// it sleeps, is not seen: a handler that must end a wait calls `shmem_shared_interrupt`, which is
-/// never lost. `shmem_shared_read` returns every 100 ms in any case.
-///
-/// Threads take turns in a channel. That is no lock with priority inheritance: a real-time thread waits for an ordinary one that lost its processor in its turn.
+/// In `pthread` mode a waiting call spins for up to 50 us, then sleeps; it skips the spin if recent
+/// spins did not help. In `polling` mode it only spins.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct shmem_shared {
-    /// For `sample_alloc(&shm->pool, …)`.
+    /// For `sample_alloc(&shm->pool, ...)`.
     pub pool: pool,
-    /// 1: the region is in polling mode. For reading only.
+    /// 1: the region is in `polling` mode. 0: in `pthread` mode. Read only.
     pub polling: c_int,
 }
 
-/// The parameters of a region. A zeroed field means the default; `SHMEM_CONF_INIT` is an initialiser.
+/// The parameters of a region, initialised by `SHMEM_CONF_INIT`. A field that is 0 means the
+/// default.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct shmem_conf {
-    /// 0: who waits spins a little, then sleeps (`pthread` mode). 1: who waits spins.
+    /// 0: `pthread` mode. 1: `polling` mode. See `struct shmem_shared`.
     pub polling: c_int,
-    /// Samples that can be queued in each direction: 1 to 2^20; 0: 512.
+    /// Samples that fit into the queue of each direction: 1 to 2^20; 0: 512.
     pub queuelen: c_int,
-    /// Values that a sample can have: 1 to 65536; 0: 64.
+    /// Values that fit into a sample: 1 to 65536; 0: 64.
     pub samplelen: c_int,
     /// `sizeof(struct shmem_conf)`; 0: the fields of version 0.1.
     pub size: usize,
-    /// Samples that each side can have in hand besides those queued: 1 to 2^20; 0: 64.
+    /// Samples that each side can hold besides the queued ones: 1 to 2^20; 0: 64.
     pub spare: c_int,
     /// Permission bits of the shared memory object, less the umask; 0: 0600.
     pub permissions: c_uint,
     /// `SHMEM_CONF_*`, or'ed.
     pub flags: c_uint,
-    /// With `SHMEM_CONF_GROUP`: the group of the shared memory object, a `gid_t`; who is not root must be a member of it (`EPERM`). Without: 0.
+    /// With `SHMEM_CONF_GROUP`: the object's group, a `gid_t`. A user other than root must be a
+    /// member of it (`EPERM`). Without `SHMEM_CONF_GROUP`: 0.
     pub group: c_uint,
 }
 
@@ -118,24 +118,23 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
     .with_zeros())
 }
 
-/// Creates a region and takes its node side.
+/// Creates the region `name` and takes its node side. If a node that is gone left a region there,
+/// and a program is attached to it, this call repairs the region and takes it over; with no program
+/// attached, it replaces the region. If the new region cannot be created, the old one is kept.
+/// Exception: if there is memory for one region only, the old one goes first.
 ///
-/// What a node that is gone has left under the name is repaired and taken over while a program is attached to it, and
-/// replaced otherwise; it stays where a new region cannot be made,
-/// but for want of memory to lock (`ENOMEM`).
-///
-/// @param name of the shared memory object, `/dev/shm/NAME`: 1 to 255 bytes, any but `/` and zero.
-///             Slashes in front are left out, as by `shm_open(3)`
+/// @param name of the region (Names, above)
 /// @param conf the parameters; `NULL`: all defaults
-/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name or parameters; `EBUSY` the node side is held by a live process;
-///         `EPROTO` the region is in use, and its parameters are others; `EBADMSG` the name leads to
-///         something that is no region;
-///         `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`;
-///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process (`RLIMIT_FSIZE`, `RLIMIT_NOFILE`,
-///         `RLIMIT_AS`, `RLIMIT_MEMLOCK`; the latter with `mlockall`, or with `SHMEM_LOCK=1` in the
-///         environment, which keeps regions in RAM). `shmem_last_error()` says it in a sentence
-///
-/// Any thread.
+/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
+///         `EINVAL` name or parameters;
+///         `EBUSY` a live process holds the node side;
+///         `EPROTO` the region is in use with other parameters;
+///         `EBADMSG` the name leads to something other than a region;
+///         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
+///         `ENOSPC` `/dev/shm` is full;
+///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process: `RLIMIT_FSIZE`, `RLIMIT_NOFILE`,
+///         `RLIMIT_AS`, or `RLIMIT_MEMLOCK`. The last one applies after `mlockall`, and with
+///         `SHMEM_LOCK=1` in the environment, which locks regions in RAM
 ///
 /// # Safety
 /// `name` is a C string, `conf` null or valid.
@@ -148,16 +147,22 @@ pub unsafe extern "C" fn shmem_shared_create(name: *const c_char, conf: *const s
     })
 }
 
-/// Opens a region that a node has created, and takes its program side.
+/// Opens the region `name`, which a node has created, and takes its program side. Does not wait for
+/// a region that is missing.
 ///
 /// @param name of the region, as the node has it
-/// @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
-/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read;
-///         `EAGAIN` not ready yet, or a process is about to take the side or replace the region; `EBUSY` the program side is held by a live process; `EPROTO` another layout version;
-///         `EBADMSG` not a region, or corrupt; `EACCES` another user's region (`SHMEM_ANY_OWNER=1` in the environment
-///         allows it, but not to a set-user-ID program), or no permission; `ENOMEM` as for `shmem_shared_create`
-///
-/// Any thread.
+/// @param base there for libvillas' signature. `NULL` will do; else filled with the region's
+///             address
+/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
+///         `EINVAL` name;
+///         `ENOENT` no such region, or its node is gone and nothing is left to read;
+///         `EAGAIN` the region is not ready yet, or another process is about to take the side;
+///         `EBUSY` a live process holds the program side;
+///         `EPROTO` the region has another layout version;
+///         `EBADMSG` not a region, or a corrupt one;
+///         `EACCES` its permissions forbid it, or it is another user's: `SHMEM_ANY_OWNER=1` in the
+///         environment allows that, but not to a set-user-ID program;
+///         `EMFILE`, `ENOMEM` as for `shmem_shared_create`
 ///
 /// # Safety
 /// `name` is a C string, `base` null or valid.
@@ -181,27 +186,28 @@ unsafe fn opened(channel: &'static ChannelHandle<Native>, base: *mut *mut c_void
     face(channel)
 }
 
-/// Creates a region without a name, and takes its node side: one that a hostile peer cannot cut short.
+/// Creates a region without a name, and takes its node side. A hostile peer cannot cut this region
+/// short: it is a memory file (`memfd_create`) of a sealed size (`F_SEAL_SHRINK`, `F_SEAL_GROW`,
+/// `F_SEAL_SEAL`). A process that may write an object with a name can truncate it, which ends its
+/// readers by SIGBUS. Tools that list `/dev/shm` do not see this region. It vanishes with the last
+/// process that has it.
 ///
-/// The region is a memory file (`memfd_create`) whose size is sealed for ever (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`). An object with a
-/// name can be truncated by whoever may write it, and a process that looks at what was cut off is ended by SIGBUS; this one
-/// cannot. Tools that list shared memory (`villas-shm ls`, `ls /dev/shm`) do not see it, and nothing is left of it when the last process
-/// that has it ends.
+/// The program gets the descriptor over a Unix socket (`SCM_RIGHTS`), or inherits it and calls
+/// `shmem_shared_open_fd`. The descriptor is close-on-exec: a child clears that by
+/// `fcntl(fd, F_SETFD, 0)` between `fork` and `exec`. A process that keeps the descriptor can hand
+/// it to the next program, or to the next node for `shmem_shared_recreate_fd`.
 ///
-/// The program gets the region as a descriptor: over a Unix socket (`SCM_RIGHTS`), or as a child that inherits it. `*fd` is the caller's, who
-/// closes it; that may be at once or at any later time, as the channel does not need it, and it carries none of the channel's
-/// locks. Who keeps it (or has got it) can hand it to the next program, or to the next node, for `shmem_shared_recreate_fd`. It is
-/// close-on-exec: a child that is to inherit it clears that by `fcntl(fd, F_SETFD, 0)` between `fork` and `exec`.
-///
-/// `conf.permissions` (without execute bits) and `conf.group` decide which users can open the region, even with the descriptor: 0600 is
-/// this user only.
+/// `conf->permissions` (without execute bits) and `conf->group` decide which users can open the
+/// region, even with the descriptor.
 ///
 /// @param conf the parameters; `NULL`: all defaults
-/// @param fd   filled with a descriptor to hand over
-/// @return the channel, to be closed by `shmem_shared_close`. `NULL`, and `*fd` as it was: `EINVAL` parameters, or `fd` is null; `ENOMEM` not so much
-///         memory is left; `EPERM` the group; `ENOTSUP` `/proc` is not mounted; `EMFILE` and others as the system says
-///
-/// Any thread.
+/// @param fd   filled with a descriptor to hand over. The caller owns it and may close it at any
+///             time: the channel does not need it, and it carries none of the channel's locks
+/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`, and `*fd`
+///         unchanged:
+///         `EINVAL` parameters, or `fd` is `NULL`;
+///         `ENOMEM` not enough memory; `EPERM` `conf->group`;
+///         `ENOTSUP` `/proc` is not mounted; `EMFILE` and others as the system says
 ///
 /// # Safety
 /// `conf` and `fd` are null or valid.
@@ -219,16 +225,17 @@ pub unsafe extern "C" fn shmem_shared_create_fd(conf: *const shmem_conf, fd: *mu
     })
 }
 
-/// Takes the node side of a region without a name whose node is gone: what `shmem_shared_create` does for a region with a name when a node is
-/// started again. What the dead one has left is repaired; what it had written and the program has not yet read stays to be read. A program that is
-/// attached goes on; if there is none, the next one may come.
+/// Takes the node side of a region without a name whose node is gone, and repairs it. Samples that
+/// the old node wrote and the program has not read stay in the queue. An attached program goes on;
+/// if there is none, the next one can attach.
 ///
-/// @param fd   a descriptor of the region, which stays the caller's and may be closed afterwards
-/// @param conf the parameters, which must be those of the region; `NULL`: all defaults. `permissions` and `group` stay as they are
-/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EINVAL` parameters; `EBUSY` the node side is held by a live process;
-///         `EPROTO` the region has other parameters; else as `shmem_shared_open_fd`
-///
-/// Any thread.
+/// @param fd   a descriptor of the region; it stays the caller's, who may close it afterwards
+/// @param conf the parameters, equal to those of the region; `NULL`: all defaults. `permissions`
+///             and `group` have no effect
+/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
+///         `EINVAL` parameters;
+///         `EBUSY` a live process holds the node side; `EPROTO` the region has other parameters;
+///         else as `shmem_shared_open_fd`
 ///
 /// # Safety
 /// `conf` is null or valid.
@@ -238,17 +245,18 @@ pub unsafe extern "C" fn shmem_shared_recreate_fd(fd: c_int, conf: *const shmem_
     guard(std::ptr::null_mut(), || Ok(face(native::recreate_fd(fd, &unsafe { config(conf) }?)?)))
 }
 
-/// Opens a region that a node has created by `shmem_shared_create_fd`, and takes its program side.
+/// Opens a region that `shmem_shared_create_fd` created, and takes its program side.
 ///
-/// @param fd   a descriptor of the region, received or inherited. It stays the caller's and may be closed afterwards: the channel has one of its own
-/// @param base filled with the address of the region, for `shmem_shared_close`; may be `NULL`
-/// @return the channel, to be closed by `shmem_shared_close`. `NULL`: `EBADF` not open; `EBADMSG` no memory file, one whose size is not
-///         sealed, one that is no region, or a corrupt one; `EACCES` not open for reading and writing, the region's permissions forbid it, or
-///         another user's (`SHMEM_ANY_OWNER=1` in the environment allows it); `ENOTSUP` `/proc` is not mounted; `ENOENT` its node is gone and
-///         nothing is left to read; `EBUSY` the program side is held by a live process; `EAGAIN` a process is about to take it; `EPROTO` another
-///         layout version
-///
-/// Any thread.
+/// @param fd   a descriptor of the region, received or inherited; it stays the caller's, who may
+///             close it afterwards
+/// @param base there for libvillas' signature. `NULL` will do; else filled with the region's
+///             address
+/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
+///         `EBADF` not an open descriptor;
+///         `EBADMSG` not a memory file of a sealed size, not a region, or a corrupt one;
+///         `EACCES` not open for reading and writing, or as for `shmem_shared_open`;
+///         `ENOTSUP` `/proc` is not mounted;
+///         `ENOENT`, `EBUSY`, `EAGAIN`, `EPROTO` as for `shmem_shared_open`
 ///
 /// # Safety
 /// `base` is null or valid.
@@ -261,13 +269,15 @@ pub unsafe extern "C" fn shmem_shared_open_fd(fd: c_int, base: *mut *mut c_void)
     })
 }
 
-/// The same as `shmem_shared_open`; waits for the region to appear.
+/// Opens the region `name` as `shmem_shared_open` does. Waits while that fails with `ENOENT` or
+/// `EAGAIN`, which can pass by themselves; any other failure ends the wait at once.
 ///
-/// It waits for what can pass by itself: no such region (`ENOENT`), one that is not ready, a
-/// process that is about to take the side (`EAGAIN`). Any other failure ends the wait at once.
-///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_shared_open`; also `ETIMEDOUT`, and `EINTR` when a signal handler ran
+/// @param name    of the region, as the node has it
+/// @param base    there for libvillas' signature. `NULL` will do; else filled with the region's
+///                address
+/// @param timeout relative; `NULL`: no limit
+/// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`: `ETIMEDOUT`;
+///         `EINTR` a signal handler ran; `EINVAL` also for the timeout; else as `shmem_shared_open`
 ///
 /// # Safety
 /// `name` is a C string, `base` and `timeout` null or valid.
@@ -286,12 +296,13 @@ pub unsafe extern "C" fn shmem_shared_timed_open(
     })
 }
 
-/// Waits until a live peer is attached.
+/// Waits until a live peer is attached: the first one, or the next one after `EPIPE`.
 ///
 /// @param shm     an open channel
-/// @param timeout relative; `NULL`: without limit
-/// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `EPIPE`
-///         the channel was closed; `ESTALE` as for `shmem_shared_read`; `EINVAL`
+/// @param timeout relative; `NULL`: no limit
+/// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `ESTALE`
+///         (After EPIPE and ESTALE, above); `EINVAL` the timeout; a handle error (`EINVAL`,
+///         `EPIPE`)
 ///
 /// # Safety
 /// `shm` leads to a channel, `timeout` is null or valid.

@@ -7,22 +7,23 @@ use crate::channel::handle::ChannelHandle;
 use crate::channel::{Channel, Config, Stats};
 use libc::{c_char, c_int, c_uint, c_void};
 
-/// Counters and fill levels. Samples and sleeps count since the region was made, whoever held the side.
+/// Counters and fill levels of a channel, initialised by `SHMEM_STATS_INIT`. Samples, sleeps and
+/// wake-ups count since the region was made, over all holders of the side.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct shmem_stats {
-    /// To be set before the call: `sizeof(struct shmem_stats)`; 0: the fields of version 0.1.
+    /// The caller sets it: `sizeof(struct shmem_stats)`; 0: the fields of version 0.1.
     pub size: usize,
     /// Samples that this side has written.
     pub written: u64,
-    /// Samples that this side has taken.
+    /// Samples that this side has read.
     pub read: u64,
-    /// Samples that wait to be taken by this side.
+    /// Samples that this side can read now.
     pub queued_in: u64,
-    /// Samples of this side that wait to be taken by the peer.
+    /// Samples of this side that the peer has not read yet.
     pub queued_out: u64,
-    /// Samples that this process was given a second time, after a predecessor that died.
+    /// Samples that this process received again after its predecessor died with them.
     pub redelivered: u64,
     /// Sleeps of this side.
     pub waits: u64,
@@ -30,9 +31,9 @@ pub struct shmem_stats {
     pub wakeups: u64,
     /// Blocks of the pool, of both sides.
     pub blocks: u64,
-    /// Blocks at home on this side that are free.
+    /// Free blocks whose home is this side.
     pub blocks_free: u64,
-    /// Blocks that this process holds references to.
+    /// Blocks to which this process holds references.
     pub held: u64,
     /// Bytes of the region.
     pub region_size: u64,
@@ -81,13 +82,14 @@ pub(super) unsafe fn fill_stats<E: Backend>(found: Found<&'static ChannelHandle<
     })
 }
 
-/// Ends the waits of this side that have begun: they return 0, or -1 where 0 means success, with
-/// `EINTR`. If there is none, the next wait ends so, and only that one: an interruption just before
-/// a wait is not lost. Calls that need not wait, or do not wait, neither end by it nor use it up.
+/// Ends all waits on this channel that have begun, with `EINTR`. If there is none, the next wait
+/// ends so, and only that one: an interruption just before a wait is not lost. A call that need not
+/// wait does not use an interruption up.
 ///
-/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
+/// @param shm an open channel
+/// @return 0. -1: a handle error (`EINVAL`, `EPIPE`)
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe.
 ///
 /// # Safety
 /// `shm` leads to a channel.
@@ -97,9 +99,11 @@ pub unsafe extern "C" fn shmem_shared_interrupt(shm: *mut shmem_shared) -> c_int
     guard_signal_safe(|| unsafe { handle(shm) }?.interrupt())
 }
 
-/// Whether the process at the other end is alive, as far as can be known; what cannot be known counts as alive.
+/// Tells whether the peer's process is alive. If the system cannot tell, it counts as alive.
 ///
-/// @return 1 alive, 0 none, or it has closed or died. -1: `EINVAL`; `EPIPE` the channel is closed
+/// @param shm an open channel
+/// @return 1: alive. 0: there was no peer yet, or it closed or died. -1: a handle error (`EINVAL`,
+///         `EPIPE`)
 ///
 /// # Safety
 /// `shm` leads to a channel.
@@ -109,13 +113,12 @@ pub unsafe extern "C" fn shmem_shared_peer_alive(shm: *mut shmem_shared) -> c_in
     guard(-1, || Ok(c_int::from(unsafe { handle(shm) }?.is_peer_alive()?)))
 }
 
-/// Counters and fill levels.
+/// Fills in the counters and fill levels of a channel. Looks at every block of this side: not for a
+/// hot loop.
 ///
 /// @param shm   an open channel
-/// @param stats filled; its `size` must be set
-/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
-///
-/// Looks at every block of this side: not for a hot loop.
+/// @param stats filled; the caller owns it, and sets its `size` first (`SHMEM_STATS_INIT`)
+/// @return 0. -1: `EINVAL` `stats` or its `size`; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` leads to a channel, `stats` to a `struct shmem_stats` of the size that it says.
@@ -125,17 +128,17 @@ pub unsafe extern "C" fn shmem_shared_stats(shm: *mut shmem_shared, stats: *mut 
     unsafe { fill_stats(handle(shm), stats) }
 }
 
-/// Closes a channel in this process. What was written and not yet read stays for the peer, which reads it, then gets
-/// `EPIPE`. The name stays.
+/// Closes a channel in this process. The peer still reads what was written, then gets `EPIPE`. The
+/// region and its name stay.
 ///
-/// Marks and wakes, takes no lock: a call that waits in another thread ends with -1 and `EPIPE`. Samples may be put
-/// after it; the region is unmapped with the last of them.
+/// A call that waits in another thread returns -1 with `EPIPE`. Samples may be put afterwards; the
+/// region is unmapped with the last one.
 ///
-/// @param shm  the channel; not to be used afterwards
-/// @param base what `shmem_shared_open` gave, or `NULL`; not looked at
+/// @param shm  an open channel; the pointer is invalid afterwards
+/// @param base there for libvillas' signature. It is not looked at; `NULL` will do
 /// @return 0. -1: `EINVAL` not an open channel
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe: it takes no lock.
 ///
 /// # Safety
 /// `shm` leads to a channel.
@@ -146,10 +149,10 @@ pub unsafe extern "C" fn shmem_shared_close(shm: *mut shmem_shared, base: *mut c
     guard_signal_safe(|| unsafe { handle(shm) }?.close())
 }
 
-/// Removes the name of a region. Who has it open keeps it.
+/// Removes the name of a region. A process that has the region open keeps it.
 ///
-/// @param name of the shared memory object
-/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`
+/// @param name of the region
+/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`, `EPERM` the system forbids it
 ///
 /// # Safety
 /// `name` is a C string.

@@ -7,26 +7,21 @@ use crate::channel::native::Native;
 use crate::waiting::Limit;
 use libc::{c_int, c_uint, timespec};
 
-/// Receives samples, as soon as there is one. Spins in polling mode, else spins a little and then sleeps.
+/// Receives samples. Waits up to 100 ms for the first one, in both modes. Before a first peer
+/// attaches, it waits too.
 ///
-/// @param shm  an open channel
-/// @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` or by writing the sample
-/// @param count at most so many
-/// @return 1 to `count`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_shared_interrupt`.
-///         -1: `EPIPE` the peer closed or died and all that it wrote has been read (calls go on when a new one
-///         attaches), or the channel is closed;
-///         `EBADMSG` the region is corrupt; `ESTALE` the name leads to another region, or this side was taken over:
-///         open again; or nobody can come any more (below); `EINVAL`
-///
-/// A side that has been without a live peer for a second, in a region whose name was removed, waits
-/// for nobody: all calls that would have to wait say `ESTALE`, once all is read. Create or open the
-/// region again. If a peer comes all the same, calls go on. A region without a name
-/// (`shmem_shared_create_fd`) is never lost, nor is one whose peer lives. Who removes names under
-/// live processes: systemd-logind when a user's last session ends (`RemoveIPC=`), Python's
-/// `multiprocessing.resource_tracker` when a program ends that has opened the name, and a container
-/// that has the same `/dev/shm` when it cleans up.
-///
-/// Any thread; several may read at once.
+/// @param shm   an open channel
+/// @param smps  filled with pointers to samples. The caller owns one reference to each, and gives
+///              it up by `sample_put` or by writing the sample
+/// @param count how many samples fit into `smps`
+/// @return 1 to `count`. 0, call again: `EAGAIN` no sample came in time; `EINTR` a signal handler
+///         ran, or `shmem_shared_interrupt`. -1:
+///         `EPIPE` the peer closed or died, and all that it wrote has been read;
+///         `ESTALE` the name leads to another region, another process took over this side, or the
+///         name was removed and no peer was alive for a second: nobody can attach any more. See
+///         After EPIPE and ESTALE, above;
+///         `EBADMSG` the region is corrupt;
+///         a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` leads to a channel, `smps` has room for `count` pointers.
@@ -36,9 +31,12 @@ pub unsafe extern "C" fn shmem_shared_read(shm: *mut shmem_shared, smps: *mut *m
     unsafe { read::<Native>(move || handle(shm), smps, count, None) }
 }
 
-/// The same as `shmem_shared_read`; does not wait.
+/// Receives samples that are there already; never waits.
 ///
-/// @return as `shmem_shared_read`; 0 with `EAGAIN`
+/// @param shm   an open channel
+/// @param smps  filled as by `shmem_shared_read`
+/// @param count how many samples fit into `smps`
+/// @return 1 to `count`. 0: `EAGAIN` there is none. -1: as `shmem_shared_read`
 ///
 /// # Safety
 /// As for `shmem_shared_read`.
@@ -48,10 +46,14 @@ pub unsafe extern "C" fn shmem_shared_try_read(shm: *mut shmem_shared, smps: *mu
     unsafe { read::<Native>(move || handle(shm), smps, count, Some(&Limit::Now)) }
 }
 
-/// The same as `shmem_shared_read`; waits for so long.
+/// Receives samples. Waits for the first one, as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_shared_read`; 0 with `ETIMEDOUT` when the time is over
+/// @param shm     an open channel
+/// @param smps    filled as by `shmem_shared_read`
+/// @param count   how many samples fit into `smps`
+/// @param timeout relative; `NULL`: no limit
+/// @return 1 to `count`. 0: `ETIMEDOUT`, or `EINTR` as for `shmem_shared_read`. -1: `EINVAL` also
+///         for the timeout; else as `shmem_shared_read`
 ///
 /// # Safety
 /// As for `shmem_shared_read`; `timeout` is null or valid.
@@ -66,17 +68,20 @@ pub unsafe extern "C" fn shmem_shared_timed_read(
     unsafe { within(timeout, |limit| read::<Native>(move || handle(shm), smps, count, Some(limit))) }
 }
 
-/// Sends samples. Never waits.
+/// Sends samples, in order; never waits. Before a first peer attaches, samples queue up. Makes no
+/// system call unless the peer sleeps. The samples of one thread arrive in the order of its writes.
 ///
-/// @param shm  an open channel
-/// @param smps samples that this process holds, of this channel: allocated, or received
-/// @param count how many
-/// @return how many were taken, 0 to `count`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `count`: `EAGAIN` the queue is full,
-///         `EINVAL` the next one cannot be sent, `EPIPE` and `ESTALE` as below. -1: `EINVAL` already the first cannot be sent (not live, of another
-///         channel, longer than its capacity, or still out: the peer has not put it since it was written last); `EPIPE`
-///         the peer is known to have closed or died, or the channel is closed; `ESTALE`
-///
-/// Any thread; what one thread writes arrives in its order. No system call unless the peer sleeps.
+/// @param shm   an open channel
+/// @param smps  samples of this channel that this process holds: allocated, or received
+/// @param count how many samples `smps` has
+/// @return how many samples were sent: 0 to `count`. They belong to the reader, who puts them; the
+///         others stay the caller's. Fewer than `count`: `EAGAIN` the queue is full; or an errno
+///         below. -1: no sample was sent:
+///         `EINVAL` the first one cannot be sent: this process does not hold it, it is of another
+///         channel, its length exceeds its capacity, or it is still out: the peer has not put it
+///         since it was written last;
+///         `EPIPE` the peer has closed or died; `ESTALE` as for `shmem_shared_read`;
+///         a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` leads to a channel, `smps` has `count` pointers.
@@ -86,10 +91,15 @@ pub unsafe extern "C" fn shmem_shared_write(shm: *mut shmem_shared, smps: *mut *
     unsafe { write::<Native>(move || handle(shm), smps, count, &Limit::Now) }
 }
 
-/// The same as `shmem_shared_write`; waits for room until all are taken.
+/// Sends samples, in order. Waits for room until all are sent, as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_shared_write`; fewer than `count` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
+/// @param shm     an open channel
+/// @param smps    samples, as for `shmem_shared_write`
+/// @param count   how many samples `smps` has
+/// @param timeout relative; `NULL`: no limit
+/// @return how many samples were sent, as by `shmem_shared_write`. Fewer than `count`: `ETIMEDOUT`,
+///         `EINTR` a signal handler ran, or `shmem_shared_interrupt`; or an errno of
+///         `shmem_shared_write`. -1: `EINVAL` also for the timeout; else as `shmem_shared_write`
 ///
 /// # Safety
 /// As for `shmem_shared_write`; `timeout` is null or valid.
@@ -104,11 +114,18 @@ pub unsafe extern "C" fn shmem_shared_timed_write(
     unsafe { within(timeout, |limit| write::<Native>(move || handle(shm), smps, count, limit)) }
 }
 
-/// The same as `sample_alloc`; waits until there are `count`.
+/// Allocates empty samples as `sample_alloc` does. Waits until there are `count`, as long as the
+/// timeout says.
 ///
 /// @param shm     an open channel
-/// @param timeout relative; `NULL`: without limit
-/// @return as `sample_alloc`; fewer than `count` with `ETIMEDOUT`, `EINTR`, or `EPIPE` when the peer, which has the others, is gone (-1 when there is none)
+/// @param smps    filled as by `sample_alloc`
+/// @param count   how many samples are wanted
+/// @param timeout relative; `NULL`: no limit
+/// @return how many samples were allocated. Fewer than `count`: `ETIMEDOUT`; `EINTR` a signal
+///         handler ran, or `shmem_shared_interrupt`; `EPIPE` the peer, which has the other blocks,
+///         closed or died; `ESTALE` as for `shmem_shared_read`. -1: `EPIPE` or `ESTALE` with no
+///         sample allocated;
+///         `EINVAL` the timeout; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` leads to a channel, `smps` has room for `count` pointers, `timeout` is null or valid.

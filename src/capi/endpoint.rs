@@ -10,12 +10,13 @@ use crate::ring::handle::RingHandle;
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, size_t, timespec};
 
-/// A side: sends by `NAME_AB`, receives by `NAME_BA`.
+/// A side of an endpoint: sends by `NAME_AB`, receives by `NAME_BA`.
 pub const SHMEM_SIDE_A: c_int = 1;
-/// A side: sends by `NAME_BA`, receives by `NAME_AB`.
+/// A side of an endpoint: sends by `NAME_BA`, receives by `NAME_AB`.
 pub const SHMEM_SIDE_B: c_int = 2;
 
-/// One end of a duplex connection: two rings. Made by `shmem_endpoint_open`, valid until `shmem_endpoint_close`.
+/// One side of a duplex connection: a producer's end of one ring, a consumer's end of another.
+/// `shmem_endpoint_open` makes it; it is valid until `shmem_endpoint_close`.
 #[allow(non_camel_case_types)]
 pub struct shmem_endpoint {
     _private: (),
@@ -51,17 +52,16 @@ unsafe fn incoming(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle
     unsafe { pair(endpoint) }?.incoming().ok_or(Wrong(endpoint.cast(), |_| Pair::closed()))
 }
 
-/// Opens a side of an endpoint: two rings, `NAME_AB` and `NAME_BA`, which are created if they do not exist. Either side may come first.
+/// Opens a side of an endpoint: the rings `NAME_AB` and `NAME_BA`, which are created if they do not
+/// exist. Either side may come first.
 ///
-/// @param name         of the endpoint: 1 to 252 bytes, as for `shmem_ring_open`
-/// @param policy       of both rings
+/// @param name         of the endpoint (Names, above)
+/// @param policy       of both rings: `SHMEM_SPSC`, `SHMEM_MPSC` or `SHMEM_MPMC`
 /// @param side         `SHMEM_SIDE_A` or `SHMEM_SIDE_B`
 /// @param element_size bytes of a message: 1 to 2^20; 0: 1472
-/// @param capacity     messages that each ring holds: 1 to 2^20; 0: 144
-/// @return the side, to be closed by `shmem_endpoint_close`. `NULL`: as
-///         `shmem_ring_open`; neither ring is created then
-///
-/// Any thread.
+/// @param capacity     messages that fit into each ring: 1 to 2^20; 0: 144
+/// @return the side, which the caller closes by `shmem_endpoint_close`. `NULL`, and neither ring is
+///         created: `EINVAL` also for the side; else as `shmem_ring_open`
 ///
 /// # Safety
 /// `name` is a C string.
@@ -83,9 +83,11 @@ pub unsafe extern "C" fn shmem_endpoint_open(
     })
 }
 
-/// The ring by which this side sends, for all that can be done with a producer's end; not to be closed by itself.
+/// Returns the ring by which this side sends, for all calls on a producer's end except close.
 ///
-/// @return the ring, valid until the endpoint is closed. `NULL`: `EINVAL`, `EPIPE`
+/// @param endpoint an open endpoint
+/// @return the ring, valid until the endpoint is closed, which closes it. `NULL`: a handle error
+///         (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -95,9 +97,11 @@ pub unsafe extern "C" fn shmem_endpoint_outgoing(endpoint: *mut shmem_endpoint) 
     convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { outgoing(endpoint) }?).cast_mut().cast()))
 }
 
-/// The ring by which this side receives, for all that can be done with a consumer's end; not to be closed by itself.
+/// Returns the ring by which this side receives, for all calls on a consumer's end except close.
 ///
-/// @return the ring, valid until the endpoint is closed. `NULL`: `EINVAL`, `EPIPE`
+/// @param endpoint an open endpoint
+/// @return the ring, valid until the endpoint is closed, which closes it. `NULL`: a handle error
+///         (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -107,10 +111,11 @@ pub unsafe extern "C" fn shmem_endpoint_incoming(endpoint: *mut shmem_endpoint) 
     convert(std::ptr::null_mut(), || Ok(std::ptr::from_ref(unsafe { incoming(endpoint) }?).cast_mut().cast()))
 }
 
-/// Sends a message; waits for room without limit.
+/// Sends a message. Waits for room without limit.
 ///
-/// @param element the message, `element_size` bytes, which are copied
-/// @return as `shmem_ring_push`
+/// @param endpoint an open endpoint
+/// @param element  the message, `element_size` bytes, which are copied
+/// @return 0. -1: as `shmem_ring_push`, with `EINTR` also by `shmem_endpoint_interrupt`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint, `element` to as many bytes as an element has.
@@ -120,9 +125,11 @@ pub unsafe extern "C" fn shmem_endpoint_send(endpoint: *mut shmem_endpoint, elem
     unsafe { push(move || outgoing(endpoint), element, &Limit::Forever) }
 }
 
-/// The same as `shmem_endpoint_send`; does not wait.
+/// Sends a message if there is room; never waits.
 ///
-/// @return as `shmem_ring_try_push`
+/// @param endpoint an open endpoint
+/// @param element  the message, `element_size` bytes, which are copied
+/// @return 0. -1: as `shmem_ring_try_push`
 ///
 /// # Safety
 /// As for `shmem_endpoint_send`.
@@ -132,10 +139,12 @@ pub unsafe extern "C" fn shmem_endpoint_try_send(endpoint: *mut shmem_endpoint, 
     unsafe { push(move || outgoing(endpoint), element, &Limit::Now) }
 }
 
-/// The same as `shmem_endpoint_send`; waits for so long.
+/// Sends a message. Waits for room as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_ring_timed_push`
+/// @param endpoint an open endpoint
+/// @param element  the message, `element_size` bytes, which are copied
+/// @param timeout  relative; `NULL`: no limit
+/// @return 0. -1: as `shmem_ring_timed_push`, with `EINTR` also by `shmem_endpoint_interrupt`
 ///
 /// # Safety
 /// As for `shmem_endpoint_send`; `timeout` is null or valid.
@@ -149,9 +158,12 @@ pub unsafe extern "C" fn shmem_endpoint_timed_send(
     unsafe { within(timeout, |limit| push(move || outgoing(endpoint), element, limit)) }
 }
 
-/// Sends as many messages as fit; does not wait.
+/// Sends as many messages as fit; never waits.
 ///
-/// @return as `shmem_ring_push_many`
+/// @param endpoint an open endpoint
+/// @param elements the messages, one behind the other, which are copied
+/// @param count    how many messages `elements` has
+/// @return how many messages were sent; 0 or -1: as `shmem_ring_push_many`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint, `elements` to `count` elements.
@@ -165,10 +177,11 @@ pub unsafe extern "C" fn shmem_endpoint_send_many(
     unsafe { none_is_zero(outcome(Call::Push, -1, outgoing(endpoint), |ring| push_many(ring, elements, count))) }
 }
 
-/// Receives the oldest message; waits for one without limit.
+/// Receives the oldest message. Waits for one without limit, also if there is no other side.
 ///
-/// @param element filled with the message, `element_size` bytes
-/// @return as `shmem_ring_pop`
+/// @param endpoint an open endpoint
+/// @param element  filled with the message, `element_size` bytes
+/// @return 0. -1: as `shmem_ring_pop`, with `EINTR` also by `shmem_endpoint_interrupt`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint, `element` to room for an element.
@@ -178,9 +191,11 @@ pub unsafe extern "C" fn shmem_endpoint_receive(endpoint: *mut shmem_endpoint, e
     unsafe { pop(move || incoming(endpoint), element, &Limit::Forever) }
 }
 
-/// The same as `shmem_endpoint_receive`; does not wait.
+/// Receives the oldest message if there is one; never waits.
 ///
-/// @return as `shmem_ring_try_pop`
+/// @param endpoint an open endpoint
+/// @param element  filled with the message, `element_size` bytes
+/// @return 0. -1: as `shmem_ring_try_pop`
 ///
 /// # Safety
 /// As for `shmem_endpoint_receive`.
@@ -190,10 +205,12 @@ pub unsafe extern "C" fn shmem_endpoint_try_receive(endpoint: *mut shmem_endpoin
     unsafe { pop(move || incoming(endpoint), element, &Limit::Now) }
 }
 
-/// The same as `shmem_endpoint_receive`; waits for so long.
+/// Receives the oldest message. Waits for one as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_ring_timed_pop`
+/// @param endpoint an open endpoint
+/// @param element  filled with the message, `element_size` bytes
+/// @param timeout  relative; `NULL`: no limit
+/// @return 0. -1: as `shmem_ring_timed_pop`, with `EINTR` also by `shmem_endpoint_interrupt`
 ///
 /// # Safety
 /// As for `shmem_endpoint_receive`; `timeout` is null or valid.
@@ -207,9 +224,12 @@ pub unsafe extern "C" fn shmem_endpoint_timed_receive(
     unsafe { within(timeout, |limit| pop(move || incoming(endpoint), element, limit)) }
 }
 
-/// Receives as many messages as there are; does not wait.
+/// Receives as many messages as there are, the oldest first; never waits.
 ///
-/// @return as `shmem_ring_pop_many`
+/// @param endpoint an open endpoint
+/// @param elements filled with the messages, one behind the other
+/// @param count    how many messages fit into `elements`
+/// @return how many messages were received; 0 or -1: as `shmem_ring_pop_many`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint, `elements` to room for `count` elements.
@@ -223,9 +243,10 @@ pub unsafe extern "C" fn shmem_endpoint_receive_many(
     unsafe { none_is_zero(outcome(Call::Pop, -1, incoming(endpoint), |ring| pop_many(ring, elements, count))) }
 }
 
-/// How many messages can be sent without waiting.
+/// Counts the messages that can be sent without waiting.
 ///
-/// @return as `shmem_ring_available`
+/// @param endpoint an open endpoint
+/// @return 0 to the capacity. -1: as `shmem_ring_available`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -235,9 +256,10 @@ pub unsafe extern "C" fn shmem_endpoint_available(endpoint: *mut shmem_endpoint)
     convert(-1, || Ok(unsafe { outgoing(endpoint) }?.fill()?.1 as c_int))
 }
 
-/// How many messages can be received without waiting.
+/// Counts the messages that can be received without waiting.
 ///
-/// @return as `shmem_ring_pending`
+/// @param endpoint an open endpoint
+/// @return 0 to the capacity. -1: as `shmem_ring_pending`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -247,9 +269,10 @@ pub unsafe extern "C" fn shmem_endpoint_pending(endpoint: *mut shmem_endpoint) -
     convert(-1, || Ok(unsafe { incoming(endpoint) }?.fill()?.0 as c_int))
 }
 
-/// Whether a message to be sent would have to wait.
+/// Tells whether no message can be sent without waiting.
 ///
-/// @return as `shmem_ring_full`
+/// @param endpoint an open endpoint
+/// @return 1: full. 0: not full. -1: as `shmem_ring_available`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -259,9 +282,10 @@ pub unsafe extern "C" fn shmem_endpoint_full(endpoint: *mut shmem_endpoint) -> c
     convert(-1, || Ok(c_int::from(unsafe { outgoing(endpoint) }?.fill()?.1 == 0)))
 }
 
-/// Whether there is nothing to receive.
+/// Tells whether no message can be received without waiting.
 ///
-/// @return as `shmem_ring_empty`
+/// @param endpoint an open endpoint
+/// @return 1: empty. 0: not empty. -1: as `shmem_ring_pending`
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -271,12 +295,13 @@ pub unsafe extern "C" fn shmem_endpoint_empty(endpoint: *mut shmem_endpoint) -> 
     convert(-1, || Ok(c_int::from(unsafe { incoming(endpoint) }?.fill()?.0 == 0)))
 }
 
-/// Ends the waits of this side that have begun, as `shmem_ring_interrupt`: in each direction those,
-/// or else the next one.
+/// Ends the waits on this side that have begun, as `shmem_ring_interrupt` does for each of both
+/// rings: in a direction without a wait, the next one ends.
 ///
-/// @return as `shmem_ring_interrupt`
+/// @param endpoint an open endpoint
+/// @return 0. -1: a handle error (`EINVAL`, `EPIPE`)
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe.
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -290,12 +315,13 @@ pub unsafe extern "C" fn shmem_endpoint_interrupt(endpoint: *mut shmem_endpoint)
     })
 }
 
-/// Closes a side in this process, as `shmem_ring_close`. The rings stay until they are unlinked.
+/// Closes a side in this process, both rings as by `shmem_ring_close`. The rings stay, with their
+/// messages, until they are unlinked.
 ///
-/// @param endpoint the side; not to be used afterwards
+/// @param endpoint an open endpoint; the pointer is invalid afterwards
 /// @return 0. -1: `EINVAL` not an open endpoint
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe: it takes no lock.
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -305,13 +331,14 @@ pub unsafe extern "C" fn shmem_endpoint_close(endpoint: *mut shmem_endpoint) -> 
     guard_signal_safe(|| unsafe { pair(endpoint) }?.close())
 }
 
-/// Closes a side as `shmem_endpoint_close`, and gives back all that it has reserved or peeked at,
-/// as `shmem_ring_abandon`.
+/// Closes a side, and gives back all that it has reserved or peeked at, as `shmem_ring_abandon`
+/// does for each of both rings.
 ///
-/// @param endpoint the side; not to be used afterwards
-/// @return as `shmem_endpoint_close`
+/// @param endpoint an open endpoint; the pointer, and those to messages in its rings, are invalid
+///                 afterwards
+/// @return 0. -1: `EINVAL` not an open endpoint
 ///
-/// Any thread. Not async-signal-safe.
+/// Not async-signal-safe.
 ///
 /// # Safety
 /// `endpoint` leads to an endpoint.
@@ -321,10 +348,12 @@ pub unsafe extern "C" fn shmem_endpoint_abandon(endpoint: *mut shmem_endpoint) -
     guard(-1, || unsafe { pair(endpoint) }?.abandon().map(|()| 0))
 }
 
-/// Removes the names of both rings. Who has them open keeps them. (`shmem_ring_unlink` of either name removes that one.)
+/// Removes the names of both rings. A process that has them open keeps them. `shmem_ring_unlink`
+/// removes one of them.
 ///
 /// @param name of the endpoint
-/// @return 0, also when only one of them existed. -1: `EINVAL` name; `ENOENT` there is neither; `EACCES`
+/// @return 0, also if only one of them existed. -1: `EINVAL` name; `ENOENT` there is neither;
+///         `EACCES`, `EPERM` the system forbids it
 ///
 /// # Safety
 /// `name` is a C string.

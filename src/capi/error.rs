@@ -10,11 +10,11 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire},
 };
 
-/// The major version of the interface that this header describes.
+/// The major version of the interface in this header.
 pub const SHMEM_VERSION_MAJOR: c_uint = 0;
-/// The minor version.
+/// The minor version of the interface in this header.
 pub const SHMEM_VERSION_MINOR: c_uint = 1;
-/// The patch level.
+/// The patch level of the interface in this header.
 pub const SHMEM_VERSION_PATCH: c_uint = 0;
 
 thread_local! {
@@ -47,18 +47,19 @@ pub(super) fn remember(e: &Error) {
     set_errno(e.errno());
 }
 
-/// The version of the library that is loaded.
+/// Returns the version of the loaded library.
 ///
-/// @return `major << 16 | minor << 8 | patch`; compare it with `SHMEM_VERSION_MAJOR`, `_MINOR`, `_PATCH` of the header.
+/// @return `major << 16 | minor << 8 | patch`, to be compared with `SHMEM_VERSION_MAJOR`, `_MINOR`
+///         and `_PATCH` of this header. It does not fail.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_version() -> c_uint {
     SHMEM_VERSION_MAJOR << 16 | SHMEM_VERSION_MINOR << 8 | SHMEM_VERSION_PATCH
 }
 
-/// Names an `errno` in the words of this library.
+/// Names an errno in the words of this library.
 ///
-/// @param errnum any `errno`
-/// @return a constant string, never `NULL`; not to be freed
+/// @param errnum any errno
+/// @return a constant string, never `NULL`, which the caller does not free
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_strerror(errnum: c_int) -> *const c_char {
     // One for each number that the system has, made when it is asked for, and one for all others. No lock: a child of a fork could find it taken for ever.
@@ -79,14 +80,14 @@ pub extern "C" fn shmem_strerror(errnum: c_int) -> *const c_char {
     }
 }
 
-/// The sentence for people that belongs to the last call of this thread that failed, or did less
-/// than was asked for: what was wrong, and what to do.
+/// Describes the calling thread's last failure in a sentence for people: what was wrong, with both
+/// values, and what to do. A call that moved less than was asked for counts as a failure here.
 ///
-/// A call that finds nothing, or no room, in time (`EAGAIN`, `ETIMEDOUT`, `EINTR`) has a sentence
-/// too. Only what is async-signal-safe (`_interrupt`, `_close`) sets `errno` alone and leaves the
-/// sentence of an earlier call.
+/// The functions that a signal handler may call (Signal handlers, above) set errno only; the
+/// sentence of an earlier call stays. `shmem_event_signal` does set the sentence when it fails.
 ///
-/// @return a string that stays until the next call of this thread that fails, empty when none has; never `NULL`; not to be freed
+/// @return a string, never `NULL`; empty if nothing has failed. The library owns it: it is valid
+///         until the next call of this thread that fails
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_last_error() -> *const c_char {
     let (call, errno) = LATER.try_with(Cell::get).unwrap_or(NONE);

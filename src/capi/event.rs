@@ -8,20 +8,21 @@ use crate::memory::tag::Tag;
 use crate::waiting::Limit;
 use libc::{c_int, timespec};
 
-/// A counter of signals, on which processes wait for what others write into shared memory: put it into a segment, or any other memory that
-/// they share and may write, at an address that is a multiple of 8. Zeroed memory is an event without signals.
+/// A counter of signals, by which a process learns what others wrote into shared memory. It lies in
+/// a segment, or in other memory that the processes share, at a multiple of 8. Zeroed memory is an
+/// event without signals, so it needs no initialiser.
 ///
-/// Each waiter has a number of its own, how many signals it has seen. So every waiter gets every signal, none can be lost, and nobody
-/// takes another's. What was written before a signal is there for who has seen it. An event is no lock: to take turns, have one for each direction.
+/// Each waiter has a number of its own: how many signals it has seen. So every waiter gets every
+/// signal, and none is lost. A waiter that has seen a signal sees all that was written before it.
+/// An event is no lock: to take turns, use one event for each direction.
 ///
-/// An event has no owner. A waiter that dies changes nothing for the others. A signal of a process that dies is there or not; if it
-/// dies within the call, those who sleep may learn of it 50 ms later. Nobody can know whether a process is left that would signal: wait with a limit.
-///
-/// Any thread of any process may call all functions at any time.
+/// An event has no owner. The death of a waiter changes nothing for the others. If a signaller dies
+/// within the call, the signal is there or not; sleepers may learn of it 50 ms later. The library
+/// cannot know whether a live process is left to signal: wait with a limit.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct shmem_event {
-    /// The library's. Not to be touched, but to zero it while nobody uses it.
+    /// Reserved for the library. The program may zero it while no process uses the event.
     pub _private: u64,
 }
 
@@ -63,13 +64,14 @@ unsafe fn wait(
     })
 }
 
-/// Adds a signal, and wakes all who wait.
+/// Adds a signal to an event, and wakes all its waiters. Makes no system call if no waiter sleeps.
+/// If this thread is stopped between the count and the wake-up, sleepers learn of the signal up to
+/// 50 ms later.
 ///
 /// @param event in memory that this process may write
-/// @return 0. -1: `EINVAL` null, a handle of this library, or its address is not a multiple of 8
+/// @return 0. -1: `EINVAL` `event` is `NULL`, not at a multiple of 8, or a handle of this library
 ///
-/// Async-signal-safe unless it fails. No system call when nobody sleeps. One that is stopped, or loses its processor, between the count and the wake-up delays
-/// the wake-ups of others by up to 50 ms.
+/// Async-signal-safe if it succeeds.
 ///
 /// # Safety
 /// `event` is null or leads to a `struct shmem_event`.
@@ -82,10 +84,11 @@ pub unsafe extern "C" fn shmem_event_signal(event: *mut shmem_event) -> c_int {
     })
 }
 
-/// How many signals there were since the memory was zeroed: `*seen` for a waiter who wants only those that come from now on.
+/// Returns how many signals an event has had since the memory was zeroed: the first `*seen` of a
+/// waiter that wants only later signals.
 ///
-/// @param event may be in memory that this process may only read
-/// @return the number; 0 also with `EINVAL`: null, or its address is not a multiple of 8
+/// @param event in memory that this process may read
+/// @return the number. 0 also with `EINVAL`, as for `shmem_event_signal`
 ///
 /// # Safety
 /// `event` is null or leads to a `struct shmem_event`.
@@ -95,12 +98,14 @@ pub unsafe extern "C" fn shmem_event_count(event: *const shmem_event) -> u64 {
     guard(0, || Ok(unsafe { known(event) }?.count()))
 }
 
-/// Waits for a signal that is not among the first `*seen`.
+/// Waits up to 100 ms for a signal that is not among the first `*seen`.
 ///
 /// @param event in memory that this process may write
-/// @param seen  the waiter's own number; 0 at first, so that signals before the wait count too. Set to the number of all signals so far
-/// @return how many are new. 0: none yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran and
-///         interrupted a sleep (one that runs just before is not seen). -1: `EINVAL` a null pointer, or an address that is not a multiple of 8
+/// @param seen  the waiter's own number, set to the number of all signals so far. It begins with 0,
+///              so that signals before the wait count too
+/// @return how many signals are new, at most `INT_MAX`. 0, call again: `EAGAIN` none came in time,
+///         or `EINTR` a signal handler interrupted a sleep. -1: `EINVAL` `seen` is `NULL`, or as
+///         for `shmem_event_signal`
 ///
 /// # Safety
 /// `event` is null or leads to a `struct shmem_event`, `seen` is null or valid.
@@ -110,10 +115,11 @@ pub unsafe extern "C" fn shmem_event_wait(event: *mut shmem_event, seen: *mut u6
     unsafe { wait(event, seen, |event, seen| event.plain_wait(seen)) }
 }
 
-/// The same as `shmem_event_wait`; does not wait.
+/// Counts the signals that are not among the first `*seen`; never waits.
 ///
-/// @param event may be in memory that this process may only read
-/// @return as `shmem_event_wait`; 0 with `EAGAIN`
+/// @param event in memory that this process may read
+/// @param seen  the waiter's own number, as for `shmem_event_wait`
+/// @return how many signals are new. 0: `EAGAIN` none. -1: as `shmem_event_wait`
 ///
 /// # Safety
 /// As for `shmem_event_wait`.
@@ -123,10 +129,13 @@ pub unsafe extern "C" fn shmem_event_try_wait(event: *const shmem_event, seen: *
     unsafe { wait(event, seen, |event, seen| event.within(seen, &Limit::Now)) }
 }
 
-/// The same as `shmem_event_wait`; waits for so long.
+/// Waits for a signal that is not among the first `*seen`, as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_event_wait`; 0 with `ETIMEDOUT` when the time is over, or `EINTR`
+/// @param event   in memory that this process may write
+/// @param seen    the waiter's own number, as for `shmem_event_wait`
+/// @param timeout relative; `NULL`: no limit
+/// @return how many signals are new. 0: `ETIMEDOUT`, or `EINTR` as for `shmem_event_wait`. -1:
+///         `EINVAL` also for the timeout; else as `shmem_event_wait`
 ///
 /// # Safety
 /// As for `shmem_event_wait`; `timeout` is null or valid.

@@ -7,23 +7,21 @@ use crate::ring::open::Wanted;
 use crate::ring::{Policy, Role};
 use libc::{c_char, c_int, size_t};
 
-/// A policy: one producer, one consumer. The fastest.
+/// A policy of a ring: one producer, one consumer. The fastest.
 pub const SHMEM_SPSC: c_int = 1;
-/// A policy: many producers, one consumer.
+/// A policy of a ring: up to 256 producers, one consumer.
 pub const SHMEM_MPSC: c_int = 2;
-/// A policy: many producers, many consumers.
+/// A policy of a ring: producers and consumers, up to 256 together.
 pub const SHMEM_MPMC: c_int = 3;
 
-/// A role: it writes messages.
+/// A role in a ring: writes messages.
 pub const SHMEM_PRODUCER: c_int = 1;
-/// A role: it reads messages.
+/// A role in a ring: reads messages.
 pub const SHMEM_CONSUMER: c_int = 2;
 
-/// One end of a ring, a producer's or a consumer's. Made by `shmem_ring_open`, valid until `shmem_ring_close`.
-///
-/// A ring is a bounded queue of messages of one size. Its object is `/dev/shm/NAME`; it exists until it is unlinked, with the messages in
-/// it, also while nobody has it open. Threads that share an end take turns; threads that open the ring each for itself work side by side.
-/// Signal handlers end waits as for `struct shmem_shared`.
+/// One end of a ring, a producer's or a consumer's. `shmem_ring_open` makes it; it is valid until
+/// `shmem_ring_close`. Threads that share an end take turns; threads that open the ring each for
+/// itself work side by side.
 #[allow(non_camel_case_types)]
 pub struct shmem_ring {
     _private: (),
@@ -44,21 +42,24 @@ pub(super) fn or_default(element_size: size_t, capacity: size_t) -> (u64, u64) {
     (or(element_size, DEFAULT_ELEMENT_SIZE), or(capacity, DEFAULT_CAPACITY))
 }
 
-/// Opens an end of a ring; creates the ring if there is none of this name. Either role may come first.
+/// Opens an end of a ring, and creates the ring if there is none of this name: either role may come
+/// first. A process may open a ring several times.
 ///
-/// @param name         of the shared memory object, `/dev/shm/NAME`: 1 to 255 bytes, any but `/` and
-///                     zero. Slashes in front are left out, as by `shm_open(3)`
+/// @param name         of the ring (Names, above)
 /// @param policy       `SHMEM_SPSC`, `SHMEM_MPSC` or `SHMEM_MPMC`
 /// @param role         `SHMEM_PRODUCER` or `SHMEM_CONSUMER`
 /// @param element_size bytes of a message: 1 to 2^20; 0: 1472
-/// @param capacity     messages that the ring holds, exactly: 1 to 2^20; 0: 144
-/// @return the end, to be closed by `shmem_ring_close`. `NULL`: `EINVAL` name, policy, role or sizes; `EPROTO` the ring has another policy,
-///         element size or capacity (`shmem_last_error()` has both); `EBUSY` a live process (`shmem_last_error()` names it) has the role of
-///         which there is one, or all 256 places are taken; `EBADMSG` the name leads to something else, or the ring is corrupt; `EAGAIN` not
-///         ready yet; `EACCES` another user's ring (`SHMEM_ANY_OWNER=1` in the environment allows it), or no permission; `ENOSPC` no memory
-///         in `/dev/shm`; `ENOMEM` as for `shmem_shared_create`
-///
-/// A process may open a ring several times. Any thread.
+/// @param capacity     messages that fit into the ring, exactly: 1 to 2^20; 0: 144
+/// @return the end, which the caller closes by `shmem_ring_close`. `NULL`:
+///         `EINVAL` name, policy, role or sizes;
+///         `EPROTO` the ring has another layout version, policy, element size or capacity;
+///         `EBUSY` a live process has the role of which there is one, or all 256 places are taken;
+///         `EBADMSG` the name leads to something other than a ring, or the ring is corrupt;
+///         `EAGAIN` the ring is not ready yet;
+///         `EACCES` its permissions forbid it, or it is another user's: `SHMEM_ANY_OWNER=1` in the
+///         environment allows that;
+///         `ENOSPC` `/dev/shm` is full;
+///         `EFBIG`, `EMFILE`, `ENOMEM` as for `shmem_shared_create`
 ///
 /// # Safety
 /// `name` is a C string.

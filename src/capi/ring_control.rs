@@ -10,38 +10,40 @@ use crate::ring::Role;
 use crate::ring::api::ring::Ring;
 use libc::{c_char, c_int, c_uint, c_void, size_t};
 
-/// Counters and fill levels of a ring. Events count since the ring was made.
+/// Counters and fill levels of a ring, initialised by `SHMEM_RING_STATS_INIT`. `skipped`, `lost`,
+/// `waits` and `wakeups` count since the ring was made.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct shmem_ring_stats {
-    /// To be set before the call: `sizeof(struct shmem_ring_stats)`; 0: the fields of version 0.1.
+    /// The caller sets it: `sizeof(struct shmem_ring_stats)`; 0: the fields of version 0.1.
     pub size: usize,
-    /// Messages that can be taken.
+    /// Messages that can be taken now.
     pub pending: u64,
-    /// Messages that fit.
+    /// Messages that fit now.
     pub available: u64,
-    /// Places in the ring that producers had claimed when they died (MPSC, MPMC): no message came of them.
+    /// Claims of producers that died before they published the message (MPSC, MPMC).
     pub skipped: u64,
-    /// Messages that consumers had claimed when they died (MPSC, MPMC), and that nobody gets any more.
+    /// Messages that consumers had claimed when they died (MPSC, MPMC); nobody gets them.
     pub lost: u64,
-    /// Sleeps.
+    /// Sleeps of all participants.
     pub waits: u64,
-    /// Wake-ups.
+    /// Wake-ups that all participants have sent.
     pub wakeups: u64,
-    /// Producers that are alive, as far as can be known.
+    /// Live producers, as far as the system can tell. 0 with `pending` 0: nothing comes any more,
+    /// unless another producer opens the ring.
     pub producers: u64,
-    /// Consumers that are alive.
+    /// Live consumers, as far as the system can tell.
     pub consumers: u64,
     /// Bytes of the shared memory object.
     pub region_size: u64,
     /// Bytes of a message.
     pub element_size: u64,
-    /// Messages that the ring holds.
+    /// Messages that fit into the ring.
     pub capacity: u64,
     /// `SHMEM_SPSC`, `SHMEM_MPSC` or `SHMEM_MPMC`.
     pub policy: c_int,
-    /// Of this end: `SHMEM_PRODUCER` or `SHMEM_CONSUMER`.
+    /// The role of this end: `SHMEM_PRODUCER` or `SHMEM_CONSUMER`.
     pub role: c_int,
 }
 
@@ -67,11 +69,11 @@ impl shmem_ring_stats {
     }
 }
 
-/// How many messages fit: from the capacity down to 0. Exact while nobody else is at work.
+/// Counts the messages that fit now. Exact while no other call is at work. Slots that are reserved
+/// or peeked at are no room.
 ///
-/// @return so many. -1: `EINVAL`, `EPIPE`, `EBADMSG`
-///
-/// A slot that is reserved or peeked at is no room.
+/// @param ring an end of a ring
+/// @return 0 to the capacity. -1: `EBADMSG` the ring is corrupt; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -81,11 +83,12 @@ pub unsafe extern "C" fn shmem_ring_available(ring: *mut shmem_ring) -> c_int {
     convert(-1, || Ok(unsafe { handle(ring) }?.fill()?.1 as c_int))
 }
 
-/// How many messages can be taken. Exact while nobody else is at work.
+/// Counts the messages that can be taken now. Exact while no other call is at work. An aborted slot
+/// behind messages counts until they are taken; a dead producer's claim (MPSC, MPMC) counts until
+/// another call has removed it.
 ///
-/// @return so many. -1: `EINVAL`, `EPIPE`, `EBADMSG`
-///
-/// A slot that was given up (`shmem_ring_abort`) behind messages counts until they are taken, and one that a dead producer had claimed (MPSC, MPMC) until a call of another has settled that.
+/// @param ring an end of a ring
+/// @return 0 to the capacity. -1: `EBADMSG` the ring is corrupt; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -95,9 +98,10 @@ pub unsafe extern "C" fn shmem_ring_pending(ring: *mut shmem_ring) -> c_int {
     convert(-1, || Ok(unsafe { handle(ring) }?.fill()?.0 as c_int))
 }
 
-/// Whether no message fits.
+/// Tells whether no message fits now.
 ///
-/// @return 1 full, 0 not. -1: `EINVAL`, `EPIPE`, `EBADMSG`
+/// @param ring an end of a ring
+/// @return 1: full. 0: not full. -1: as `shmem_ring_available`
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -107,9 +111,10 @@ pub unsafe extern "C" fn shmem_ring_full(ring: *mut shmem_ring) -> c_int {
     convert(-1, || Ok(c_int::from(unsafe { handle(ring) }?.fill()?.1 == 0)))
 }
 
-/// Whether no message can be taken.
+/// Tells whether no message can be taken now.
 ///
-/// @return 1 empty, 0 not. -1: `EINVAL`, `EPIPE`, `EBADMSG`
+/// @param ring an end of a ring
+/// @return 1: empty. 0: not empty. -1: as `shmem_ring_pending`
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -119,9 +124,10 @@ pub unsafe extern "C" fn shmem_ring_empty(ring: *mut shmem_ring) -> c_int {
     convert(-1, || Ok(c_int::from(unsafe { handle(ring) }?.fill()?.0 == 0)))
 }
 
-/// Bytes of a message.
+/// Returns the bytes of a message.
 ///
-/// @return so many. -1: `EINVAL`, `EPIPE`
+/// @param ring an end of a ring
+/// @return bytes. -1: a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -132,9 +138,10 @@ pub unsafe extern "C" fn shmem_ring_element_size(ring: *mut shmem_ring) -> c_int
     convert(-1, || Ok(unsafe { handle(ring) }?.view()?.facts().element_size as c_int))
 }
 
-/// How many messages the ring holds.
+/// Returns how many messages fit into the ring.
 ///
-/// @return so many. -1: `EINVAL`, `EPIPE`
+/// @param ring an end of a ring
+/// @return messages. -1: a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -144,11 +151,14 @@ pub unsafe extern "C" fn shmem_ring_capacity(ring: *mut shmem_ring) -> c_int {
     convert(-1, || Ok(unsafe { handle(ring) }?.view()?.facts().capacity as c_int))
 }
 
-/// Where a byte of the messages lies, as if they stood one behind the other from the ring's first slot on: for a look at the memory, with no
-/// regard to what is in it. Bytes of different messages are not contiguous.
+/// Finds a byte of the ring's messages, counted as if they stood one behind the other from the
+/// first slot on: for a look at the memory, whatever is in it. Different messages are not
+/// contiguous.
 ///
+/// @param ring   an end of a ring
 /// @param offset below `element_size` times `capacity`
-/// @return its address, valid until the end is closed. `NULL`: `EINVAL` beyond the end; `EPIPE`
+/// @return the byte's address, valid until the end is closed. `NULL`: `EINVAL` offset; a handle
+///         error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -169,15 +179,17 @@ pub unsafe extern "C" fn shmem_ring_at(ring: *mut shmem_ring, offset: size_t) ->
     })
 }
 
-/// Changes permission bits and owner of the ring's shared memory object, which is made with permissions 0600 whatever the umask allows more: so no other user
-/// has it before this call says so. The umask does not apply. Who has it open keeps the access that he has. (Who opens another user's ring
-/// must say so: `SHMEM_ANY_OWNER=1` in the environment.) For both rings of an endpoint: `shmem_endpoint_outgoing`, `shmem_endpoint_incoming`.
+/// Changes permission bits and owner of a ring's shared memory object; the umask does not apply. A
+/// new ring has 0600, so no other user has it before this call. A process that has it open keeps
+/// its access. Another user who opens the ring needs `SHMEM_ANY_OWNER=1` in the environment. For an
+/// endpoint, call it for both rings: `shmem_endpoint_outgoing`, `shmem_endpoint_incoming`.
 ///
-/// @param ring an end of a ring
+/// @param ring        an end of a ring
 /// @param permissions bits as of `chmod(2)`, or `SHMEM_KEEP`
-/// @param uid  the owner, or `SHMEM_KEEP`
-/// @param gid  the owner's group, or `SHMEM_KEEP`
-/// @return 0. -1: `EINVAL` ring or permissions; `EPERM` the system does not let this user do that, and nothing is changed; `EPIPE` the end is closed
+/// @param uid         the owner, or `SHMEM_KEEP`
+/// @param gid         the owner's group, or `SHMEM_KEEP`
+/// @return 0. -1, and nothing is changed: `EINVAL` permissions; `EPERM` this user may not do that;
+///         a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -188,13 +200,13 @@ pub unsafe extern "C" fn shmem_ring_set(ring: *mut shmem_ring, permissions: c_ui
     guard(-1, || unsafe { handle(ring) }?.set_permissions(changed(permissions), changed(uid), changed(gid)).map(|()| 0))
 }
 
-/// Ends the waits of this end that have begun: they return -1 (or `NULL`) with `EINTR`. If there is
-/// none, the next wait ends so, and only that one. Calls that need not wait, or do not wait,
-/// neither end by it nor use it up.
+/// Ends all waits on this end that have begun, with `EINTR`. If there is none, the next wait ends
+/// so, and only that one. A call that need not wait does not use an interruption up.
 ///
-/// @return 0. -1: `EINVAL`; `EPIPE` the end is closed
+/// @param ring an end of a ring
+/// @return 0. -1: a handle error (`EINVAL`, `EPIPE`)
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe.
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -204,12 +216,13 @@ pub unsafe extern "C" fn shmem_ring_interrupt(ring: *mut shmem_ring) -> c_int {
     guard_signal_safe(|| unsafe { handle(ring) }?.interrupt())
 }
 
-/// Counters and fill levels.
+/// Fills in the counters and fill levels of a ring. `producers` is the only way to learn that all
+/// producers are gone. Asks the kernel for each participant: not for a hot loop.
 ///
-/// @param stats filled; its `size` must be set
-/// @return 0. -1: `EINVAL`; `EPIPE` the end is closed; `EBADMSG`
-///
-/// Asks the kernel for each participant: not for a hot loop.
+/// @param ring  an end of a ring
+/// @param stats filled; the caller owns it, and sets its `size` first (`SHMEM_RING_STATS_INIT`)
+/// @return 0. -1: `EINVAL` `stats` or its `size`; `EBADMSG` the ring is corrupt; a handle error
+///         (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring, `stats` to a `struct shmem_ring_stats` of the size that it says.
@@ -224,15 +237,15 @@ pub unsafe extern "C" fn shmem_ring_stats(ring: *mut shmem_ring, stats: *mut shm
     })
 }
 
-/// Closes an end in this process. The ring stays, with the messages in it, until it is unlinked.
+/// Closes an end in this process. The ring stays, with its messages, until it is unlinked.
 ///
-/// Marks and wakes, takes no lock: a call that waits in another thread ends with -1 and `EPIPE`. What is reserved or peeked at may be given
-/// back after it; the memory is unmapped, and the place free for another, when that is done.
+/// A call that waits in another thread returns -1 with `EPIPE`. Reserved slots and peeked messages
+/// may be given back afterwards; with the last one, the memory is unmapped and the place is free.
 ///
-/// @param ring the end; not to be used afterwards
-/// @return 0. -1: `EINVAL` not an open end, or an endpoint's ring, which is closed with the endpoint
+/// @param ring an end of a ring, but not of an endpoint's; the pointer is invalid for other calls
+/// @return 0. -1: `EINVAL` not an open end, or an endpoint's ring
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe: it takes no lock.
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -242,17 +255,15 @@ pub unsafe extern "C" fn shmem_ring_close(ring: *mut shmem_ring) -> c_int {
     guard_signal_safe(|| unsafe { handle(ring) }?.close_alone())
 }
 
-/// Closes an end as `shmem_ring_close`, and gives back all that it has reserved or peeked at: for
-/// callers that keep no list of that, such as destructors. Pointers to those slots are not valid
-/// afterwards, so no other thread may be at one.
+/// Closes an end as `shmem_ring_close` does, and gives back all its slots, for callers that keep no
+/// list of them, such as destructors. A reserved slot becomes no message. A peeked message of an
+/// SPSC ring stays for the next consumer; of other rings it counts as released.
 ///
-/// No message comes of a slot that is reserved. A message that is peeked at stays for the next
-/// consumer of an SPSC ring; of another ring it is gone, as if released.
+/// @param ring an end of a ring, but not of an endpoint's; the pointer and those to its slots are
+///             invalid afterwards, so no other thread may use them meanwhile
+/// @return 0. -1: as `shmem_ring_close`
 ///
-/// @param ring the end; not to be used afterwards
-/// @return as `shmem_ring_close`
-///
-/// Any thread. Not async-signal-safe: it waits for its turn on this end.
+/// Not async-signal-safe.
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -262,10 +273,11 @@ pub unsafe extern "C" fn shmem_ring_abandon(ring: *mut shmem_ring) -> c_int {
     guard(-1, || unsafe { handle(ring) }?.abandon_alone().map(|()| 0))
 }
 
-/// Removes the name of a ring. Who has it open keeps it.
+/// Removes the name of a ring. A process that has the ring open keeps it. No other call does this:
+/// the programs agree on which one does, and when.
 ///
-/// @param name of the shared memory object
-/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`
+/// @param name of the ring
+/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`, `EPERM` the system forbids it
 ///
 /// # Safety
 /// `name` is a C string.

@@ -108,15 +108,17 @@ pub(super) unsafe fn pop_many(handle: &RingHandle, elements: *mut c_void, count:
     Ok(done.map(|count| count as c_int))
 }
 
-/// Publishes a message; waits for room without limit. A message is visible only when it is wholly written.
+/// Publishes a message. Waits for room without limit. Consumers see the message when it is wholly
+/// written. Makes no system call unless a consumer sleeps or the ring is full.
 ///
 /// @param ring    a producer's end
 /// @param element the message, `element_size` bytes, which are copied
-/// @return 0. -1: `EINTR` a signal handler ran during the wait, or `shmem_ring_interrupt`; `EINVAL` a null pointer, a consumer's end, or an
-///         SPSC ring one slot of which is reserved; `EPIPE` the end is closed; `EBADMSG` the ring is corrupt; `ESTALE` this process's place
-///         was taken over: open again
-///
-/// Any thread. No system call unless a consumer sleeps or the ring is full.
+/// @return 0. -1:
+///         `EINTR` a signal handler ran, or `shmem_ring_interrupt`;
+///         `EINVAL` `element` is `NULL`, a consumer's end, or a slot of an SPSC ring is reserved;
+///         `EBADMSG` the ring is corrupt;
+///         `ESTALE` another process took over this place: close, and open again;
+///         a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring, `element` to as many bytes as an element has.
@@ -126,9 +128,11 @@ pub unsafe extern "C" fn shmem_ring_push(ring: *mut shmem_ring, element: *const 
     unsafe { push(move || handle(ring), element, &Limit::Forever) }
 }
 
-/// The same as `shmem_ring_push`; does not wait.
+/// Publishes a message if there is room; never waits.
 ///
-/// @return as `shmem_ring_push`; -1 also with `EAGAIN`: full
+/// @param ring    a producer's end
+/// @param element the message, `element_size` bytes, which are copied
+/// @return 0. -1: `EAGAIN` full; else as `shmem_ring_push`
 ///
 /// # Safety
 /// As for `shmem_ring_push`.
@@ -138,10 +142,12 @@ pub unsafe extern "C" fn shmem_ring_try_push(ring: *mut shmem_ring, element: *co
     unsafe { push(move || handle(ring), element, &Limit::Now) }
 }
 
-/// The same as `shmem_ring_push`; waits for so long.
+/// Publishes a message. Waits for room as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_ring_push`; -1 also with `ETIMEDOUT`
+/// @param ring    a producer's end
+/// @param element the message, `element_size` bytes, which are copied
+/// @param timeout relative; `NULL`: no limit
+/// @return 0. -1: `ETIMEDOUT`; `EINVAL` also for the timeout; else as `shmem_ring_push`
 ///
 /// # Safety
 /// As for `shmem_ring_push`; `timeout` is null or valid.
@@ -151,11 +157,14 @@ pub unsafe extern "C" fn shmem_ring_timed_push(ring: *mut shmem_ring, element: *
     unsafe { within(timeout, |limit| push(move || handle(ring), element, limit)) }
 }
 
-/// Publishes as many messages as fit; does not wait. Of an SPSC ring all at once; else one by one, and other producers' may come in between.
+/// Publishes as many messages as fit; never waits. The consumer of an SPSC ring sees all at once.
+/// In other rings they are a run of single messages; those of other producers may come in between.
 ///
-/// @param elements the messages, one after the other
-/// @param count    how many
-/// @return how many were published, 1 to `count`; 0 with `EAGAIN`: full. -1 as `shmem_ring_push`
+/// @param ring     a producer's end
+/// @param elements the messages, one behind the other, which are copied
+/// @param count    how many messages `elements` has
+/// @return how many messages were published. 0: `EAGAIN` full. -1: as `shmem_ring_push`, without
+///         `EINTR`
 ///
 /// # Safety
 /// `ring` leads to a ring, `elements` to `count` elements.
@@ -171,15 +180,19 @@ pub(super) fn none_is_zero(count: c_int) -> c_int {
     if count < 0 && nix::errno::Errno::last() == nix::errno::Errno::EAGAIN { 0 } else { count }
 }
 
-/// Takes the oldest message; waits for one without limit, also when there is no producer.
+/// Takes the oldest message. Waits for one without limit, also if there is no producer: another may
+/// come. A consumer that must learn that all producers are gone uses `shmem_ring_timed_pop`, and
+/// asks `shmem_ring_stats` for `producers`. Makes no system call unless a producer sleeps or the
+/// ring is empty.
 ///
 /// @param ring    a consumer's end
 /// @param element filled with the message, `element_size` bytes
-/// @return 0. -1: `EINTR` a signal handler ran during the wait, or `shmem_ring_interrupt`; `EINVAL` a null pointer, a producer's end, or an
-///         SPSC ring one message of which is peeked at; `EPIPE` the end is closed; `EBADMSG` the ring is corrupt; `ESTALE` this process's
-///         place was taken over: open again
-///
-/// Any thread. No system call unless a producer sleeps or the ring is empty.
+/// @return 0. -1:
+///         `EINTR` a signal handler ran, or `shmem_ring_interrupt`;
+///         `EINVAL` `element` is `NULL`, a producer's end, or an SPSC message is peeked at;
+///         `EBADMSG` the ring is corrupt;
+///         `ESTALE` another process took over this place: close, and open again;
+///         a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `ring` leads to a ring, `element` to room for an element.
@@ -189,9 +202,12 @@ pub unsafe extern "C" fn shmem_ring_pop(ring: *mut shmem_ring, element: *mut c_v
     unsafe { pop(move || handle(ring), element, &Limit::Forever) }
 }
 
-/// The same as `shmem_ring_pop`; does not wait.
+/// Takes the oldest message if there is one; never waits.
 ///
-/// @return as `shmem_ring_pop`; -1 also with `EAGAIN`: empty, or the oldest message is still being written
+/// @param ring    a consumer's end
+/// @param element filled with the message, `element_size` bytes
+/// @return 0. -1: `EAGAIN` empty, or the oldest message is not yet wholly written; else as
+///         `shmem_ring_pop`
 ///
 /// # Safety
 /// As for `shmem_ring_pop`.
@@ -201,10 +217,12 @@ pub unsafe extern "C" fn shmem_ring_try_pop(ring: *mut shmem_ring, element: *mut
     unsafe { pop(move || handle(ring), element, &Limit::Now) }
 }
 
-/// The same as `shmem_ring_pop`; waits for so long.
+/// Takes the oldest message. Waits for one as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_ring_pop`; -1 also with `ETIMEDOUT`
+/// @param ring    a consumer's end
+/// @param element filled with the message, `element_size` bytes
+/// @param timeout relative; `NULL`: no limit
+/// @return 0. -1: `ETIMEDOUT`; `EINVAL` also for the timeout; else as `shmem_ring_pop`
 ///
 /// # Safety
 /// As for `shmem_ring_pop`; `timeout` is null or valid.
@@ -214,11 +232,13 @@ pub unsafe extern "C" fn shmem_ring_timed_pop(ring: *mut shmem_ring, element: *m
     unsafe { within(timeout, |limit| pop(move || handle(ring), element, limit)) }
 }
 
-/// Takes as many messages as there are; does not wait.
+/// Takes as many messages as there are, the oldest first; never waits.
 ///
-/// @param elements filled with the messages, one after the other
-/// @param count    at most so many
-/// @return how many were taken, 1 to `count`; 0 with `EAGAIN`: empty. -1 as `shmem_ring_pop`
+/// @param ring     a consumer's end
+/// @param elements filled with the messages, one behind the other
+/// @param count    how many messages fit into `elements`
+/// @return how many messages were taken. 0: `EAGAIN` empty. -1: as `shmem_ring_pop`, without
+///         `EINTR`
 ///
 /// # Safety
 /// `ring` leads to a ring, `elements` to room for `count` elements.
@@ -228,14 +248,14 @@ pub unsafe extern "C" fn shmem_ring_pop_many(ring: *mut shmem_ring, elements: *m
     unsafe { none_is_zero(outcome(Call::Pop, -1, handle(ring), |ring| pop_many(ring, elements, count))) }
 }
 
-/// Reserves a slot of the ring for a message that is made in place; does not wait.
+/// Reserves a slot, in which the caller makes a message in place; never waits. In an SPSC ring one
+/// slot can be reserved at a time, and nothing is pushed meanwhile. In other rings several can be;
+/// messages behind a reserved slot wait for it while this process lives.
 ///
 /// @param ring a producer's end
-/// @return where the message goes: `element_size` bytes, aligned to 32 (up to 8 bytes: to 16), until `shmem_ring_commit` or
-///         `shmem_ring_abort`, which any thread may call, also after `shmem_ring_close`. `NULL`: `EAGAIN` full; else as `shmem_ring_push`
-///
-/// Of an SPSC ring one slot at a time, and no push meanwhile. Else several; the messages behind a reserved slot wait for it, as long as
-/// this process lives.
+/// @return the slot: `element_size` bytes, aligned to 32, or to 16 if `element_size` is at most 8.
+///         It is the caller's until `shmem_ring_commit` or `shmem_ring_abort`. `NULL`: `EAGAIN`
+///         full; else as `shmem_ring_push`, without `EINTR`
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -245,10 +265,12 @@ pub unsafe extern "C" fn shmem_ring_reserve(ring: *mut shmem_ring) -> *mut c_voi
     outcome(Call::Push, std::ptr::null_mut(), unsafe { handle(ring) }, |ring| Ok(ring.reserve(&Limit::Now)?.map(<*mut u8>::cast)))
 }
 
-/// The same as `shmem_ring_reserve`; waits for room.
+/// Reserves a slot as `shmem_ring_reserve` does. Waits for room as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_ring_reserve`; `NULL` also with `ETIMEDOUT`, and `EINTR`
+/// @param ring    a producer's end
+/// @param timeout relative; `NULL`: no limit
+/// @return the slot, as by `shmem_ring_reserve`. `NULL`: `ETIMEDOUT`; `EINVAL` also for the
+///         timeout; else as `shmem_ring_push`
 ///
 /// # Safety
 /// `ring` leads to a ring, `timeout` is null or valid.
@@ -260,12 +282,13 @@ pub unsafe extern "C" fn shmem_ring_timed_reserve(ring: *mut shmem_ring, timeout
     }
 }
 
-/// Publishes the message in a reserved slot.
+/// Publishes the message in a reserved slot. Also allowed after `shmem_ring_close`, and in another
+/// thread than the one that reserved it.
 ///
-/// @param slot what `shmem_ring_reserve` gave
-/// @return 0. -1: `EINVAL` not a slot that is reserved by this end; `EPIPE` closed, and nothing is reserved; `ESTALE`
-///
-/// Any thread.
+/// @param ring the producer's end
+/// @param slot what `shmem_ring_reserve` returned
+/// @return 0. -1: `EINVAL` this end has not reserved the slot; `EPIPE` the end is closed, and
+///         nothing is reserved; `ESTALE` as for `shmem_ring_push`
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -275,12 +298,12 @@ pub unsafe extern "C" fn shmem_ring_commit(ring: *mut shmem_ring, slot: *mut c_v
     convert(-1, || unsafe { handle(ring) }?.commit(slot as usize).map(|()| 0))
 }
 
-/// Gives up a reserved slot: no message comes of it.
+/// Gives up a reserved slot without a message. Also allowed after `shmem_ring_close`, and in
+/// another thread than the one that reserved it.
 ///
-/// @param slot what `shmem_ring_reserve` gave
-/// @return as `shmem_ring_commit`
-///
-/// Any thread.
+/// @param ring the producer's end
+/// @param slot what `shmem_ring_reserve` returned
+/// @return 0. -1: as `shmem_ring_commit`
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -290,14 +313,14 @@ pub unsafe extern "C" fn shmem_ring_abort(ring: *mut shmem_ring, slot: *mut c_vo
     convert(-1, || unsafe { handle(ring) }?.abort(slot as usize).map(|()| 0))
 }
 
-/// Takes the oldest message where it lies; does not wait.
+/// Gives access to the oldest message in place; never waits. In an SPSC ring the message is taken
+/// when it is released: one message can be peeked at a time, nothing is popped meanwhile, and the
+/// next consumer gets the message if this one dies. In other rings several can be peeked at; each
+/// is taken at once, and is lost if this process dies.
 ///
 /// @param ring a consumer's end
-/// @return the message, `element_size` bytes, until `shmem_ring_release`, which any thread may call, also after `shmem_ring_close`. `NULL`:
-///         `EAGAIN` empty; else as `shmem_ring_pop`
-///
-/// Of an SPSC ring one message at a time, and no pop meanwhile; it counts as taken when it is released, so the successor of a consumer that
-/// dies gets it. Else several; each is taken at once, and lost with a consumer that dies.
+/// @return the message, `element_size` bytes, valid until `shmem_ring_release`. `NULL`: `EAGAIN` as
+///         for `shmem_ring_try_pop`; else as `shmem_ring_pop`, without `EINTR`
 ///
 /// # Safety
 /// `ring` leads to a ring.
@@ -309,10 +332,13 @@ pub unsafe extern "C" fn shmem_ring_peek(ring: *mut shmem_ring) -> *const c_void
     })
 }
 
-/// The same as `shmem_ring_peek`; waits for a message.
+/// Gives access to the oldest message as `shmem_ring_peek` does. Waits for one as long as the
+/// timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_ring_peek`; `NULL` also with `ETIMEDOUT`, and `EINTR`
+/// @param ring    a consumer's end
+/// @param timeout relative; `NULL`: no limit
+/// @return the message, as by `shmem_ring_peek`. `NULL`: `ETIMEDOUT`; `EINVAL` also for the
+///         timeout; else as `shmem_ring_pop`
 ///
 /// # Safety
 /// `ring` leads to a ring, `timeout` is null or valid.
@@ -326,12 +352,13 @@ pub unsafe extern "C" fn shmem_ring_timed_peek(ring: *mut shmem_ring, timeout: *
     }
 }
 
-/// Gives back the slot of a message that was peeked at.
+/// Gives back the slot of a message that was peeked at. Also allowed after `shmem_ring_close`, and
+/// in another thread than the one that peeked at it.
 ///
-/// @param message what `shmem_ring_peek` gave
-/// @return 0. -1: `EINVAL` not a message that this end peeks at; `EPIPE` closed, and nothing is peeked at; `ESTALE`
-///
-/// Any thread.
+/// @param ring    the consumer's end
+/// @param message what `shmem_ring_peek` returned
+/// @return 0. -1: `EINVAL` this end does not peek at the message; `EPIPE` the end is closed, and
+///         nothing is peeked at; `ESTALE` as for `shmem_ring_pop`
 ///
 /// # Safety
 /// `ring` leads to a ring.

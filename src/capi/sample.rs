@@ -11,24 +11,26 @@ use crate::layout::sample::Raw;
 use crate::waiting::Limit;
 use libc::{c_int, c_uint, c_void};
 
-/// `flags`: `ts.origin` is given.
+/// `flags` of a sample: `ts.origin` is valid.
 pub const SAMPLE_HAS_TS_ORIGIN: c_int = 1;
-/// `flags`: `ts.received` is given.
+/// `flags` of a sample: `ts.received` is valid.
 pub const SAMPLE_HAS_TS_RECEIVED: c_int = 2;
-/// `flags`: the offset between both timestamps is meaningful.
+/// `flags` of a sample: the difference of both timestamps is meaningful.
 pub const SAMPLE_HAS_OFFSET: c_int = 4;
-/// `flags`: `sequence` is given.
+/// `flags` of a sample: `sequence` is valid.
 pub const SAMPLE_HAS_SEQUENCE: c_int = 8;
-/// `flags`: the values are given.
+/// `flags` of a sample: `data` is valid.
 pub const SAMPLE_HAS_DATA: c_int = 16;
-/// `flags`: all of the above.
+/// `flags` of a sample: all `SAMPLE_HAS_*` flags.
 pub const SAMPLE_HAS_ALL: c_int = 31;
-/// `flags`: the first sample of a frame.
+/// `flags` of a sample: the first one of a frame.
 pub const SAMPLE_IS_FIRST: c_int = 65536;
-/// `flags`: the first sample of a simulation.
+/// `flags` of a sample: the first one of a simulation.
 pub const SAMPLE_IS_NEW_SIMULATION: c_int = 131072;
-/// `flags`: a predecessor of this process had taken the sample and died before it put it, so it may have acted on it. The flag goes on with a sample that is
-/// sent on, and into copies: what the predecessor has sent may reach the next one a second time, too. Clear it where that is not meant.
+/// `flags` of a sample: this process's predecessor took the sample and died before it put it, so it
+/// may have acted on it. The library sets the flag. The flag stays in the sample when it is sent
+/// on, and in its copies, because the next process may then see the predecessor's results twice.
+/// Clear it if your program rules that out.
 pub const SAMPLE_REDELIVERED: c_int = 16777216;
 
 const _: () = {
@@ -39,24 +41,26 @@ const _: () = {
     assert!(SAMPLE_IS_NEW_SIMULATION == Flags::NEW_SIMULATION.bits() && SAMPLE_REDELIVERED == Flags::REDELIVERED.bits());
 };
 
-/// The pool of samples of a channel: `&shm->pool`.
+/// The pool of samples of a channel: `&shm->pool`. It lives as long as the channel.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct pool {
-    /// The library's.
+    /// Reserved for the library.
     pub channel: *mut c_void,
 }
 
-/// Allocates empty samples: `length`, `flags`, `sequence` and timestamps are zero, each has one reference.
+/// Allocates empty samples from the pool of a channel; never waits. `length`, `flags`, `sequence`
+/// and the timestamps are 0. Each side of a channel of one region has `queuelen` + `spare` blocks;
+/// `shmem_shared_timed_alloc` waits for a free one.
 ///
-/// @param pool the pool of an open channel, `&shm->pool`
-/// @param smps filled with pointers; they stay valid until their last reference is put or written
-/// @param count how many are wanted
-/// @return how many there are, from 0 to `count`; fewer than `count` with `EAGAIN` when all blocks of this side are in use.
-///         -1: `EINVAL` null pointer or count; `EPIPE` the channel is closed; `ESTALE` this side was taken over
-///
-/// Any thread. A side has `queuelen` + `spare` blocks. `shmem_shared_timed_alloc` waits for one. The pool of a `struct shmem_int`: as
-/// `shmem_int_alloc`.
+/// @param pool  the pool of an open channel: `&shm->pool`, or `&shm.write.shared->pool` of a
+///              `struct shmem_int`
+/// @param smps  filled with pointers to samples. The caller owns one reference to each, and gives
+///              it up by `sample_put` or by writing the sample
+/// @param count how many samples are wanted
+/// @return how many samples were allocated: fewer than `count` with `EAGAIN` if all blocks of this
+///         side are in use. -1: a handle error (`EINVAL`, `EPIPE`); `ESTALE` (After EPIPE and
+///         ESTALE, above). In VILLASnode's layout also as `shmem_int_alloc`
 ///
 /// # Safety
 /// `smps` has room for `count` pointers.
@@ -79,7 +83,12 @@ unsafe fn alloc_wire(pool: *mut pool, smps: *mut *mut sample, count: c_uint) -> 
     unsafe { alloc::<Wire>(|| known(pool.cast(), |at| not_a("pool", at), ChannelHandle::<Wire>::at), smps, count, &Limit::Now) }
 }
 
-/// The same as `sample_alloc`.
+/// libvillas' name for `sample_alloc`.
+///
+/// @param pool  the pool of an open channel
+/// @param smps  filled with pointers to samples, one reference each
+/// @param count how many samples are wanted
+/// @return as `sample_alloc`
 ///
 /// # Safety
 /// As for `sample_alloc`.
@@ -89,12 +98,12 @@ pub unsafe extern "C" fn sample_alloc_many(pool: *mut pool, smps: *mut *mut samp
     unsafe { sample_alloc(pool, smps, count) }
 }
 
-/// Gives one reference back. With the last one the block is free for its home side, and the pointer is no longer valid.
+/// Gives up one reference to a sample. If it was the last one of this process, the block is free
+/// for its home side, and the pointer is invalid. Also allowed after the channel was closed.
 ///
-/// @param smp a sample that was allocated or received; also after the channel was closed
-/// @return the references left in this process. -1: `EINVAL` not a live sample of this process (null, foreign, put or written already); nothing is changed
-///
-/// Any thread.
+/// @param smp a sample that this process holds: allocated or received, and not yet put or written
+/// @return the references that this process has left. -1: `EINVAL` not such a sample; nothing is
+///         changed
 ///
 /// # Safety
 /// None beyond C's own: any pointer may be given.
@@ -116,12 +125,12 @@ fn put(smp: *mut sample) -> Result<c_int> {
     Ok(AnyHandle::find(smp as usize)?.put(smp as usize)? as c_int)
 }
 
-/// Takes one reference more.
+/// Takes one more reference to a sample. A writer that keeps a sample calls this before the write.
+/// Also allowed after the channel was closed.
 ///
 /// @param smp a sample that this process holds
-/// @return the references in this process now. -1: `EINVAL` not a live sample of this process
-///
-/// Any thread. A writer that wants to keep a sample takes a reference before it writes.
+/// @return the references that this process has now. -1: `EINVAL` not such a sample; nothing is
+///         changed
 ///
 /// # Safety
 /// None beyond C's own: any pointer may be given.
@@ -134,7 +143,10 @@ fn get(smp: *mut sample) -> Result<c_int> {
     Ok(AnyHandle::find(smp as usize)?.get(smp as usize)? as c_int)
 }
 
-/// The same as `sample_put`, under today's name.
+/// libvillas' name for `sample_put`.
+///
+/// @param smp a sample that this process holds
+/// @return as `sample_put`
 ///
 /// # Safety
 /// As for `sample_put`.
@@ -144,7 +156,10 @@ pub unsafe extern "C" fn sample_decref(smp: *mut sample) -> c_int {
     unsafe { sample_put(smp) }
 }
 
-/// The same as `sample_get`, under today's name.
+/// libvillas' name for `sample_get`.
+///
+/// @param smp a sample that this process holds
+/// @return as `sample_get`
 ///
 /// # Safety
 /// As for `sample_get`.
@@ -176,9 +191,12 @@ unsafe fn many(smps: *mut *mut sample, count: c_uint, one: impl Fn(*mut sample) 
     })
 }
 
-/// Gives back one reference to each of `count` samples.
+/// Gives up one reference to each of some samples, in order, as `sample_put` does.
 ///
-/// @return how many were given back: fewer than `count`, with `EINVAL`, when one is not live. -1: already the first is not
+/// @param smps  samples that this process holds
+/// @param count how many samples `smps` has
+/// @return how many references were given up: fewer than `count` with `EINVAL` if this process does
+///         not hold the next sample. -1: `EINVAL` already for the first one, or the array is `NULL`
 ///
 /// # Safety
 /// `smps` has `count` pointers.
@@ -206,9 +224,12 @@ pub unsafe extern "C" fn sample_put_many(smps: *mut *mut sample, count: c_uint) 
     })
 }
 
-/// Takes one reference more to each of `count` samples.
+/// Takes one more reference to each of some samples, in order, as `sample_get` does.
 ///
-/// @return how many were referenced: fewer than `count`, with `EINVAL`, when one is not live. -1: already the first is not
+/// @param smps  samples that this process holds
+/// @param count how many samples `smps` has
+/// @return how many references were taken: fewer than `count` with `EINVAL` if this process does
+///         not hold the next sample. -1: `EINVAL` already for the first one, or the array is `NULL`
 ///
 /// # Safety
 /// `smps` has `count` pointers.
@@ -218,7 +239,11 @@ pub unsafe extern "C" fn sample_get_many(smps: *mut *mut sample, count: c_uint) 
     unsafe { many(smps, count, get) }
 }
 
-/// The same as `sample_put_many`, under today's name.
+/// libvillas' name for `sample_put_many`.
+///
+/// @param smps  samples that this process holds
+/// @param count how many samples `smps` has
+/// @return as `sample_put_many`
 ///
 /// # Safety
 /// As for `sample_put_many`.
@@ -228,7 +253,11 @@ pub unsafe extern "C" fn sample_decref_many(smps: *mut *mut sample, count: c_uin
     unsafe { sample_put_many(smps, count) }
 }
 
-/// The same as `sample_get_many`, under today's name.
+/// libvillas' name for `sample_get_many`.
+///
+/// @param smps  samples that this process holds
+/// @param count how many samples `smps` has
+/// @return as `sample_get_many`
 ///
 /// # Safety
 /// As for `sample_get_many`.
@@ -238,15 +267,18 @@ pub unsafe extern "C" fn sample_incref_many(smps: *mut *mut sample, count: c_uin
     unsafe { sample_get_many(smps, count) }
 }
 
-/// Copies all that a sample says: sequence number, flags, timestamps, values. The samples may be of different channels.
+/// Copies the contents of a sample: sequence number, flags, timestamps, values. References stay as
+/// they are. The samples may be of different channels.
+///
+/// Copy a sample of a `struct shmem_shared` before it is written: a written one belongs to the
+/// reader. A sample that was written to a `struct shmem_int` can be copied until this side
+/// allocates its block again; it then has what the reader made of it, if the reader changes samples
+/// in place.
 ///
 /// @param dst a sample that this process holds
-/// @param src a sample that this process holds. Of a `struct shmem_int` also one whose last reference
-///            a write of this side took, until it is allocated again: then it says what the reader
-///            has made of it, if that changes samples in place
-/// @return 0. -1: `EINVAL` not such samples, or the values do not fit; nothing is changed
-///
-/// A sample of a `struct shmem_shared` is copied before it is written.
+/// @param src a sample that this process holds, or one written as above
+/// @return 0. -1: `EINVAL` not such samples, or the values do not fit into `dst`; nothing is
+///         changed
 ///
 /// # Safety
 /// None beyond C's own: any pointer may be given.
@@ -259,10 +291,11 @@ pub unsafe extern "C" fn sample_copy(dst: *mut sample, src: *const sample) -> c_
     })
 }
 
-/// A new sample of the same channel with the same contents.
+/// Allocates a sample of the same channel and copies a sample into it; never waits.
 ///
 /// @param src a sample that this process holds
-/// @return the new one, with one reference. `NULL`: `EAGAIN` all blocks are in use; `EINVAL` not a live sample; `EPIPE` the channel is closed; `ESTALE`
+/// @return the copy; the caller owns one reference to it. `NULL`: `EAGAIN` all blocks of this side
+///         are in use; `EINVAL` not such a sample; `EPIPE` and `ESTALE` as for `sample_alloc`
 ///
 /// # Safety
 /// None beyond C's own: any pointer may be given.

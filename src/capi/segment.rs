@@ -7,68 +7,71 @@ use crate::segment::{Segment, SegmentOptions, SegmentStat};
 use crate::sys::clock::Timespec;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 
-/// `flags`: create the segment if there is none.
+/// `flags` of a segment: create it if it does not exist.
 pub const SHMEM_SEGMENT_CREATE: c_uint = 1;
-/// `flags`, with `SHMEM_SEGMENT_CREATE`: refuse one that is there (`EEXIST`).
+/// `flags` of a segment, with `SHMEM_SEGMENT_CREATE`: refuse an existing one (`EEXIST`).
 pub const SHMEM_SEGMENT_EXCLUSIVE: c_uint = 2;
-/// `flags`: attach for reading only. To write there ends the process (SIGSEGV).
+/// `flags` of a segment: attach it for reading only. A write to it ends the process (SIGSEGV).
 pub const SHMEM_SEGMENT_READ_ONLY: c_uint = 4;
 
-/// `key`: a segment without a key; each call creates a new one, which others attach by its id. `IPC_PRIVATE`.
+/// `key` of a segment without a key (`IPC_PRIVATE`): each call creates one; others attach it by its
+/// id.
 pub const SHMEM_SEGMENT_PRIVATE: c_int = 0;
 
-/// For `shmem_segment_set`: leave as it is.
+/// For `shmem_segment_set` and `shmem_ring_set`: leave this as it is.
 pub const SHMEM_KEEP: c_uint = 0xffff_ffff;
 
-/// Raw shared memory, attached to this process, with no structure of the library's. Made by `shmem_segment_open`, `_sysv` and `_attach`,
-/// valid until `shmem_segment_close`.
+/// Raw shared memory, attached to this process. `shmem_segment_open`, `_sysv` and `_attach` make
+/// it; it is valid until `shmem_segment_close`.
 ///
-/// The system decides where it is attached: an address of the caller's choice could be in use, now or in another process. So what lies in it must
-/// not contain addresses, only offsets. Nothing tells when another process has written but an event (`struct shmem_event`) in it.
-/// The system's permissions decide who may attach it, whosever it is. A child of a fork inherits it, and detaches its own by `shmem_segment_close`.
+/// The system chooses the address, which differs between processes: store offsets in a segment,
+/// never addresses. The system's permissions decide who may attach it, also for segments of other
+/// users.
 #[allow(non_camel_case_types)]
 pub struct shmem_segment {
     _private: (),
 }
 
-/// What the system knows about a segment.
+/// What the system knows about a segment, initialised by `SHMEM_SEGMENT_STAT_INIT`.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct shmem_segment_stat {
-    /// To be set before the call: `sizeof(struct shmem_segment_stat)`; 0: the fields of version 0.1.
+    /// The caller sets it: `sizeof(struct shmem_segment_stat)`; 0: the fields of version 0.1.
     pub size: usize,
-    /// Bytes of the segment, now.
+    /// Bytes of the segment now.
     pub bytes: u64,
-    /// How often it is attached, in all processes. -1 unknown (POSIX).
+    /// How often it is attached, in all processes. -1: unknown (POSIX).
     pub attached: i64,
-    /// System V id; -1: it is a POSIX object.
+    /// The System V id. -1: it is a POSIX object.
     pub id: c_int,
-    /// System V key; 0 (`IPC_PRIVATE`): none, or removed.
+    /// The System V key. 0 (`IPC_PRIVATE`): none, or removed.
     pub key: c_int,
     /// Permission bits.
     pub permissions: c_uint,
-    /// 1: its name or key is gone; its memory goes with the last process that has it.
+    /// 1: its name or key is removed; its memory goes with the last process that has it.
     pub removed: c_uint,
     /// The owner.
     pub uid: c_uint,
     /// The owner's group.
     pub gid: c_uint,
-    /// Who created it. (unsigned)-1 unknown (POSIX).
+    /// The creator. (unsigned)-1: unknown (POSIX).
     pub creator_uid: c_uint,
-    /// The creator's group. (unsigned)-1 unknown (POSIX).
+    /// The creator's group. (unsigned)-1: unknown (POSIX).
     pub creator_gid: c_uint,
-    /// The process that created it. 0 unknown (POSIX, or of another pid namespace).
+    /// The process that created it. 0: unknown (POSIX, or another pid namespace).
     pub creator_pid: c_int,
-    /// The process that attached or detached it last. 0: none, or unknown (POSIX, or of another pid namespace).
+    /// The process that attached or detached it last. 0: none, or unknown (POSIX, or another pid
+    /// namespace).
     pub last_pid: c_int,
-    /// When it was attached last. 0 never, or unknown (POSIX). System V notes whole seconds.
+    /// The time of the last attach, in whole seconds. 0: never, or unknown (POSIX).
     pub attached_at: timespec,
-    /// When it was detached last. 0 never, or unknown (POSIX).
+    /// The time of the last detach, in whole seconds. 0: never, or unknown (POSIX).
     pub detached_at: timespec,
-    /// When it was created, or its owner or permissions (POSIX: also its size or name) changed.
+    /// The time of its creation, or of the last change of owner or permissions (POSIX: also of
+    /// size or name).
     pub changed_at: timespec,
-    /// When it was created. 0 unknown (System V; POSIX: a kernel that does not note it).
+    /// The time of its creation. 0: unknown (System V; POSIX: a kernel that does not note it).
     pub created_at: timespec,
 }
 
@@ -99,16 +102,22 @@ fn with<T>(segment: *const shmem_segment, look: impl FnOnce(&Segment) -> Result<
     SegmentHandle::find(segment.cast())?.look(look)
 }
 
-/// Opens the POSIX shared memory object `/name`, or creates it: with its size and zeroed, before its name appears, and with its memory allocated.
+/// Opens the POSIX shared memory object `name`, or creates it. A new object appears whole: zeroed,
+/// with its size, its memory allocated.
 ///
-/// @param name  1 to 255 bytes, any but `/` and zero. Slashes in front are left out, as by
-///              `shm_open(3)`
-/// @param size  bytes that it must have at least, or is created with; 0: as it is
-/// @param flags `SHMEM_SEGMENT_*`, or'ed
-/// @param permissions bits as of `chmod(2)` of a new object, less the umask; not looked at without `SHMEM_SEGMENT_CREATE`
-/// @return the segment, to be closed. `NULL`: `EINVAL` name, flags, permissions or size, or nothing is there and `size` is 0; `ENOENT` no such object; `EEXIST` it is there, with `SHMEM_SEGMENT_EXCLUSIVE`;
-///         `EPROTO` it is smaller than `size`; `EAGAIN` it has no size yet; `EBADMSG` not a shared memory object; `EACCES` its permissions
-///         say no; `ENOSPC` no room in `/dev/shm`
+/// @param name        of the segment (Names, above)
+/// @param size        bytes: at least so many of an existing object, exactly so many of a new one;
+///                    0: an existing object as it is
+/// @param flags       `SHMEM_SEGMENT_*`, or'ed
+/// @param permissions bits as of `chmod(2)` of a new object, less the umask; without
+///                    `SHMEM_SEGMENT_CREATE` not looked at
+/// @return the segment, which the caller closes by `shmem_segment_close`. `NULL`:
+///         `EINVAL` name, flags, permissions or size, or a new object needs a size;
+///         `ENOENT` no such object; `EEXIST` it exists, with `SHMEM_SEGMENT_EXCLUSIVE`;
+///         `EPROTO` it is smaller than `size`; `EAGAIN` it has no size yet;
+///         `EBADMSG` the name leads to something other than a shared memory object;
+///         `EACCES` its permissions forbid it;
+///         `ENOSPC` `/dev/shm` is full; others as the system says
 ///
 /// # Safety
 /// `name` is null or a C string.
@@ -126,24 +135,28 @@ pub unsafe extern "C" fn shmem_segment_open(
     })
 }
 
-/// Attaches the System V segment of a key, or creates it. Unlike with `shmget(2)` the umask applies, the memory is allocated at once (Linux 5.14 or
-/// newer), and the creator may read and write whatever `permissions` says: as with `shmem_segment_open`.
+/// Attaches the System V segment of a key, or creates it. As with `shmem_segment_open`, and unlike
+/// with `shmget(2)`, the umask applies, the memory is allocated at once (Linux 5.14 or newer), and
+/// the creator may read and write it whatever `permissions` says.
 ///
-/// @param key   of the segment, see `shmem_segment_key`; `SHMEM_SEGMENT_PRIVATE`: always a new one, without a key
-/// @param size  as for `shmem_segment_open`
-/// @param flags as for `shmem_segment_open`
+/// @param key         of the segment, for instance by `shmem_segment_key`, or
+///                    `SHMEM_SEGMENT_PRIVATE`
+/// @param size        as for `shmem_segment_open`
+/// @param flags       as for `shmem_segment_open`
 /// @param permissions as for `shmem_segment_open`
-/// @return as `shmem_segment_open`; `EINVAL`, `ENOSPC`, `ENOMEM` also where a limit of the system's would be exceeded
+/// @return the segment, which the caller closes by `shmem_segment_close`. `NULL`: `EINVAL`,
+///         `ENOSPC`, `ENOMEM` also for a limit of the system; else as `shmem_segment_open`
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_sysv(key: c_int, size: usize, flags: c_uint, permissions: c_uint) -> *mut shmem_segment {
     guard(std::ptr::null_mut(), || Segment::sysv(key, &options(size, flags, permissions)?).and_then(give))
 }
 
-/// Attaches the System V segment of an id, as `ipcs -m` and `shmem_segment_stat` show it.
+/// Attaches the System V segment of an id, which `ipcs -m` and `shmem_segment_stat` show.
 ///
 /// @param id    of the segment
 /// @param flags 0 or `SHMEM_SEGMENT_READ_ONLY`
-/// @return the segment, to be closed. `NULL`: `EINVAL` flags; `ENOENT` no such segment; `EACCES` its permissions say no
+/// @return the segment, which the caller closes by `shmem_segment_close`. `NULL`: `EINVAL` flags;
+///         `ENOENT` no such segment; `EACCES` its permissions forbid it; others as the system says
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_attach(id: c_int, flags: c_uint) -> *mut shmem_segment {
     guard(std::ptr::null_mut(), || {
@@ -155,11 +168,13 @@ pub extern "C" fn shmem_segment_attach(id: c_int, flags: c_uint) -> *mut shmem_s
     })
 }
 
-/// The key that `ftok(3)` makes of a file and a number. Two files may have the same; a file that is replaced gets another.
+/// Makes a System V key of a file and a number, as `ftok(3)` does. Two files may give the same key;
+/// a replaced file gives another.
 ///
-/// @param path    of a file that is there, and stays
-/// @param project a number whose lowest eight bits, which count, are not all 0
-/// @return the key. -1: `EINVAL` a null pointer, the number, or a file of which -1 would be the key; `ENOENT` and others when the file cannot be looked at
+/// @param path    of an existing file, which stays
+/// @param project a number whose lowest eight bits are not all 0; only these count
+/// @return the key. -1: `EINVAL` `path` is `NULL`, the number, or the key would be -1; `ENOENT` no
+///         such file; others as the system says
 ///
 /// # Safety
 /// `path` is null or a C string.
@@ -175,27 +190,31 @@ pub unsafe extern "C" fn shmem_segment_key(path: *const c_char, project: c_int) 
     })
 }
 
-/// Where the segment is attached in this process.
+/// Returns the address of a segment in this process.
 ///
-/// @return `shmem_segment_size` bytes, at a multiple of 4096, valid until `shmem_segment_close`; not to be freed. `NULL`: `EINVAL`
+/// @param segment an open segment
+/// @return `shmem_segment_size` bytes, aligned to 4096, which the caller does not free; valid until
+///         `shmem_segment_close`. `NULL`: `EINVAL` not an open segment
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_data(segment: *const shmem_segment) -> *mut c_void {
     guard(std::ptr::null_mut(), || with(segment, |segment| Ok(segment.as_ptr().cast())))
 }
 
-/// The bytes of the segment, as it was when it was opened; as many as were asked for, or more.
+/// Returns the bytes of a segment, as it was when it was opened.
 ///
-/// @return bytes. 0: `EINVAL`
+/// @param segment an open segment
+/// @return bytes, as many as were asked for, or more. 0: `EINVAL` not an open segment
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_size(segment: *const shmem_segment) -> usize {
     guard(0, || with(segment, |segment| Ok(segment.size())))
 }
 
-/// What the system knows about the segment now.
+/// Fills in what the system knows about a segment now.
 ///
 /// @param segment an open segment
-/// @param stat    filled; its `size` must be set
-/// @return 0. -1: `EINVAL`; `EACCES` a System V segment that this process may no longer read
+/// @param stat    filled; the caller owns it, and sets its `size` first (`SHMEM_SEGMENT_STAT_INIT`)
+/// @return 0. -1: `EINVAL` not an open segment, `stat` or its `size`; `EACCES` a System V segment
+///         that this process may no longer read
 ///
 /// # Safety
 /// `stat` is null or leads to a `struct shmem_segment_stat` of the size that it says.
@@ -233,14 +252,15 @@ fn converted(now: &SegmentStat) -> shmem_segment_stat {
     }
 }
 
-/// Changes permission bits and owner of the segment: `IPC_SET`, or `fchmod` and `fchown`. The umask does not apply. Who has it open keeps the access that he
-/// has.
+/// Changes permission bits and owner of a segment, by `IPC_SET`, or `fchmod` and `fchown`; the
+/// umask does not apply. A process that has it open keeps its access.
 ///
-/// @param segment an open segment
+/// @param segment     an open segment
 /// @param permissions bits as of `chmod(2)`, or `SHMEM_KEEP`
-/// @param uid     the owner, or `SHMEM_KEEP`
-/// @param gid     the owner's group, or `SHMEM_KEEP`
-/// @return 0. -1: `EINVAL` segment or permissions; `EPERM` the system does not let this user do that. Nothing is changed then
+/// @param uid         the owner, or `SHMEM_KEEP`
+/// @param gid         the owner's group, or `SHMEM_KEEP`
+/// @return 0. -1, and nothing is changed: `EINVAL` not an open segment, or permissions; `EPERM`
+///         this user may not do that
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, permissions: c_uint, uid: c_uint, gid: c_uint) -> c_int {
     let changed = |value| (value != SHMEM_KEEP).then_some(value);
@@ -250,21 +270,22 @@ pub extern "C" fn shmem_segment_set(segment: *mut shmem_segment, permissions: c_
     })
 }
 
-/// Detaches the segment from this process. Its name or key, and its contents, stay.
+/// Detaches a segment from this process. Its name or key, and its contents, stay.
 ///
-/// @param segment an open segment; neither it nor its memory is to be used afterwards
+/// @param segment an open segment; the pointer and the segment's memory are invalid afterwards
 /// @return 0. -1: `EINVAL` not an open segment
 ///
-/// Any thread, but not a signal handler.
+/// Not async-signal-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_close(segment: *mut shmem_segment) -> c_int {
     guard(-1, || SegmentHandle::find(segment.cast())?.close().map(|()| 0))
 }
 
-/// Removes the name of a POSIX segment. Who has it open keeps it; it goes with the last of them.
+/// Removes the name of a POSIX segment. A process that has it open keeps it; it goes with the last
+/// one.
 ///
-/// @param name as for `shmem_segment_open`
-/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES` or `EPERM` another user's
+/// @param name of the segment
+/// @return 0. -1: `EINVAL` name; `ENOENT` no such object; `EACCES`, `EPERM` the system forbids it
 ///
 /// # Safety
 /// `name` is null or a C string.
@@ -277,9 +298,12 @@ pub unsafe extern "C" fn shmem_segment_unlink(name: *const c_char) -> c_int {
     })
 }
 
-/// Removes the System V segment of a key, as `ipcrm -M` does. Who has it attached keeps it; it goes with the last of them.
+/// Removes the System V segment of a key, as `ipcrm -M` does. A process that has it attached keeps
+/// it; it goes with the last one.
 ///
-/// @return 0. -1: `EINVAL` `SHMEM_SEGMENT_PRIVATE`; `ENOENT` no such segment; `EPERM` another user's
+/// @param key of the segment
+/// @return 0. -1: `EINVAL` `SHMEM_SEGMENT_PRIVATE`; `ENOENT` no such segment; `EPERM` another
+///         user's
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_unlink_key(key: c_int) -> c_int {
     guard(-1, || {
@@ -288,8 +312,10 @@ pub extern "C" fn shmem_segment_unlink_key(key: c_int) -> c_int {
     })
 }
 
-/// The same by its id, as `ipcrm -m` does.
+/// Removes the System V segment of an id, as `ipcrm -m` does. A process that has it attached keeps
+/// it; it goes with the last one.
 ///
+/// @param id of the segment
 /// @return 0. -1: `ENOENT` no such segment; `EPERM` another user's
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_unlink_id(id: c_int) -> c_int {

@@ -11,19 +11,20 @@ use crate::error::Error;
 use crate::waiting::Limit;
 use libc::{c_char, c_int, c_uint, c_void, timespec};
 
-/// One direction of a channel in VILLASnode's layout. For reading only.
+/// One direction of a channel in VILLASnode's layout. Read only.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct shmem_dir {
-    /// Where the region lies in this process.
+    /// The address of the region in this process.
     pub base: *mut c_void,
-    /// Its length in bytes.
+    /// The region's length in bytes.
     pub len: usize,
-    /// For `sample_alloc(&shm.write.shared->pool, …)`.
+    /// For `sample_alloc(&shm.write.shared->pool, ...)`; not for functions `shmem_shared_*`.
     pub shared: *mut shmem_shared,
 }
 
-/// A channel in VILLASnode's layout. The memory is the caller's; `shmem_int_open` fills it. May be copied, the copies are the same channel.
+/// An open channel in VILLASnode's layout. The caller owns the struct; `shmem_int_open` fills it
+/// in, so it has no initialiser. Copies are the same channel. It is valid until `shmem_int_close`.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct shmem_int {
@@ -31,11 +32,11 @@ pub struct shmem_int {
     pub read: shmem_dir,
     /// The region that this process writes.
     pub write: shmem_dir,
-    /// The library's.
+    /// Reserved for the library.
     pub channel: *mut c_void,
-    /// The library's.
+    /// Reserved for the library.
     pub check: usize,
-    /// The library's.
+    /// Reserved for the library.
     pub reserved: [usize; 8],
 }
 
@@ -70,25 +71,26 @@ unsafe fn handle(shm: *const shmem_int) -> Found<&'static ChannelHandle<Wire>> {
     unsafe { known(channel, |at| not_a("channel of the wire layout", at), ChannelHandle::<Wire>::at) }
 }
 
-/// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes, and opens
-/// `rname`, which the other side makes. Waits for the other side without limit; which begins does not matter. With both
-/// names the same, this process reads what it writes.
-///
-/// It waits for a region of the other side that is missing, not ready, or not one of this layout so
-/// far. Any other failure ends the wait at once.
+/// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which
+/// this process writes, and opens `rname`, which the other side makes. Either side may come first.
+/// Waits without limit while the region of the other side is missing, not ready, or not of this
+/// layout; any other failure ends the wait at once. With both names equal, this process reads what
+/// it writes.
 ///
 /// @param wname the node's `in.name`
 /// @param rname the node's `out.name`
-/// @param shm   filled
-/// @param conf  the parameters of the region that is written; `NULL`: all defaults
-/// @return 0. -1: `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `EINTR`
-///         a signal handler ran; `ESTALE` `wname` was removed while this waited, so that nobody can
-///         come any more; `EBADMSG` `wname`, or the semaphore of a name, leads to something
-///         else; `EACCES` another user's object, or no permission; `ENOSPC` no memory in `/dev/shm`;
-///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process; `ENOTSUP` not on x86-64 Linux with
-///         glibc. `shmem_last_error()` says it in a sentence. Nothing is left behind then
-///
-/// Any thread.
+/// @param shm   filled; the caller owns it, and closes the channel by `shmem_int_close`
+/// @param conf  the parameters of the region `wname`; `NULL`: all defaults
+/// @return 0. -1, and nothing is left behind:
+///         `EINVAL` names or parameters; `ENAMETOOLONG` a name is too long for its semaphore;
+///         `EBUSY` a live process holds `wname`, or it is a region of the other layout;
+///         `EINTR` a signal handler ran;
+///         `ESTALE` `wname` was removed during the wait, so nobody can attach any more: open again;
+///         `EBADMSG` `wname`, or the semaphore of a name, leads to something else;
+///         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
+///         `ENOSPC` `/dev/shm` is full;
+///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process, as for `shmem_shared_create`;
+///         `ENOTSUP` this is not x86-64 Linux with glibc
 ///
 /// # Safety
 /// `wname` and `rname` are C strings, `shm` is valid, `conf` null or valid.
@@ -103,10 +105,15 @@ pub unsafe extern "C" fn shmem_int_open(
     unsafe { shmem_int_timed_open(wname, rname, shm, conf, std::ptr::null()) }
 }
 
-/// The same as `shmem_int_open`; waits for the other side for so long.
+/// Opens a channel in VILLASnode's layout as `shmem_int_open` does. Waits for the other side as
+/// long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_int_open`; also `ETIMEDOUT`
+/// @param wname   the node's `in.name`
+/// @param rname   the node's `out.name`
+/// @param shm     filled; the caller owns it, and closes the channel by `shmem_int_close`
+/// @param conf    the parameters of the region `wname`; `NULL`: all defaults
+/// @param timeout relative; `NULL`: no limit
+/// @return 0. -1: `ETIMEDOUT`; `EINVAL` also for the timeout; else as `shmem_int_open`
 ///
 /// # Safety
 /// As for `shmem_int_open`; `timeout` is null or valid.
@@ -141,17 +148,19 @@ pub unsafe extern "C" fn shmem_int_timed_open(
     })
 }
 
-/// Receives samples, as soon as there is one. Spins in polling mode of the region that is read, else spins a little and then sleeps.
+/// Receives samples. Waits up to 100 ms for the first one: it spins if the region that it reads is
+/// in `polling` mode, else as `struct shmem_shared` says.
 ///
-/// @param shm  an open channel
-/// @param smps filled with pointers to the samples; each has one reference, to be given back by `sample_put` (`sample_decref`), or by writing
-///             the sample, which sends a copy
-/// @param count at most so many
-/// @return 1 to `count`. 0: nothing yet, call again: `EAGAIN` 100 ms are over, `EINTR` a signal handler ran, or `shmem_int_interrupt`.
-///         -1: `EPIPE` the other side closed or died and all that it wrote has been read (close, and open again), or the
-///         channel is closed; `EBADMSG` the region is corrupt; `EINVAL`
-///
-/// Any thread; several may read at once.
+/// @param shm   an open channel
+/// @param smps  filled with pointers to samples. The caller owns one reference to each, and gives
+///              it up by `sample_put`, or by writing the sample, which sends a copy
+/// @param count how many samples fit into `smps`
+/// @return 1 to `count`. 0, call again: `EAGAIN` no sample came in time; `EINTR` a signal handler
+///         ran, or `shmem_int_interrupt`. -1:
+///         `EPIPE` the other side closed or died, and all that it wrote has been read: close, and
+///         open again;
+///         `EBADMSG` the region is corrupt;
+///         a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` is null or valid, `smps` has room for `count` pointers.
@@ -161,9 +170,12 @@ pub unsafe extern "C" fn shmem_int_read(shm: *mut shmem_int, smps: *mut *mut sam
     unsafe { read::<Wire>(move || handle(shm), smps, count, None) }
 }
 
-/// The same as `shmem_int_read`; does not wait.
+/// Receives samples that are there already; never waits.
 ///
-/// @return as `shmem_int_read`; 0 with `EAGAIN`
+/// @param shm   an open channel
+/// @param smps  filled as by `shmem_int_read`
+/// @param count how many samples fit into `smps`
+/// @return 1 to `count`. 0: `EAGAIN` there is none. -1: as `shmem_int_read`
 ///
 /// # Safety
 /// As for `shmem_int_read`.
@@ -173,10 +185,14 @@ pub unsafe extern "C" fn shmem_int_try_read(shm: *mut shmem_int, smps: *mut *mut
     unsafe { read::<Wire>(move || handle(shm), smps, count, Some(&Limit::Now)) }
 }
 
-/// The same as `shmem_int_read`; waits for so long.
+/// Receives samples. Waits for the first one, as long as the timeout says.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_int_read`; 0 with `ETIMEDOUT` when the time is over
+/// @param shm     an open channel
+/// @param smps    filled as by `shmem_int_read`
+/// @param count   how many samples fit into `smps`
+/// @param timeout relative; `NULL`: no limit
+/// @return 1 to `count`. 0: `ETIMEDOUT`, or `EINTR` as for `shmem_int_read`. -1: `EINVAL` also for
+///         the timeout; else as `shmem_int_read`
 ///
 /// # Safety
 /// As for `shmem_int_read`; `timeout` is null or valid.
@@ -191,17 +207,20 @@ pub unsafe extern "C" fn shmem_int_timed_read(
     unsafe { within(timeout, |limit| read::<Wire>(move || handle(shm), smps, count, Some(limit))) }
 }
 
-/// Sends samples. Does not wait for room.
+/// Sends samples, in order; never waits for room. In `pthread` mode it wakes the reader under the
+/// reader's mutex: a live reader that is stopped with the mutex delays the call by up to a second.
 ///
-/// @param shm  an open channel
-/// @param smps samples that this process holds: allocated from this channel, or received from it, which sends copies
-/// @param count how many
-/// @return how many were taken, 0 to `count`, in order. They belong to the reader then, those not taken stay the caller's. Fewer than `count`: `EAGAIN` the queue is full,
-///         or no block is free for a copy; `EINVAL` the next one cannot be sent. -1: `EINVAL` already the first cannot be
-///         sent (not live, of another channel, longer than its capacity or than the samples of this direction); `EPIPE` the
-///         other side is known to have closed or died, or the channel is closed
-///
-/// Any thread. In pthread mode the reader is woken under its mutex: while it lives and has that in its hands, for up to a second.
+/// @param shm   an open channel
+/// @param smps  samples that this process holds: allocated from this channel, or received from it,
+///              which sends a copy
+/// @param count how many samples `smps` has
+/// @return how many samples were sent: 0 to `count`. They are no longer the caller's; the others
+///         are. Fewer than `count`: `EAGAIN` the queue is full, or no block is free for a copy; or
+///         an errno below. -1: no sample was sent:
+///         `EINVAL` the first one cannot be sent: this process does not hold it, it is of another
+///         channel, or its length exceeds its capacity or that of this direction;
+///         `EPIPE` the other side has closed or died: close, and open again;
+///         a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` is null or valid, `smps` has `count` pointers.
@@ -211,12 +230,16 @@ pub unsafe extern "C" fn shmem_int_write(shm: *mut shmem_int, smps: *mut *mut sa
     unsafe { write::<Wire>(move || handle(shm), smps, count, &Limit::Now) }
 }
 
-/// The same as `shmem_int_write`; waits for room until all are taken.
+/// Sends samples, in order. Waits for room until all are sent, as long as the timeout says. It
+/// looks every 0.5 ms, because VILLASnode does not tell when it has read something.
 ///
-/// @param timeout relative; `NULL`: without limit
-/// @return as `shmem_int_write`; fewer than `count` also with `ETIMEDOUT`, `EINTR` and `EPIPE`
-///
-/// VILLASnode does not say when it has taken something: who waits looks every half a millisecond.
+/// @param shm     an open channel
+/// @param smps    samples, as for `shmem_int_write`
+/// @param count   how many samples `smps` has
+/// @param timeout relative; `NULL`: no limit
+/// @return how many samples were sent, as by `shmem_int_write`. Fewer than `count`: `ETIMEDOUT`,
+///         `EINTR` a signal handler ran, or `shmem_int_interrupt`; or an errno of
+///         `shmem_int_write`. -1: `EINVAL` also for the timeout; else as `shmem_int_write`
 ///
 /// # Safety
 /// As for `shmem_int_write`; `timeout` is null or valid.
@@ -231,13 +254,14 @@ pub unsafe extern "C" fn shmem_int_timed_write(
     unsafe { within(timeout, |limit| write::<Wire>(move || handle(shm), smps, count, limit)) }
 }
 
-/// Allocates empty samples to be written, as `sample_alloc` does.
+/// Allocates empty samples to be written, as `sample_alloc` does; never waits.
 ///
-/// @param shm  an open channel
-/// @param smps filled with pointers
-/// @param count how many are wanted
-/// @return how many there are, from 0 to `count`; fewer than `count` with `EAGAIN` when all `queuelen` blocks are in use. -1: `EINVAL`; `EPIPE` the channel is closed, or none is
-///         free and the other side, which had them, is known to have closed or died
+/// @param shm   an open channel
+/// @param smps  filled as by `sample_alloc`
+/// @param count how many samples are wanted
+/// @return how many samples were allocated: fewer than `count` with `EAGAIN` if all `queuelen`
+///         blocks are in use, or with `EPIPE` if the other side, which has them, closed or died.
+///         -1: `EPIPE` with no sample allocated; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` is null or valid, `smps` has room for `count` pointers.
@@ -247,12 +271,13 @@ pub unsafe extern "C" fn shmem_int_alloc(shm: *mut shmem_int, smps: *mut *mut sa
     unsafe { alloc::<Wire>(move || handle(shm), smps, count, &Limit::Now) }
 }
 
-/// Ends the waits that have begun: they return 0 with `EINTR`, within 50 ms. If there is none, the
-/// next wait ends so at once, and only that one, as with `shmem_shared_interrupt`.
+/// Ends all waits on this channel that have begun, with `EINTR`, within 50 ms. If there is none,
+/// the next wait ends so, and only that one, as with `shmem_shared_interrupt`.
 ///
-/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
+/// @param shm an open channel
+/// @return 0. -1: a handle error (`EINVAL`, `EPIPE`)
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe.
 ///
 /// # Safety
 /// `shm` is null or valid.
@@ -262,9 +287,11 @@ pub unsafe extern "C" fn shmem_int_interrupt(shm: *mut shmem_int) -> c_int {
     guard_signal_safe(|| unsafe { handle(shm) }?.interrupt())
 }
 
-/// Whether the process at the other end is alive, as far as can be known; what cannot be known counts as alive.
+/// Tells whether the process at the other end is alive. If the system cannot tell, it counts as
+/// alive.
 ///
-/// @return 1 alive, 0 it has closed or died. -1: `EINVAL`; `EPIPE` the channel is closed
+/// @param shm an open channel
+/// @return 1: alive. 0: it closed or died. -1: a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` is null or valid.
@@ -274,11 +301,12 @@ pub unsafe extern "C" fn shmem_int_peer_alive(shm: *mut shmem_int) -> c_int {
     guard(-1, || Ok(c_int::from(unsafe { handle(shm) }?.is_peer_alive()?)))
 }
 
-/// Counters and fill levels, as `shmem_shared_stats` gives them; samples and sleeps count since the channel was opened.
+/// Fills in counters and fill levels. Samples, sleeps and wake-ups count since the channel was
+/// opened.
 ///
 /// @param shm   an open channel
-/// @param stats filled; its `size` must be set
-/// @return 0. -1: `EINVAL`; `EPIPE` the channel is closed
+/// @param stats filled; the caller owns it, and sets its `size` first (`SHMEM_STATS_INIT`)
+/// @return 0. -1: `EINVAL` `stats` or its `size`; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` is null or valid, `stats` leads to a `struct shmem_stats` of the size that it says.
@@ -288,15 +316,17 @@ pub unsafe extern "C" fn shmem_int_stats(shm: *mut shmem_int, stats: *mut shmem_
     unsafe { fill_stats(handle(shm), stats) }
 }
 
-/// Closes a channel. Waits up to a second, while the other side lives, until that has taken what is queued: a VILLASnode forgets what it has
-/// not read when its peer closes. Then the names are removed.
+/// Closes a channel, and removes the names of its regions. Waits up to a second for a live other
+/// side to read what is queued, because a VILLASnode drops what it has not read when its peer
+/// closes.
 ///
-/// A call that waits in another thread ends with -1 and `EPIPE`. Samples may be put after it; the regions are unmapped
-/// with the last of them.
+/// A call that waits in another thread returns -1 with `EPIPE`. Samples may be put afterwards; the
+/// regions are unmapped with the last one.
 ///
+/// @param shm an open channel; the struct is the caller's again
 /// @return 0. -1: `EINVAL` not an open channel
 ///
-/// Any thread; async-signal-safe.
+/// Async-signal-safe, but it waits.
 ///
 /// # Safety
 /// `shm` is null or valid.
@@ -306,11 +336,11 @@ pub unsafe extern "C" fn shmem_int_close(shm: *mut shmem_int) -> c_int {
     guard_signal_safe(|| unsafe { handle(shm) }?.close())
 }
 
-/// Bytes of a region that `shmem_int_open` makes.
+/// Computes the bytes of a region that `shmem_int_open` makes.
 ///
 /// @param queuelen  as in `struct shmem_conf`
 /// @param samplelen as in `struct shmem_conf`
-/// @return bytes; 0 with `EINVAL`: out of range
+/// @return bytes. 0: `EINVAL` out of range
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_total_size(queuelen: c_int, samplelen: c_int) -> usize {
     guard(0, || {
