@@ -217,8 +217,8 @@ struct sample {
 #define SHMEM_STATS_INIT { sizeof(struct shmem_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define SHMEM_RING_STATS_INIT \
   { sizeof(struct shmem_ring_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-#define SHMEM_SEGMENT_STAT_INIT \
-  { sizeof(struct shmem_segment_stat), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+#define SHMEM_SEGMENT_INFO_INIT \
+  { sizeof(struct shmem_segment_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
     {0, 0}, {0, 0}, {0, 0}, {0, 0} }
 
 
@@ -481,9 +481,9 @@ struct shmem_ring_stats {
   int role;
 };
 
-/** What the system knows about a segment, initialised by `SHMEM_SEGMENT_STAT_INIT`. */
-struct shmem_segment_stat {
-  /** The caller sets it: `sizeof(struct shmem_segment_stat)`; 0: the fields of version 0.1. */
+/** What the system knows about a segment, initialised by `SHMEM_SEGMENT_INFO_INIT`. */
+struct shmem_segment_info {
+  /** The caller sets it: `sizeof(struct shmem_segment_info)`; 0: the fields of version 0.1. */
   size_t size;
   /** Bytes of the segment now. */
   uint64_t bytes;
@@ -1826,11 +1826,11 @@ size_t shmem_segment_size(const struct shmem_segment *segment);
  * Fills in what the system knows about a segment now.
  *
  * @param segment an open segment
- * @param stat    filled; the caller owns it, and sets its `size` first (`SHMEM_SEGMENT_STAT_INIT`)
+ * @param stat    filled; the caller owns it, and sets its `size` first (`SHMEM_SEGMENT_INFO_INIT`)
  * @return 0. -1: `EINVAL` not an open segment, `stat` or its `size`; `EACCES` a System V segment
  *         that this process may no longer read
  */
-int shmem_segment_stat(const struct shmem_segment *segment, struct shmem_segment_stat *stat);
+int shmem_segment_stat(const struct shmem_segment *segment, struct shmem_segment_info *stat);
 
 /**
  * Changes permission bits and owner of a segment, by `IPC_SET`, or `fchmod` and `fchown`; the

@@ -32,12 +32,12 @@ pub struct shmem_segment {
     _private: (),
 }
 
-/// What the system knows about a segment, initialised by `SHMEM_SEGMENT_STAT_INIT`.
+/// What the system knows about a segment, initialised by `SHMEM_SEGMENT_INFO_INIT`.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct shmem_segment_stat {
-    /// The caller sets it: `sizeof(struct shmem_segment_stat)`; 0: the fields of version 0.1.
+pub struct shmem_segment_info {
+    /// The caller sets it: `sizeof(struct shmem_segment_info)`; 0: the fields of version 0.1.
     pub size: usize,
     /// Bytes of the segment now.
     pub bytes: u64,
@@ -212,27 +212,27 @@ pub extern "C" fn shmem_segment_size(segment: *const shmem_segment) -> usize {
 /// Fills in what the system knows about a segment now.
 ///
 /// @param segment an open segment
-/// @param stat    filled; the caller owns it, and sets its `size` first (`SHMEM_SEGMENT_STAT_INIT`)
+/// @param stat    filled; the caller owns it, and sets its `size` first (`SHMEM_SEGMENT_INFO_INIT`)
 /// @return 0. -1: `EINVAL` not an open segment, `stat` or its `size`; `EACCES` a System V segment
 ///         that this process may no longer read
 ///
 /// # Safety
-/// `stat` is null or leads to a `struct shmem_segment_stat` of the size that it says.
+/// `stat` is null or leads to a `struct shmem_segment_info` of the size that it says.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn shmem_segment_stat(segment: *const shmem_segment, stat: *mut shmem_segment_stat) -> c_int {
+pub unsafe extern "C" fn shmem_segment_stat(segment: *const shmem_segment, stat: *mut shmem_segment_info) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    guard(-1, || unsafe { fill(stat, "stat", "shmem_segment_stat", || Ok(converted(&with(segment, Segment::stat)?))) })
+    guard(-1, || unsafe { fill(stat, "stat", "shmem_segment_info", || Ok(converted(&with(segment, Segment::stat)?))) })
 }
 
 /// Not one struct with [`SegmentStat`]: C has its size before, and numbers for what is unknown.
-fn converted(now: &SegmentStat) -> shmem_segment_stat {
+fn converted(now: &SegmentStat) -> shmem_segment_info {
     let time = |at: Option<Timespec>| {
         let at = at.unwrap_or_default();
         timespec { tv_sec: at.sec, tv_nsec: at.nsec }
     };
     let creator = now.creator.unwrap_or((c_uint::MAX, c_uint::MAX));
-    shmem_segment_stat {
-        size: size_of::<shmem_segment_stat>(),
+    shmem_segment_info {
+        size: size_of::<shmem_segment_info>(),
         bytes: now.size,
         attached: now.attached.map_or(-1, |n| n as i64),
         id: now.id.unwrap_or(-1),

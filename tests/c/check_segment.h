@@ -45,9 +45,9 @@ UNUSED static int check_key(void)
   return key;
 }
 
-UNUSED static struct shmem_segment_stat check_stat(struct shmem_segment *segment)
+UNUSED static struct shmem_segment_info check_stat(struct shmem_segment *segment)
 {
-  struct shmem_segment_stat stat = {.size = sizeof stat};
+  struct shmem_segment_info stat = {.size = sizeof stat};
 
   CHECK_EQ(shmem_segment_stat(segment, &stat), 0);
   return stat;

@@ -13,7 +13,7 @@ static char element[8];
 static uint64_t seen;
 static struct shmem_stats stats = SHMEM_STATS_INIT;
 static struct shmem_ring_stats counters = SHMEM_RING_STATS_INIT;
-static struct shmem_segment_stat info;
+static struct shmem_segment_info info;
 static struct sample *live; /* of the channel */
 
 /* Its kind, its name, what it gives when it fails, and how it is called with p. */

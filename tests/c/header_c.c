@@ -76,7 +76,7 @@ int main(void)
   const struct shmem_conf conf = SHMEM_CONF_INIT, named = {.size = sizeof named, .queuelen = 8};
   const struct shmem_stats fresh = SHMEM_STATS_INIT;
   const struct shmem_ring_stats ring_stats = SHMEM_RING_STATS_INIT;
-  const struct shmem_segment_stat segment_stat = SHMEM_SEGMENT_STAT_INIT;
+  const struct shmem_segment_info segment_stat = SHMEM_SEGMENT_INFO_INIT;
   union signal_data value = {.f = 1.5};
   struct shmem_shared shared;
   struct pool *pool = &shared.pool;

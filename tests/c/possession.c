@@ -87,7 +87,7 @@ static void a_segment_does_not_close_the_number_of_another(void)
 {
   const char *name = check_name("segment");
   struct shmem_segment *first, *second;
-  struct shmem_segment_stat info = {.size = sizeof info};
+  struct shmem_segment_info info = {.size = sizeof info};
 
   CHECK_HANDLE(first = shmem_segment_open(name, 100, SHMEM_SEGMENT_CREATE, 0600));
   close_all_descriptors();

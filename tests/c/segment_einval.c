@@ -25,7 +25,7 @@ static void bad_names_flags_and_sizes_are_refused(void)
 static void no_pointer_but_that_of_an_open_segment_is_taken(void)
 {
   struct shmem_segment *closed;
-  struct shmem_segment_stat stat = {.size = sizeof stat};
+  struct shmem_segment_info stat = {.size = sizeof stat};
   int on_the_stack = 0;
 
   CHECK_HANDLE(closed = shmem_segment_open(check_name("closed"), 64, NEW, 0600));
@@ -44,7 +44,7 @@ static void no_pointer_but_that_of_an_open_segment_is_taken(void)
 
 static void a_stat_struct_of_another_size_is_not_written_beyond(void)
 {
-  struct { struct shmem_segment_stat stat; char more[64]; } larger;
+  struct { struct shmem_segment_info stat; char more[64]; } larger;
   struct shmem_segment *segment;
 
   CHECK_HANDLE(segment = shmem_segment_open(check_name("stat"), 64, NEW, 0600));

@@ -70,7 +70,7 @@ static void set_changes_mode_and_owner(void)
 
   for (enum kind kind = 0; kind < KINDS; kind++) {
     struct shmem_segment *segment = create(kind, 0600);
-    struct shmem_segment_stat before = check_stat(segment), after;
+    struct shmem_segment_info before = check_stat(segment), after;
     mode_t mask = umask(077);
     CHECK_EQ(shmem_segment_set(segment, 0666, keep, keep), 0); /* no umask here */
     umask(mask);
@@ -168,7 +168,7 @@ static void another_user_can_neither_change_nor_remove_it(void)
   for (enum kind kind = 0; kind < KINDS; kind++) {
     struct shmem_segment *segment = create(kind, 0666);
     CHECK_CHILD_ENDS_WELL(check_spawn(change_as_nobody, &kind), 10);
-    struct shmem_segment_stat stat = check_stat(segment);
+    struct shmem_segment_info stat = check_stat(segment);
     CHECK_EQ(stat.permissions, 0666);
     CHECK_EQ(stat.uid, 0);
     CHECK_EQ(stat.removed, 0);

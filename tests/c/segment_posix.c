@@ -276,7 +276,7 @@ static void a_child_that_is_forked_amid_calls_of_a_thread_uses_and_closes_its_ow
 static void a_program_that_closes_all_descriptors_keeps_the_memory(void)
 {
   struct shmem_segment *segment;
-  struct shmem_segment_stat stat = {.size = sizeof stat};
+  struct shmem_segment_info stat = {.size = sizeof stat};
 
   CHECK_HANDLE(segment = shmem_segment_open(check_name("descriptors"), 64, NEW, 0600));
   for (int fd = 3; fd < 64; fd++)

@@ -18,7 +18,7 @@ static void a_system_v_segment_tells_all_that_shmctl_does(void)
 {
   int key = check_key();
   struct shmem_segment *segment = check_sysv(key, 12345, NEW, 0640);
-  struct shmem_segment_stat stat = check_stat(segment);
+  struct shmem_segment_info stat = check_stat(segment);
   struct shmid_ds ds;
 
   CHECK_EQ(shmctl(stat.id, IPC_STAT, &ds), 0);
@@ -60,7 +60,7 @@ static void a_posix_segment_tells_what_fstat_does(void)
 {
   const char *name = check_name("stat");
   struct shmem_segment *segment;
-  struct shmem_segment_stat stat;
+  struct shmem_segment_info stat;
   struct stat file;
 
   CHECK_HANDLE(segment = shmem_segment_open(name, 12345, NEW, 0640));

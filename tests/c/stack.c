@@ -23,7 +23,7 @@ static int fd, result;
 static char message[1 << 10], many[8][64];
 static struct shmem_stats stats = SHMEM_STATS_INIT;
 static struct shmem_ring_stats counters = SHMEM_RING_STATS_INIT;
-static struct shmem_segment_stat info = {.size = sizeof info};
+static struct shmem_segment_info info = {.size = sizeof info};
 
 static pthread_t peer;
 
