@@ -6,7 +6,7 @@ set -eu
 bin=$(cd "$1" && pwd)
 root=$(pwd)
 out=$(mktemp -d)
-trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts' EXIT
+trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts /dev/shm/survivor' EXIT
 
 block() { # NAME FILE
   tests/block.sh "$@"
@@ -151,8 +151,14 @@ PATH=$bin:$PATH timeout 60 sh -e "$out/villasnode.sh" >"$out/actual" 2>"$out/log
   fail "the command of docs/villasnode.md failed"
 }
 "$bin/villas-shm" compare -e 0 examples/grid-week.dat "$out/actual"
-block examples-build examples/README.md | sed "s,-o survivor,-o $out/survivor," >"$out/build.sh"
-sh -e "$out/build.sh"
+block survivor examples/README.md | sed "s,[a-z]*\.dat,$out/&,; s,-o survivor,-o $out/survivor,; s,^\./,$out/," >"$out/survivor.sh"
+timeout 60 sh -e "$out/survivor.sh" 2>"$out/log" || {
+  cat "$out/log" >&2
+  fail "the survivor of examples/README.md failed"
+}
+for file in first second; do
+  [ "$(grep -vc '^#' "$out/$file.dat")" = 50 ] || fail "the survivor of examples/README.md gave back too few in $file.dat"
+done
 block week examples/README.md | sed "s,back.dat,$out/back.dat,g" >"$out/week.sh"
 PATH=$bin:$PATH timeout 60 sh -e "$out/week.sh" 2>"$out/log" || {
   cat "$out/log" >&2
