@@ -191,7 +191,7 @@ public:
 
   /* Ends the waits that have begun, or else the next one. Async-signal-safe. 0, or -1: EPIPE
    * closed. */
-  int interrupt() noexcept { return call(shmem_shared_interrupt); }
+  int interrupt() noexcept { return callInHandler(shmem_shared_interrupt); }
   /* Whether the process at the other end is alive, as far as can be known. */
   bool peerAlive() const noexcept { return call(shmem_shared_peer_alive) == 1; }
   /* Counters and fill levels. 0, or -1: EPIPE closed. */
@@ -209,7 +209,7 @@ private:
   static int late(int count, std::size_t wanted) noexcept
   {
     if (count >= 0 && static_cast<std::size_t>(count) < wanted)
-      detail::fail(errno);
+      detail::failed();
     return count;
   }
 
@@ -229,7 +229,7 @@ private:
     samples.reserve(most = std::min(most, chunk)); /* nothing can fail once they are here */
     const int count = call(function, raw, static_cast<unsigned>(most));
     if (count == 0 && most > 0)
-      detail::fail(errno);
+      detail::failed();
     for (int i = 0; i < count; i++)
       samples.emplace_back(raw[i]);
     return count;

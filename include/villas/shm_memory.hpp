@@ -59,16 +59,19 @@ public:
   int open()
   {
     if (opened())
-      return detail::fail(EALREADY);
+      return detail::fail(EALREADY, "this object is open already: close it first");
     const std::string bare = name_.substr(name_.compare(0, 1, "/") == 0 ? 1 : 0);
-    if (size_ == 0 || bare.empty() || bare == "." || bare == ".." || bare.size() > NAME_MAX || bare.find('/') != std::string::npos)
-      return detail::fail(EINVAL);
+    if (bare.empty() || bare == "." || bare == ".." || bare.size() > NAME_MAX || bare.find('/') != std::string::npos)
+      return detail::fail(EINVAL, "\"%s\" is no name for shared memory: 1 to %d bytes without a slash, and not . or ..",
+                          name_.c_str(), NAME_MAX);
+    if (size_ == 0)
+      return detail::fail(EINVAL, "the shared memory \"%s\" was asked for with 0 bytes", bare.c_str());
     const int descriptor = find("/dev/shm/" + bare);
     if (descriptor < 0)
-      return detail::fail(errno);
-    const int error = map(descriptor);
+      return refused(bare, errno);
+    const int result = map(bare, descriptor);
     ::close(descriptor);
-    return error == 0 ? 0 : detail::fail(error);
+    return result;
   }
 
   bool opened() const noexcept { return address_ != nullptr; }
@@ -119,19 +122,28 @@ private:
     }
   }
 
-  /* 0, or an errno. */
-  int map(int descriptor)
+  /* As open(). */
+  int map(const std::string &bare, int descriptor)
   {
     struct stat status;
     if (::fstat(descriptor, &status) != 0)
-      return errno;
-    if (!S_ISREG(status.st_mode) || static_cast<std::uint64_t>(status.st_size) != size_)
-      return EPROTO;
+      return refused(bare, errno);
+    if (!S_ISREG(status.st_mode))
+      return detail::fail(EPROTO, "/dev/shm/%s is no shared memory object", bare.c_str());
+    if (static_cast<std::uint64_t>(status.st_size) != size_)
+      return detail::fail(EPROTO, "the shared memory \"%s\" has %lld bytes, %llu were asked for", bare.c_str(),
+                          static_cast<long long>(status.st_size), static_cast<unsigned long long>(size_));
     void *address = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (address == MAP_FAILED)
-      return errno;
+      return refused(bare, errno);
     address_ = address;
     return 0;
+  }
+
+  int refused(const std::string &bare, int number) const noexcept
+  {
+    return detail::fail(number, "cannot open the shared memory \"%s\" of %llu bytes: %s", bare.c_str(),
+                        static_cast<unsigned long long>(size_), shmem_strerror(number));
   }
 
   void *at(std::uint64_t offset) const

@@ -77,15 +77,27 @@ protected:
   template <typename Function, typename... Arguments> int call(Function function, Arguments... arguments) const noexcept
   {
     Handle *open = handle_.load(std::memory_order_acquire);
-    return open ? checked(function(open, arguments...)) : fail(EPIPE);
+    return open ? checked(function(open, arguments...)) : closed();
   }
 
-  template <typename Function, typename... Arguments> auto pointer(Function function, Arguments... arguments) const noexcept
+  /* The same for a function that a signal handler may call: it has no sentence. */
+  template <typename Function> int callInHandler(Function function) const noexcept
   {
     Handle *open = handle_.load(std::memory_order_acquire);
-    if (!open)
-      errno = EPIPE;
-    return checked(open ? function(open, arguments...) : nullptr);
+    if (open && function(open) == 0)
+      return 0;
+    return failBriefly(open ? errno : EPIPE);
+  }
+
+  /* function(handle, arguments...), which returns a pointer; EPIPE while closed. */
+  template <typename Function, typename... Arguments>
+  auto pointer(Function function, Arguments... arguments) const noexcept
+  {
+    Handle *open = handle_.load(std::memory_order_acquire);
+    if (open)
+      return checked(function(open, arguments...));
+    closed();
+    return decltype(function(open, arguments...))(nullptr);
   }
 
   /* A call that moves up to `count` elements; to have moved none of some is EAGAIN. */
@@ -94,7 +106,7 @@ protected:
   {
     const int moved = call(function, elements, static_cast<unsigned>(std::min<std::size_t>(count, INT_MAX)));
     if (moved == 0 && count > 0)
-      fail(errno);
+      failed();
     return moved;
   }
 
@@ -102,18 +114,19 @@ protected:
   template <typename Function> int keep(Function function)
   {
     if (opened())
-      return fail(EALREADY);
+      return openAlready();
     Handle *fresh = function();
     if (!fresh)
-      return fail(errno);
+      return failed();
     Handle *none = nullptr;
     if (handle_.compare_exchange_strong(none, fresh))
       return 0;
     release(fresh); /* another thread was faster */
-    return fail(EALREADY);
+    return openAlready();
   }
 
 private:
+  static int openAlready() noexcept { return fail(EALREADY, "this object is open already: close it first"); }
   void release(shmem_ring *ring) const noexcept { hasGuards_ ? shmem_ring_close(ring) : shmem_ring_abandon(ring); }
   void release(shmem_endpoint *endpoint) const noexcept { shmem_endpoint_abandon(endpoint); }
   void release(shmem_shared *shared) const noexcept { shmem_shared_close(shared, nullptr); }
@@ -152,8 +165,14 @@ protected:
 
   template <typename Function> int keep(Function function)
   {
+    if (elementSize_ > 0 && capacity_ > 0)
+      return Owner<Handle>::keep(function);
     /* To the C interface 0 is the default. */
-    return elementSize_ == 0 || capacity_ == 0 ? fail(EINVAL) : Owner<Handle>::keep(function);
+    return fail(EINVAL,
+                "\"%s\" was asked for with an element size of %llu bytes and a capacity of %llu "
+                "messages: neither can be 0",
+                name_.c_str(), static_cast<unsigned long long>(elementSize_),
+                static_cast<unsigned long long>(capacity_));
   }
 
   /* A fill level; a closed object has no room and no messages. */
@@ -204,7 +223,7 @@ public:
 
   /* Ends the waits of this end that have begun, or else the next one, with EINTR.
    * Async-signal-safe. 0, or -1: EPIPE closed. */
-  int interrupt() noexcept { return call(shmem_ring_interrupt); }
+  int interrupt() noexcept { return callInHandler(shmem_ring_interrupt); }
 
   /* Counters and fill levels. 0, or -1: EPIPE closed. */
   int stats(struct shmem_ring_stats &stats) const noexcept
@@ -399,7 +418,7 @@ public:
 
   /* Ends the waits of this side that have begun, in each direction those, or else the next one, with
    * EINTR. Async-signal-safe. 0, or -1: EPIPE closed. */
-  int interrupt() noexcept { return call(shmem_endpoint_interrupt); }
+  int interrupt() noexcept { return callInHandler(shmem_endpoint_interrupt); }
 
   /* Removes the names of both rings. 0, also when there are none. -1: EINVAL name; EACCES. */
   static int unlink(const std::string &name) noexcept { return detail::unlinked(shmem_endpoint_unlink(name.c_str())); }
