@@ -37,8 +37,8 @@ int failed() noexcept;
 /*
  * A std::error_code with a sentence for people: what was wrong, with both values, and what to do.
  *
- * The code is an errno, which docs/errors.md lists. It compares with Errc and with std::errc. A copy
- * keeps code and sentence when later calls fail. One thread at a time may use an object.
+ * The code is an errno, which docs/errors.md lists. It compares with Errc and with std::errc. A
+ * copy keeps code and sentence when later calls fail. One thread at a time may use an object.
  */
 class LastError : public std::error_code {
 public:
@@ -59,8 +59,8 @@ public:
   /* The code alone. It refers to this object. */
   const std::error_code &code() const noexcept { return *this; }
 
-  /* The sentence of the call that failed, as shmem_last_error() gives it in C. The name of the errno
-   * if the code came without a sentence, as that of interrupt() does. */
+  /* The sentence of the call that failed, as shmem_last_error() gives it in C. The name of the
+   * errno if the code came without a sentence, as that of interrupt() does. */
   std::string message() const
   {
     const char *known = sentence();
@@ -213,7 +213,8 @@ inline int fail(int number, const char *format, ...) noexcept
 }
 
 /* Keeps the errno and the sentence of a C function that has just failed, and returns -1. A program
- * that polls gets EAGAIN all the time, so its sentence stays in the library until it is asked for. */
+ * that polls gets EAGAIN all the time, so its sentence stays in the library until it is asked
+ * for. */
 inline int failed() noexcept
 {
   const int number = errno;
