@@ -57,7 +57,8 @@ void the_message_has_both_values_and_is_that_of_the_c_interface()
   TELLS(larger.open(), EPROTO, "64", "128", name.c_str());
   CHECK(lastError.message() == shmem_last_error());
   TELLS(deeper.open(), EPROTO, "16", "17", name.c_str());
-  TELLS(second.open(), EBUSY, std::to_string(getpid()).c_str());
+  const std::string self = std::to_string(getpid());
+  TELLS(second.open(), EBUSY, self.c_str());
   Ring<double>::Producer other(name, 16);
   TELLS(other.open(), EPROTO, "64", "8");
   double message;
