@@ -90,9 +90,10 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --profile checks -p villas-shm
 	$(CARGO) test --profile checks -p villas-shm --features bytemuck --test structs
 
-test-tool: build ## tests of the command-line tool, of the demo and of the documents
+test-tool: build ## tests of the command-line tool, of the demo, of the examples and of the documents
 	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
+	@CC="$(CC)" tests/examples.sh $(LIB)
 	@tests/year.sh $(LIB)
 
 test-c: build ## the C and C++ tests, each in a process of its own

@@ -6,7 +6,7 @@ set -eu
 bin=$(cd "$1" && pwd)
 root=$(pwd)
 out=$(mktemp -d)
-trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts' EXIT
+trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts /dev/shm/survivor' EXIT
 
 block() { # NAME FILE
   tests/block.sh "$@"
@@ -131,6 +131,16 @@ compile volts.c
 [ "$(cat "$out/actual")" = '230.5 V' ] || fail "the ring's consumer printed \"$(cat "$out/actual")\""
 echo "readme: a message went through a ring"
 
+# What docs/channels.md shows is what tests/examples.sh and tests/c/survivor.c run.
+shown_of() { # EXAMPLE NAME FILE
+  case $(grep . "$1") in
+    *"$(block "$2" "$3")"*) ;;
+    *) fail "the block $2 of $3 is not what $1 has" ;;
+  esac
+}
+shown_of examples/survivor.c again docs/channels.md
+shown_of examples/survivor.c run docs/channels.md
+
 # ---- configurations and commands -------------------------------------------------------------------
 block signals.conf docs/configuration.md >"$out/signals.conf"
 "$bin/villas-shm" signal constant -n -l 1 --node "$out/signals.conf" grid >"$out/actual"
@@ -141,6 +151,14 @@ PATH=$bin:$PATH timeout 60 sh -e "$out/villasnode.sh" >"$out/actual" 2>"$out/log
   fail "the command of docs/villasnode.md failed"
 }
 "$bin/villas-shm" compare -e 0 examples/grid-week.dat "$out/actual"
+block survivor examples/README.md | sed "s,[a-z]*\.dat,$out/&,; s,-o survivor,-o $out/survivor,; s,^\./,$out/," >"$out/survivor.sh"
+timeout 60 sh -e "$out/survivor.sh" 2>"$out/log" || {
+  cat "$out/log" >&2
+  fail "the survivor of examples/README.md failed"
+}
+for file in first second; do
+  [ "$(grep -vc '^#' "$out/$file.dat")" = 50 ] || fail "the survivor of examples/README.md gave back too few in $file.dat"
+done
 block week examples/README.md | sed "s,back.dat,$out/back.dat,g" >"$out/week.sh"
 PATH=$bin:$PATH timeout 60 sh -e "$out/week.sh" 2>"$out/log" || {
   cat "$out/log" >&2

@@ -83,8 +83,8 @@ LIB=$(cd "$LIB" && pwd) && BUILD=$(cd "$BUILD" && pwd) || exit 1
 [ -e "$LIB/libvillas_shm.so" ] || { echo "run-c.sh: no libvillas_shm.so in $LIB" >&2; exit 1; }
 ln -sf "$LIB/libvillas_shm.so" "$BUILD/libvillas_shm.so.0"
 
-VILLAS_SHMEM=$BUILD/villas-shmem
-export VILLAS_SHMEM INCLUDE LIB BUILD CC CXX
+VILLAS_SHMEM=$BUILD/villas-shmem SURVIVOR=$BUILD/examples/survivor
+export VILLAS_SHMEM SURVIVOR INCLUDE LIB BUILD CC CXX
 
 # one NAME: builds and runs a test, and says how it went; its status is left in NAME.status, 77: skipped.
 one() {
@@ -132,7 +132,8 @@ if [ "${1:-}" = --one ]; then
   exit 0
 fi
 
-build clients/shmem/villas-shmem.c "$VILLAS_SHMEM" || exit 1
+mkdir -p "$BUILD/examples" || exit 1
+build clients/shmem/villas-shmem.c "$VILLAS_SHMEM" && build examples/survivor.c "$SURVIVOR" || exit 1
 [ $# -gt 0 ] || set -- $(all)
 for name; do rm -f "$BUILD/$name.status"; done
 printf '%s\n' "$@" | xargs -n 1 -P "${JOBS:-1}" tests/run-c.sh --one

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 
   shm::Ring<measurement, shm::Mpmc>::Consumer consumer(argv[1], MEASUREMENTS_IN_RING);
   if (consumer.open() == -1)
-    return std::cerr << argv[0] << ": " << shmem_last_error() << "\n", 1;
+    return std::cerr << argv[0] << ": " << shm::lastError.message() << "\n", 1;
   measurement m;
   for (std::uint64_t i = 0; i < count; i++) {
     if (consumer.pop(m) == -1)

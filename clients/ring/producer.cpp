@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 
   shm::Ring<measurement, shm::Mpmc>::Producer producer(argv[1], MEASUREMENTS_IN_RING);
   if (producer.open() == -1)
-    return std::cerr << argv[0] << ": " << shmem_last_error() << "\n", 1;
+    return std::cerr << argv[0] << ": " << shm::lastError.message() << "\n", 1;
   for (std::uint64_t number = 0; number < count; number++) {
     auto slot = producer.timedReserve(std::chrono::hours::max()); /* without limit */
     if (!slot)

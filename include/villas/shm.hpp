@@ -1,18 +1,19 @@
 /*
- * villas/shm.hpp: the C++17 face of villas/shmem.h. Link with -lvillas_shm.
+ * villas/shm.hpp: the C++17 interface over villas/shmem.h. Link with -lvillas_shm.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * namespace villas::shm has channels, rings and endpoints as classes that clean up after themselves; all is in the header, and calls nothing
- * but the C functions.
+ * Namespace villas::shm has channels, rings and endpoints as classes whose destructors clean up.
+ * The classes are in the header alone. They call the C functions.
  *
- * namespace villas::node has the names that a C++ program for VILLASnode's libvillas uses for shared memory, so that its source
- * compiles with the include lines changed (docs/migration.md). They are the types and functions of the C header.
+ * Namespace villas::node has the names that a C++ program for VILLASnode's libvillas uses for
+ * shared memory. They are the types and functions of the C header. Such a program compiles with its
+ * include lines changed: docs/migration.md.
  */
 #ifndef VILLAS_SHM_HPP
 #define VILLAS_SHM_HPP
 
-/* Programs that were written for join use these without including them. */
+/* Programs that were written for join use these headers and do not include them. */
 #include <cstring>
 #include <iostream>
 
@@ -48,7 +49,7 @@ using ::sample_decref_many;
 using ::sample_incref;
 using ::sample_incref_many;
 
-/* The flags of a sample, `smp->flags |= (int)SampleFlags::HAS_DATA`. */
+/* The flags of a sample: `smp->flags |= (int)SampleFlags::HAS_DATA`. */
 enum class SampleFlags {
   HAS_TS_ORIGIN = SAMPLE_HAS_TS_ORIGIN,
   HAS_TS_RECEIVED = SAMPLE_HAS_TS_RECEIVED,
@@ -62,14 +63,16 @@ enum class SampleFlags {
   ALL = -1
 };
 
-/* One empty sample of the pool of a channel, `&shm.write.shared->pool`. nullptr: none is free (errno EAGAIN), or EINVAL. */
+/* Allocates one empty sample of a channel's pool, `&shm.write.shared->pool`. The caller owns one
+ * reference. nullptr with errno EAGAIN: no block is free; EINVAL: not a pool. */
 inline Sample *sample_alloc(Pool *pool)
 {
   Sample *smp;
   return ::sample_alloc(pool, &smp, 1) == 1 ? smp : nullptr;
 }
 
-/* Copies sample after sample, up to the first that cannot be copied (errno EINVAL). How many. */
+/* Copies sample after sample. Stops at the first that cannot be copied (errno EINVAL). Returns how
+ * many were copied. */
 inline int sample_copy_many(Sample *const dsts[], const Sample *const srcs[], int cnt)
 {
   int done = 0;
@@ -78,7 +81,8 @@ inline int sample_copy_many(Sample *const dsts[], const Sample *const srcs[], in
   return done;
 }
 
-/* The same as shmem_int_write for arrays of constant samples, which libvillas takes: those that were sent are the reader's. */
+/* Sends samples as ::shmem_int_write does. Takes an array of constant samples, as libvillas does.
+ * Those that were sent belong to the reader. */
 inline int shmem_int_write(ShmemInterface *shm, const Sample *const smps[], unsigned int cnt)
 {
   return ::shmem_int_write(shm, const_cast<Sample **>(smps), cnt);

@@ -18,14 +18,17 @@
 namespace villas::shm {
 
 /*
- * One reference to a sample, or none. The last reference that goes gives the sample back, also after its channel was closed. A sample that was
- * written belongs to the reader: the object is empty then. Any thread, but one at a time.
+ * One reference to a sample, or none. The destructor puts it, also after the channel was closed;
+ * with the last reference, the sample goes back to its pool. A written sample belongs to the
+ * reader, so the object is empty then. Any thread may use an object, one at a time.
  */
 class Sample {
 public:
+  /* An empty object. */
   Sample() noexcept = default;
-  /* Takes over one reference, as the C interface gives it. */
+  /* Takes over one reference that the C interface gave. */
   explicit Sample(::sample *reference) noexcept : sample_(reference) {}
+  /* Moves take the reference along and leave `other` empty. */
   Sample(Sample &&other) noexcept : sample_(other.release()) {}
   Sample &operator=(Sample &&other) noexcept
   {
@@ -35,25 +38,37 @@ public:
   }
   ~Sample() { reset(); }
 
-  /* Another reference to the same sample: who writes it and wants to keep it takes one before. Empty: EINVAL. */
-  Sample share() const noexcept { return Sample(detail::checked(::sample_get(sample_)) < 0 ? nullptr : sample_); }
-  /* A new sample of the same channel with the same contents. Empty: EAGAIN no block is free; EINVAL; EPIPE. */
+  /* Another reference to the same sample. A writer that keeps a sample takes one before the write.
+   * The result is empty with EINVAL if this object is. */
+  Sample share() const noexcept
+  {
+    return Sample(detail::checked(::sample_get(sample_)) < 0 ? nullptr : sample_);
+  }
+  /* A new sample of the same channel with the same contents. The result is empty on failure.
+   * EAGAIN: no block is free. EINVAL: this object is empty. EPIPE: the channel is closed. ESTALE:
+   * another process has taken over this side. */
   Sample clone() const noexcept { return Sample(detail::checked(::sample_clone(sample_))); }
 
+  /* Whether this object holds a sample. */
   explicit operator bool() const noexcept { return sample_ != nullptr; }
+  /* The sample, which stays this object's; nullptr if it is empty. */
   ::sample *get() const noexcept { return sample_; }
+  /* The members of the sample. This object must not be empty. */
   ::sample &operator*() const noexcept { return *sample_; }
   ::sample *operator->() const noexcept { return sample_; }
 
-  /* The values: length of them. */
+  /* The range of the values, which are `length` many; an empty range if this object is empty. */
   signal_data *begin() const noexcept { return sample_ ? sample_->data : nullptr; }
-  signal_data *end() const noexcept { return sample_ ? sample_->data + std::min(sample_->length, sample_->capacity) : nullptr; }
-  /* Value i, which must be below capacity. */
+  signal_data *end() const noexcept
+  {
+    return sample_ ? sample_->data + std::min(sample_->length, sample_->capacity) : nullptr;
+  }
+  /* Value `i`, which must be below `capacity`. This object must not be empty. */
   signal_data &operator[](std::size_t i) const noexcept { return sample_->data[i]; }
 
-  /* Gives the reference to the caller. */
+  /* Hands the reference to the caller, to be put or written. This object is empty then. */
   ::sample *release() noexcept { return std::exchange(sample_, nullptr); }
-  /* Puts the reference and takes over another. */
+  /* Puts the reference, and takes over another. */
   void reset(::sample *reference = nullptr) noexcept
   {
     if (::sample *old = std::exchange(sample_, reference))
@@ -64,88 +79,119 @@ private:
   ::sample *sample_ = nullptr;
 };
 
-/* Samples that were read together. Those that are not moved away or written are put with it. */
+/* Samples that were read together. Its destructor puts those that were neither moved away nor
+ * written. */
 using Samples = std::vector<Sample>;
 
 /*
- * One end of a channel, closed by its destructor. Any thread may call any member, but for construction, moves and destruction.
+ * One end of a channel. The destructor closes it. Any thread may call any member, except
+ * constructors, moves and the destructor.
  *
  *   Channel channel("doubler");
  *   if (channel.timedOpen(std::chrono::seconds(10)) == -1)
- *     return std::cerr << shmem_last_error() << "\n", 1;
- *   for (Samples &batch : channel.batches(64)) // until the node is gone
+ *     return std::cerr << lastError.message() << "\n", 1;
+ *   for (Samples &batch : channel.batches(64)) // until the node has gone
  *     for (Sample &smp : batch) {
  *       for (signal_data &value : smp)
  *         value.f *= 2;
- *       channel.write(smp);
+ *       channel.timedWrite(smp, std::chrono::seconds(1));
  *     }
  *
- * What can fail gives -1 with lastError; the errors are those of the C functions, and EPIPE while closed.
+ * A call that fails returns -1 with lastError. Each call can fail with EPIPE while the object is
+ * closed, and as the C function of its name does.
  */
 class Channel : public detail::Owner<shmem_shared> {
 public:
-  /* A region without a name is opened by its descriptor. */
+  /* A closed object for the region of this name. Regions without a name are opened by
+   * descriptor. */
   explicit Channel(std::string name = {}) : name_(std::move(name)) {}
 
+  /* The name, as it was given to the constructor. */
   const std::string &name() const noexcept { return name_; }
 
-  /* Creates the region and takes its node side, as shmem_shared_create. 0, or -1: also EALREADY. */
+  /* Creates the region and takes its node side, as shmem_shared_create. nullptr: the default
+   * parameters. Returns 0, or -1: EALREADY this object is open; EBUSY a live process is the node;
+   * EPROTO the region is in use with other parameters; and others. */
   int create(const shmem_conf *conf = nullptr)
   {
     return keep([&] { return shmem_shared_create(name_.c_str(), conf); });
   }
-  /* Opens a region and takes its program side, as shmem_shared_open. 0, or -1: also EALREADY. */
+  /* Opens the region and takes its program side, as shmem_shared_open. Never waits. Returns 0, or
+   * -1: EALREADY this object is open; ENOENT no node has created it; EBUSY a live process is the
+   * program; and others. */
   int open()
   {
     return keep([&] { return shmem_shared_open(name_.c_str(), nullptr); });
   }
-  /* The same; waits for so long until there is one: ETIMEDOUT. */
+  /* Opens the region as open() does. Waits for it to appear for `timeout` at most. ETIMEDOUT: it
+   * did not. EINTR: a signal handler ran. */
   template <typename Rep, typename Period> int timedOpen(std::chrono::duration<Rep, Period> timeout)
   {
-    return keep([&] { return shmem_shared_timed_open(name_.c_str(), nullptr, detail::Timeout(timeout).get()); });
+    const detail::Timeout limit(timeout);
+    return keep([&] { return shmem_shared_timed_open(name_.c_str(), nullptr, limit.get()); });
   }
-  /* Creates a region of a sealed size without a name and takes its node side, as shmem_shared_create_fd. `fd` is a descriptor to hand over, which
-   * is the caller's to close. 0, or -1: also EALREADY. */
+  /* Creates a region of a sealed size without a name, and takes its node side, as
+   * shmem_shared_create_fd. Sets `fd` to a descriptor to hand over, which the caller closes.
+   * Returns 0, or -1: EALREADY this object is open; and others. `fd` is unchanged then. */
   int createFd(int &fd, const shmem_conf *conf = nullptr)
   {
     return keep([&] { return shmem_shared_create_fd(conf, &fd); });
   }
-  /* Takes the node side of such a region whose node is gone, as shmem_shared_recreate_fd. 0, or -1: also EALREADY. */
+  /* Takes the node side of a region without a name whose node has gone, as
+   * shmem_shared_recreate_fd. `fd` stays the caller's. Returns 0, or -1: EALREADY this object is
+   * open; EBUSY the node lives; and others. */
   int recreateFd(int fd, const shmem_conf *conf = nullptr)
   {
     return keep([&] { return shmem_shared_recreate_fd(fd, conf); });
   }
-  /* Opens such a region and takes its program side, as shmem_shared_open_fd; `fd` stays the caller's. 0, or -1: also EALREADY. */
+  /* Opens a region without a name and takes its program side, as shmem_shared_open_fd. `fd` stays
+   * the caller's. Returns 0, or -1: EALREADY this object is open; EBUSY a live process is the
+   * program; and others. */
   int openFd(int fd)
   {
     return keep([&] { return shmem_shared_open_fd(fd, nullptr); });
   }
-  /* Waits for so long until a live peer is attached. 0, or -1: ETIMEDOUT, EINTR. */
-  template <typename Rep, typename Period> int wait(std::chrono::duration<Rep, Period> timeout) noexcept
+  /* Waits for a live peer for `timeout` at most. Returns 0, or -1: ETIMEDOUT; EINTR a signal
+   * handler ran, or interrupt() was called; ESTALE no peer can come any more. */
+  template <typename Rep, typename Period>
+  int wait(std::chrono::duration<Rep, Period> timeout) noexcept
   {
     return call(shmem_shared_wait, detail::Timeout(timeout).get());
   }
 
-  /* An empty sample. None: EAGAIN all blocks of this side are in use. */
+  /* Allocates an empty sample. Never waits. The result is empty on failure. EAGAIN: all blocks of
+   * this side are in use. */
   Sample alloc() noexcept
   {
     ::sample *one = nullptr;
-    const int count = call([&](shmem_shared *shared) { return ::sample_alloc(&shared->pool, &one, 1); });
+    const int count =
+      call([&](shmem_shared *shared) { return ::sample_alloc(&shared->pool, &one, 1); });
     return Sample(late(count, 1) == 1 ? one : nullptr);
   }
 
-  /* Sends a sample; does not wait. 0: it is the reader's now, `smp` is empty. -1: EAGAIN full; it is still here. */
+  /* Sends a sample. Never waits. Returns 0: it belongs to the reader, and `smp` is empty. Or -1,
+   * and `smp` still holds it: EAGAIN the queue is full; EINVAL it cannot be sent; EPIPE the peer
+   * has gone. */
   int write(Sample &smp) noexcept
   {
-    return written(smp, [](shmem_shared *shared, ::sample **one) { return shmem_shared_write(shared, one, 1); });
+    return written(smp, [](shmem_shared *shared, ::sample **one) {
+      return shmem_shared_write(shared, one, 1);
+    });
   }
-  /* The same; waits for room for so long: ETIMEDOUT, EINTR. */
-  template <typename Rep, typename Period> int timedWrite(Sample &smp, std::chrono::duration<Rep, Period> timeout) noexcept
+  /* Sends a sample as write() does. Waits for room for `timeout` at most. ETIMEDOUT: the queue was
+   * full all the time. EINTR: a signal handler ran, or interrupt() was called. */
+  template <typename Rep, typename Period>
+  int timedWrite(Sample &smp, std::chrono::duration<Rep, Period> timeout) noexcept
   {
     const detail::Timeout limit(timeout);
-    return written(smp, [&](shmem_shared *shared, ::sample **one) { return shmem_shared_timed_write(shared, one, 1, limit.get()); });
+    return written(smp, [&](shmem_shared *shared, ::sample **one) {
+      return shmem_shared_timed_write(shared, one, 1, limit.get());
+    });
   }
-  /* Sends samples from the front, in order; does not wait. How many: those are empty now. Fewer than all: EAGAIN full, EINVAL the next cannot be sent. */
+  /* Sends samples from the front, in order. Never waits. Returns how many; those are empty then,
+   * and `samples` keeps the others. Fewer than all: EAGAIN the queue is full; EINVAL the next one
+   * cannot be sent; EPIPE the peer has gone. -1: the first one already could not be sent, except
+   * for EAGAIN. */
   int write(Samples &samples) noexcept
   {
     std::size_t total = 0;
@@ -166,13 +212,23 @@ public:
   }
 
   /*
-   * Receives up to `most` samples (and 256), which replace those in `samples`, as soon as there is one. How many. 0: nothing yet, call again: EAGAIN
-   * 100 ms are over, EINTR a signal handler or interrupt(). -1: EPIPE the peer is gone and all that it wrote was read.
+   * Receives up to `most` samples, at most 256, as soon as there is one. They replace those in
+   * `samples`, which are put.
+   *
+   * Returns how many. 0: none yet, call again. EAGAIN: 100 ms are over. EINTR: a signal handler
+   * ran, or interrupt() was called. -1: EPIPE the peer has gone, and all that it wrote has been
+   * read; if another one attaches, calls work again. ESTALE: close this object and open it again.
    */
-  int read(Samples &samples, std::size_t most = 64) { return received(samples, most, shmem_shared_read); }
-  /* The same; does not wait. */
-  int tryRead(Samples &samples, std::size_t most = 64) { return received(samples, most, shmem_shared_try_read); }
-  /* The same; waits for so long: 0 with ETIMEDOUT. */
+  int read(Samples &samples, std::size_t most = 64)
+  {
+    return received(samples, most, shmem_shared_read);
+  }
+  /* Receives samples as read() does. Never waits. 0 with EAGAIN: there is none. */
+  int tryRead(Samples &samples, std::size_t most = 64)
+  {
+    return received(samples, most, shmem_shared_try_read);
+  }
+  /* Receives samples as read() does. Waits for `timeout` at most. 0 with ETIMEDOUT: none came. */
   template <typename Rep, typename Period>
   int timedRead(Samples &samples, std::size_t most, std::chrono::duration<Rep, Period> timeout)
   {
@@ -184,32 +240,39 @@ public:
 
   class Batches;
   /*
-   * What read() gives, for a loop; see above. A batch is empty when nothing has come for 100 ms, or after interrupt(), so that a loop can
-   * look at a flag. The loop ends when read() gives -1: lastError is EPIPE when the peer is gone, or this channel was closed.
+   * A range for a loop over what read() receives, as in the program above. A batch is empty if
+   * nothing came within 100 ms, or after interrupt(), so that the loop can look at a flag. The loop
+   * ends when read() returns -1; lastError says why: EPIPE if the peer has gone, or if this object
+   * was closed. The range refers to this object.
    */
   Batches batches(std::size_t most = 64);
 
-  /* Ends the waits that have begun, or else the next one. Async-signal-safe. 0, or -1: EPIPE
-   * closed. */
-  int interrupt() noexcept { return call(shmem_shared_interrupt); }
-  /* Whether the process at the other end is alive, as far as can be known. */
+  /* Ends the waits that have begun, or else the next one: they return with EINTR.
+   * Async-signal-safe. Returns 0, or -1: EPIPE while closed. */
+  int interrupt() noexcept { return callInHandler(shmem_shared_interrupt); }
+  /* Whether the process at the other end lives. If that cannot be known, true. */
   bool peerAlive() const noexcept { return call(shmem_shared_peer_alive) == 1; }
-  /* Counters and fill levels. 0, or -1: EPIPE closed. */
+  /* Fills `stats` with counters and fill levels; sets its size itself. Looks at every block of this
+   * side, so it is not for a hot loop. Returns 0, or -1: EPIPE while closed. */
   int stats(shmem_stats &stats) const noexcept
   {
     stats.size = sizeof stats;
     return call(shmem_shared_stats, &stats);
   }
 
-  /* Removes the name; who has the region open keeps it. 0, also when there is none. -1: EINVAL name; EACCES. */
-  static int unlink(const std::string &name) noexcept { return detail::unlinked(shmem_shared_unlink(name.c_str())); }
+  /* Removes the name. Processes that have the region open keep it. Returns 0, also if there is no
+   * such name, or -1: EINVAL the name is bad; EACCES. */
+  static int unlink(const std::string &name) noexcept
+  {
+    return detail::unlinked(shmem_shared_unlink(name.c_str()));
+  }
 
 private:
-  /* To have moved fewer than were asked for has a reason too. */
+  /* Keeps the reason of a call that moved fewer samples than it was asked for. */
   static int late(int count, std::size_t wanted) noexcept
   {
     if (count >= 0 && static_cast<std::size_t>(count) < wanted)
-      detail::fail(errno);
+      detail::failed();
     return count;
   }
 
@@ -226,22 +289,22 @@ private:
   {
     ::sample *raw[chunk];
     samples.clear();
-    samples.reserve(most = std::min(most, chunk)); /* nothing can fail once they are here */
+    samples.reserve(most = std::min(most, chunk)); /* before the read: nothing can fail after it */
     const int count = call(function, raw, static_cast<unsigned>(most));
     if (count == 0 && most > 0)
-      detail::fail(errno);
+      detail::failed();
     for (int i = 0; i < count; i++)
       samples.emplace_back(raw[i]);
     return count;
   }
 
-  /* Samples that pass the C interface at once. */
+  /* The most samples in one call of the C interface. */
   static constexpr std::size_t chunk = 256;
 
   std::string name_;
 };
 
-/* A range of batches, to be gone through once. */
+/* The batches of a channel, as an input range: begin() may be called once. One thread uses it. */
 class Channel::Batches {
 public:
   class Iterator {
@@ -252,8 +315,10 @@ public:
     using pointer = Samples *;
     using reference = Samples &;
 
+    /* The batch, which the range owns. Samples may be moved out of it. */
     Samples &operator*() const noexcept { return range_->samples_; }
     Samples *operator->() const noexcept { return &range_->samples_; }
+    /* Puts what is left of the batch, and reads the next one. */
     Iterator &operator++()
     {
       if (range_->channel_.read(range_->samples_, range_->most_) < 0)
@@ -261,8 +326,11 @@ public:
       return *this;
     }
     void operator++(int) { ++*this; }
-    friend bool operator==(const Iterator &a, const Iterator &b) noexcept { return a.range_ == b.range_; }
-    friend bool operator!=(const Iterator &a, const Iterator &b) noexcept { return a.range_ != b.range_; }
+    friend bool operator==(const Iterator &a, const Iterator &b) noexcept
+    {
+      return a.range_ == b.range_;
+    }
+    friend bool operator!=(const Iterator &a, const Iterator &b) noexcept { return !(a == b); }
 
   private:
     friend Batches;
@@ -270,7 +338,7 @@ public:
     Batches *range_;
   };
 
-  /* Reads the first batch. */
+  /* Reads the first batch, and waits for it as read() does. */
   Iterator begin() { return ++Iterator(this); }
   Iterator end() noexcept { return Iterator(nullptr); }
 
@@ -283,7 +351,10 @@ private:
   Samples samples_;
 };
 
-inline Channel::Batches Channel::batches(std::size_t most) { return Batches(*this, most); }
+inline Channel::Batches Channel::batches(std::size_t most)
+{
+  return Batches(*this, most);
+}
 
 } /* namespace villas::shm */
 

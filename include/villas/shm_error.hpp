@@ -3,14 +3,20 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A call gives 0 on success and -1 otherwise, and leaves the reason in lastError. Constructors and get() throw, where it is said; nothing
- * else does, but for memory that is not there.
+ * A call returns 0 on success. On failure it returns -1 and leaves the reason in lastError. Only
+ * constructors and get() throw, and their comments say what. Any call that allocates private memory
+ * can throw std::bad_alloc.
  */
 #ifndef VILLAS_SHM_ERROR_HPP
 #define VILLAS_SHM_ERROR_HPP
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <string>
 #include <system_error>
@@ -20,23 +26,110 @@
 
 namespace villas::shm {
 
+namespace detail {
+
+int failBriefly(int number) noexcept;
+int fail(int number, const char *format, ...) noexcept __attribute__((format(printf, 2, 3)));
+int failed() noexcept;
+
+} /* namespace detail */
+
 /*
- * Why the last call of this thread failed: an errno of the table in <villas/shmem.h>. Successful calls leave it alone.
+ * A std::error_code with a sentence for people: what was wrong, with both values, and what to do.
+ *
+ * The code is an errno, which docs/errors.md lists. It compares with Errc and with std::errc. A
+ * copy keeps code and sentence when later calls fail. One thread at a time may use an object.
+ */
+class LastError : public std::error_code {
+public:
+  /* No error. */
+  LastError() noexcept = default;
+  /* A code without a sentence. */
+  LastError(const std::error_code &code) noexcept : std::error_code(code) {}
+  LastError(const LastError &other) noexcept : std::error_code(other) { copy(other); }
+  LastError &operator=(const LastError &other) noexcept
+  {
+    if (this != &other) {
+      std::error_code::operator=(other);
+      copy(other);
+    }
+    return *this;
+  }
+
+  /* The code alone. It refers to this object. */
+  const std::error_code &code() const noexcept { return *this; }
+
+  /* The sentence of the call that failed, as shmem_last_error() gives it in C. The name of the
+   * errno if the code came without a sentence, as that of interrupt() does. */
+  std::string message() const
+  {
+    const char *known = sentence();
+    return *known ? known : code().message();
+  }
+
+private:
+  friend int detail::failBriefly(int number) noexcept;
+  friend int detail::fail(int number, const char *format, ...) noexcept;
+  friend int detail::failed() noexcept;
+
+  /* That of this code, or an empty one. */
+  const char *sentence() const noexcept
+  {
+    if (code() != told_)
+      return "";
+    return isInLibrary_ ? shmem_last_error() : sentence_;
+  }
+
+  /* Takes over a code, without a sentence yet. */
+  void begin(const std::error_code &code) noexcept
+  {
+    assign(code.value(), code.category());
+    told_ = code;
+    isInLibrary_ = false;
+    sentence_[0] = '\0';
+  }
+
+  void copy(const LastError &other) noexcept
+  {
+    begin(other.code());
+    keep(other.sentence());
+  }
+
+  void keep(const char *sentence) noexcept
+  {
+    const std::size_t length = std::min(std::strlen(sentence), sizeof sentence_ - 1);
+    std::memmove(sentence_, sentence, length);
+    sentence_[length] = '\0';
+  }
+
+  std::error_code told_;     /* the code that the sentence belongs to */
+  bool isInLibrary_ = false; /* the sentence was not fetched, for the sake of speed */
+  char sentence_[1024] = ""; /* a longer one is cut */
+};
+
+/*
+ * Why the last call of this thread failed, or moved fewer elements than it was asked for. A call
+ * that succeeds leaves it alone. Each thread has its own.
+ *
+ * The sentence for EAGAIN is fetched when it is asked for. Until then, a C function of the library
+ * that fails in this thread replaces it.
  *
  *   if (producer.tryPush(&msg) == -1 && lastError != Errc::TemporaryError)
  *     std::cerr << lastError.message() << "\n";
- *
- * It compares with Errc and with std::errc. shmem_last_error() has a longer sentence, with names and numbers, unless the reason was that
- * something is full, empty, late or closed.
  */
-inline thread_local std::error_code lastError;
+inline thread_local LastError lastError;
 
-/* The kinds of errors that a program deals with, whatever the errno. */
+/* The kinds of errors that a program handles. Each stands for more than one errno. */
 enum class Errc {
-  InUse = 1,      /* opened already (EALREADY); held by a live process, or no place is left (EBUSY) */
-  InvalidParam,   /* null pointer, bad name or size (EINVAL); not the parameters that the object has (EPROTO) */
-  TimedOut,       /* the time is over (ETIMEDOUT) */
-  TemporaryError, /* full, empty, or not ready yet: try again (EAGAIN) */
+  /* This object is open already (EALREADY). A live process has the other, or no place is left
+   * (EBUSY). */
+  InUse = 1,
+  /* A null pointer, a bad name or size (EINVAL). Or the object has other parameters (EPROTO). */
+  InvalidParam,
+  /* The time is over (ETIMEDOUT). */
+  TimedOut,
+  /* Full, empty, or not ready yet (EAGAIN): try again. */
+  TemporaryError,
 };
 
 namespace detail {
@@ -45,7 +138,10 @@ class CodeCategory final : public std::error_category {
 public:
   const char *name() const noexcept override { return "villas-shm"; }
   std::string message(int number) const override { return shmem_strerror(number); }
-  std::error_condition default_error_condition(int number) const noexcept override { return {number, std::generic_category()}; }
+  std::error_condition default_error_condition(int number) const noexcept override
+  {
+    return {number, std::generic_category()};
+  }
 };
 
 inline const std::error_category &codes() noexcept
@@ -78,7 +174,8 @@ public:
     const auto is = [&code](std::errc number) { return code == std::make_error_condition(number); };
     switch (static_cast<Errc>(kind)) {
     case Errc::InUse:
-      return is(std::errc::connection_already_in_progress) || is(std::errc::device_or_resource_busy);
+      return is(std::errc::connection_already_in_progress) ||
+             is(std::errc::device_or_resource_busy);
     case Errc::InvalidParam:
       return is(std::errc::invalid_argument) || is(std::errc::protocol_error);
     case Errc::TimedOut:
@@ -96,26 +193,56 @@ inline const std::error_category &kinds() noexcept
   return category;
 }
 
-inline int fail(int number) noexcept
+/* Keeps an errno without a sentence, and returns -1. Async-signal-safe. */
+inline int failBriefly(int number) noexcept
 {
-  lastError.assign(number, codes());
+  lastError.begin({number, codes()});
   return -1;
 }
 
-/* A result of the C interface as it is; the reason is kept if it is a failure. */
-inline int checked(int result) noexcept { return result < 0 ? fail(errno) : result; }
+/* Keeps an errno with a sentence of this header, and returns -1. */
+inline int fail(int number, const char *format, ...) noexcept
+{
+  LastError &last = lastError;
+  std::va_list arguments;
+  va_start(arguments, format);
+  last.begin({number, codes()});
+  std::vsnprintf(last.sentence_, sizeof last.sentence_, format, arguments);
+  va_end(arguments);
+  return -1;
+}
+
+/* Keeps the errno and the sentence of a C function that has just failed, and returns -1. A program
+ * that polls gets EAGAIN all the time, so its sentence stays in the library until it is asked
+ * for. */
+inline int failed() noexcept
+{
+  const int number = errno;
+  LastError &last = lastError; /* once, as each access costs a call */
+  last.begin({number, codes()});
+  last.isInLibrary_ = number == EAGAIN;
+  if (!last.isInLibrary_)
+    last.keep(shmem_last_error());
+  return -1;
+}
+
+inline int closed() noexcept { return fail(EPIPE, "this object is closed: open it first"); }
+
+/* Passes on the result of a C function, and keeps the reason if it is a failure. */
+inline int checked(int result) noexcept { return result < 0 ? failed() : result; }
 
 template <typename T> T *checked(T *result) noexcept
 {
   if (!result)
-    fail(errno);
+    failed();
   return result;
 }
 
-/* A relative time for the C interface: what is negative is over, what exceeds 30 years is no limit. */
+/* A relative time for the C interface. A negative time is over; more than 30 years is no limit. */
 class Timeout {
 public:
-  template <typename Rep, typename Period> explicit Timeout(std::chrono::duration<Rep, Period> time) noexcept
+  template <typename Rep, typename Period>
+  explicit Timeout(std::chrono::duration<Rep, Period> time) noexcept
   {
     const double seconds = std::chrono::duration<double>(time).count();
     isForever_ = seconds > 1e9;
@@ -123,7 +250,8 @@ public:
       return;
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(time);
     time_.tv_sec = static_cast<std::time_t>(whole.count());
-    time_.tv_nsec = static_cast<long>(std::chrono::duration_cast<std::chrono::nanoseconds>(time - whole).count());
+    const auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(time - whole);
+    time_.tv_nsec = static_cast<long>(rest.count());
   }
 
   const timespec *get() const noexcept { return isForever_ ? nullptr : &time_; }
@@ -133,12 +261,19 @@ private:
   bool isForever_;
 };
 
-/* shmem_…_unlink, except that what does not exist is success. */
-inline int unlinked(int result) noexcept { return result < 0 && errno == ENOENT ? 0 : checked(result); }
+/* The result of a shmem_…_unlink, except that ENOENT is success. */
+inline int unlinked(int result) noexcept
+{
+  return result < 0 && errno == ENOENT ? 0 : checked(result);
+}
 
 } /* namespace detail */
 
-inline std::error_condition make_error_condition(Errc kind) noexcept { return {static_cast<int>(kind), detail::kinds()}; }
+/* For comparisons with std::error_code. */
+inline std::error_condition make_error_condition(Errc kind) noexcept
+{
+  return {static_cast<int>(kind), detail::kinds()};
+}
 
 } /* namespace villas::shm */
 

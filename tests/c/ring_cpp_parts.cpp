@@ -33,10 +33,81 @@ void last_error_is_each_threads_own_and_has_a_message()
 {
   FAILS(SharedMemory("", 1).open(), EINVAL);
   std::thread([] { CHECK(!lastError); }).join();
-  CHECK(lastError == std::errc::invalid_argument && lastError.message() == shmem_strerror(EINVAL));
+  CHECK(lastError == std::errc::invalid_argument);
   Spsc::Producer producer("closed");
   CHECK_EQ(producer.available(), 0);
   CHECK(lastError == std::errc::broken_pipe);
+}
+
+/* The message of a failed call names all of these. */
+#define TELLS(call, number, ...)                                                                   \
+  do {                                                                                             \
+    FAILS(call, number);                                                                           \
+    for (const char *part : {__VA_ARGS__})                                                         \
+      if (lastError.message().find(part) == std::string::npos)                                     \
+        check::fail(__FILE__, __LINE__, (lastError.message() + " lacks " + part).c_str());         \
+  } while (0)
+
+void the_message_has_both_values_and_is_that_of_the_c_interface()
+{
+  const Name name("both");
+  Spsc::Producer producer(name, 64, 16), larger(name, 128, 16), deeper(name, 64, 17);
+  Spsc::Consumer second(name, 64, 16), first(name, 64, 16);
+  CHECK(producer.open() == 0 && first.open() == 0);
+  TELLS(larger.open(), EPROTO, "64", "128", name.c_str());
+  CHECK(lastError.message() == shmem_last_error());
+  TELLS(deeper.open(), EPROTO, "16", "17", name.c_str());
+  const std::string self = std::to_string(getpid());
+  TELLS(second.open(), EBUSY, self.c_str());
+  Ring<double>::Producer other(name, 16);
+  TELLS(other.open(), EPROTO, "64", "8");
+  double message;
+  TELLS(first.tryPop(&message), EAGAIN, "empty");
+  TELLS(first.timedPop(&message, 1ms), ETIMEDOUT, "within the time");
+  CHECK(first.popMany(&message, 1) == 0 && lastError.message() == shmem_last_error());
+}
+
+void the_message_of_this_headers_own_errors_says_what_to_do()
+{
+  const Name name("own");
+  Spsc::Producer producer(name, 64, 16), empty(name, 0, 16);
+  TELLS(producer.tryPush(&producer), EPIPE, "closed", "open it");
+  CHECK(!producer.reserve() && lastError == std::errc::broken_pipe);
+  TELLS(empty.open(), EINVAL, name.c_str(), " 0 bytes", "16");
+  CHECK_EQ(producer.open(), 0);
+  TELLS(producer.open(), EALREADY, "open already", "close it");
+  CHECK_EQ(SharedMemory::unlink(name), 0);
+  SharedMemory memory(name, 100), larger(name, 200);
+  CHECK_EQ(memory.open(), 0);
+  TELLS(larger.open(), EPROTO, name.c_str(), "100", "200");
+  TELLS(memory.open(), EALREADY, "open already");
+  TELLS(SharedMemory("", 1).open(), EINVAL, "name");
+  TELLS(SharedMemory(name, 0).open(), EINVAL, name.c_str(), " 0 bytes");
+}
+
+void a_kept_error_is_a_copy_and_an_error_code()
+{
+  const Name name("kept");
+  Spsc::Producer producer(name, 64, 16), larger(name, 128, 16);
+  CHECK_EQ(producer.open(), 0);
+  FAILS(larger.open(), EPROTO);
+  const LastError kept = lastError;
+  const std::string sentence = kept.message();
+  const std::error_code code = kept; /* as before: the code alone */
+  FAILS(larger.tryPush(&larger), EPIPE);
+  CHECK(kept.message() == sentence && kept == Errc::InvalidParam && kept != lastError);
+  CHECK(code == kept.code() && code.value() == EPROTO && code.message() == shmem_strerror(EPROTO));
+  CHECK(std::system_error(kept, "open").code() == kept);
+
+  /* An error without a sentence of its own does not keep that of another. */
+  CHECK_EQ(larger.interrupt(), -1);
+  CHECK(lastError == std::errc::broken_pipe && lastError.message() == shmem_strerror(EPIPE));
+  lastError = std::make_error_code(std::errc::no_lock_available);
+  CHECK(lastError == std::errc::no_lock_available && lastError.message() == std::generic_category().message(ENOLCK));
+  lastError.clear();
+  CHECK(!lastError);
+  /* A sentence of any length. */
+  CHECK(SharedMemory(std::string(5000, 'n'), 1).open() == -1 && lastError.message().size() == 1023);
 }
 
 void shared_memory_is_the_same_bytes_for_all_who_open_it()
@@ -186,6 +257,9 @@ int main()
 {
   RUN(each_errno_is_of_its_kind_and_of_no_other);
   RUN(last_error_is_each_threads_own_and_has_a_message);
+  RUN(the_message_has_both_values_and_is_that_of_the_c_interface);
+  RUN(the_message_of_this_headers_own_errors_says_what_to_do);
+  RUN(a_kept_error_is_a_copy_and_an_error_code);
   RUN(shared_memory_is_the_same_bytes_for_all_who_open_it);
   RUN(shared_memory_of_bad_name_or_size_does_not_open);
   RUN(four_who_open_at_once_have_the_same_memory);
