@@ -21,6 +21,9 @@ use crate::standard;
 
 /// So much text is gathered before it is written while more samples are ready.
 const CHUNK: usize = 64 << 10;
+/// More samples than this are not kept until their lines are written: the other end needs their
+/// blocks.
+const MOST_UNSHOWN: usize = 256;
 
 /// A program that has just been started may take so long before it opens the region: not before then
 /// does `--linger` end the session.
@@ -74,6 +77,9 @@ impl fmt::Display for Ended {
 pub(super) struct Receiver {
     session: Arc<Session>,
     signals: Signals,
+    /// Samples whose lines are in `output` only. They are put when the lines are written: the
+    /// successor of a tool that is killed gets them again.
+    unshown: Vec<Sample>,
     batch: usize,
     /// Samples are printed, not thrown away.
     prints: bool,
@@ -105,6 +111,7 @@ impl Receiver {
             limit: options.receive_limit,
             linger: options.linger,
             output: Vec::with_capacity(2 * CHUNK),
+            unshown: Vec::new(),
             header_printed: false,
             started: Instant::now(),
             last_activity: None,
@@ -161,8 +168,9 @@ impl Receiver {
                 self.print(&samples, &mut record);
             }
             self.count(&samples);
-            samples.clear();
-            if self.output.len() >= CHUNK && !self.flush(stdout)? {
+            self.unshown.append(&mut samples);
+            let is_full = self.output.len() >= CHUNK || self.unshown.len() >= MOST_UNSHOWN;
+            if is_full && !self.flush(stdout)? {
                 return Ok(Ended::NoReader);
             }
         }
@@ -204,9 +212,12 @@ impl Receiver {
 
     /// Prints what has gathered; gives whether somebody reads it.
     fn flush(&mut self, stdout: &mut Option<File>) -> Result<bool, String> {
-        let Some(stdout) = stdout else { return Ok(true) };
-        let has_reader = standard::has_reader(stdout.write_all(&self.output))?;
+        let has_reader = match stdout {
+            Some(stdout) => standard::has_reader(stdout.write_all(&self.output))?,
+            None => true,
+        };
         self.output.clear();
+        self.unshown.clear();
         Ok(has_reader)
     }
 
