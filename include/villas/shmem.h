@@ -257,9 +257,10 @@ struct sample {
 
 /**
  * `flags` of a sample: this process's predecessor took the sample and died before it put it, so it
- * may have acted on it. The library sets the flag. The flag stays in the sample when it is sent
- * on, and in its copies, because the next process may then see the predecessor's results twice.
- * Clear it if your program rules that out.
+ * may have acted on it. The values are as the predecessor left them: a program that computes in
+ * place may find its own result there. The library sets the flag. The flag stays in the sample
+ * when it is sent on, and in its copies, because the next process may then see the predecessor's
+ * results twice. Clear it if your program rules that out.
  */
 #define SAMPLE_REDELIVERED 16777216
 
@@ -463,8 +464,8 @@ struct shmem_ring_stats {
   /** Wake-ups that all participants have sent. */
   uint64_t wakeups;
   /**
-   * Live producers, as far as the system can tell. 0 with `pending` 0: nothing comes any more,
-   * unless another producer opens the ring.
+   * Live producers, as far as the system can tell. 0: none has come yet, or all are gone. Then pop
+   * until the ring is empty: nothing more comes, unless another producer opens the ring.
    */
   uint64_t producers;
   /** Live consumers, as far as the system can tell. */
@@ -819,7 +820,8 @@ struct shmem_shared *shmem_shared_open_fd(int fd, void **base);
 
 /**
  * Opens the region `name` as `shmem_shared_open` does. Waits while that fails with `ENOENT` or
- * `EAGAIN`, which can pass by themselves; any other failure ends the wait at once.
+ * `EAGAIN`, which can pass by themselves; any other failure ends the wait at once. No channel is
+ * there yet to be interrupted: a program that must stop waits in slices and looks at its flag.
  *
  * @param name    of the region, as the node has it
  * @param base    there for libvillas' signature. `NULL` will do; else filled with the region's

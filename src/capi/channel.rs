@@ -270,7 +270,8 @@ pub unsafe extern "C" fn shmem_shared_open_fd(fd: c_int, base: *mut *mut c_void)
 }
 
 /// Opens the region `name` as `shmem_shared_open` does. Waits while that fails with `ENOENT` or
-/// `EAGAIN`, which can pass by themselves; any other failure ends the wait at once.
+/// `EAGAIN`, which can pass by themselves; any other failure ends the wait at once. No channel is
+/// there yet to be interrupted: a program that must stop waits in slices and looks at its flag.
 ///
 /// @param name    of the region, as the node has it
 /// @param base    there for libvillas' signature. `NULL` will do; else filled with the region's

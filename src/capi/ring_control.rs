@@ -30,8 +30,8 @@ pub struct shmem_ring_stats {
     pub waits: u64,
     /// Wake-ups that all participants have sent.
     pub wakeups: u64,
-    /// Live producers, as far as the system can tell. 0 with `pending` 0: nothing comes any more,
-    /// unless another producer opens the ring.
+    /// Live producers, as far as the system can tell. 0: none has come yet, or all are gone. Then pop
+    /// until the ring is empty: nothing more comes, unless another producer opens the ring.
     pub producers: u64,
     /// Live consumers, as far as the system can tell.
     pub consumers: u64,

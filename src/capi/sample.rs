@@ -28,9 +28,10 @@ pub const SAMPLE_IS_FIRST: c_int = 65536;
 /// `flags` of a sample: the first one of a simulation.
 pub const SAMPLE_IS_NEW_SIMULATION: c_int = 131072;
 /// `flags` of a sample: this process's predecessor took the sample and died before it put it, so it
-/// may have acted on it. The library sets the flag. The flag stays in the sample when it is sent
-/// on, and in its copies, because the next process may then see the predecessor's results twice.
-/// Clear it if your program rules that out.
+/// may have acted on it. The values are as the predecessor left them: a program that computes in
+/// place may find its own result there. The library sets the flag. The flag stays in the sample
+/// when it is sent on, and in its copies, because the next process may then see the predecessor's
+/// results twice. Clear it if your program rules that out.
 pub const SAMPLE_REDELIVERED: c_int = 16777216;
 
 const _: () = {
