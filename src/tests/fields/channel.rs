@@ -155,8 +155,8 @@ fn block(number: usize, at: usize, length: usize) -> Vec<Field<AttachedAs>> {
         None => used,
     };
     let was_used = number < SENT as usize || number == HOME;
-    // Sent by A, done by A, sent by B, done by B. A newcomer sends a block that is marked for the next
-    // position of its queue; a mark beyond that is corrupt.
+    // Sent by A, done by A, sent by B, done by B. A newcomer sends a block that is marked for the
+    // next position of its queue; a mark beyond that is corrupt.
     let positions_rule: Rule<AttachedAs> = if was_used {
         |row| {
             let (own, tail) = if row.who == AttachedAs::Node { (0, SENT) } else { (2, 1) };
