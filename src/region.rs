@@ -151,7 +151,7 @@ impl<L: Layout> Region<L> {
             )));
         }
         let mapping = Mapping::new(object, length)?;
-        // SAFETY: the mapping is page-aligned and has at least so many bytes.
+        // SAFETY: the mapping is page-aligned and has at least this many bytes.
         let facts = unsafe { L::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("{origin}: {e}")))?;
         Ok((mapping, facts))
     }

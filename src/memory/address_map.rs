@@ -25,7 +25,7 @@ impl<T: Sync> AddressMap<T> {
 
     fn leaf(&self, address: usize) -> Option<&Leaf<T>> {
         let leaf = self.root.get(address / (STEP * LEAF))?.load(Ordering::Acquire);
-        // SAFETY: leaves are made by `set` and stay for ever.
+        // SAFETY: leaves are made by `set` and are never freed.
         unsafe { leaf.as_ref() }
     }
 

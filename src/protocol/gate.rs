@@ -267,11 +267,13 @@ impl<S: Common, C: Idle> Gate<S, C> {
             // G2, G4
             heavy_fence_here(); // G2
             if self.is_deserted() {
-                // SAFETY: the contents are there until they are taken below; only a shared reference is made.
+                // SAFETY: the contents are there until they are taken below; only a shared
+                // reference is made.
                 if let Some(common) = unsafe { (*self.common.get()).as_ref() } {
                     common.on_deserted();
                 }
-                // SAFETY: nobody is inside, and in this state nobody comes in: the core is this thread's.
+                // SAFETY: no thread is inside, and in this state none comes in: the core is this
+                // thread's.
                 let idle = unsafe { (*self.core.get()).as_ref() }.is_none_or(Idle::is_idle);
                 if idle {
                     // SAFETY: as above; nothing refers to the contents any more.
@@ -306,7 +308,8 @@ impl<S: Common, C: Idle> Visit<'_, S, C> {
     /// Looks at the common part.
     #[inline(always)]
     pub(crate) fn with<R>(&self, look: impl FnOnce(&S) -> R) -> R {
-        // SAFETY: this thread is inside, so the contents are there until it leaves; only shared references are given out.
+        // SAFETY: this thread is inside, so the contents are there until it leaves; only shared
+        // references are given out.
         look(unsafe { (*self.gate.common.get()).as_ref().unwrap_unchecked() })
     }
 
@@ -368,8 +371,8 @@ impl<'g, S: Common, C: Idle> Pass<'g, S, C> {
     /// The common part and the core. The core is this thread's alone.
     #[inline(always)]
     pub(crate) fn parts(&mut self) -> (&S, &mut C) {
-        // SAFETY: this thread is inside, so the contents are there; it is its turn, so no other thread uses the core,
-        // and `&mut self` keeps this thread from doing so twice.
+        // SAFETY: this thread is inside, so the contents are there. It is its turn, so no other
+        // thread uses the core, and `&mut self` keeps this thread from doing so twice.
         unsafe { self.gate.parts() }
     }
 

@@ -266,7 +266,7 @@ fn for_each_descriptor(each: impl Fn(RawFd)) {
     const NAME_AT: usize = 19;
     let mut buffer = [0u64; 128];
     loop {
-        // SAFETY: the kernel writes at most so many bytes.
+        // SAFETY: the kernel writes at most this many bytes.
         let count = unsafe { libc::syscall(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), size_of_val(&buffer)) };
         let Some(count) = usize::try_from(count).ok().filter(|&count| count > 0) else { break };
         // SAFETY: bytes of an array of integers.

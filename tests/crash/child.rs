@@ -1,4 +1,5 @@
-//! One process of the crash sweep: a node or a program that is killed before its n-th store to shared memory.
+//! One process of the crash sweep: a node or a program, killed before its n-th store to shared
+//! memory.
 //!
 //! usage: crash-child program|node REGION MODE COUNT GENERATION KILL_AT
 //!

@@ -58,7 +58,8 @@ impl Program {
         command.args(arguments).stdin(Stdio::null()).stdout(io::stderr().as_fd().try_clone_to_owned()?);
         // The tool takes its signals from a queue, and blocks them for that.
         let mask = SigSet::empty();
-        // SAFETY: between fork and exec only `pthread_sigmask` is called, which is async-signal-safe.
+        // SAFETY: between fork and exec only `pthread_sigmask` is called, which is
+        // async-signal-safe.
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(move || Ok(mask.thread_set_mask()?));

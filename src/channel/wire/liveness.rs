@@ -57,7 +57,7 @@ pub(super) struct Mapped {
 impl Mapped {
     /// A region that was checked, or made by this process.
     pub(super) fn new(view: WireView, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
-        // SAFETY: so many bytes are mapped.
+        // SAFETY: this many bytes are mapped.
         let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
         Box::new(Mapped { view, mapping, object, name, is_ours })
     }

@@ -170,7 +170,7 @@ fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     // only once the object turns out to be a region.
     object.allocate(size.min(FIRST_PAGE))?;
     let mapping = Mapping::new(&object, length)?;
-    // SAFETY: so many bytes are mapped.
+    // SAFETY: this many bytes are mapped.
     let facts =
         unsafe { WireFacts::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("\"{name}\": {e}")))?;
     object.allocate(size)?;

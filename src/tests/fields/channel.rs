@@ -118,7 +118,7 @@ fn entry_to_program(row: Row<AttachedAs>) -> EdgeOutcome {
         AttachedAs::Program if at != TAKEN => Used,
         AttachedAs::Program if !is_published(row.value) => Refused(libc::ENOENT), // nothing is left to read
         AttachedAs::Program if row.value >> 1 >= 2 * HOME as u64 => Garbled,
-        // Published: one that is missing, with more than one marked beyond it: no death leaves
+        // An entry is missing, and more than one block is marked beyond it: no death leaves
         // that.
         AttachedAs::Node if (TAKEN..SENT - 1).contains(&at) && !is_published(row.value) => BROKEN,
         _ => Used,

@@ -14,7 +14,7 @@ use super::value::{ConfigError, Data, Place, Setting, Value};
 /// Values nested deeper than this are an error, so that no file can exhaust the stack.
 const MAX_DEPTH: usize = 100;
 
-/// For people who take JSON for JavaScript.
+/// A hint for people who confuse JSON with JavaScript.
 const HINT: &str = "JSON has no comments, no comma behind the last value, and no quotes but \"";
 
 /// Parses a whole file.

@@ -50,7 +50,7 @@ impl Time {
         Self { sec: since.as_secs() as i64, nsec: since.subsec_nanos() }
     }
 
-    /// This time plus so many nanoseconds; `None` if the result does not fit.
+    /// This time plus this many nanoseconds; `None` if the result does not fit.
     pub(crate) fn plus_nanos(self, nanos: i128) -> Option<Self> {
         let all = (i128::from(self.sec) * i128::from(NANOS) + i128::from(self.nsec)).checked_add(nanos)?;
         let sec = i64::try_from(all.div_euclid(i128::from(NANOS))).ok()?;

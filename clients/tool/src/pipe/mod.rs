@@ -35,9 +35,9 @@ pub(crate) struct Options {
     pub(crate) sends: bool,
     /// Print received samples; otherwise discard them.
     pub(crate) receives: bool,
-    /// Stop sending after so many.
+    /// Stop sending after this many samples.
     pub(crate) send_limit: Option<u64>,
-    /// End after so many were received.
+    /// End after this many samples were received.
     pub(crate) receive_limit: Option<u64>,
     /// End after this time.
     pub(crate) time_limit: Option<Duration>,

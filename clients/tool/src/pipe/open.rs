@@ -164,8 +164,8 @@ impl Drop for Region {
             None => log!(Info, "the name \"{name}\" of the region was already removed by another process"),
             now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now and is left alone"),
             _ => {
-                // Another process may have replaced it since the check; a process that this harms is
-                // told so (ESTALE).
+                // Another process may have replaced it since the check; a process that this harms
+                // is told so (ESTALE).
                 if let Err(error) = Channel::unlink(name) {
                     if error.errno() != Errno::ENOENT as i32 {
                         log!(Warning, "cannot remove the region \"{name}\": {error}");

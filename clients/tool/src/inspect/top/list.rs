@@ -144,12 +144,12 @@ impl List {
         at == self.marked
     }
 
-    /// Moves the selection by so many objects, within the list.
+    /// Moves the selection by this many objects, within the list.
     pub(super) fn step(&mut self, by: isize) {
         self.marked = self.marked.saturating_add_signed(by).min(self.items.len().saturating_sub(1));
     }
 
-    /// Moves the selection by so many lines, and by at least one object.
+    /// Moves the selection by this many lines, and by at least one object.
     pub(super) fn step_lines(&mut self, by: isize) {
         let mut left = by.unsigned_abs();
         let start = self.marked;
