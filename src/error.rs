@@ -1,11 +1,11 @@
-//! One error type, one mapping to `errno`.
+//! The one error type, and its mapping to `errno`.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// What went wrong: a kind and an `errno` for programs, and a sentence for people.
+/// An error: a kind and an `errno` for programs, and a sentence for people.
 ///
-/// `docs/errors.md` says of each code why it comes and what to do; [`strerror`] names it in a few
+/// `docs/errors.md` gives the cause and the remedy of each code; [`strerror`] names it in a few
 /// words. It converts into [`std::io::Error`], which keeps it as its source.
 ///
 /// ```
@@ -22,7 +22,7 @@ pub struct Error {
     text: Cow<'static, str>,
 }
 
-/// What a program can do about an [`Error`].
+/// The kind of an [`Error`]: what a program can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -34,17 +34,17 @@ pub enum ErrorKind {
     TimedOut,
     /// A signal handler ran, or the wait was interrupted. `EINTR`.
     Interrupted,
-    /// A live process holds it. `EBUSY`.
+    /// A live process holds the place or the name. `EBUSY`.
     Busy,
     /// There is no such object. `ENOENT`.
     NotFound,
-    /// It exists, or is open, already. `EEXIST`, `EALREADY`.
+    /// The object exists, or is open, already. `EEXIST`, `EALREADY`.
     AlreadyExists,
     /// Another layout version, or other parameters. `EPROTO`.
     Mismatch,
     /// Not a region of this library, or its contents contradict each other. `EBADMSG`.
     Corrupt,
-    /// Closed here, or the peer has gone and all that it wrote is read. `EPIPE`.
+    /// Closed here, or the peer is gone and everything it wrote has been read. `EPIPE`.
     Closed,
     /// Replaced or taken over: open again. `ESTALE`.
     Stale,
@@ -54,13 +54,13 @@ pub enum ErrorKind {
     StorageFull,
     /// No memory, or none that may be locked. `ENOMEM`.
     OutOfMemory,
-    /// This system cannot do it. `ENOTSUP`.
+    /// This system does not support it. `ENOTSUP`.
     Unsupported,
-    /// What the system says beside these.
+    /// Any other error of the system.
     Other,
 }
 
-/// The result of everything that can fail.
+/// The result of all calls that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -76,7 +76,7 @@ impl Error {
         Self::new(libc::EBADMSG, text)
     }
 
-    /// What a program can do about it.
+    /// The kind of the error, by its `errno`.
     pub fn kind(&self) -> ErrorKind {
         match self.errno {
             libc::EINVAL => ErrorKind::InvalidInput,
@@ -98,13 +98,13 @@ impl Error {
         }
     }
 
-    /// Whether calling again may help: nothing was there, or no room, in time (`WouldBlock`,
-    /// `TimedOut`, `Interrupted`).
+    /// Whether calling again may help: nothing was there, or there was no room, in time
+    /// (`WouldBlock`, `TimedOut`, `Interrupted`).
     pub fn is_transient(&self) -> bool {
         matches!(self.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
     }
 
-    /// The code as in `<errno.h>`.
+    /// The code, as in `<errno.h>`.
     pub fn errno(&self) -> i32 {
         self.errno
     }
@@ -136,7 +136,7 @@ impl From<Error> for std::io::Error {
     }
 }
 
-/// Names an `errno` in the words of this library; the system's own words for those that it does not give a meaning to.
+/// Describes an `errno` in the words of this library, or in the system's if it has no meaning here.
 pub fn strerror(errno: i32) -> &'static str {
     match errno {
         0 => "success",

@@ -1,4 +1,4 @@
-//! Events for Rust.
+//! The Rust interface of events.
 
 use crate::error::Result;
 use crate::nothing::Call;
@@ -9,21 +9,23 @@ use crate::sys::futex;
 use crate::waiting::Limit;
 use std::time::{Duration, Instant};
 
-/// How long a plain wait lasts, so that a loop on a flag always ends.
+/// How long a plain wait lasts, so that a loop can check a flag.
 const PLAIN: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
-/// Looks between two of the clock.
+/// Looks at the word between two looks at the clock.
 const LOOKS: u32 = 64;
-/// How long to spin before sleeping: about what a sleep and a wake-up cost.
+/// How long to spin before sleeping: about the cost of a sleep and a wake-up.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// A counter of signals in shared memory on which processes wait: 8 bytes, aligned to 8, of the user's own; zeroed is an event without
-/// signals.
+/// A counter of signals in shared memory, on which processes wait. It occupies 8 bytes of the
+/// user's memory, aligned to 8; zeroed bytes are an event without signals.
 ///
-/// Each waiter has a number of its own, of the signals that it has seen. So every waiter gets every signal, none can be lost, and
-/// nobody can take another's. What was written before a signal is there for who has seen it. An event has no owner and is no lock.
+/// Each waiter keeps its own number of signals that it has seen. So every waiter gets every signal,
+/// none is lost, and no waiter can take another's. A waiter that has seen a signal also sees
+/// everything written before the signal. An event has no owner and is no lock.
 ///
-/// Any thread of any process may use it. The death of a waiter changes nothing for the others; a signal of a process that dies is there as
-/// a whole or not at all. Whether somebody is left who could signal is not known to an event: wait with a limit.
+/// Any thread of any process may use it. The death of a waiter changes nothing for the others; the
+/// signal of a dying process is either complete or absent. An event cannot tell whether any
+/// signaller is left: wait with a limit.
 ///
 /// ```
 /// use villas_shm::{Segment, SegmentOptions};
@@ -65,30 +67,32 @@ impl<'m> Event<'m> {
         Event { word }
     }
 
-    /// The event at an address: in memory that was mapped by other means.
+    /// The event at an address, in memory that was mapped by other means.
     ///
     /// # Safety
-    /// `at` is null, or leads to 8 bytes that are mapped for reading and writing for as long as `'m`, and that are only used as an
-    /// event.
+    /// `at` is null, or points to 8 bytes that stay mapped for reading and writing for `'m` and are
+    /// used only as an event.
     ///
     /// # Errors
-    /// `EINVAL` null, or not aligned.
+    /// `InvalidInput` null, or not aligned.
     pub unsafe fn at(at: *mut u64) -> Result<Event<'m>> {
         // SAFETY: as the caller promises.
         unsafe { crate::layout::segment::event(at) }.map(Event::new)
     }
 
-    /// Adds a signal and wakes all who wait. No system call when nobody sleeps. Async-signal-safe.
+    /// Adds a signal and wakes all waiters. Makes no system call if no thread sleeps.
+    /// Async-signal-safe.
     pub fn signal(&self) {
         signal(self);
     }
 
-    /// How many signals there were since the memory was zeroed.
+    /// The number of signals since the memory was zeroed.
     pub fn count(&self) -> u64 {
         count(self)
     }
 
-    /// How many signals came after the first `seen`, which becomes the number of all. Does not wait.
+    /// Returns how many signals came after the first `seen`, and sets `seen` to the total. Does not
+    /// wait.
     ///
     /// # Errors
     /// `WouldBlock` there is none.
@@ -96,8 +100,8 @@ impl<'m> Event<'m> {
         self.within(seen, &Limit::Now).map_err(|why| Call::Wait.error(why))
     }
 
-    /// Waits for signals after the first `seen`, which becomes the number of all; how many came.
-    /// Waits for at most 100 ms.
+    /// Waits for signals after the first `seen`, for at most 100 ms. Returns how many came, and
+    /// sets `seen` to the total.
     ///
     /// # Errors
     /// `WouldBlock` none within 100 ms; `Interrupted` a signal handler ran: call again.
@@ -105,8 +109,8 @@ impl<'m> Event<'m> {
         self.plain_wait(seen).map_err(|why| Call::Wait.error(why))
     }
 
-    /// Waits for signals after the first `seen`, which becomes the number of all, for at most
-    /// `timeout`, without limit for `None`; how many came.
+    /// Waits for signals after the first `seen`, for at most `timeout`; `None`: without limit.
+    /// Returns how many came, and sets `seen` to the total.
     ///
     /// # Errors
     /// `TimedOut`; `Interrupted` a signal handler ran.
@@ -118,7 +122,8 @@ impl<'m> Event<'m> {
         self.within(seen, &PLAIN)
     }
 
-    /// Waits for signals after the first `seen`: spins for a short time, then sleeps in slices. `Err`: why there are none.
+    /// Waits for signals after the first `seen`: spins for a short time, then sleeps in slices.
+    /// `Err`: the `errno` that says why there are none.
     pub(crate) fn within(&self, seen: &mut u64, limit: &Limit) -> std::result::Result<u64, i32> {
         let some = |fresh| (fresh > 0).then_some(fresh);
         if let Some(fresh) = some(take(self, seen)) {

@@ -1,15 +1,15 @@
-//! A mapped region, and the processes that hold a place in it, whatever is in it: a channel has two
+//! A mapped region of any layout, and the processes that hold a place in it. A channel has two
 //! places, its sides; a ring has one for each participant.
 //!
 //! ## Who is alive
 //!
 //! Each process that holds a place is an *incarnation* of it, with a number. It locks the byte of
-//! that number (open-file-description lock, far beyond the region's end), and the kernel unlocks it
-//! when the last descriptor and the last mapping of the description are gone, however the process
-//! ended. A forked child inherits neither (`sys::fork`, `sys::mapping`); a child made behind the C
-//! library's back may keep the byte locked. So the next incarnation takes the next byte, and a
-//! process that the holder names and that is certainly gone counts as dead in spite of the lock.
-//! What cannot be known counts as alive.
+//! that number (open-file-description lock, far beyond the region's end). The kernel unlocks the
+//! byte when the last descriptor and the last mapping of the description are gone, however the
+//! process ended. A forked child inherits neither (`sys::fork`, `sys::mapping`), but a child made
+//! behind the C library's back may keep the byte locked. Therefore the next incarnation takes the
+//! next byte, and a process that the holder names and that is certainly gone counts as dead despite
+//! the lock. If nothing can be known, a holder counts as alive.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
@@ -27,44 +27,44 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// How long an attempt to take over a place goes on while a rival is at it, which may yet give up.
-/// The fuzzer has none: the rivals that it makes do not give up.
+/// How long to retry taking a place while a rival takes it, because the rival may give up. Zero for
+/// the fuzzer, whose rivals never give up.
 pub(crate) const RIVAL_PATIENCE: Duration = Duration::from_millis(usual_or(50, 0) as u64);
 
-/// How long it goes on while a rival removes the region, which takes microseconds unless the rival
+/// How long to retry while a rival removes the region. That takes microseconds unless the rival
 /// loses its processor or is stopped.
 const REMOVAL_PATIENCE: Duration = Duration::from_secs(1);
-/// Between two attempts.
+/// Time between two attempts.
 pub(crate) const RIVAL_NAP: Duration = Duration::from_micros(200);
 
-/// Whether to go on with attempts that began at `start`, with so much patience (zero: none whatever
-/// comes) with a rival that holds a lock on `object`.
+/// Whether to retry attempts that began at `start`, with this patience (zero: never) with a rival
+/// that holds a lock on `object`.
 pub(crate) fn is_patient(start: Instant, patience: Duration, object: &Object) -> bool {
     let waited = start.elapsed();
     waited < patience || waited < REMOVAL_PATIENCE && !patience.is_zero() && object.is_being_removed()
 }
 
-/// How often the holder may have changed when its next incarnation has been locked: once for each
-/// rival that was faster. A process that changes it without end breaks the rules, and must not keep
-/// others from looking at the clock.
+/// How often the holder may change while its next incarnation is being locked: once for each faster
+/// rival. A process that changes it endlessly breaks the rules, and must not keep others from their
+/// deadlines.
 const CLAIM_LOOKS: u32 = 8;
 
-/// Another process holds this process's place by now.
+/// The error of a process whose place another process holds by now.
 #[cold]
 pub(crate) fn taken_over() -> Error {
     Error::new(libc::ESTALE, "this process was taken for dead (its locks were gone) and its place was taken over: open again")
 }
 
-/// For an open that would make the region if there were none: an object without a size is no region
-/// that is about to come, as regions appear whole.
+/// The error of an open that would create a missing region. An object without a size will not
+/// become a region, because regions appear complete.
 pub(crate) fn without_size(name: &Name) -> Error {
     Error::corrupt(format!(
         "\"{name}\" is an object without a size: another program is making it, or has left it; remove it or take another name"
     ))
 }
 
-/// How this process came by a region. A name is kept in it, not on the heap, as a signal handler
-/// may drop it.
+/// How this process found a region. The name is stored inline, not on the heap, because a signal
+/// handler may drop it.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy)]
 pub(crate) enum Origin {
@@ -74,7 +74,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Whether the name leads to `object`; what has no name is what it is.
+    /// Whether the name leads to `object`. Always true without a name.
     pub(crate) fn leads_to(&self, object: &Object) -> Result<bool> {
         match self {
             Origin::Named(name) => object.is_named(name),
@@ -82,12 +82,13 @@ impl Origin {
         }
     }
 
-    /// Whether nobody can come by the name any more. What has no name is handed over otherwise.
+    /// Whether no process can find the region by its name any more. False without a name: such a
+    /// region is handed over by descriptor.
     pub(crate) fn is_lost(&self, object: &Object) -> bool {
         matches!(self, Origin::Named(name) if object.is_unlinked() || object.is_replaced(name))
     }
 
-    /// Whether the name leads to some other object.
+    /// Whether the name leads to another object.
     pub(crate) fn leads_elsewhere(&self, object: &Object) -> bool {
         matches!(self, Origin::Named(name) if object.is_replaced(name))
     }
@@ -105,19 +106,19 @@ impl fmt::Display for Origin {
 
 /// How an attempt to reserve a place ended.
 pub(crate) enum Claim {
-    /// With this incarnation.
+    /// The place is reserved, as this incarnation.
     Reserved(u64),
     /// A live process holds the place.
     Held,
-    /// Another is about to take it.
+    /// Another process is about to take the place.
     Contended,
 }
 
-/// A mapped region, before a place in it is held. The mapping goes before the object, and with that
-/// the locks.
+/// A mapped region, before this process holds a place in it. Field order: the mapping is dropped
+/// before the object, and with that the locks.
 ///
-/// While it is being opened it is in a box: it has half a kilobyte, which would lie on the stack of
-/// each function on the way.
+/// An open keeps it in a box, because its half kilobyte would otherwise lie on the stack of each
+/// function on the way.
 pub(crate) struct Region<L: Layout> {
     pub(crate) view: L,
     _mapping: Mapping,
@@ -127,7 +128,7 @@ pub(crate) struct Region<L: Layout> {
 }
 
 impl<L: Layout> Region<L> {
-    /// Maps a region that exists and checks it.
+    /// Maps and checks an existing region.
     pub(crate) fn existing(object: Object, origin: Origin) -> Result<Box<Self>> {
         let (mapping, facts) = Self::inspect(&object, &origin)?;
         Ok(Self::new(object, origin, mapping, facts))
@@ -150,17 +151,17 @@ impl<L: Layout> Region<L> {
             )));
         }
         let mapping = Mapping::new(object, length)?;
-        // SAFETY: the mapping is page-aligned and has at least so many bytes.
+        // SAFETY: the mapping is page-aligned and has at least this many bytes.
         let facts = unsafe { L::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("{origin}: {e}")))?;
         Ok((mapping, facts))
     }
 
-    /// Makes a region that is to be linked to its name.
+    /// Makes a region, to be linked to its name.
     pub(crate) fn fresh(facts: L::Facts, name: Name, mode: u32, group: Option<u32>) -> Result<Box<Self>> {
         Self::made(Object::unnamed(L::size(&facts), mode, group)?, Origin::Named(name), facts)
     }
 
-    /// Makes a region of a sealed size that has no name, and a descriptor of it to hand over.
+    /// Makes a region of sealed size without a name, and a descriptor of it to hand over.
     pub(crate) fn sealed(facts: L::Facts, mode: u32, group: Option<u32>) -> Result<(Box<Self>, OwnedFd)> {
         let (object, descriptor) = Object::sealed(L::size(&facts), mode, group)?;
         Ok((Self::made(object, Origin::Unnamed, facts)?, descriptor))
@@ -175,8 +176,8 @@ impl<L: Layout> Region<L> {
 
     #[inline(never)]
     fn new(object: Object, origin: Origin, mapping: Mapping, facts: L::Facts) -> Box<Self> {
-        // SAFETY: the mapping has the length that the facts say (`read` compares, `fresh` makes it
-        // so), and goes with the view.
+        // SAFETY: the mapping has the length in the facts (`read` compares it, `fresh` makes it
+        // so), and is dropped with the view.
         let view = unsafe { L::view(mapping.base(), facts) };
         Box::new(Region { view, _mapping: mapping, object, origin, me: Identity::mine() })
     }
@@ -188,13 +189,12 @@ impl<L: Layout> Region<L> {
         incarnation != 0 && self.is_incarnation_alive(place, incarnation, true)
     }
 
-    /// What cannot be known counts as alive.
+    /// Whether an incarnation is alive. If that cannot be known, it counts as alive.
     pub(crate) fn is_incarnation_alive(&self, place: L::Place, incarnation: u64, thorough: bool) -> bool {
         self.ask_incarnation(place, incarnation, thorough).unwrap_or(true)
     }
 
-    /// As [`Region::is_incarnation_alive`], where a question that the system does not answer is an
-    /// error.
+    /// As [`Region::is_incarnation_alive`], but an error if the system does not answer.
     fn ask_incarnation(&self, place: L::Place, incarnation: u64, thorough: bool) -> Result<bool> {
         let _whole = Uncancelled::new();
         let holder = self.view.holder(place);
@@ -202,9 +202,9 @@ impl<L: Layout> Region<L> {
         Ok(self.ask_lock(byte)? && !holder.identity().is_gone(&self.me, thorough))
     }
 
-    /// Whether another open description holds the lock of a byte. A program may have closed the
-    /// region's descriptor; then the name leads to the object still, or what cannot be known counts
-    /// as held.
+    /// Whether another open description holds the lock of a byte. If the program has closed the
+    /// region's descriptor, the object is opened again by its name. If that fails, the byte counts
+    /// as locked.
     fn ask_lock(&self, byte: u64) -> Result<bool> {
         if !self.object.ask_lock(byte)? {
             return Ok(false);
@@ -217,14 +217,14 @@ impl<L: Layout> Region<L> {
         }
     }
 
-    /// Reserves the next incarnation of `place`, which must be held by nobody; to be followed by
-    /// [`Region::announce`].
+    /// Reserves the next incarnation of `place`, which no process may hold. [`Region::announce`]
+    /// must follow.
     pub(crate) fn claim(&self, place: L::Place) -> Result<u64> {
         self.claim_or(place, RIVAL_PATIENCE, || self.contended(place))
     }
 
-    /// A rival has claimed `place` and does not enter it. Nobody knows which process that is: the
-    /// holder names the one before.
+    /// The error for a rival that has claimed `place` without entering it. The rival is unknown:
+    /// the holder names its predecessor.
     fn contended(&self, place: L::Place) -> Error {
         Error::new(
             libc::EBUSY,
@@ -236,15 +236,15 @@ impl<L: Layout> Region<L> {
         )
     }
 
-    /// As [`Region::claim`]; if a rival stands still between its claim and its entry for longer
-    /// than `patience`, `contended` makes the error.
+    /// As [`Region::claim`]. If a rival stays between its claim and its entry for longer than
+    /// `patience`, `contended` makes the error.
     pub(crate) fn claim_or(&self, place: L::Place, patience: Duration, contended: impl FnOnce() -> Error) -> Result<u64> {
         let start = Instant::now();
         loop {
             match self.try_claim(place)? {
                 Claim::Reserved(incarnation) => return Ok(incarnation),
                 Claim::Held => return Err(self.busy(place)),
-                // A rival holds the byte for the few system calls that lie between here and
+                // A rival holds the byte for the few system calls between this claim and
                 // `announce`, or until it gives up.
                 Claim::Contended if is_patient(start, patience, &self.object) => std::thread::sleep(RIVAL_NAP),
                 Claim::Contended => return Err(contended()),
@@ -284,13 +284,13 @@ impl<L: Layout> Region<L> {
         Error::new(libc::EBUSY, format!("the {} of {} is held by {who}, which is alive", L::describe(place), self.origin))
     }
 
-    /// Whether any process holds a side of a region whose header cannot be trusted: every version
-    /// of the layout has its locks beyond the end.
+    /// Whether any process holds a place in a region whose header cannot be trusted. All layout
+    /// versions have their locks beyond the end.
     pub(crate) fn has_any_lock(object: &Object) -> bool {
         object.has_any_lock()
     }
 
-    /// Enters this process as the claimed incarnation, so that a peer that comes finds it.
+    /// Enters this process as the claimed incarnation, so that a peer finds it.
     pub(crate) fn announce(&self, place: L::Place, incarnation: u64) {
         self.view.holder(place).occupy(incarnation, &self.me);
     }

@@ -1,8 +1,9 @@
-//! How a call waits: it spins for a bounded time, if that has paid off lately ([`Habit`]), then sleeps in slices; `polling` only spins.
+//! How a call waits. It spins for a bounded time, if recent spins helped ([`Habit`]), then sleeps
+//! in slices. In `polling` mode it only spins.
 //!
-//! A call alternates between an attempt, in its turn, and a step of [`Patience`], in which others have theirs. Before
-//! it sleeps, its bell is armed and one more attempt is made, so that nothing that comes in between is slept through
-//! (`doorbell`, edge W1).
+//! A call alternates between an attempt, in its turn, and a step of [`Patience`], in which other
+//! threads have theirs. Before it sleeps, it arms its bell and makes one more attempt, so that it
+//! sleeps through nothing that comes in between (`doorbell`, edge W1).
 
 use crate::error::{Error, Result as Fallible};
 use crate::protocol::atomics::relax;
@@ -15,34 +16,35 @@ use crate::sys::trial::usual_or;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// What a waiting call must know of its region.
+/// What a waiting call needs from its region.
 pub(crate) trait Watched {
-    /// What can be looked at without a turn, to see whether an attempt is worth it.
+    /// What a waiter can look at without a turn, to see whether an attempt is worthwhile.
     type Hint;
-    /// Says that a thread is about to sleep.
+    /// Proof that a thread has announced that it is about to sleep.
     type Armed;
 
-    /// Whether an attempt is worth it.
+    /// Whether an attempt is worthwhile.
     fn is_worth_a_look(&self, hint: &Self::Hint) -> bool;
-    /// Whether nothing but an attempt can tell.
+    /// Whether only an attempt can tell.
     fn is_blind(&self, hint: &Self::Hint) -> bool;
-    /// Whether the attempt will end the wait, whatever the hint says.
+    /// Whether an attempt will end the wait, whatever the hint says.
     fn is_over(&self, hint: &Self::Hint) -> bool;
-    /// Before a sleep: what happens from now on ends it. One more attempt is made before [`Watched::sleep`].
+    /// Prepares a sleep, which anything that happens from now on ends. The caller makes one more
+    /// attempt before [`Watched::sleep`].
     fn arm(&self, hint: &Self::Hint) -> Self::Armed;
     /// Sleeps until something happens, at most for `limit`, or a slice.
     fn sleep(&self, hint: &Self::Hint, armed: Self::Armed, limit: Duration) -> Slept;
-    /// What interrupts the waits.
+    /// The interruptions of waits.
     fn interrupts(&self) -> &Interrupts;
-    /// Who waits spins and never sleeps.
+    /// Whether a waiter only spins and never sleeps.
     fn is_polling(&self) -> bool;
-    /// What the waits of this kind have taught. `None`: nothing can be learnt from how long one takes.
+    /// What waits of this kind have taught. `None`: their duration teaches nothing.
     fn habit(&self, hint: &Self::Hint) -> Option<&Habit>;
-    /// Asks the kernel whether the others are alive.
+    /// Asks the kernel whether the peers are alive.
     fn probe(&self);
-    /// Whether that must not wait for its time.
+    /// Whether a probe is due now, ahead of its time.
     fn wants_probe(&self) -> bool;
-    /// How long ago it was done.
+    /// Time since the last probe.
     fn since_probe(&self) -> Duration;
     /// The longest sleep before another attempt.
     fn longest_sleep(&self, _hint: &Self::Hint) -> Duration {
@@ -55,14 +57,14 @@ pub(crate) trait Watched {
 pub(crate) enum Limit {
     /// Not at all.
     Now,
-    /// So long; `EAGAIN` or `ETIMEDOUT` then.
+    /// For this long; then `EAGAIN` or `ETIMEDOUT`.
     For(Duration, i32),
-    /// Until it comes.
+    /// Without limit.
     Forever,
 }
 
 impl Limit {
-    /// As in the interface: `None` is no limit.
+    /// The interface's timeout: `None` is no limit.
     pub(crate) fn timeout(timeout: Option<Duration>) -> Limit {
         timeout.map_or(Limit::Forever, |t| Limit::For(t, libc::ETIMEDOUT))
     }
@@ -71,13 +73,14 @@ impl Limit {
 /// One attempt of a call that may wait.
 pub(crate) enum Attempt<T, H> {
     Done(T),
-    /// Nothing yet; what to look at.
+    /// Nothing yet; wait by this hint.
     Wait(H),
 }
 
-/// Makes attempts until one is done, the limit is over (`Ok(Err(errno))`), or one fails. Not for the hot path.
+/// Makes attempts until one is done, the limit is over (`Ok(Err(errno))`), or one fails. Not for
+/// the fast path.
 ///
-/// `attempt` is told whether a sleep will follow if it has to wait.
+/// Tells `attempt` whether a sleep will follow if it has to wait.
 pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
     limit: &Limit,
     mut pass: Pass<'_, S, C>,
@@ -109,7 +112,8 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
         let paused = pass.pause();
         ended = paused.with(|watched| patience.step(watched, &hint, || paused.is_closed()).err());
         if paused.is_closed() {
-            // First what is armed, which may be counted in a region that goes when this thread leaves.
+            // Drop the armed state first: it may be counted in a region that is unmapped when this
+            // thread leaves.
             drop(patience);
             return Err(closed());
         }
@@ -118,28 +122,30 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
     }
 }
 
-/// Looks between two of the clock.
+/// Looks at the hint between two looks at the clock.
 const LOOKS: u32 = 64;
-/// How long to spin before sleeping: about what a sleep and a wake-up cost.
-/// The fuzzer's peers are the same thread, so that spinning does not help.
+/// How long to spin before sleeping: about the cost of a sleep and a wake-up. The fuzzer's peers
+/// are in the same thread, so spinning does not help there.
 const SPIN: Duration = Duration::from_micros(usual_or(50, 5) as u64);
 
-/// A wait that sleeps at once takes at most so long if a spin would have been enough: the peer may be asleep too, so that two wake-ups pass.
+/// The longest wait without a spin that a spin could have replaced. The peer may be asleep too, so
+/// two wake-ups pass.
 const SOON: Duration = Duration::from_micros(3 * SPIN.as_micros() as u64);
-/// From so many spins in vain on, the rests between them get no longer.
+/// After this many failed spins, the pauses between spins stop growing.
 const MOST_VAIN: u32 = 6;
 
-/// Whether waits of one kind spin before they sleep: only while that pays off.
+/// Whether waits of one kind spin before they sleep: only while that helps.
 ///
-/// A spin in vain is followed by a rest, in which waits sleep at once, until so many of them have ended soon: none after the first, then 1, 3, 7, up
-/// to 31. Each spin that was not in vain undoes one that was. So waits of milliseconds do not spin at all, waits that are a little too long for a
-/// spin hardly ever do, and two sides that sleep on each other find back to spinning. Threads that share a side may lose what another has noted,
-/// which costs a spin or a sleep.
+/// A backoff: after a failed spin, waits sleep at once until N of them have ended soon (N = 0, 1,
+/// 3, 7 … 31 for successive failures). Each successful spin cancels one failed spin. So waits of
+/// milliseconds do not spin at all, and waits that are slightly too long for a spin hardly ever do.
+/// Two sides that sleep on each other return to spinning. Threads that share a side may lose each
+/// other's updates, which costs a spin or a sleep.
 #[derive(Default)]
 pub(crate) struct Habit {
-    /// Spins in vain, less those that were not; at most [`MOST_VAIN`].
+    /// Failed spins, less successful ones; at most [`MOST_VAIN`].
     vain: AtomicU32,
-    /// How many waits must end soon before the next spin.
+    /// How many waits must still end soon before the next spin.
     rest: AtomicU32,
 }
 
@@ -148,7 +154,7 @@ impl Habit {
         self.rest.load(Relaxed) == 0
     }
 
-    /// A wait is over. `soon`: a spin was enough, or would have been.
+    /// Notes the end of a wait. `soon`: a spin sufficed, or would have.
     fn learn(&self, spun: bool, soon: bool) {
         let (vain, rest) = (self.vain.load(Relaxed), self.rest.load(Relaxed));
         match (spun, soon) {
@@ -163,10 +169,10 @@ impl Habit {
     }
 }
 
-/// What the waits of one side have in common.
+/// State that all waits of one side share.
 pub(crate) struct Pace {
     opened: Instant,
-    /// When the peer was probed last, in microseconds after `opened`.
+    /// When the peer was last probed, in microseconds after `opened`.
     probed: AtomicU64,
     interrupts: Interrupts,
     pub(crate) for_samples: Habit,
@@ -184,19 +190,19 @@ impl Pace {
         }
     }
 
-    /// Notes that the peer is probed now; microseconds since the channel was opened.
+    /// Notes a probe of the peer; returns its time in microseconds after `opened`.
     pub(crate) fn note_probe(&self) -> u64 {
         let now = self.opened.elapsed().as_micros() as u64;
         self.probed.store(now, Relaxed);
         now
     }
 
-    /// How long ago the peer was probed.
+    /// Time since the last probe of the peer.
     pub(crate) fn since_probe(&self) -> Duration {
         self.opened.elapsed().saturating_sub(Duration::from_micros(self.probed.load(Relaxed)))
     }
 
-    /// Probes the peer, unless that was done a short time ago: for callers that do not wait.
+    /// Probes the peer unless a recent call did: for callers that do not wait.
     pub(crate) fn probe_now_and_then(&self, watched: &impl Watched) {
         if self.since_probe() >= doorbell::SLICE {
             watched.probe();
@@ -208,12 +214,12 @@ impl Pace {
     }
 }
 
-/// Where a waiting call stands.
+/// The state of a waiting call.
 struct Patience<W: Watched> {
     limit: Limit,
     clock: Option<Clock>,
     armed: Option<W::Armed>,
-    /// The interruptions that this wait need not answer.
+    /// The interruptions that are no reason to end this wait.
     seen: u64,
 }
 
@@ -232,7 +238,7 @@ impl<W: Watched> Patience<W> {
         Patience { limit: *limit, clock: None, armed: None, seen: watched.interrupts().seen() }
     }
 
-    /// Waits a while. `Ok`: make another attempt. `Err`: the wait is over, with this `errno`.
+    /// Waits for one step. `Ok`: make another attempt. `Err`: the wait is over, with this `errno`.
     fn step(&mut self, watched: &W, hint: &W::Hint, is_closed: impl Fn() -> bool) -> Result<(), i32> {
         if let Some(armed) = self.armed.take() {
             return self.sleep(watched, hint, armed);
@@ -249,7 +255,8 @@ impl<W: Watched> Patience<W> {
             }
             let (now, probed) = self.check(watched)?;
             if probed {
-                // Now and then an attempt, whatever the hint says: it also finds out what no hint tells.
+                // Every probe allows an attempt, whatever the hint says: an attempt also finds out
+                // what no hint tells.
                 return Ok(());
             }
             if self.clock.as_ref().and_then(|c| c.spin_until).is_some_and(|until| now >= until) {
@@ -269,8 +276,8 @@ impl<W: Watched> Patience<W> {
         }
     }
 
-    /// Now and then offers the processor to others: where there are more spinners than processors, the one that is
-    /// waited for may have none.
+    /// Yields the processor regularly: if there are more spinners than processors, the awaited
+    /// thread may have none.
     fn give_way(&mut self, now: Instant) {
         let Some(clock) = &mut self.clock else { return };
         if now >= clock.next_yield {
@@ -292,12 +299,13 @@ impl<W: Watched> Patience<W> {
             spin_until: (!watched.is_polling()).then(|| now + spin),
             slept: false,
             next_yield: now + SPIN,
-            // Goes on from the last probe, whichever call made it: a loop of short waits must not put it off.
+            // Counted from the last probe of any call, so that a loop of short waits does not put
+            // it off.
             next_probe: now + doorbell::SLICE.saturating_sub(watched.since_probe()),
         });
     }
 
-    /// Looks at the clock and at what else may end the wait: the time, and whether the peer was probed.
+    /// Checks the clock and the interruptions. Returns the time, and whether the peer was probed.
     fn check(&mut self, watched: &W) -> Result<(Instant, bool), i32> {
         if watched.interrupts().is_due(self.seen) {
             return Err(libc::EINTR);
@@ -311,7 +319,8 @@ impl<W: Watched> Patience<W> {
                 probed = true;
             }
             if clock.deadline.is_some_and(|deadline| now >= deadline) {
-                // Awake anyhow: who reads again and again so is not woken once more for the probe soon after.
+                // Probe while awake: then a caller that reads in a loop is not woken once more soon
+                // after.
                 if !probed && watched.since_probe() >= doorbell::SLICE / 2 {
                     watched.probe();
                 }
@@ -324,7 +333,7 @@ impl<W: Watched> Patience<W> {
         Ok((now, probed))
     }
 
-    /// The wait is over. `done`: what it was for has come.
+    /// Teaches the habit at the end of a wait. `done`: the awaited thing has come.
     fn teach(&self, watched: &W, hint: &W::Hint, done: bool) {
         let (Some(habit), Some(clock)) = (watched.habit(hint), &self.clock) else { return };
         let Some(spin_until) = clock.spin_until else { return };

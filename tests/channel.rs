@@ -1,12 +1,12 @@
-//! The channel through its Rust interface, both sides in this process. (The C tests, in `tests/c`, do the same and more
-//! between processes.)
+//! The channel through its Rust interface, both sides in this process. The C tests, in `tests/c`,
+//! do the same and more between processes.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use villas_shm::{Channel, Config, Error, ErrorKind, Flags, Sample, Timespec};
 
-/// A region's name that goes with the test.
+/// A region's name, removed at the end of the test.
 struct Name(String);
 
 impl Name {
@@ -273,7 +273,7 @@ fn a_sample_that_cannot_be_sent_comes_back_in_the_error() {
     assert_eq!(got.iter().map(Sample::sequence).collect::<Vec<_>>(), [1, 2]);
     drop(program);
     drop(got);
-    // By `?` the sample goes back to its pool.
+    // With `?` the sample goes back to its pool.
     let send = |node: &Channel| -> Result<(), Error> { Ok(node.send(numbered(node, 3))?) };
     assert_eq!(send(&node).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(node.stats().held, 0);

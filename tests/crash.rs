@@ -1,7 +1,10 @@
-//! Real processes, killed by SIGKILL before each of their stores to shared memory, restarted, and their survivors:
-//! nothing is lost, nothing comes twice unmarked, no block is leaked, nothing out of order. Successors are killed before each
-//! store of their repair too: where the first was sending, before each store, and in the program until it has sent something itself;
-//! elsewhere before every fifth, all with `REPAIRS=all` in the environment.
+//! Real processes, killed by SIGKILL before each of their stores to shared memory and restarted,
+//! and their survivors: nothing is lost, no block is leaked, nothing is out of order, and nothing
+//! comes twice unmarked.
+//!
+//! Successors are killed before the stores of their repair, too. If the first process was sending,
+//! they are killed before each store, and a program also until it has sent something itself.
+//! Otherwise before every fifth; before each one with `REPAIRS=all` in the environment.
 
 #[path = "crash/accounts.rs"]
 mod accounts;
@@ -23,7 +26,7 @@ use villas_shm::{Channel, Config, Flags, Sample};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A region's name that goes with the test.
+/// A region's name, removed at the end of the test.
 struct Name(String);
 
 impl Name {
@@ -65,7 +68,7 @@ fn log_of(child: &mut Child) -> Log {
     text.lines().map(event).collect()
 }
 
-/// Waits for a child; `true` when it was killed, `false` when it ended well.
+/// Waits for a child; `true` if it was killed, `false` if it succeeded.
 fn was_killed(child: &mut Child) -> bool {
     use std::os::unix::process::ExitStatusExt;
     let status = child.wait().expect("it is our child");
@@ -73,7 +76,7 @@ fn was_killed(child: &mut Child) -> bool {
     !status.success()
 }
 
-/// A survivor that may see `EPIPE` while the other side is down.
+/// The result of a survivor, which may see `EPIPE` while the other side is down.
 fn down(result: Result<usize, villas_shm::Error>) -> usize {
     match result {
         Ok(count) => count,
@@ -82,7 +85,8 @@ fn down(result: Result<usize, villas_shm::Error>) -> usize {
     }
 }
 
-/// Everything has been read and put: all blocks of both sides are at home, and the counters of one side are those of the other.
+/// Checks that everything has been read and put: all blocks of both sides are at home, and the
+/// counters of the sides match.
 fn assert_nothing_leaked(node: &Channel, program: &Channel, context: &str) {
     let (of_node, of_program) = (node.stats(), program.stats());
     for stats in [of_node, of_program] {
@@ -92,7 +96,8 @@ fn assert_nothing_leaked(node: &Channel, program: &Channel, context: &str) {
     assert_eq!((of_node.written, of_program.written), (of_program.read, of_node.read), "{context}: {of_node:?}, {of_program:?}");
 }
 
-/// Sending is what the successor repairs, and what must be swept is its repair; with `first_sends`, where the first was sending, its first send too.
+/// A successor repairs a send, so its repair must be swept; with `first_sends`, if the first
+/// process was sending, also its own first send.
 fn fate_of(logs: &[Log], first_sends: bool) -> Fate {
     let deaths = logs.len() - 1;
     let was_inside = deaths > 0 && logs[0].last().is_some_and(|event| event.0 == 's');
@@ -105,7 +110,8 @@ fn numbers_of(kind: char, log: &Log) -> Vec<u64> {
     log.iter().filter(|event| event.0 == kind).map(|event| event.1).collect()
 }
 
-/// The program is killed before store `kills[0]`, its successor before `kills[1]`, and so on; the last goes on.
+/// The program is killed before store `kills[0]`, its successor before `kills[1]`, and so on; the
+/// last one lives.
 fn program_dies(polling: bool, kills: &[u64]) -> Fate {
     const COUNT: u64 = 7;
     let context = format!("stores {kills:?}");
@@ -119,7 +125,8 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
     let mut deadline = Deadline::within(PATIENCE);
     loop {
         assert!(!deadline.is_over(), "{context}: it hangs; {next} written, back {echoes:?}");
-        // The last sample, which ends the program, is sent when all others are back, and once more to its successor.
+        // The last sample, which ends the program, is sent when all others are back, and once more
+        // to its successor.
         let may_write = next < COUNT || (echoes.len() as u64 == COUNT && !stop_is_out);
         let free = if may_write { node.alloc().ok() } else { None };
         if let Some(mut sample) = free {
@@ -129,12 +136,13 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
             stop_is_out = next >= COUNT && written == 1;
             next += written;
         }
-        // Asked first: the sample that ends a program may have been sent to its predecessor, before the program has sent back what that one left.
+        // Checked first: the sample that ends a program may have gone to its predecessor, before
+        // the program has sent back what that one left.
         let has_ended = program.try_wait().expect("it is our child").is_some();
         while down(node.try_read(&mut samples, 4)) > 0 {
             for sample in samples.drain(..) {
                 assert_eq!((sample.len(), sample.get(0)), (2, sample.sequence() as f64), "torn");
-                // A copy says so in its second value.
+                // A copy's second value says so.
                 let arrival =
                     Arrival { copied_by: sample.get(1) as usize, is_marked: sample.flags().contains(Flags::REDELIVERED) };
                 echoes.entry(sample.sequence()).or_default().push(arrival);
@@ -163,7 +171,7 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
         let back = echoes.get(&number).map_or(&[][..], Vec::as_slice);
         check_returns(&passages, back, &format!("{context}, sample {number}: {logs:?}"));
     }
-    // A successor may have been killed with the sample that ends it in hand, or before it.
+    // A successor may have been killed while it held the sample that ends it, or before.
     while down(program.try_read(&mut samples, 4)) > 0 {
         assert!(samples.drain(..).all(|sample| sample.sequence() >= COUNT), "{context}: more than the end is left");
     }
@@ -171,7 +179,8 @@ fn program_dies(polling: bool, kills: &[u64]) -> Fate {
     fate_of(&logs, true)
 }
 
-/// The same with the node.
+/// The node is killed before store `kills[0]`, its successor before `kills[1]`, and so on; the last
+/// one lives.
 fn node_dies(polling: bool, kills: &[u64]) -> Fate {
     const COUNT: u64 = 6;
     let context = format!("stores {kills:?}");
@@ -215,8 +224,8 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
     let program = program.expect("it was open");
     let config = config(polling);
     let node = Channel::create(&name.0, &config).expect("the node's side is free");
-    // A node that died before a program came was replaced, with all that it had written; else every write arrived, in
-    // order, and the one that was cut off if it was completed.
+    // A node that died before a program came was replaced, with everything it had written.
+    // Otherwise every write arrived in order, and the interrupted one if it was completed.
     let last = logs.len() - 1;
     let after_all = sent_after_all(&logs, node.stats().written);
     assert!(seen.is_sorted(), "{context}: out of order: {seen:?}");
@@ -230,7 +239,7 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
         assert!(was_replaced || is_whole, "{context}: {written} written and {more} after all, {came:?} came: {logs:?}");
         assert!(generation < last || came.len() as u64 == COUNT, "{context}: {came:?} came of the last");
     }
-    // What the program sent back, each node has once, until one has put it.
+    // Each node received what the program sent back once, until a node has put it.
     for number in returned {
         Passage::all(&logs, number, &vec![0; logs.len()], &context);
     }
@@ -242,7 +251,8 @@ fn node_dies(polling: bool, kills: &[u64]) -> Fate {
     fate_of(&logs, false)
 }
 
-/// Both are killed, one of them before that store: the next node makes the region anew. `false`: neither came so far.
+/// Both are killed, one of them before this store, and the next node creates the region anew.
+/// `false`: neither got that far.
 fn both_die(polling: bool, node_at: u64, program_at: u64) -> bool {
     const COUNT: u64 = 6;
     const ENDLESS: u64 = u64::MAX;
@@ -262,7 +272,8 @@ fn both_die(polling: bool, node_at: u64, program_at: u64) -> bool {
         child.kill().expect("it is our child");
         child.wait().expect("it is our child");
     }
-    // Only when there is another region: a program that comes first gets what the dead node has left for it.
+    // Only once there is another region: an early program would get what the dead node has left for
+    // it.
     let region = || std::fs::metadata(format!("/dev/shm/{}", name.0)).map(|status| status.ino()).ok();
     let before = region();
     let mut next = spawn("node", &name, polling, COUNT, 1, None);

@@ -1,5 +1,6 @@
-//! Processes that signal events and wait for them, killed by SIGKILL before each of their stores: a signal is there as a whole or not at
-//! all, nobody sleeps on for the death of another, and nothing is left that a successor would have to mend.
+//! Processes that signal events and wait for them, killed by SIGKILL before each of their stores: a
+//! signal is complete or absent, no waiter sleeps on because another died, and nothing is left for
+//! a successor to repair.
 
 #[path = "crash/deadline.rs"]
 mod deadline;
@@ -12,9 +13,10 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use villas_shm::{Segment, SegmentOptions};
 
-/// So long may one wait that a signal has ended already: a slice of a sleep, and what a busy machine adds.
+/// The longest wait for a signal that was already given: a slice of a sleep, and the delay of a
+/// busy machine.
 const SOON: Duration = Duration::from_secs(20);
-/// No wait that is slept through ends before it is told of.
+/// Longer than the test takes to report a wait that sleeps on.
 const LONG: Duration = Duration::from_secs(60);
 const COUNT: u64 = 6;
 
@@ -29,14 +31,14 @@ impl Drop for Name {
 /// The survivor: waits for signals, and answers each.
 struct Survivor {
     segment: Segment,
-    /// The other process is dead: it is not waited for.
+    /// The other process is dead: do not wait for it.
     is_alone: AtomicBool,
     /// The number of the last signal.
     last: AtomicU64,
 }
 
 impl Survivor {
-    /// How many signals it has seen in the end.
+    /// Answers signals; returns how many it has seen in the end.
     fn answer(&self) -> u64 {
         let event = |at| self.segment.event(at).expect("it is in the segment");
         let (asked, answered, mut seen) = (event(0), event(8), 0);
@@ -55,7 +57,7 @@ impl Survivor {
         seen
     }
 
-    /// Twice the signals, and bit 0 for sleepers.
+    /// An event's word: twice the signals, and bit 0 for sleepers.
     fn word(&self, at: usize) -> u64 {
         self.segment.get(at).expect("it is in the segment")
     }
@@ -73,7 +75,8 @@ fn spawn(name: &Name, kill_at: Option<u64>) -> Child {
         .expect("event-child starts")
 }
 
-/// Lets a child run to its end. How many signals it had begun, and had given, and whether it was killed.
+/// Lets a child run to its end. Returns how many signals it began and gave, and whether it was
+/// killed.
 fn end_of(mut child: Child) -> (u64, u64, bool) {
     use std::os::unix::process::ExitStatusExt;
     let mut log = String::new();
@@ -92,7 +95,8 @@ fn await_that(context: &str, what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A process is killed before store `kill_at`, and another takes its place. `false`: it ended before.
+/// A process is killed before store `kill_at`, and another takes its place. `false`: it ended
+/// before.
 fn process_dies(kill_at: u64) -> bool {
     let name = Name(format!("villas-crash-{}-event", std::process::id()));
     let context = format!("store {kill_at}");
@@ -101,7 +105,7 @@ fn process_dies(kill_at: u64) -> bool {
     let survivor = Arc::new(Survivor { segment, is_alone: AtomicBool::new(false), last: AtomicU64::new(u64::MAX) });
     let (end, ended) = mpsc::channel();
     let theirs = survivor.clone();
-    // Not joined: one that sleeps on must not keep this test from saying so.
+    // Not joined: a thread that sleeps on must not keep this test from reporting it.
     std::thread::spawn(move || {
         let _ = end.send(theirs.answer());
     });
@@ -116,7 +120,8 @@ fn process_dies(kill_at: u64) -> bool {
         assert_eq!(end_of(spawn(&name, None)), (COUNT, COUNT, false), "{context}: the successor");
         assert_eq!((survivor.count(0), survivor.count(8)), (count + COUNT, count + COUNT), "{context}: with the successor");
     }
-    // The survivor hears this process too. Whoever died asleep costs the next signal a system call, and no more.
+    // The survivor hears this process too. A process that died asleep costs the next signal one
+    // system call, and no more.
     let (last, event) = (survivor.count(0) + 1, survivor.segment.event(0).expect("it is in the segment"));
     survivor.is_alone.store(true, SeqCst);
     survivor.last.store(last, SeqCst);
@@ -137,7 +142,7 @@ fn process_dies(kill_at: u64) -> bool {
 fn a_process_that_is_killed_at_any_store_to_an_event_leaves_nobody_asleep() {
     let start = Instant::now();
     let stores = (0..).find(|&kill_at| !process_dies(kill_at)).expect("it ends");
-    // A signal each, and for every second one the wake-up of a sleeper, and a sleep.
+    // One store for each signal, and for every second one the wake-up of a sleeper, and a sleep.
     assert!(stores >= 2 * COUNT, "only {stores} stores: the process did not do its work");
     println!("signal and wait: killed before each of its {stores} stores, {:.1} s", start.elapsed().as_secs_f64());
 }

@@ -26,7 +26,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What a file of the product imports from the crate, by the first part of each path; without comments and its own unit tests.
+/// What a product file imports from the crate: the first part of each path, without comments and
+/// the file's own unit tests.
 fn imports(text: &str) -> Vec<String> {
     let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let code: Vec<&str> = product.lines().map(|line| line.split("//").next().unwrap_or(line)).collect();
@@ -47,7 +48,7 @@ fn imports_run_down_the_floors() {
         let path = file.strip_prefix(&source).expect("below src");
         let first = path.iter().next().expect("a name").to_string_lossy();
         let floor = first.strip_suffix(".rs").unwrap_or(&first);
-        // What hands on, and what tests need, stand beside the floors.
+        // Re-exports, and what tests need, stand beside the floors.
         if matches!(floor, "lib" | "tests") {
             continue;
         }
@@ -60,7 +61,7 @@ fn imports_run_down_the_floors() {
             match level.get(import.as_str()) {
                 Some(&other) if other >= own => {}
                 Some(_) => wrong.push(format!("src/{} imports from {import}, which stands above {floor}", path.display())),
-                // Of test builds: memory for the fuzzer, kills, and loom's atomics.
+                // In test builds: memory for the fuzzer, kills, and loom's atomics.
                 None if matches!(import.as_str(), "tests" | "crash" | "harness") => {}
                 None => wrong.push(format!("src/{} imports {import}, which is no floor: name where it lives", path.display())),
             }

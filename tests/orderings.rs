@@ -1,4 +1,4 @@
-//! Each memory ordering of the library belongs to an edge that is argued, as ARCHITECTURE.md lists them.
+//! Each memory ordering of the library belongs to an argued edge, as ARCHITECTURE.md lists them.
 
 use std::fs;
 use std::path::Path;
@@ -18,12 +18,12 @@ fn edges() -> Vec<(String, String)> {
     list.lines().skip(1).map(row).collect()
 }
 
-/// The product's lines of a file.
+/// The lines of a file without its tests.
 fn product(text: &str) -> Vec<&str> {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or(text).lines().collect()
 }
 
-/// Labels that stand in a text as words of their own.
+/// The labels that stand in a text as separate words.
 fn labels<'e>(text: &str, edges: &'e [(String, String)]) -> Vec<&'e str> {
     let words: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     edges.iter().map(|(label, _)| label.as_str()).filter(|label| words.contains(label)).collect()
@@ -40,7 +40,7 @@ fn comment_of(line: &str) -> &str {
     }
 }
 
-/// Whether a line has an ordering that is more than relaxed.
+/// Whether a line has an ordering stronger than relaxed.
 fn orders(line: &str) -> bool {
     let code = code_of(line);
     let is_declaration =

@@ -1,6 +1,7 @@
-//! Participants of rings and endpoints, killed by SIGKILL before each of their stores to shared memory, beside survivors: what was given arrives once,
-//! or is counted; nobody is stuck; no slot is lost. Successors are killed before each store of their repair too: up to the end of the first thing
-//! that they do with the ring.
+//! Participants of rings and endpoints, killed by SIGKILL before each of their stores to shared
+//! memory, beside survivors: each message arrives once or is counted, no participant is stuck, no
+//! slot is lost. Successors are killed before each store of their repair, too, up to the end of the
+//! first thing that they do with the ring.
 
 #[path = "crash/deadline.rs"]
 mod deadline;
@@ -21,14 +22,15 @@ use villas_shm::{Endpoint, EndpointSide, Policy, Ring, Role};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const CAPACITY: usize = 3;
-/// Messages of each producer; a multiple of three, as it gives a message and two at once by turns.
+/// Messages of each producer; a multiple of three, because it gives one message and two at once by
+/// turns.
 const COUNT: u64 = 9;
-/// From here on messages are this process's own.
+/// Messages from this number on are this process's own.
 const OWN: u64 = 100;
 
 type Message = [u64; 5];
 
-/// The name of a ring, or of an endpoint, that goes with the test.
+/// The name of a ring, or of an endpoint, removed at the end of the test.
 struct Name(String);
 
 impl Name {
@@ -53,7 +55,8 @@ fn word(policy: Policy) -> &'static str {
     }
 }
 
-/// A child that gives the messages `numbers`, or takes some until one that is none of these.
+/// A child that gives the messages `numbers`, or takes messages until it gets one that is none of
+/// these.
 fn spawn(what: &str, name: &Name, policy: Policy, numbers: Range<u64>, kill_at: Option<u64>) -> Child {
     Command::new(env!("CARGO_BIN_EXE_ring-child"))
         .args([what, &name.0, word(policy), &numbers.start.to_string(), &numbers.end.to_string()])
@@ -85,7 +88,7 @@ impl Log {
     }
 }
 
-/// All numbers of that kind, in their order.
+/// All numbers of this kind, in order.
 fn numbers(logs: &[Log], kind: char) -> Vec<u64> {
     logs.iter().flat_map(|log| log.all(kind)).collect()
 }
@@ -98,7 +101,8 @@ fn deaths(logs: &[Log]) -> usize {
     logs.iter().filter(|log| log.was_killed).count()
 }
 
-/// Inside is who had logged one of `begins` last; beyond, who has logged one of `ends`.
+/// Inside: a child whose last log is one of `begins`. Beyond: a child that has logged one of
+/// `ends`.
 fn fate_of(logs: &[Log], begins: &str, ends: &str) -> Fate {
     let deaths = deaths(logs);
     let was_inside = deaths > 0 && logs[0].events.last().is_some_and(|event| begins.contains(event.0));
@@ -106,15 +110,17 @@ fn fate_of(logs: &[Log], begins: &str, ends: &str) -> Fate {
     Fate { deaths, was_inside, was_beyond }
 }
 
-/// Where a newcomer comes to: else it takes a place that nobody has left dead, if there is one, and has nothing of its own to repair.
+/// The places that a newcomer finds. If there is a place that no dead process has left, it takes
+/// that one and has nothing to repair.
 #[derive(Clone, Copy)]
 enum Places {
     Fresh,
-    /// The dead have left all of those where several may be.
+    /// Dead processes have left all places of a role that may have several.
     Dead,
 }
 
-/// The bytes of a ring all of whose places, where several may be, are held by somebody; in a copy these are dead, as it has no locks.
+/// The bytes of a ring whose places are all held, in roles that may have several. In a copy their
+/// holders are dead, because it has no locks.
 fn image_of_the_dead(policy: Policy) -> Vec<u8> {
     let name = Name::new("image", policy);
     let open = || Ring::<Message>::open(&name.0, policy, Role::Producer, CAPACITY);
@@ -140,7 +146,7 @@ fn open(name: &Name, policy: Policy, role: Role) -> Ring<Message> {
     Ring::open(&name.0, policy, role, CAPACITY).expect("the place is free")
 }
 
-/// Takes a message with its words checked; `None`: none has come within the time.
+/// Takes a message and checks its words; `None`: none has come within the time.
 fn pop(ring: &Ring<Message>, within: Duration) -> Option<u64> {
     match ring.timed_pop(within) {
         Ok(message) => {
@@ -152,7 +158,7 @@ fn pop(ring: &Ring<Message>, within: Duration) -> Option<u64> {
     }
 }
 
-/// The ring can be filled and emptied, several times over.
+/// Checks that the ring can be filled and emptied, several times.
 fn assert_whole(producer: &Ring<Message>, consumer: &Ring<Message>, context: &str) {
     let mut deadline = Deadline::within(Duration::from_secs(2));
     let mut is_late = || deadline.is_over();
@@ -172,7 +178,7 @@ fn assert_whole(producer: &Ring<Message>, consumer: &Ring<Message>, context: &st
     }
 }
 
-/// All that is left before a mark, which is pushed as soon as there is room.
+/// All messages left before a mark, which is pushed as soon as there is room.
 fn drain(producer: &Ring<Message>, consumer: &Ring<Message>, context: &str) -> Vec<u64> {
     let (mut taken, mut is_marked, mut deadline) = (Vec::new(), false, Deadline::within(Duration::from_secs(2)));
     while taken.last() != Some(&u64::MAX) {
@@ -185,7 +191,8 @@ fn drain(producer: &Ring<Message>, consumer: &Ring<Message>, context: &str) -> V
     taken
 }
 
-/// A producer is killed before store `kills[0]`, its successor before `kills[1]`, while this process consumes (and produces, where several may).
+/// A producer is killed before store `kills[0]`, its successor before `kills[1]`, while this
+/// process consumes (and produces, if several may).
 fn producer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> Fate {
     let name = Name::new(what, policy);
     let context = format!("{what}, {policy:?}, stores {kills:?}");
@@ -200,7 +207,7 @@ fn producer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
                 break;
             }
             assert!(!deadline.is_over(), "{context}: it hangs: {taken:?}");
-            // Half of the room that comes is left to the child.
+            // Half of the room is left to the child.
             if look % 2 == 0 && other.as_ref().is_some_and(|other| other.try_push(&[own; 5]).is_ok()) {
                 own += 1;
             }
@@ -223,7 +230,7 @@ fn producer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
     let stats = consumer.stats();
     assert!(stats.skipped <= deaths(&logs) as u64 && stats.lost == 0, "{context}: {stats:?}");
     if policy == Policy::Spsc && what == "produce" {
-        // A batch of two, for which there was room, is published wholly or not at all.
+        // A batch of two, for which there was room, is published completely or not at all.
         for batch in (1..OWN).step_by(3) {
             assert_eq!(came.contains(&batch), came.contains(&(batch + 1)), "{context}: half a batch: {came:?}");
         }
@@ -232,7 +239,8 @@ fn producer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
     fate_of(&logs, "p", "wa")
 }
 
-/// A consumer is killed before store `kills[0]`, its successor before `kills[1]`, while this process produces, and another takes their place.
+/// A consumer is killed before store `kills[0]`, its successor before `kills[1]`, while this
+/// process produces; then another takes their place.
 fn consumer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> Fate {
     let name = Name::new(what, policy);
     let context = format!("{what}, {policy:?}, stores {kills:?}");
@@ -241,7 +249,7 @@ fn consumer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
     let (mut next, mut end, mut logs, mut deadline) = (0, COUNT, Vec::new(), Deadline::within(PATIENCE));
     for &kill_at in kills {
         let mut child = spawn(what, &name, policy, 0..COUNT, Some(kill_at));
-        // One more, which ends it.
+        // One more, which ends the child.
         end += 1;
         while child.try_wait().expect("it is our child").is_none() {
             assert!(!deadline.is_over(), "{context}: it hangs");
@@ -270,7 +278,8 @@ fn consumer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
     let came = set(&all);
     let (missing, twice) = ((0..end).filter(|n| !came.contains(n)).count() as u64, (all.len() - came.len()) as u64);
     if policy == Policy::Spsc {
-        // What it had peeked at and not released comes to the successor. A pop that has not returned may have taken its batch.
+        // Messages that it had peeked at and not released come to the successor. A pop that has not
+        // returned may have taken its batch.
         assert_eq!((stats.lost, stats.skipped), (0, 0), "{context}");
         assert!(twice <= if what == "peek" { deaths } else { 0 }, "{context}: {received:?}, then {taken:?}");
     } else {
@@ -279,7 +288,7 @@ fn consumer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
     }
     // Released inside a pop that has not returned: one, or the first of a batch of two.
     let in_pops = if what == "consume" { 2 * deaths } else { 0 };
-    // A successor may be killed when it has given a claim up, and before it has counted that.
+    // A successor may be killed after it has given up a claim and before it has counted that.
     let uncounted = if policy == Policy::Spsc { 0 } else { deaths.saturating_sub(1) };
     let counted = stats.lost;
     assert!(missing <= counted + in_pops + uncounted, "{context}: {missing} lost, {counted} counted: {received:?}, {taken:?}");
@@ -290,7 +299,8 @@ fn open_side(side: EndpointSide, name: &Name, policy: Policy, context: &str) -> 
     Endpoint::open(&name.0, policy, side, CAPACITY).unwrap_or_else(|e| panic!("{context}: {side:?}: {e}"))
 }
 
-/// What came is what was given, in order, each once, and perhaps what was being given.
+/// Checks that what came is what was given, in order, each message once, and perhaps the one that
+/// was being given.
 fn check_given(came: &[u64], logs: &[Log], context: &str) {
     let [begun, given] = ['p', 'w'].map(|kind| set(&numbers(logs, kind)));
     assert!(came.windows(2).all(|w| w[0] < w[1]), "{context}: out of order or doubled: {came:?}");
@@ -298,7 +308,8 @@ fn check_given(came: &[u64], logs: &[Log], context: &str) {
     assert!(given.is_subset(&came) && came.is_subset(&begun), "{context}: {begun:?} begun, {given:?} given, {came:?} came");
 }
 
-/// Side B answers side A, and is killed before store `kills[0]`, its successor before `kills[1]`; another takes their place.
+/// Side B answers side A, and is killed before store `kills[0]`, its successor before `kills[1]`;
+/// then another takes their place.
 fn answerer_dies(what: &str, policy: Policy, kills: &[u64]) -> Fate {
     let name = Name::new(what, policy);
     let context = format!("{what}, {policy:?}, stores {kills:?}");
@@ -307,7 +318,7 @@ fn answerer_dies(what: &str, policy: Policy, kills: &[u64]) -> Fate {
     while logs.last().is_none_or(|log: &Log| log.was_killed) {
         assert!(logs.len() <= kills.len(), "{context}: the last one is not armed");
         let mut child = spawn(what, &name, policy, 0..COUNT, kills.get(logs.len()).copied());
-        // The message that ends it, once to each.
+        // The message that ends a child, once for each.
         next = next.min(COUNT);
         while child.try_wait().expect("it is our child").is_none() {
             assert!(!deadline.is_over(), "{context}: it hangs: {next} asked, {came:?} came");
@@ -326,7 +337,7 @@ fn answerer_dies(what: &str, policy: Policy, kills: &[u64]) -> Fate {
     assert!(received.windows(2).all(|w| w[0] < w[1]), "{context}: asked twice or out of order: {received:?}");
     let left = drain(a.outgoing(), b.incoming(), &context);
     assert!(left.iter().all(|&number| number >= COUNT), "{context}: not answered: {left:?}");
-    // One for each in a pop that has not returned.
+    // One for each child in a pop that has not returned.
     let (asked, answered) = (a.outgoing().stats(), a.incoming().stats());
     assert!(COUNT - received.len() as u64 <= deaths, "{context}: lost: {received:?}, {asked:?}");
     assert!(asked.lost <= deaths && asked.skipped == 0, "{context}: {asked:?}");
@@ -336,7 +347,8 @@ fn answerer_dies(what: &str, policy: Policy, kills: &[u64]) -> Fate {
     fate_of(&logs, "p", "w")
 }
 
-/// Side B, alone, makes the endpoint, leaves messages and closes, and is killed before store `kill_at`. `false`: it ended before.
+/// Side B creates the endpoint alone, leaves messages and closes; it is killed before store
+/// `kill_at`. `false`: it ended before.
 fn leaver_dies(what: &str, policy: Policy, kill_at: u64) -> bool {
     let name = Name::new(what, policy);
     let context = format!("{what}, {policy:?}, store {kill_at}");

@@ -10,7 +10,7 @@ struct Phasor {
     phases: [[f64; 2]; 3],
 }
 
-/// Without bytemuck, as before.
+/// Without bytemuck, by hand.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 struct Switch {

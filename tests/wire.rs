@@ -5,7 +5,7 @@ use villas_shm::{Channel, Config, Sample};
 
 const SOON: Option<Duration> = Some(Duration::from_secs(10));
 
-/// Names of a region for each direction, which no other test has.
+/// The names of a region for each direction, which no other test uses.
 fn names(what: &str) -> (String, String) {
     let base = format!("villas-wire-{what}-{}", std::process::id());
     (format!("{base}-a"), format!("{base}-b"))
@@ -25,7 +25,7 @@ fn pair(what: &str, a: &Config, b: &Config) -> (Channel, Channel) {
     })
 }
 
-/// What is left of a test's names in the directory of the objects.
+/// The objects that are left under a test's names.
 fn leftovers(what: &str) -> Vec<String> {
     let (a, _) = names(what);
     let stem = a.trim_end_matches("-a").to_string();

@@ -8,7 +8,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The sources below `src`, by their paths there.
+/// The sources in `src`, by their paths.
 fn sources() -> Vec<(String, String)> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder of sources") {
@@ -27,7 +27,7 @@ fn sources() -> Vec<(String, String)> {
     files.iter().map(|path| (name(path), fs::read_to_string(path).expect("a source"))).collect()
 }
 
-/// A line of the list: the word, its meaning (or what is said instead), and where it may stand.
+/// A line of the list: the word, its meaning (or what to say instead), and where it may stand.
 struct Row {
     word: String,
     meaning: String,
@@ -43,7 +43,7 @@ fn list() -> Vec<Row> {
         let rest = columns.next().expect("a meaning").trim();
         let is_place =
             |part: &&str| part.ends_with(".rs") || part.split_whitespace().all(|place| root().join("src").join(place).exists());
-        // The places are the words at the end of which each is a file or folder of `src`.
+        // The places are the last words of the line that are each a file or folder of `src`.
         let parts: Vec<&str> = rest.split_whitespace().collect();
         let first = parts.iter().rposition(|part| !is_place(part)).map_or(0, |last| last + 1);
         let places = parts[first..].iter().map(|&place| place.to_owned()).collect();
@@ -52,7 +52,8 @@ fn list() -> Vec<Row> {
     list.lines().filter(|line| !line.trim().is_empty()).map(row).collect()
 }
 
-/// Whether `line` has `word`, or its plural, as a word or as a part of a name: `ring`, `Rings`, `ring_of`, `RingView`, not `string`.
+/// Whether `line` has `word`, or its plural, as a word or as a part of a name: `ring`, `Rings`,
+/// `ring_of`, `RingView`, not `string`.
 fn has(line: &str, word: &str) -> bool {
     let lower = line.to_ascii_lowercase();
     lower.match_indices(word).any(|(at, _)| {
@@ -118,7 +119,7 @@ fn no_two_types_have_the_same_name() {
                 .or(code.strip_prefix("pub "))
                 .unwrap_or(code);
             let code = code.strip_prefix("unsafe ").unwrap_or(code);
-            // A type of an `impl` is the trait's.
+            // A type within an `impl` belongs to the trait.
             let kinds: &[&str] = if line.starts_with(' ') {
                 &["struct ", "enum ", "trait "]
             } else {

@@ -1,4 +1,4 @@
-//! The C interface, as a C program has it: from the shared library, each call through a pointer.
+//! The C interface as a C program uses it: from the shared library, each call through a pointer.
 
 use std::ffi::{CStr, CString, c_void};
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ fn symbol(library: *mut c_void, name: &str) -> Result<*mut c_void, String> {
 
 static API: OnceLock<Functions> = OnceLock::new();
 
-/// A shared library, for good.
+/// Loads a shared library, which is never unloaded.
 pub(crate) fn library(path: &std::path::Path) -> Result<*mut c_void, String> {
     let text = CString::new(path.to_string_lossy().as_bytes()).map_err(|e| e.to_string())?;
-    // SAFETY: runs what libraries run when they are loaded; the paths are those of this project's build.
+    // SAFETY: runs the libraries' own initialisers; the paths are those of this project's build.
     let library = unsafe { libc::dlopen(text.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
     if library.is_null() {
         // SAFETY: the text of the last error, or null.
@@ -31,7 +31,7 @@ pub(crate) fn library(path: &std::path::Path) -> Result<*mut c_void, String> {
     Ok(library)
 }
 
-/// Where cargo and make put what is built: beside this program.
+/// Where cargo and make put what they build: beside this program.
 pub(crate) fn beside(name: &str) -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     program.parent().unwrap_or(std::path::Path::new(".")).join(name)
@@ -46,19 +46,19 @@ pub(crate) fn load() -> Result<(), String> {
     Ok(())
 }
 
-/// The functions; [`load`] has loaded them.
+/// The functions; requires [`load`].
 #[inline(always)]
 pub(crate) fn api() -> &'static Functions {
     API.get().unwrap_or_else(|| villas_shm_measure::rig::fail("the library is not loaded"))
 }
 
-/// Ends the run with what the library says.
+/// Ends the run with the library's message.
 #[cold]
 pub(crate) fn failed(call: &str, gave: i64) -> ! {
     villas_shm_measure::capi::failed(call, gave, &last_error())
 }
 
-/// The library's sentence about what failed.
+/// The library's message about the last failure.
 pub(crate) fn last_error() -> String {
     api().last_error()
 }

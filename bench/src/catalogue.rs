@@ -29,9 +29,9 @@ pub(crate) enum Section {
 /// One yardstick, and contenders that carry messages of the same size.
 pub(crate) struct Group {
     pub(crate) section: Section,
-    /// Of a message.
+    /// Bytes of a message.
     pub(crate) bytes: usize,
-    /// Messages at a time.
+    /// Messages per batch.
     pub(crate) batch: usize,
     pub(crate) yard: usize,
     pub(crate) contenders: Vec<usize>,
@@ -52,11 +52,11 @@ impl Group {
     }
 }
 
-/// All contenders, and how they are compared.
+/// All contenders, and the groups in which they are compared.
 pub(crate) struct Catalogue {
     pub(crate) contenders: Vec<Box<dyn Contender>>,
     pub(crate) groups: Vec<Group>,
-    /// What could not be taken in, and why.
+    /// What could not be included, and why.
     pub(crate) missing: Vec<String>,
     is_quick: bool,
     has_boost: bool,
@@ -64,7 +64,7 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// Before the fork.
+    /// Must be called before the fork.
     pub(crate) fn new(is_quick: bool, cpus: [usize; 2]) -> Result<Catalogue, String> {
         let mut missing = Vec::new();
         let boost = crate::peers::boost::load();
@@ -112,8 +112,8 @@ impl Catalogue {
         }
     }
 
-    /// Kernel objects and libraries of others, with messages of `W` words. The quick form leaves out those that are far behind, and what is between
-    /// threads.
+    /// Adds kernel objects and other libraries, with messages of `W` words. The quick form leaves
+    /// out slow ones, and queues between threads.
     fn peers<const W: usize>(&mut self, work: Work, sleeps: bool) -> Result<(), String> {
         let batch = work.batch().unwrap_or(1);
         if batch == 1 {
@@ -143,7 +143,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Ours with samples of `V` values.
+    /// Adds this library's channels with samples of `V` values.
     fn channels<const V: usize>(&mut self, work: Work, polling: bool) {
         let batch = work.batch();
         self.join(own::<V>(polling, batch), work);
@@ -200,7 +200,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Of `W` words; `V` values.
+    /// Adds a stream of messages of `W` words, or of samples with `V` values.
     fn stream<const W: usize, const V: usize, const COPY: bool>(&mut self, batch: usize) -> Result<(), String> {
         let work = Work::Stream { batch };
         self.group(Section::Stream, 8 * W, batch, BareStream::<W, COPY>::boxed(batch));
@@ -220,7 +220,7 @@ impl Catalogue {
         }
         self.peers::<W>(work, false)?;
         if batch == 1 && !self.is_quick {
-            // Who cannot go on sleeps: what most programs do.
+            // A call that cannot proceed sleeps, as in most programs.
             self.join(Kernel::<W>::new(Kind::Pipe, true, 1)?, work);
             self.join(Kernel::<W>::new(Kind::Socket, true, 1)?, work);
         }
@@ -258,7 +258,7 @@ impl Catalogue {
     }
 }
 
-/// A transport with something more in its name.
+/// A transport with an addition to its name.
 struct Named<T> {
     transport: T,
     more: &'static str,

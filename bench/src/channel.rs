@@ -1,4 +1,5 @@
-//! The library's channel in its own and in VILLASnode's layout, through the C interface of the shared library.
+//! The library's channel in its own and in VILLASnode's layout, through the C interface of the
+//! shared library.
 
 use crate::capi::{api, failed, last_error};
 use std::ffi::{c_int, c_uint};

@@ -1,4 +1,4 @@
-//! `docs/performance.md`: what stands between the marks is written anew by each full run.
+//! `docs/performance.md`: each full run rewrites the text between the marks.
 
 use crate::report::{Results, Table};
 use std::fs;
@@ -8,7 +8,7 @@ use villas_shm_measure::table::{markdown, replaced};
 const BEGIN: &str = "<!-- make bench writes from here … -->\n";
 const END: &str = "<!-- … to here -->\n";
 
-/// Where the plots are, seen from the document.
+/// The directory of the plots, relative to the document.
 const PLOTS: &str = "performance";
 
 const ALT: &[(&str, &str)] = &[
@@ -57,7 +57,7 @@ fn add(text: &mut String, table: &Table) {
     *text += &markdown(&table.rows);
 }
 
-/// In lines as long as those of the other documents.
+/// Wraps a sentence to the line length of the other documents.
 fn wrapped(sentence: &str) -> String {
     let mut text = String::new();
     let mut column = 0;

@@ -50,7 +50,8 @@ fn unlink(name: &CString) {
     }
 }
 
-/// An object of so many bytes that appears under its name only when its memory is paid for, as a region does, in bare calls.
+/// Creates an object of this many bytes by bare system calls. Like a region, it appears under its
+/// name only when its memory is allocated.
 fn bare_create(name: &str, bytes: u64) {
     let check = |what: &str, is_good: bool| {
         if !is_good {
@@ -58,7 +59,8 @@ fn bare_create(name: &str, bytes: u64) {
         }
     };
     let path = c_name(&format!("/dev/shm/{name}"));
-    // SAFETY: C strings that live through the calls, a mapping that is unmapped here, and a descriptor that is closed here.
+    // SAFETY: C strings that live through the calls, a mapping that is unmapped here, and a
+    // descriptor that is closed here.
     unsafe {
         let fd = libc::open(c"/dev/shm".as_ptr(), libc::O_TMPFILE | libc::O_RDWR | libc::O_CLOEXEC, 0o600);
         check("O_TMPFILE", fd >= 0);
@@ -84,7 +86,7 @@ fn touch(fd: i32, bytes: u64, byte: u8) {
     }
 }
 
-/// What is done, again and again.
+/// The repeated step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     BareCreate,
@@ -93,14 +95,14 @@ pub(crate) enum Step {
     Open,
 }
 
-/// One of them.
+/// A contender that repeats one step.
 pub(crate) struct Life {
     step: Step,
     name: String,
     side: Side,
-    /// The node keeps it open while the program opens and closes.
+    /// The node's channel, open while the program opens and closes.
     shm: *mut c_void,
-    /// Of the default region.
+    /// Bytes of the default region.
     bytes: u64,
 }
 
@@ -198,7 +200,8 @@ impl Contender for Life {
     }
 }
 
-/// Both sides of a channel in `pthread` mode wait for samples that do not come. An item is one call, which ends after 100 ms.
+/// Both sides of a channel in `pthread` mode wait for samples that do not come. An item is one
+/// call, which ends after 100 ms.
 pub(crate) struct Idle {
     shm: *mut c_void,
     base: *mut c_void,
@@ -258,19 +261,20 @@ impl Contender for Idle {
     }
 }
 
-/// Of many channels open at once.
+/// The figures of many channels open at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Scale {
     pub(crate) channels: usize,
     pub(crate) create_ns: f64,
     pub(crate) open_ns: f64,
     pub(crate) descriptors: f64,
-    /// Bytes of memory of the node's own, without what it shares.
+    /// Bytes of the node's private memory.
     pub(crate) private_bytes: f64,
     pub(crate) region_bytes: f64,
 }
 
-/// `channels` of them, of the default size but for a short queue, so that a thousand fit into a small `/dev/shm`. One item.
+/// `channels` channels of the default size except for a short queue, so that a thousand fit into a
+/// small `/dev/shm`. One item.
 pub(crate) struct Many {
     channels: usize,
     name: String,
@@ -290,17 +294,17 @@ fn descriptors() -> f64 {
     std::fs::read_dir("/proc/self/fd").map_or(0.0, |entries| entries.count() as f64)
 }
 
-/// Resident memory that is no mapping of a file, in bytes.
+/// Bytes of resident memory that map no file.
 fn private_bytes() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
     line.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok()).unwrap_or(0.0) * 1024.0
 }
 
-/// The node's figures of the last run, through the note: each is a whole number.
+/// The node's figures of the last run, passed through the note: each is an integer.
 static LAST: std::sync::Mutex<Option<Scale>> = std::sync::Mutex::new(None);
 
-/// What the last run of a [`Many`] measured.
+/// The figures of the last run of a [`Many`].
 pub(crate) fn last_scale() -> Scale {
     LAST.lock().ok().and_then(|mut last| last.take()).unwrap_or_default()
 }

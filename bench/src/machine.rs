@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine on which the figures were measured.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ fn first_line(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.lines().next()?.trim().to_string())
 }
 
-/// One sentence without its end: processor, system, and how busy it was.
+/// One sentence without a full stop: processor, system, and load.
 pub(crate) fn description(cpus: [usize; 2]) -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let value = |key: &str| info.lines().find(|line| line.starts_with(key)).and_then(|line| line.split(": ").nth(1));

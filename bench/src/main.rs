@@ -1,9 +1,9 @@
-//! `make bench`: this library beside bare yardsticks and beside what a user would take instead.
+//! `make bench`: this library beside bare yardsticks and beside its alternatives.
 //!
 //! usage: villas-shm-bench [--quick] [--cpus A,B] [--document FILE]
 //!
-//! Prints tables; with `--document`, writes them and the plots there. A lost, doubled or changed message ends the run with
-//! status 1.
+//! Prints tables; with `--document`, writes them and the plots there. A lost, doubled or changed
+//! message ends the run with status 1.
 
 mod capi;
 mod catalogue;

@@ -1,4 +1,5 @@
-//! Four threads of the one process give, four of the other take: an MPMC ring, beside a ring behind a process-shared mutex.
+//! Four threads of one process give, four of the other take: an MPMC ring, beside a ring behind a
+//! process-shared mutex.
 
 use crate::capi::{api, failed, last_error};
 use std::cell::UnsafeCell;
@@ -16,7 +17,7 @@ const THREADS: u64 = 4;
 
 type Item = [u64; WORDS];
 
-/// All but the mutex and the conditions is touched by who has the mutex.
+/// Everything except the mutex and the conditions is accessed with the mutex held.
 #[repr(C)]
 struct Locked {
     mutex: UnsafeCell<libc::pthread_mutex_t>,
@@ -31,7 +32,7 @@ unsafe impl Zeroable for Locked {}
 impl Locked {
     fn new() -> Shared<Locked> {
         let locked = Shared::<Locked>::zeroed();
-        // SAFETY: initialises what nobody uses yet.
+        // SAFETY: initialises what no thread uses yet.
         unsafe {
             let mut mutex: libc::pthread_mutexattr_t = std::mem::zeroed();
             let mut cond: libc::pthread_condattr_t = std::mem::zeroed();
@@ -86,23 +87,24 @@ struct End(*mut c_void);
 // SAFETY: any thread may use a ring.
 unsafe impl Send for End {}
 
-/// Four and four threads; each item passes once.
+/// Four threads on each side; each item passes once.
 pub(crate) struct FourAndFour {
-    /// None: the library's ring.
+    /// `None`: the library's ring.
     locked: Option<Shared<Locked>>,
     ends: Vec<End>,
 }
 
-// SAFETY: what is shared is under the mutex.
+// SAFETY: the mutex protects all shared data.
 unsafe impl Sync for Locked {}
 
 impl FourAndFour {
-    /// Before the fork.
+    /// Must be called before the fork.
     pub(crate) fn boxed(is_locked: bool) -> Box<dyn Contender> {
         Box::new(FourAndFour { locked: is_locked.then(Locked::new), ends: Vec::new() })
     }
 
-    /// Each thread does its quarter; the sum of all words that were taken.
+    /// Runs four threads, each with a quarter of the items; returns the sum of all words that were
+    /// taken.
     fn quarters(&self, count: u64, gives: bool) -> u64 {
         let locked = self.locked.as_deref();
         std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What was measured, as tables and plots.
+//! The results as tables and plots.
 
 use crate::catalogue::Section;
 use crate::life::Scale;
@@ -6,7 +6,7 @@ use villas_shm_measure::compare::{Outcome, PERCENTILES, Place, percentile};
 use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, digits, rate, time};
 
-/// A group, measured. The yardstick's outcome comes first.
+/// The results of a group. The yardstick's outcome comes first.
 pub(crate) struct Measured {
     pub(crate) section: Section,
     pub(crate) bytes: usize,
@@ -14,11 +14,12 @@ pub(crate) struct Measured {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// All that was measured.
+/// All results.
 #[derive(Default)]
 pub(crate) struct Results {
     pub(crate) groups: Vec<Measured>,
-    /// Part of the time that a process was on a processor, both sides waiting, and for how many seconds.
+    /// The fraction of processor time that a process used while both sides waited, and for how many
+    /// seconds.
     pub(crate) idle: Option<(f64, f64)>,
     pub(crate) scales: Vec<Scale>,
 }
@@ -61,13 +62,13 @@ impl Measured {
         self.outcomes.iter().find(|outcome| outcome.name == name)
     }
 
-    /// The median ratio of a contender whose name is given, and of how many slices it is.
+    /// The median ratio of the contender of this name, and the number of its slices.
     fn median(&self, name: &str) -> Option<Got> {
         let outcome = self.outcome(name)?;
         Some(Got { figure: self.ratio(outcome, None)?.median, counted: Some(outcome.counted()) })
     }
 
-    /// Pairs of a row of ours and a peer that is ahead of it, both with their median ratios.
+    /// Pairs of one of our rows and a peer that is faster, both with their median ratios.
     fn behind(&self) -> Vec<(Judged<'_>, Judged<'_>)> {
         let judged = |outcome| {
             let ratio = self.ratio(outcome, None).filter(|ratio| ratio.count >= LEAST_COUNTED)?;
@@ -118,7 +119,7 @@ impl Measured {
             row.push(times.as_ref().map_or_else(none, |times| time(times.max() as f64)));
         }
         if !is_life {
-            // Those who watch the other side fall asleep are busy with that.
+            // Processes that watch the other side fall asleep use their processor time for that.
             let is_known = !matches!(self.section, Section::Asleep | Section::Wake | Section::WakeCost);
             let cpu = outcome.cpu_ns().filter(|_| is_known);
             row.push(cpu.map_or_else(none, |spread| digits(spread.median / 1e3)));
@@ -131,7 +132,7 @@ impl Measured {
 /// A name and its median ratio.
 type Judged<'a> = (&'a str, f64);
 
-/// Others that go between processes as ours do; queues between threads are no peers.
+/// Alternatives between processes, like ours; queues between threads are no peers.
 fn is_peer(name: &str) -> bool {
     !(is_ours(name) || name.starts_with("bare") || name.ends_with(", threads"))
 }
@@ -150,7 +151,7 @@ fn behind<'a>(rows: &[Judged<'a>], more_is_better: bool) -> Vec<(Judged<'a>, Jud
     ours.flat_map(ahead).collect()
 }
 
-/// Two figures with as many digits as it takes to see which is larger.
+/// Two figures with enough digits to see which is larger.
 fn apart(one: f64, other: f64) -> (String, String) {
     let (first, second) = (digits(one), digits(other));
     if first != second || one == other {
@@ -160,14 +161,14 @@ fn apart(one: f64, other: f64) -> (String, String) {
     (3..9).map(with).find(|pair| pair.0 != pair.1).unwrap_or((first, second))
 }
 
-/// Slices that must count before a figure is compared with a goal or a peer.
+/// The least number of counted slices for a comparison with a goal or a peer.
 const LEAST_COUNTED: usize = 3;
 
-/// What was measured for a goal.
+/// The result for a goal.
 #[derive(Clone, Copy)]
 struct Got {
     figure: f64,
-    /// How many slices count, of how many; none: it was not measured in slices.
+    /// How many slices count, and how many there are; `None`: not measured in slices.
     counted: Option<(usize, usize)>,
 }
 
@@ -186,7 +187,7 @@ fn judged(what: &str, limit: f64, least: bool, got: Option<Got>, unit: &str) -> 
     ]
 }
 
-/// A goal of the design: a ratio, or a figure of its own.
+/// A goal of the design: a ratio, or an absolute figure.
 struct Goal {
     section: Section,
     bytes: usize,
@@ -256,7 +257,7 @@ impl Results {
         Some(Got { figure: outcome.ns(None)?.median / 1e3, counted: Some(outcome.counted()) })
     }
 
-    /// Each row of ours in which a peer is ahead.
+    /// Our rows in which a peer is faster.
     pub(crate) fn behind(&self) -> Table {
         let mut rows = vec![["", "ours", "its ratio", "peer", "the peer's ratio"].map(String::from).to_vec()];
         for group in &self.groups {
@@ -297,7 +298,7 @@ impl Results {
         tables
     }
 
-    /// The plots, by the names of their files.
+    /// The plots, each with its file's name.
     pub(crate) fn plots(&self, machine: &str) -> Vec<(String, String)> {
         let mut plots = Vec::new();
         for (section, file, title) in [
@@ -314,7 +315,7 @@ impl Results {
         plots
     }
 
-    /// Throughput by the number of messages at a time. Who has no batches is a point.
+    /// Throughput by batch size. A contender without batches is a point.
     fn by_batch(&self, machine: &str) -> Plot {
         let groups = |batch| self.group(Section::Stream, 152, batch).map(|group| (batch as f64, group));
         let groups: Vec<_> = [1, 16, 64].into_iter().filter_map(groups).collect();
@@ -330,7 +331,7 @@ impl Results {
         }
     }
 
-    /// Throughput by size, one by one.
+    /// Throughput by message size, one message at a time.
     fn by_size(&self, machine: &str) -> Plot {
         let groups: Vec<_> = [96, 152, 600, 1472, 65536]
             .into_iter()
@@ -368,14 +369,15 @@ fn latency(group: &Measured, title: &str, machine: &str) -> Plot {
     }
 }
 
-/// One line for each contender of these groups, in the order of the first: its ratio to the yardstick. The rates themselves are in the tables; a line
-/// of them would show how the machine wandered from one group to the next.
+/// One line for each contender of these groups, in the first group's order: its ratio to the
+/// yardstick. The rates are in the tables; a line of rates would show how the machine changed from
+/// one group to the next.
 fn throughput(groups: &[(f64, &Measured)], yardstick: &str) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for &(x, group) in groups {
         for (number, outcome) in group.outcomes.iter().enumerate() {
             let Some(ratio) = group.ratio(outcome, None) else { continue };
-            // The yardstick's own name has size and batch in it.
+            // The yardstick's own name contains size and batch.
             let name = if number == 0 { yardstick } else { &outcome.name };
             let at = lines.iter().position(|line| line.name == name).unwrap_or_else(|| {
                 lines.push(Line {

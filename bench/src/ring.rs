@@ -9,7 +9,7 @@ use villas_shm_measure::functions::{CONSUMER, MPMC, MPSC, PRODUCER, SPSC};
 use villas_shm_measure::rig::Side;
 use villas_shm_measure::yardsticks::stream_capacity;
 
-/// The larger ones are of the program's memory, so their number is limited by what the caller asks for.
+/// The most messages in one call: they pass through an array of the process.
 pub(crate) const MOST: usize = 64;
 
 /// Two rings of messages of `W` words, as one process sees them.
@@ -35,7 +35,7 @@ impl<const W: usize> Rings<W> {
 
     #[inline(always)]
     fn send_in_place(&mut self, number: u64) {
-        // SAFETY: an open ring; a slot that was reserved has room for `W` words until it is committed.
+        // SAFETY: an open ring; a reserved slot has room for `W` words until it is committed.
         unsafe {
             let slot = (api().shmem_ring_timed_reserve)(self.out, null());
             if slot.is_null() {
@@ -156,7 +156,7 @@ impl<const W: usize> Transport for Rings<W> {
                     (api().shmem_ring_pop_many)(self.back, to, most as c_uint)
                 }
             };
-            // 0: empty, where it does not wait; the rig's alarm ends this.
+            // 0: empty, if the call does not wait; the rig's alarm ends this.
             if taken > 0 {
                 break taken;
             }

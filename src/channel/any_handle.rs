@@ -13,7 +13,7 @@ pub(crate) enum AnyHandle {
     Wire(&'static ChannelHandle<Wire>),
 }
 
-/// Does the same with a handle of either kind.
+/// Evaluates one expression for a handle of either layout.
 macro_rules! each {
     ($any:expr, $handle:ident => $work:expr) => {
         match $any {
@@ -25,7 +25,7 @@ macro_rules! each {
 pub(super) use each;
 
 impl AnyHandle {
-    /// The channel in one of whose regions `address` lies.
+    /// The channel whose region contains `address`.
     #[inline(always)]
     pub(crate) fn find(address: usize) -> Result<AnyHandle> {
         match ChannelHandle::<Native>::find(address) {

@@ -2,13 +2,13 @@
 
 use crate::error::{Error, Result};
 
-/// Entries of each queue unless asked for otherwise.
+/// Entries of each queue, by default.
 pub(crate) const DEFAULT_QUEUELEN: u32 = 512;
-/// Values of a sample unless asked for otherwise.
+/// Values of a sample, by default.
 pub(crate) const DEFAULT_SAMPLELEN: u32 = 64;
-/// Blocks that each side can have in hand besides, unless asked for otherwise.
+/// Blocks that each side can hold beyond those queued, by default.
 const DEFAULT_SPARE: u32 = 64;
-/// This user only, unless asked for otherwise.
+/// Only this user, by default.
 const DEFAULT_PERMISSIONS: u32 = 0o600;
 
 /// The parameters of a region.
@@ -28,12 +28,12 @@ pub struct Config {
     pub queuelen: u32,
     /// Values that a sample can have: 1 to 65536, default 64.
     pub samplelen: u32,
-    /// Samples that each side can have in hand besides those that are queued: 1 to 2^20, default 64.
+    /// Samples that each side can hold beyond those queued: 1 to 2^20, default 64.
     pub spare: u32,
     /// Permission bits of the shared memory object, less the umask; default 0600.
     pub permissions: u32,
-    /// Its group; `None`: as the system has it for new files. A user that is not root must be a
-    /// member of it (`PermissionDenied`).
+    /// Group of the object; `None`: the system's choice for new files. A user other than root must
+    /// be a member of it (`PermissionDenied`).
     pub group: Option<u32>,
     /// Accept an object of another user.
     pub any_owner: bool,
@@ -54,47 +54,47 @@ impl Default for Config {
 }
 
 impl Config {
-    /// All defaults.
+    /// All parameters at their defaults.
     pub fn new() -> Config {
         Config::default()
     }
 
-    /// With polling mode, or without.
+    /// Sets [`Config::polling`].
     pub fn polling(self, polling: bool) -> Config {
         Config { polling, ..self }
     }
 
-    /// With queues of this length.
+    /// Sets [`Config::queuelen`].
     pub fn queuelen(self, queuelen: u32) -> Config {
         Config { queuelen, ..self }
     }
 
-    /// With samples of so many values.
+    /// Sets [`Config::samplelen`].
     pub fn samplelen(self, samplelen: u32) -> Config {
         Config { samplelen, ..self }
     }
 
-    /// With so many samples in hand.
+    /// Sets [`Config::spare`].
     pub fn spare(self, spare: u32) -> Config {
         Config { spare, ..self }
     }
 
-    /// With these permission bits.
+    /// Sets [`Config::permissions`].
     pub fn permissions(self, permissions: u32) -> Config {
         Config { permissions, ..self }
     }
 
-    /// Of this group.
+    /// Sets [`Config::group`].
     pub fn group(self, group: u32) -> Config {
         Config { group: Some(group), ..self }
     }
 
-    /// Accepting an object of another user, or not.
+    /// Sets [`Config::any_owner`].
     pub fn any_owner(self, any_owner: bool) -> Config {
         Config { any_owner, ..self }
     }
 
-    /// Of a C caller, for whom 0 is the default.
+    /// For a C caller, whose 0 means the default.
     #[allow(dead_code)] // without the C interface
     pub(crate) fn with_zeros(self) -> Config {
         let or = |value, default| if value == 0 { default } else { value };
@@ -107,7 +107,7 @@ impl Config {
         }
     }
 
-    /// Permission bits of the object that is made.
+    /// The permission bits to create the object with.
     pub(crate) fn permission_bits(&self) -> Result<u32> {
         match self.permissions {
             0 => Err(Error::invalid("permissions are 0: nobody could open the region; 0o600 is this user only")),

@@ -7,18 +7,18 @@ use crate::nothing::Call;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Count {
     pub(crate) count: usize,
-    /// An `errno`; 0 when all that was asked for went through.
+    /// An `errno`; 0 if all samples that were asked for went through.
     pub(crate) why: i32,
 }
 
 impl Count {
-    /// For Rust: what was moved, or why nothing was.
+    /// The Rust result: how many were moved, or why none was.
     pub(super) fn or_error(self, call: Call) -> Result<usize> {
         if self.count == 0 && self.why != 0 { Err(call.error(self.why)) } else { Ok(self.count) }
     }
 }
 
-/// What was moved counts, whatever came after it.
+/// If anything was moved, the result is its count, whatever came after it.
 pub(super) fn counted(count: usize, done: Result<std::result::Result<(), i32>>) -> Result<Count> {
     match done {
         Ok(Ok(())) => Ok(Count { count, why: 0 }),

@@ -1,8 +1,8 @@
-//! A channel that is open in this process, and everything that can be done with it.
+//! A channel that is open in this process, and all its operations.
 //!
-//! Handles live in memory whose type is stable (`memory::slab`): a closed one is used again by a later open, never freed.
-//! So a call on a handle that another thread or a signal handler has closed finds a closed gate, and a late `put` finds
-//! its pool by address until the last sample is put.
+//! Handles live in type-stable memory (`memory::slab`): a later open reuses a closed handle, and
+//! none is freed. So a call on a handle that another thread or a signal handler has closed finds a
+//! closed gate. A late `put` finds its pool by address until the last sample is put.
 
 use super::backend::{Backend, KnownPeer, Liveness};
 use super::config::Config;
@@ -20,7 +20,8 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What a C program sees of a [`ChannelHandle`]: `struct shmem_shared` in atomics, as handles are used again.
+/// The part of a [`ChannelHandle`] that a C program sees: `struct shmem_shared`. Its fields are
+/// atomics because handles are reused.
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct CPart {
@@ -28,17 +29,17 @@ pub(crate) struct CPart {
     polling: AtomicI32,
 }
 
-/// An open channel; [`ChannelHandle::find`] and the C interface know it by its address.
+/// An open channel. Its address identifies it to [`ChannelHandle::find`] and the C interface.
 #[repr(C)]
 pub(crate) struct ChannelHandle<E: Backend> {
     c_part: CPart,
     gate: Gate<E::Liveness, E>,
 }
 
-/// Registers this process for asymmetric fences and forks. Before a region is used.
+/// Registers this process for asymmetric fences and forks. Must precede the use of a region.
 pub(crate) fn prepare<E: Registered>() -> Result<()> {
     barrier::register();
-    // In the child of a fork: the channels are the parent's.
+    // In the child of a fork, the channels belong to the parent.
     fork::on_child(|| E::registry().handles.iter().for_each(|handle| handle.gate.abandon()))
 }
 
@@ -50,7 +51,7 @@ pub(crate) trait Registered: Backend {
 /// What a wait on this backend looks at.
 type HintOf<E> = <<E as Backend>::Liveness as Watched>::Hint;
 
-/// How long a plain `read` waits before it lets its caller look at a flag.
+/// How long a plain `read` waits before it returns, so that its caller can check a flag.
 pub(crate) const READ_LIMIT: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
 
 impl<E: Backend> Reused for ChannelHandle<E> {
@@ -63,8 +64,8 @@ impl<E: Backend> Reused for ChannelHandle<E> {
 }
 
 impl<E: Registered> ChannelHandle<E> {
-    /// Makes a handle of a backend that has been taken over.
-    // In boxes on the way, as `Region`.
+    /// Makes a handle of a side that has been taken over.
+    // Passed in boxes, as for `Region`.
     #[allow(clippy::boxed_local)]
     #[inline(never)]
     pub(crate) fn new(liveness: Box<E::Liveness>, backend: Box<E>) -> Result<&'static ChannelHandle<E>> {
@@ -87,7 +88,7 @@ impl<E: Registered> ChannelHandle<E> {
         Ok(handle)
     }
 
-    /// The channel in one of whose regions `address` lies.
+    /// The channel whose region contains `address`.
     #[inline(always)]
     pub(crate) fn find(address: usize) -> Option<&'static ChannelHandle<E>> {
         E::registry().pools.get(address)
@@ -103,7 +104,7 @@ impl<E: Backend> ChannelHandle<E> {
     pub(crate) unsafe fn at(pointer: *const c_void) -> Option<&'static ChannelHandle<E>> {
         // SAFETY: as the caller promises.
         let is_one = unsafe { &*pointer.cast::<Tag>() }.is(E::KIND);
-        // SAFETY: only handles of this layout have its tag, and they live for ever.
+        // SAFETY: only handles of this layout have its tag, and they live forever.
         is_one.then(|| unsafe { &*pointer.cast::<ChannelHandle<E>>() })
     }
 
@@ -123,8 +124,8 @@ impl<E: Backend> ChannelHandle<E> {
         Some(self.gate.visit()?.with(look))
     }
 
-    /// As [`waiting::repeat`]; checks before each attempt that this process still holds its side,
-    /// and before each wait that somebody can end it.
+    /// As [`waiting::repeat`]. Checks before each attempt that this process still holds its side,
+    /// and before each wait that the wait can end.
     fn repeat<T>(
         &self,
         limit: &Limit,
@@ -145,8 +146,9 @@ impl<E: Backend> ChannelHandle<E> {
         )
     }
 
-    /// Receives up to `most` samples, by the fast path: nothing but what a call does that finds all as usual. `patient`: looks for a short
-    /// while whether one comes. 0: take the slow path, [`ChannelHandle::read_slow`], which also finds out what is not as usual.
+    /// Receives up to `most` samples by the fast path, which does only the work of the usual case.
+    /// `patient`: looks for a sample for a short while. 0: take the slow path,
+    /// [`ChannelHandle::read_slow`], which also finds out what is unusual.
     #[inline(always)]
     pub(crate) fn read_fast(&self, most: usize, patient: bool, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
         let Some(mut turn) = self.gate.enter_as_owner() else { return Ok(0) };
@@ -171,7 +173,8 @@ impl<E: Backend> ChannelHandle<E> {
         }
     }
 
-    /// Nothing is there, so it seems: waits for it, and finds out whether anything can come.
+    /// The slow path of [`ChannelHandle::read`]: waits for a sample, and finds out whether one can
+    /// come.
     #[inline(never)]
     pub(crate) fn read_slow(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
         let pass = self.enter()?;
@@ -188,7 +191,7 @@ impl<E: Backend> ChannelHandle<E> {
                 liveness.pace().probe_now_and_then(liveness);
             }
             if liveness.peer() == KnownPeer::Gone {
-                // What it wrote before its end may have come after the look above (S2).
+                // What the peer wrote before its end may have come after the read above (S2).
                 let count = backend.read_last(most, &mut give)?;
                 return if count > 0 { Ok(Attempt::Done(count)) } else { Err(liveness.end()) };
             }
@@ -205,8 +208,8 @@ impl<E: Backend> ChannelHandle<E> {
         })
     }
 
-    /// Sends `count` samples, whose addresses `address` gives by their place, by the fast path; how many. Fewer: go on by the slow path,
-    /// [`ChannelHandle::write_slow`].
+    /// Sends `count` samples, whose addresses `address` gives, by the fast path; returns how many.
+    /// If fewer, continue on the slow path, [`ChannelHandle::write_slow`].
     #[inline(always)]
     pub(crate) fn write_fast(&self, count: usize, address: impl FnMut(usize) -> usize) -> usize {
         let Some(mut turn) = self.gate.enter_as_owner() else { return 0 };
@@ -221,7 +224,8 @@ impl<E: Backend> ChannelHandle<E> {
         sent
     }
 
-    /// Sends `count` samples, whose addresses `address` gives by their place, until there is no room.
+    /// Sends `count` samples, whose addresses `address` gives, and waits for room for at most
+    /// `limit`.
     #[inline(always)]
     pub(crate) fn write(&self, count: usize, limit: &Limit, mut address: impl FnMut(usize) -> usize) -> Result<Count> {
         let sent = self.write_fast(count, &mut address);
@@ -231,7 +235,8 @@ impl<E: Backend> ChannelHandle<E> {
         self.write_slow(sent, count, limit, address)
     }
 
-    /// Something is not as usual: goes on from `sent`, waits for room, and finds out whether the peer is still there.
+    /// The slow path of [`ChannelHandle::write`]: continues after `sent` samples, waits for room,
+    /// and finds out whether the peer is still there.
     #[inline(never)]
     pub(crate) fn write_slow(
         &self,
@@ -268,7 +273,8 @@ impl<E: Backend> ChannelHandle<E> {
         counted(sent, done)
     }
 
-    /// Hands out up to `most` empty samples by the fast path; how many. Fewer: go on by the slow path, [`ChannelHandle::alloc_slow`].
+    /// Hands out up to `most` empty samples by the fast path; returns how many. If fewer, continue
+    /// on the slow path, [`ChannelHandle::alloc_slow`].
     #[inline(always)]
     pub(crate) fn alloc_fast(&self, most: usize, give: impl FnMut(usize, Raw)) -> usize {
         let Some(mut turn) = self.gate.enter_as_owner() else { return 0 };
@@ -276,7 +282,7 @@ impl<E: Backend> ChannelHandle<E> {
         if liveness.has_tenure() { backend.alloc(most, give) } else { 0 }
     }
 
-    /// Hands out up to `most` empty samples; waits until there are so many.
+    /// Hands out `most` empty samples, and waits for them for at most `limit`.
     #[inline(always)]
     pub(crate) fn alloc(&self, most: usize, limit: &Limit, mut give: impl FnMut(usize, Raw)) -> Result<Count> {
         let count = self.alloc_fast(most, &mut give);
@@ -286,7 +292,8 @@ impl<E: Backend> ChannelHandle<E> {
         self.alloc_slow(count, most, limit, give)
     }
 
-    /// No block is free, or something is not as usual: waits for one. `count` have been handed out.
+    /// The slow path of [`ChannelHandle::alloc`]: waits for blocks, after `count` have been handed
+    /// out.
     #[inline(never)]
     pub(crate) fn alloc_slow(
         &self,
@@ -303,7 +310,8 @@ impl<E: Backend> ChannelHandle<E> {
         };
         let done = self.enter().and_then(|pass| {
             self.repeat(limit, pass, |liveness, backend| {
-                // Whether it is gone is looked at first: what the peer gave back before its end can be had then (S2).
+                // Look at the peer first: if it is gone, the blocks that it gave back before its
+                // end are available afterwards (S2).
                 if !patient && E::IS_POOL_SHORT {
                     liveness.pace().probe_now_and_then(liveness);
                 }
@@ -320,7 +328,7 @@ impl<E: Backend> ChannelHandle<E> {
     /// Waits until there is a live peer.
     pub(crate) fn wait(&self, limit: &Limit) -> Result<()> {
         let done = self.repeat(limit, self.enter()?, |liveness, _| {
-            // Loaded before the look, so that one that comes after it is another.
+            // Loaded before the look, so that a peer that comes after the look is another one.
             let hint = liveness.peer_hint();
             if matches!(liveness.peer(), KnownPeer::Present(_)) && liveness.probe_peer() {
                 return Ok(Attempt::Done(()));
@@ -345,7 +353,7 @@ impl<E: Backend> ChannelHandle<E> {
         Error::invalid("not a live sample: its channel is closed and all its samples are put")
     }
 
-    /// Takes a turn for work on samples; also after a close, as long as a sample is out.
+    /// Takes a turn for work on samples: even after a close, while a sample is still held.
     #[inline(always)]
     fn enter_late(&self) -> Result<Pass<'_, E::Liveness, E>> {
         match self.gate.enter(true) {
@@ -354,7 +362,8 @@ impl<E: Backend> ChannelHandle<E> {
         }
     }
 
-    /// One reference less to the sample at `address`, by the fast path; how many are left. `None`: take the slow path, [`ChannelHandle::put_slow`].
+    /// Gives up a reference to the sample at `address` by the fast path; returns how many are left.
+    /// `None`: take the slow path, [`ChannelHandle::put_slow`].
     #[inline(always)]
     pub(crate) fn put_fast(&self, address: usize) -> Option<u32> {
         let mut turn = self.gate.enter_as_owner()?;
@@ -362,7 +371,7 @@ impl<E: Backend> ChannelHandle<E> {
         if liveness.has_tenure() { backend.put(address) } else { None }
     }
 
-    /// One reference less to the sample at `address`; how many are left.
+    /// Gives up a reference to the sample at `address`; returns how many are left.
     #[inline(always)]
     pub(crate) fn put(&self, address: usize) -> Result<u32> {
         match self.put_fast(address) {
@@ -371,7 +380,7 @@ impl<E: Backend> ChannelHandle<E> {
         }
     }
 
-    /// The same when something is not as usual; also after a close.
+    /// The slow path of [`ChannelHandle::put`], also after a close.
     #[inline(never)]
     pub(crate) fn put_slow(&self, address: usize) -> Result<u32> {
         let mut pass = self.enter_late()?;
@@ -380,8 +389,8 @@ impl<E: Backend> ChannelHandle<E> {
         left.ok_or_else(|| not_live("put"))
     }
 
-    /// One reference less to each of the samples whose addresses `next` gives by their place, up to the first that is
-    /// not one of this channel; how many.
+    /// Gives up one reference to each sample whose address `next` gives, up to the first that this
+    /// process does not hold; returns how many.
     #[inline(always)]
     pub(crate) fn put_many(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let mut count = 0;
@@ -395,7 +404,7 @@ impl<E: Backend> ChannelHandle<E> {
         if count > 0 { count } else { self.put_many_slow(next) }
     }
 
-    /// The same when something is not as usual; also after a close.
+    /// The slow path of [`ChannelHandle::put_many`], also after a close.
     #[inline(never)]
     fn put_many_slow(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let Ok(mut pass) = self.enter_late() else { return 0 };
@@ -412,7 +421,7 @@ impl<E: Backend> ChannelHandle<E> {
         count
     }
 
-    /// One reference more to the sample at `address`; how many there are.
+    /// Adds a reference to the sample at `address`; returns how many there are.
     pub(crate) fn get(&self, address: usize) -> Result<u32> {
         let mut pass = self.enter_late()?;
         let references = pass.parts().1.get(address);
@@ -426,9 +435,9 @@ impl<E: Backend> ChannelHandle<E> {
         sample.ok_or_else(|| not_live("used"))
     }
 
-    /// Lets `look` see the sample at `address`: a live one, or, in the wire layout, one that was
-    /// sent and not handed out again. In this side's turn, in which nobody hands it out, and the
-    /// mapping stays.
+    /// Passes the sample at `address` to `look`: a live one, or, in the wire layout, one that was
+    /// sent and not handed out again. `look` runs in this side's turn, so meanwhile the sample is
+    /// not handed out and the mapping stays.
     pub(crate) fn look_at<R>(&self, address: usize, look: impl FnOnce(&Raw) -> Result<R>) -> Result<R> {
         let mut pass = self.enter_late()?;
         let backend = pass.parts().1;
@@ -436,12 +445,13 @@ impl<E: Backend> ChannelHandle<E> {
         look(&sample.ok_or_else(|| not_live("used"))?)
     }
 
-    /// The parameters of the region; the defaults when the channel is closed.
+    /// The parameters of the region; the defaults if the channel is closed.
     pub(crate) fn config(&self) -> Config {
         self.gate.enter(true).map_or_else(Config::default, |mut pass| pass.parts().0.config())
     }
 
-    /// Where the regions lie in this process, the own one first; zeros when the channel is closed.
+    /// Address and length of the regions in this process, its own first; zeros if the channel is
+    /// closed.
     pub(crate) fn spans(&self) -> [(usize, usize); 2] {
         self.look(E::Liveness::spans).unwrap_or_default()
     }
@@ -465,8 +475,9 @@ impl<E: Backend> ChannelHandle<E> {
         self.look(interrupt).ok_or_else(|| self.closed())
     }
 
-    /// Closes the channel in this process: marks, wakes, takes no lock. Async-signal-safe. The region is unmapped when
-    /// the last call has left and the last sample is put.
+    /// Closes the channel in this process: marks it and wakes the waiters, without a lock.
+    /// Async-signal-safe. The region is unmapped when the last call has left and the last sample is
+    /// put.
     pub(crate) fn close(&self) -> Result<()> {
         let already = || Error::invalid("this channel is closed already");
         let visit = self.gate.visit().ok_or_else(already)?;
@@ -474,7 +485,7 @@ impl<E: Backend> ChannelHandle<E> {
         if !visit.close() {
             return Err(already());
         }
-        // The others leave; the last one says in the region that this side has closed.
+        // The waiters leave; the last one stores in the region that this side has closed.
         visit.with(E::Liveness::notify_own);
         Ok(())
     }

@@ -5,9 +5,9 @@ use crate::memory::slab::Slab;
 
 /// See the module's description.
 pub(crate) struct Registry<H: 'static> {
-    /// Those that are or were open: none is ever freed.
+    /// All handles that are or were open; none is ever freed.
     pub(super) handles: Slab<H>,
-    /// The handle of each region that is mapped.
+    /// The handle of each mapped region.
     pub(super) pools: AddressMap<H>,
 }
 
@@ -16,7 +16,7 @@ impl<H: Sync> Registry<H> {
         Registry { handles: Slab::new(), pools: AddressMap::new() }
     }
 
-    /// Takes a region that is about to be unmapped out of the map of addresses.
+    /// Removes a region from the map of addresses, before it is unmapped.
     pub(super) fn forget(&self, base: usize, length: usize) {
         self.pools.clear(base, length);
     }

@@ -1,6 +1,7 @@
-//! What is known of a channel at one moment.
+//! Counters and fill levels of a channel.
 
-/// What is known of a channel at one moment. Samples and sleeps count since the region was made, whoever held the side.
+/// Counters and fill levels of a channel at one moment. Samples and sleeps are counted since the
+/// region was created, across all holders of the side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -8,22 +9,22 @@ pub struct Stats {
     pub written: u64,
     /// Samples that this side has taken.
     pub read: u64,
-    /// Samples that wait to be taken by this side.
+    /// Samples that this side has still to take.
     pub queued_in: u64,
-    /// Samples of this side that wait to be taken by the peer.
+    /// Samples of this side that the peer has still to take.
     pub queued_out: u64,
-    /// Samples that this process was given a second time, after a predecessor that died.
+    /// Samples that a dead predecessor held and that were redelivered to this process.
     pub redelivered: u64,
     /// Sleeps of this side.
     pub waits: u64,
     /// Wake-ups that this side has sent.
     pub wakeups: u64,
-    /// Blocks of the pool, of both sides.
+    /// Blocks of both sides.
     pub blocks: u64,
-    /// Blocks at home on this side that are free.
+    /// Free blocks of this side.
     pub blocks_free: u64,
-    /// Blocks that this process holds references to.
+    /// Blocks to which this process holds references.
     pub held: u64,
-    /// Bytes of the region.
+    /// Size of the region in bytes.
     pub region_size: u64,
 }

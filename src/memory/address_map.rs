@@ -1,5 +1,6 @@
-//! From an address to what lies there: a table of two levels over the address space, one entry for each step of `mapping::STEP`.
-//! Reading takes two loads and no lock; writing is a store, so that a signal handler may do it.
+//! A map from addresses to values: a table of two levels over the address space, with one entry for
+//! each step of `mapping::STEP`. Reading takes two loads and no lock; writing is a store, so a
+//! signal handler may do it.
 
 use crate::sys::mapping::STEP;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -12,7 +13,7 @@ const ROOT: usize = 1 << (ADDRESS_BITS - STEP.trailing_zeros() - LEAF_BITS);
 
 type Leaf<T> = [AtomicPtr<T>; LEAF];
 
-/// See the module's description. Leaves stay for ever: one covers 16 GiB of addresses.
+/// See the module's description. Leaves are never freed: one covers 16 GiB of addresses.
 pub(crate) struct AddressMap<T: 'static> {
     root: [AtomicPtr<Leaf<T>>; ROOT],
 }
@@ -24,11 +25,11 @@ impl<T: Sync> AddressMap<T> {
 
     fn leaf(&self, address: usize) -> Option<&Leaf<T>> {
         let leaf = self.root.get(address / (STEP * LEAF))?.load(Ordering::Acquire);
-        // SAFETY: leaves are made by `set` and stay for ever.
+        // SAFETY: leaves are made by `set` and are never freed.
         unsafe { leaf.as_ref() }
     }
 
-    /// What lies at `address`.
+    /// The value at `address`.
     #[inline(always)]
     pub(crate) fn get(&self, address: usize) -> Option<&'static T> {
         let entry = self.leaf(address)?[address / STEP % LEAF].load(Ordering::Acquire);
@@ -37,22 +38,22 @@ impl<T: Sync> AddressMap<T> {
     }
 
     /// Enters `what` for `length` bytes from `start`, a multiple of the step. `false`: the
-    /// addresses are beyond the table, or there is no memory for it.
+    /// addresses are beyond the table, or there is no memory for the entries.
     pub(crate) fn set(&self, start: usize, length: usize, what: &'static T) -> bool {
         for address in (start..start + length).step_by(STEP) {
             let Some(root) = self.root.get(address / (STEP * LEAF)) else {
                 return false;
             };
             if root.load(Ordering::Acquire).is_null() {
-                // Not by `Box`, which ends the process where there is no memory, and may build it
-                // on the stack first.
+                // Not by `Box`, which ends the process if there is no memory, and may build the
+                // leaf on the stack first.
                 // SAFETY: the layout has a size.
                 let made = unsafe { alloc_zeroed(Layout::new::<Leaf<T>>()) }.cast::<Leaf<T>>();
                 if made.is_null() {
                     return false;
                 }
                 if root.compare_exchange(std::ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                    // SAFETY: another thread was first; nobody has seen this leaf.
+                    // SAFETY: another thread was first, and no thread has seen this leaf.
                     unsafe { dealloc(made.cast(), Layout::new::<Leaf<T>>()) };
                 }
             }
@@ -63,7 +64,7 @@ impl<T: Sync> AddressMap<T> {
         true
     }
 
-    /// Takes the entries back. Async-signal-safe.
+    /// Removes the entries. Async-signal-safe.
     pub(crate) fn clear(&self, start: usize, length: usize) {
         for address in (start..start + length).step_by(STEP) {
             if let Some(leaf) = self.leaf(address) {

@@ -1,4 +1,4 @@
-//! Memory that is this process's alone: of stable type, zeroed, or found by address.
+//! Private memory of this process: type-stable, zeroed, or found by address.
 
 pub(crate) mod address_map;
 pub(crate) mod slab;

@@ -1,28 +1,30 @@
-//! Memory whose type is stable: a node is never given back to the allocator, so that a stale pointer to one still points to a
-//! node, whose own state says that it is not in use.
+//! Type-stable memory: a node never goes back to the allocator. So a stale pointer to a node still
+//! points to a node, whose own state says that it is not in use.
 //!
-//! A node that is given back is not taken again soon: a thread that goes on calling with a handle that another has closed finds it closed for as long as
-//! [`REST`] more are opened, and not the next one that was opened, at the same address.
+//! A node that was given back rests. A thread that goes on using a handle that another thread has
+//! closed finds it closed until [`REST`] more have been opened; it does not find the next opened
+//! handle at the same address.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// So many others are taken before a node that was given back is taken again.
+/// How many other nodes are taken before a node that was given back is reused.
 pub(crate) const REST: u64 = 256;
 
-/// What lies in a node, and knows whether it is in use.
+/// The contents of a node, which know whether they are in use.
 pub(crate) trait Reused {
-    /// Takes it, if nobody uses it (acquire).
+    /// Claims it, if it is not in use (acquire).
     fn claim(&self) -> bool;
-    /// Gives back what was claimed (release).
+    /// Gives up the claim (release).
     fn unclaim(&self);
 }
 
-/// What is looked at to find one lies on a line.
+/// What a search loads of a node is on one cache line.
 #[repr(C)]
 struct Node<T: 'static> {
     next: AtomicPtr<Node<T>>,
-    /// Which taking has first found that nobody uses it. 0: none has, or it is in use. Written by who has claimed it.
+    /// The number of the taking that first found it unused. 0: none has, or it is in use. Only the
+    /// claimant writes it.
     rests_since: AtomicU64,
     value: T,
 }
@@ -30,12 +32,13 @@ struct Node<T: 'static> {
 /// All nodes of one type; the list only grows.
 pub(crate) struct Slab<T: 'static> {
     first: AtomicPtr<Node<T>>,
-    /// Counts the nodes that were taken.
+    /// Number of takings so far.
     takings: AtomicU64,
 }
 
 impl<T: Reused> Node<T> {
-    /// Takes the node, if that is `wanted` and it has rested for long enough at the taking `now`. Notes when its rest begins.
+    /// Takes the node if it is `wanted` and has rested long enough at the taking `now`. Records
+    /// when its rest begins.
     fn take(&self, now: u64, wanted: bool) -> bool {
         let is_resting = |since: u64| since != 0 && now.saturating_sub(since) <= REST;
         if is_resting(self.rests_since.load(Ordering::Relaxed)) || !self.value.claim() {
@@ -62,10 +65,10 @@ impl<T: 'static> Slab<T> {
 }
 
 impl<T: Reused + Sync> Slab<T> {
-    /// Claims a node, a new one if none has rested for long enough.
+    /// Claims a node; makes a new one if none has rested long enough.
     pub(crate) fn take(&self, make: impl FnOnce() -> T) -> &'static T {
         let now = self.takings.fetch_add(1, Ordering::Relaxed) + 1;
-        // All are looked at, so that each one's rest begins in time.
+        // The search visits all nodes, so that each one's rest begins in time.
         let mut found: Option<&'static Node<T>> = None;
         for node in self.nodes() {
             if node.take(now, found.is_none()) {
@@ -82,7 +85,8 @@ impl<T: Reused + Sync> Slab<T> {
         let mut head = self.first.load(Ordering::Relaxed);
         loop {
             node.next.store(head, Ordering::Relaxed);
-            // Release: whoever finds the node finds its contents and its link (acquire in `nodes`).
+            // Release: a thread that finds the node sees its contents and its link (acquire in
+            // `nodes`).
             match self.first.compare_exchange(head, ptr::from_ref(node).cast_mut(), Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return &node.value,
                 Err(now) => head = now,
@@ -90,13 +94,13 @@ impl<T: Reused + Sync> Slab<T> {
         }
     }
 
-    /// Every node there ever was. Async-signal-safe.
+    /// All nodes ever made. Async-signal-safe.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static T> {
         self.nodes().map(|node| &node.value)
     }
 
     fn nodes(&self) -> impl Iterator<Item = &'static Node<T>> {
-        // SAFETY: nodes live for ever.
+        // SAFETY: nodes live forever.
         let mut at = unsafe { self.first.load(Ordering::Acquire).as_ref() };
         std::iter::from_fn(move || {
             let node = at?;

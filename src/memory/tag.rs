@@ -1,9 +1,8 @@
-//! What tells a pointer to a handle from any other pointer, and the kinds of handles from each
-//! other.
+//! How a pointer to a handle is told from any other pointer, and one kind of handle from another.
 //!
-//! A handle begins with its own address plus the tag of its kind. The C interface loads that word,
-//! and no more, before it takes a pointer for a handle. Handles lie in memory whose type is stable
-//! (`slab`), so that the word of a closed one stays.
+//! A handle begins with its own address plus the tag of its kind. The C interface loads only that
+//! word before it accepts a pointer as a handle. Handles lie in type-stable memory (`slab`), so the
+//! word of a closed handle stays.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -19,8 +18,8 @@ pub(crate) enum HandleKind {
     Segment,
 }
 
-/// The first field of a handle. Relaxed: whoever has the pointer has it from a call that came after
-/// the store.
+/// The first field of a handle. Relaxed: every user of the pointer has it from a call that came
+/// after the store.
 #[repr(transparent)]
 #[derive(Default)]
 pub(crate) struct Tag(AtomicUsize);

@@ -1,5 +1,5 @@
-//! A zeroed array in private memory of its own: paid for page by page as it is used, freed without the heap, so that even a
-//! signal handler may drop it.
+//! A zeroed array in private memory of its own. The system allocates each page at its first use,
+//! and freeing needs no heap, so even a signal handler may drop the array.
 
 use crate::error::{Error, Result};
 use crate::sys::resident;
@@ -50,7 +50,7 @@ impl<T: Zeroable> Table<T> {
         Ok(Table { start: start.map_err(missing)?.cast(), length })
     }
 
-    /// The same for what the hot path uses: kept in RAM if that is asked for.
+    /// As [`Table::new`], for data of the hot path: locked in RAM if the user asks for that.
     pub(crate) fn resident(length: usize, what: &str) -> Result<Self> {
         let table = Self::new(length, what)?;
         // SAFETY: the mapping has that many bytes.
@@ -63,7 +63,8 @@ impl<T: Zeroable> Deref for Table<T> {
     type Target = [T];
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping is page-aligned, has this length, is ours alone, and zero is a valid `T`.
+        // SAFETY: the mapping is page-aligned, has this length, and is ours alone; zero is a valid
+        // `T`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }

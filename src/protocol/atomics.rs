@@ -1,8 +1,8 @@
 //! The one door to atomics and fences.
 //!
-//! Under `cfg(loom)` the same names lead to loom's, so that the model checker runs the very functions that
-//! the library runs. Words that live in shared memory are [`Shared32`] and [`Shared64`]: every store to them
-//! passes [`step`], where a test build can stop the process.
+//! Under `cfg(loom)` the same names are loom's, so the model checker runs the library's own
+//! functions. Words in shared memory are [`Shared32`] and [`Shared64`]: each store to them calls
+//! [`step`], where a test build can stop the process.
 
 pub(crate) use crate::sys::processor::{
     AtomicU32, AtomicU64, AtomicUsize, Ordering, fence, heavy_fence, heavy_fence_here, is_asymmetric, light_fence,
@@ -20,7 +20,7 @@ macro_rules! shared_word {
         pub(crate) struct $name($atomic);
 
         impl $name {
-            /// A word of a process's own, or of a model.
+            /// A word in private memory, or in a model.
             #[allow(dead_code)]
             pub(crate) fn new(value: $int) -> Self {
                 Self($atomic::new(value))
@@ -30,7 +30,8 @@ macro_rules! shared_word {
             pub(crate) fn get(&self) -> $int {
                 self.0.load(Relaxed)
             }
-            /// A load that sees what was stored before the [`Self::publish`] that it reads from.
+            /// A load that sees everything stored before the [`Self::publish`] whose value it
+            /// returns.
             #[inline(always)]
             pub(crate) fn observe(&self) -> $int {
                 self.0.load(Acquire)
@@ -41,13 +42,13 @@ macro_rules! shared_word {
                 step();
                 self.0.store(value, Relaxed);
             }
-            /// A store after everything that this thread did before it.
+            /// A store that follows everything this thread did before it.
             #[inline(always)]
             pub(crate) fn publish(&self, value: $int) {
                 step();
                 self.0.store(value, Release);
             }
-            /// Adds `more`, wrapping; gives the value before.
+            /// Adds `more`, wrapping; returns the previous value.
             #[inline]
             pub(crate) fn add(&self, more: $int) -> $int {
                 step();
@@ -67,8 +68,8 @@ shared_word!(
 );
 
 impl Shared64 {
-    /// Replaces `seen` by `next` unless the word has changed: sees what was stored before the store that it replaces, and is a
-    /// store after everything that this thread did before it.
+    /// Replaces `seen` by `next` unless the word has changed. Acquires what the store that it
+    /// replaces published, and publishes what this thread did before.
     #[inline(always)]
     pub(crate) fn exchange(&self, seen: u64, next: u64) -> bool {
         step();
@@ -80,7 +81,7 @@ impl Shared64 {
         step();
         self.0.fetch_add(1, Relaxed);
     }
-    /// Sets `bits`; gives the value with them set.
+    /// Sets `bits`; returns the value with them set.
     #[inline]
     pub(crate) fn raise(&self, bits: u64) -> u64 {
         step();
@@ -105,25 +106,26 @@ impl Shared32 {
         step();
         self.0.compare_exchange(seen, next, SeqCst, Relaxed)
     }
-    /// Sets `bits`; gives the value with them set.
+    /// Sets `bits`; returns the value with them set.
     #[inline]
     pub(crate) fn raise(&self, bits: u32) -> u32 {
         step();
         self.0.fetch_or(bits, SeqCst) | bits
     }
-    /// Replaces the value; gives the one before.
+    /// Replaces the value; returns the previous one.
     #[inline]
     pub(crate) fn swap(&self, value: u32) -> u32 {
         step();
         self.0.swap(value, SeqCst)
     }
-    /// The address that the kernel's futex calls want.
+    /// The word's address, for the kernel's futex calls.
     pub(crate) fn as_ptr(&self) -> *mut u32 {
         self.0.as_ptr()
     }
 }
 
-/// Copies a message into shared memory. A test build can stop the process before it and half-way.
+/// Copies a message into shared memory. A test build can stop the process before the copy and
+/// halfway through it.
 ///
 /// # Safety
 /// `from` is readable and `to` writable for `length` bytes; they do not overlap.

@@ -1,4 +1,5 @@
-//! The words of a channel that both sides see, as the protocol reaches them: in a region, or in a model.
+//! The words of a channel that both sides see, as the protocol accesses them: in a region, or in a
+//! model.
 
 use crate::protocol::atomics::{self, Shared32, Shared64};
 use crate::protocol::doorbell::Doorbell;
@@ -32,15 +33,16 @@ pub(crate) enum ChannelBell {
     Room = 1,
 }
 
-/// The words of a block that both sides see. Each position has one writer, the side that is named in the call.
+/// The words of a block that both sides see. Each position has one writer: the side named in the
+/// call.
 pub(crate) trait Block {
     /// 1 + the position at which `side` last sent the block; 0 never.
     fn sent(&self, side: Side) -> &Shared64;
     /// The other side's `sent` up to which `side` is done with the block.
     fn done(&self, side: Side) -> &Shared64;
-    /// Says that the block will be written soon.
+    /// A hint that the block will be written soon.
     fn expect(&self);
-    /// Makes the header that of an empty sample.
+    /// Resets the header to that of an empty sample.
     fn reset(&self);
     /// Whether the header names no more values than the block has.
     fn is_sound(&self) -> bool;
@@ -48,21 +50,23 @@ pub(crate) trait Block {
     fn mark(&self, flag: i32);
 }
 
-/// The words of a channel that both sides see. Each has one writer, the side that is named in the call (bells apart).
+/// The words of a channel that both sides see. Each word except the bells has one writer: the side
+/// named in the call.
 pub(crate) trait ChannelWords {
-    /// A block, as this process reaches it.
+    /// A block, as this process accesses it.
     type Block: Block;
-    /// The block of a number, which must be below the number of blocks.
+    /// The block `number`, which must be below the number of blocks.
     fn block(&self, number: u32) -> Self::Block;
-    /// The block that begins at `address`, which may be any, and its number.
+    /// The block that begins at `address`, and its number; `None` if none does. `address` may be
+    /// any.
     fn block_at(&self, address: usize) -> Option<(u32, Self::Block)>;
     /// The entry `index` of the queue that `from` writes: block number `<< 1 |` phase.
     fn entry(&self, from: Side, index: u32) -> &Shared32;
-    /// The position up to which `side` has taken the samples of the queue that it reads.
+    /// The position up to which `side` has taken samples from the queue that it reads.
     fn taken(&self, side: Side) -> &Shared64;
     /// How many of its home blocks `side` has ever handed out.
     fn used(&self, side: Side) -> &Shared64;
-    /// 1 + the position of the last sample of which `side` kept a reference when it sent it on; 0 none.
+    /// 1 + the position of the last sample that `side` sent on while it kept a reference; 0 none.
     fn kept(&self, side: Side) -> &Shared64;
     /// The futex word on which threads of `side` sleep.
     fn bell(&self, side: Side, bell: ChannelBell) -> &Shared32;
@@ -71,13 +75,13 @@ pub(crate) trait ChannelWords {
     fn light_fence(&self) {
         atomics::light_fence();
     }
-    /// Counts a sample that `side` is given again.
+    /// Counts a sample that is redelivered to `side`.
     fn count_redelivered(&self, _side: Side) {}
     /// Sleeps while `bell` has the value `seen`, at most for `slice`.
     fn sleep(&self, side: Side, bell: ChannelBell, seen: u32, slice: Duration) -> Slept;
-    /// Has `by` wake all who sleep on `side`'s `bell`.
+    /// Wakes all threads that sleep on `side`'s `bell`, on behalf of `by`.
     fn wake(&self, by: Side, side: Side, bell: ChannelBell);
-    /// `side`'s `bell`, as `by` notifies or sleeps on it.
+    /// `side`'s `bell`, for `by` to notify or sleep on.
     #[inline(always)]
     fn doorbell(&self, by: Side, side: Side, bell: ChannelBell) -> ChannelDoorbell<'_, Self>
     where
@@ -87,7 +91,7 @@ pub(crate) trait ChannelWords {
     }
 }
 
-/// A bell of a side of a channel, and who is at it.
+/// A bell of one side, and the side that uses it.
 pub(crate) struct ChannelDoorbell<'w, W> {
     words: &'w W,
     by: Side,

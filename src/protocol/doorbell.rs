@@ -1,15 +1,16 @@
 //! Sleeping and waking.
 //!
-//! A doorbell is a futex word: bit 0 says that somebody sleeps, the rest counts the wake-ups. A sleeper
-//! sets the bit, looks once more, and sleeps while the word stays as it is. A notifier looks at the bit
-//! only; when it is set, it clears it, counts, and wakes all.
+//! A doorbell is a futex word: bit 0 says that a thread sleeps, the other bits count the wake-ups.
+//! A sleeper sets the bit, looks once more, and sleeps while the word stays unchanged. A notifier
+//! loads only the bit; if it is set, the notifier clears it, counts, and wakes all.
 //!
 //! | edge | hot side | rare side |
 //! |---|---|---|
 //! | W1 | notifier: what it publishes, light fence, load the bell | sleeper: set the bit, heavy fence, look for what is published, only then sleep |
 //!
-//! At least one sees the other's store, so nobody sleeps through a notification (`atomics`, asymmetric fences). A notifier that dies
-//! between the change of the word and the wake-up leaves the others asleep until their slice is over.
+//! At least one of the two sees the other's store, so no thread sleeps through a notification
+//! (`atomics`, asymmetric fences). If a notifier dies between changing the word and the wake-up,
+//! the sleepers sleep until their slice is over.
 
 use crate::protocol::atomics::{Shared32, heavy_fence, light_fence};
 use crate::sys::Slept;
@@ -17,14 +18,15 @@ use crate::sys::trial::looks;
 use std::time::Duration;
 
 const ASLEEP: u32 = 1;
-/// The longest sleep without a look at whether the peer lives: half of the time within which a death is noticed, and of
-/// a plain read.
+/// The longest sleep without a check whether the peer is alive: half the time within which a death
+/// is noticed, and half the limit of a plain read.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
-/// The same where the kernel has no `membarrier` and a notification may be missed.
+/// The longest sleep where the kernel has no `membarrier`, so a notification may be missed.
 const UNSURE_SLICE: Duration = Duration::from_millis(1);
 
-/// Looks before a call that finds nothing begins to wait, in its turn and without a clock: half a microsecond, within which a peer that is at work
-/// answers. Few for the fuzzer, which is to make many calls, and for the model.
+/// Looks that a call makes before it begins to wait, still in its turn and without reading a clock:
+/// half a microsecond, within which a busy peer answers. Fewer in the model, and for the fuzzer,
+/// which must make many calls.
 pub(crate) const QUICK_LOOKS: u32 = looks(512, 8);
 
 /// A doorbell, how to sleep on it, and how to wake the sleepers.
@@ -38,11 +40,11 @@ pub(crate) trait Doorbell {
     fn word(&self) -> &Shared32;
     /// Sleeps while the word is `seen`, at most for `slice`.
     fn sleep(&self, seen: u32, slice: Duration) -> Slept;
-    /// Wakes all who sleep.
+    /// Wakes all sleepers.
     fn wake(&self);
 }
 
-/// Wakes the sleepers of `bell`; a load when there are none.
+/// Wakes the sleepers of `bell`; costs one load if there are none.
 #[inline(always)]
 pub(crate) fn notify(bell: impl Doorbell) {
     bell.light_fence(); // W1
@@ -52,8 +54,9 @@ pub(crate) fn notify(bell: impl Doorbell) {
     }
 }
 
-/// How often the word may change under the hands of who wakes. More often only if somebody does not keep to the rules; then all are woken, and the
-/// bit stays, which costs the next notification a system call.
+/// How often the word may change during a wake-up. It changes more often only if a participant
+/// breaks the rules. Then all are woken and the bit stays set, which costs the next notification a
+/// system call.
 const WAKE_TRIES: u32 = 16;
 
 #[cold]
@@ -72,22 +75,23 @@ fn wake(bell: impl Doorbell, mut seen: u32) {
     bell.wake();
 }
 
-/// The bit is set: a notification from now on is not missed.
+/// The bit is set: no later notification is missed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Armed {
     seen: u32,
     longest: Duration,
 }
 
-/// Says that a thread is about to sleep on `bell`. It must look once more for what it waits for before it does
-/// ([`sleep`]).
+/// Announces that a thread is about to sleep on `bell`. Before it does ([`sleep`]), it must look
+/// once more for what it waits for.
 pub(crate) fn arm(bell: &impl Doorbell) -> Armed {
     let seen = bell.word().raise(ASLEEP); // W1
     let longest = if heavy_fence() { SLICE } else { UNSURE_SLICE }; // W1
     Armed { seen, longest }
 }
 
-/// Sleeps until a notification, unless there was one since `bell` was armed; at most for `limit`, or a slice.
+/// Sleeps until a notification, at most for `limit` or a slice; returns at once if there was one
+/// since `bell` was armed.
 pub(crate) fn sleep(bell: &impl Doorbell, armed: Armed, limit: Duration) -> Slept {
     bell.sleep(armed.seen, limit.min(armed.longest))
 }

@@ -1,12 +1,15 @@
-//! The gate of a side: threads of one process go through it one at a time, which costs one of them nothing.
+//! The gate of a side: threads of one process pass it one at a time. One of them, the owner, passes
+//! it for free.
 //!
-//! A [`Gate`] holds two values. The *core* is for the thread whose turn it is. The *common* part is for every thread
-//! that is inside, waiting ones included. Both go when the gate has been closed, the last thread has left, and the core
-//! says that it is idle.
+//! A [`Gate`] holds two values. The *core* is for the thread whose turn it is. The *common* part is
+//! for every thread inside, waiting ones included. Both are dropped when the gate is closed, the
+//! last thread has left, and the core says that it is idle.
 //!
-//! The first thread that comes owns the gate, where fences can be asymmetric (`atomics`): it marks itself inside with a plain store. When a
-//! second thread comes, it takes the bias away for good, and all use the lock from then on. The lock lives in this process and dies with it.
-//! Calls try [`Gate::enter_as_owner`] first, where nothing has to be kept of how the thread came, and [`Gate::enter`] when that is in vain.
+//! The gate is a biased lock. Where fences can be asymmetric (`atomics`), the first thread that
+//! comes owns the gate and marks itself inside with a plain store. A second thread revokes the bias
+//! for good; from then on all threads use the lock. The lock is in private memory and dies with the
+//! process. Calls try the fast path [`Gate::enter_as_owner`] first, which needs no record of how
+//! the thread came in; if it fails, they take [`Gate::enter`].
 //!
 //! | edge | hot side | rare side |
 //! |---|---|---|
@@ -24,15 +27,16 @@ use crate::sys::processor::SharedCell;
 use crate::sys::thread::{self, Standing};
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
 
-/// What lies in a gate's common part: is told when a closed gate has been left by all who were inside.
+/// A gate's common part, which is told when all threads have left a closed gate.
 pub(crate) trait Common {
-    /// Nobody is inside, and nobody comes in any more but to give something back. May be told more than once.
+    /// No thread is inside, and from now on threads come in only to give something back. May be
+    /// called more than once.
     fn on_deserted(&self);
 }
 
-/// What lies in a gate's core: says whether it may go.
+/// A gate's core, which says whether it may be dropped.
 pub(crate) trait Idle {
-    /// Nothing of it is in anybody's hands.
+    /// Whether nothing of the core is in use.
     fn is_idle(&self) -> bool;
 }
 
@@ -46,7 +50,7 @@ const FORKED: u32 = 5;
 // owner
 const NOBODY: usize = 0;
 const SHARED: usize = 1;
-/// The bias was taken away by who closed the gate and did not wait: the owner may still be inside.
+/// A closer revoked the bias without waiting: the owner may still be inside.
 const REVOKED: usize = 2;
 // busy
 const OUTSIDE: u32 = 0;
@@ -56,20 +60,21 @@ const WAITING: u32 = 2;
 /// See the module's description.
 pub(crate) struct Gate<S, C> {
     owner: AtomicUsize,
-    /// The one thread that may ever own this gate, however often it is filled anew: so that `busy` has one writer, also
-    /// when that thread comes late to a gate that was closed and filled under its feet.
+    /// The only thread that may ever own this gate, however often it is refilled. So `busy` has one
+    /// writer, even if that thread is late at a gate that was closed and refilled meanwhile.
     candidate: AtomicUsize,
-    /// Where the owner is; written by the candidate alone.
+    /// Where the owner is; only the candidate writes it.
     busy: AtomicU32,
     state: AtomicU32,
-    /// Threads inside that are not there as the owner.
+    /// Threads inside that did not come in as the owner.
     guests: AtomicU32,
     lock: Mutex<()>,
     common: SharedCell<Option<S>>,
     core: SharedCell<Option<C>>,
 }
 
-// SAFETY: `core` is reached by the thread whose turn it is, `common` by shared reference; both may come from another thread.
+// SAFETY: only the thread whose turn it is accesses `core`; threads share `common` by reference.
+// Another thread may have made either.
 unsafe impl<S: Send + Sync, C: Send> Sync for Gate<S, C> {}
 // SAFETY: as above.
 unsafe impl<S: Send + Sync, C: Send> Send for Gate<S, C> {}
@@ -118,17 +123,18 @@ impl<S: Common, C: Idle> Gate<S, C> {
     /// Takes this thread's turn by the fast path, without a lock, if the thread owns the gate.
     #[inline(always)]
     pub(crate) fn enter_as_owner(&self) -> Option<Turn<'_, S, C>> {
-        // Made only where this thread is inside: to drop one is to leave.
+        // Made only while this thread is inside, because dropping a `Turn` leaves the gate.
         if self.come_as_owner() { Some(Turn { gate: self }) } else { None }
     }
 
-    /// Takes this thread's turn. `late`: also when the gate is closing. `None`: it is closed.
+    /// Takes this thread's turn. `late`: even while the gate is closing. `None`: it is closed.
     #[inline(always)]
     pub(crate) fn enter(&self, late: bool) -> Option<Pass<'_, S, C>> {
         if self.come_as_owner() { Some(Pass { gate: self, lock: None }) } else { self.enter_as_guest(late) }
     }
 
-    /// Comes in as the owner. `false`: this thread is not, or no longer, and is not inside.
+    /// Comes in as the owner. `false`: this thread is not the owner, or no longer, and is not
+    /// inside.
     #[inline(always)]
     fn come_as_owner(&self) -> bool {
         let me = thread::id();
@@ -173,7 +179,7 @@ impl<S: Common, C: Idle> Gate<S, C> {
         Some(Pass { gate: self, lock: Some(self.take_turn()) })
     }
 
-    /// Waits for the lock and makes sure that the owner is not at it.
+    /// Takes the lock, then waits until the owner is not in its turn.
     fn take_turn(&self) -> MutexGuard<'_, ()> {
         let lock = lock(&self.lock);
         match self.owner.load(Relaxed) {
@@ -184,7 +190,8 @@ impl<S: Common, C: Idle> Gate<S, C> {
                 // Without asymmetric fences the owner would pay as much as the lock costs.
                 let is_owner = (first == NOBODY || first == me) && is_asymmetric();
                 let owner = if is_owner { me } else { SHARED };
-                // Not over the REVOKED of one who closes meanwhile.
+                // A compare-and-swap, so that it does not overwrite the REVOKED of a concurrent
+                // closer.
                 let _ = self.owner.compare_exchange(NOBODY, owner, Relaxed, Relaxed);
             }
             me if me == thread::id() => {}
@@ -201,7 +208,8 @@ impl<S: Common, C: Idle> Gate<S, C> {
         lock
     }
 
-    /// Comes in without a turn: for what only needs the common part. Async-signal-safe. `None`: the gate is closed.
+    /// Comes in without a turn, to use only the common part. Async-signal-safe. `None`: the gate is
+    /// closed.
     pub(crate) fn visit(&self) -> Option<Visit<'_, S, C>> {
         self.come(false)
     }
@@ -216,16 +224,18 @@ impl<S: Common, C: Idle> Gate<S, C> {
                 // G4, G5
                 OPEN => return Some(visit),
                 CLOSING if late => return Some(visit),
-                // Whoever clears either finds this guest and goes back to CLOSING, or has found nobody and ends with EMPTY.
+                // The clearing thread either finds this guest and goes back to CLOSING, or found
+                // nobody and ends with EMPTY.
                 CLEARING if late => patience.give_way(),
                 _ => return None,
             }
         }
     }
 
-    /// In the child of a fork, where nobody is there to be ordered with: the gate belongs to the parent. The rest of the state is the parent's and may be
-    /// half-way, so the gate is never used again. A free gate is the child's, unless a thread of the parent
-    /// was just finding out that it is closed: the child would count that thread as inside for ever.
+    /// Abandons the gate in the child of a fork, which has no other thread to be ordered with. A
+    /// gate in use belongs to the parent, and its state may be half changed, so the child never
+    /// uses it again. The child may use a free gate, unless a thread of the parent was just finding
+    /// out that it is closed: the child would count that thread as inside forever.
     pub(crate) fn abandon(&self) {
         // G5: alone in the child.
         if self.state.load(SeqCst) != EMPTY || !self.is_deserted() {
@@ -235,18 +245,21 @@ impl<S: Common, C: Idle> Gate<S, C> {
         }
     }
 
-    /// In the child of a fork, where the contents are the child's too: of the threads that were inside none is left, as the one that forked is in no
-    /// call. Before the child does anything, so there is nobody to be ordered with.
+    /// Keeps the gate in the child of a fork that has the contents too. None of the threads that
+    /// were inside exist in the child, and the forking thread is in no call. Called before the
+    /// child does anything else, so no thread is there to be ordered with.
     pub(crate) fn keep(&self) {
         self.guests.store(0, SeqCst); // G4
     }
 
     fn is_deserted(&self) -> bool {
-        // In this order: an owner who goes on as a guest counts itself among the guests before it leaves as the owner.
+        // In this order: an owner that continues as a guest counts itself as a guest before it
+        // leaves as the owner.
         self.busy.load(Acquire) == OUTSIDE && self.guests.load(SeqCst) == 0 // G2, G3, G4
     }
 
-    /// Drops the contents of a closed gate, if nobody is inside and the core is idle. Who leaves a closed gate calls it.
+    /// Drops the contents of a closed gate if no thread is inside and the core is idle. Each thread
+    /// that leaves a closed gate calls it.
     #[cold]
     fn clear(&self) {
         let _whole = thread::Uncancelled::new();
@@ -254,11 +267,13 @@ impl<S: Common, C: Idle> Gate<S, C> {
             // G2, G4
             heavy_fence_here(); // G2
             if self.is_deserted() {
-                // SAFETY: the contents are there until they are taken below; only a shared reference is made.
+                // SAFETY: the contents are there until they are taken below; only a shared
+                // reference is made.
                 if let Some(common) = unsafe { (*self.common.get()).as_ref() } {
                     common.on_deserted();
                 }
-                // SAFETY: nobody is inside, and in this state nobody comes in: the core is this thread's.
+                // SAFETY: no thread is inside, and in this state none comes in: the core is this
+                // thread's.
                 let idle = unsafe { (*self.core.get()).as_ref() }.is_none_or(Idle::is_idle);
                 if idle {
                     // SAFETY: as above; nothing refers to the contents any more.
@@ -268,13 +283,15 @@ impl<S: Common, C: Idle> Gate<S, C> {
                     self.state.store(EMPTY, SeqCst); // G5
                     return;
                 }
-                // Something is still in somebody's hands: who gives the last of it back comes here again.
+                // Something is still in use: the thread that gives the last of it back calls this
+                // again.
                 self.state.store(CLOSING, SeqCst); // G4: for the next one that clears
                 return;
             }
             self.state.store(CLOSING, SeqCst); // G2, G4
             heavy_fence_here(); // G2
-            // Who left meanwhile found CLEARING and gave up: do it for them. Who is still inside will do it.
+            // Threads that left meanwhile found CLEARING and gave up: clear for them. Any thread
+            // still inside will clear when it leaves.
             if !self.is_deserted() {
                 return;
             }
@@ -291,7 +308,8 @@ impl<S: Common, C: Idle> Visit<'_, S, C> {
     /// Looks at the common part.
     #[inline(always)]
     pub(crate) fn with<R>(&self, look: impl FnOnce(&S) -> R) -> R {
-        // SAFETY: this thread is inside, so the contents are there until it leaves; only shared references are given out.
+        // SAFETY: this thread is inside, so the contents are there until it leaves; only shared
+        // references are given out.
         look(unsafe { (*self.gate.common.get()).as_ref().unwrap_unchecked() })
     }
 
@@ -299,9 +317,11 @@ impl<S: Common, C: Idle> Visit<'_, S, C> {
     pub(crate) fn close(&self) -> bool {
         let closed = self.gate.state.compare_exchange(OPEN, CLOSING, SeqCst, Relaxed).is_ok(); // G2, G4
         if closed {
-            // So that the owner need not look at the state when it comes. Nobody clears the gate before this visit
-            // ends, and who does then fences (G2). Exchanged, not stored: of this and the compare-and-swap of who comes first each
-            // then sees which was before it. The standard promises the same of a store; loom does not know that.
+            // This spares the owner a load of the state when it comes. No thread clears the gate
+            // before this visit ends, and the one that clears fences first (G2). A swap, not a
+            // store: then this and the compare-and-swap of the first thread that comes see which of
+            // them was first. The standard promises the same of a store, but loom does not model
+            // it.
             self.gate.owner.swap(REVOKED, SeqCst);
         }
         closed
@@ -319,13 +339,13 @@ impl<S: Common, C: Idle> Drop for Visit<'_, S, C> {
     }
 }
 
-/// It is this thread's turn, as the owner's.
+/// This thread's turn, as the owner's.
 pub(crate) struct Turn<'g, S: Common, C: Idle> {
     gate: &'g Gate<S, C>,
 }
 
 impl<S: Common, C: Idle> Turn<'_, S, C> {
-    /// The common part, and the core, which is this thread's.
+    /// The common part and the core. The core is this thread's alone.
     #[inline(always)]
     pub(crate) fn parts(&mut self) -> (&S, &mut C) {
         // SAFETY: as for `Pass::parts`.
@@ -340,7 +360,7 @@ impl<S: Common, C: Idle> Drop for Turn<'_, S, C> {
     }
 }
 
-/// It is this thread's turn.
+/// This thread's turn.
 pub(crate) struct Pass<'g, S: Common, C: Idle> {
     gate: &'g Gate<S, C>,
     /// `None`: as the owner.
@@ -348,15 +368,15 @@ pub(crate) struct Pass<'g, S: Common, C: Idle> {
 }
 
 impl<'g, S: Common, C: Idle> Pass<'g, S, C> {
-    /// The common part, and the core, which is this thread's.
+    /// The common part and the core. The core is this thread's alone.
     #[inline(always)]
     pub(crate) fn parts(&mut self) -> (&S, &mut C) {
-        // SAFETY: this thread is inside, so the contents are there; it is its turn, so no other thread uses the core,
-        // and `&mut self` keeps this thread from doing so twice.
+        // SAFETY: this thread is inside, so the contents are there. It is its turn, so no other
+        // thread uses the core, and `&mut self` keeps this thread from doing so twice.
         unsafe { self.gate.parts() }
     }
 
-    /// Lets others have their turn; this thread stays inside.
+    /// Gives others their turn; this thread stays inside.
     #[inline(always)]
     pub(crate) fn pause(mut self) -> Paused<'g, S, C> {
         let (gate, lock) = (self.gate, self.lock.take());
@@ -383,7 +403,7 @@ impl<S: Common, C: Idle> Drop for Pass<'_, S, C> {
     }
 }
 
-/// This thread is inside and has let others have their turn.
+/// This thread is inside and has given others their turn.
 pub(crate) struct Paused<'g, S: Common, C: Idle> {
     gate: &'g Gate<S, C>,
     as_owner: bool,
@@ -414,7 +434,8 @@ impl<'g, S: Common, C: Idle> Paused<'g, S, C> {
             if gate.owner.load(Relaxed) == thread::id() {
                 return Pass { gate, lock: None };
             }
-            // The bias was taken away: become a guest before leaving as the owner, so that this thread is inside throughout.
+            // The bias was revoked: count as a guest before leaving as the owner, so that this
+            // thread stays inside throughout.
             gate.guests.fetch_add(1, SeqCst); // G4
             gate.busy.store(OUTSIDE, Release); // G3
         }

@@ -1,4 +1,5 @@
-//! One side of a channel: its ends of the two queues and its view of the pool, and how they are repaired after a death.
+//! One side of a channel: its ends of the two queues, its view of the pool, and their repair after
+//! a death.
 
 use crate::error::{Error, Result};
 use crate::memory::zeroed::Table;
@@ -9,36 +10,37 @@ use crate::protocol::gate::Idle;
 use crate::protocol::pool::{Orphan, Pool};
 use crate::protocol::queue::{EntryLookout, QueueReader, QueueWriter, RoomLookout};
 
-/// What one thread at a time works on.
+/// The state that one thread at a time works on.
 pub(crate) struct Half<W> {
     words: W,
     side: Side,
     output: QueueWriter,
     input: QueueReader,
     pool: Pool,
-    /// What the predecessor had in its hands, in the order in which it came, last first; so many are left.
+    /// The blocks that the dead predecessor held, the last received first. The first `again_left`
+    /// are still to be redelivered.
     again: Table<Orphan>,
     again_left: usize,
     redelivered: u64,
 }
 
-/// How far a write came, and why not further.
+/// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// All are sent.
+    /// All samples are sent.
     All,
-    /// There is no room for the next one.
+    /// There is no room for the next sample.
     Full,
-    /// The next one is not in this process's hands.
+    /// This process does not hold the next sample.
     Foreign,
-    /// The next one says something impossible.
+    /// The next sample's header is impossible.
     Unsound,
-    /// The next one has not come back since it was sent last.
+    /// The next sample has not come back since it was last sent.
     Out,
 }
 
 impl Written {
-    /// Why the next one cannot be sent.
+    /// Why the next sample cannot be sent.
     #[cold]
     #[inline(never)]
     pub(crate) fn error(self) -> Error {
@@ -51,7 +53,7 @@ impl Written {
     }
 }
 
-/// The numbers that the repair and the parts need.
+/// The sizes of a channel's queues and pool.
 #[derive(Clone, Copy)]
 pub(crate) struct Sizes {
     pub(crate) queuelen: u32,
@@ -60,14 +62,16 @@ pub(crate) struct Sizes {
 }
 
 impl<W: ChannelWords + Clone> Half<W> {
-    /// Takes over `side` as its last holder left it: closed, or dead at any instruction. The caller holds the side's lock.
+    /// Takes over `side` from its last holder, which closed it or died at any instruction. The
+    /// caller holds the side's lock.
     ///
-    /// Each step stores what the dead would have stored next, or nothing; so it may die here too, and the next one begins again.
+    /// Each step stores what the dead holder would have stored next, or nothing. So this process
+    /// may die here too, and its successor repeats the repair.
     pub(crate) fn recover(words: W, side: Side, sizes: Sizes) -> Result<Half<W>> {
         let mut output = QueueWriter::recover(&words, side, sizes.queuelen, sizes.entries);
         let input = QueueReader::recover(&words, side, sizes.entries);
         let pool = Pool::recover(&words, side, sizes.home_blocks)?;
-        // Roll forward: a block that was marked goes out after all.
+        // Roll forward: a block that was marked is sent after all.
         if let Some(block) = pool.unpublished(&words, output.position())? {
             pool.complete(&words, block, output.position(), input.position());
             output.publish_marked(&words, block);
@@ -76,7 +80,7 @@ impl<W: ChannelWords + Clone> Half<W> {
         words.kept(side).set(0);
         let mut orphans: Vec<Orphan> = pool.orphans(&words, input.position()).collect();
         orphans.sort_unstable_by_key(|orphan| std::cmp::Reverse(orphan.sent));
-        // In a table, because a `Vec` could not be dropped by a signal handler that closes the channel.
+        // A table, because a signal handler that closes the channel could not drop a `Vec`.
         let mut again = Table::resident(orphans.len(), "the repair")?;
         again.copy_from_slice(&orphans);
         let again_left = orphans.len();
@@ -96,34 +100,34 @@ impl<W: ChannelWords + Clone> Half<W> {
         &self.pool
     }
 
-    /// How many this side has written, since the region was made.
+    /// Samples that this side has written since the region was created.
     pub(crate) fn written(&self) -> u64 {
         self.output.position()
     }
 
-    /// How many this process was given again.
+    /// Samples that were redelivered to this process.
     pub(crate) fn redelivered(&self) -> u64 {
         self.redelivered
     }
 
-    /// How many this side has taken, since the region was made.
+    /// Samples that this side has taken since the region was created.
     pub(crate) fn taken(&self) -> u64 {
         self.input.position()
     }
 
-    /// Whether whoever takes over `side` will find something to read. Stores nothing.
+    /// Whether the next holder of `side` will find something to read. Stores nothing.
     pub(crate) fn has_leftovers(words: &W, side: Side, sizes: Sizes) -> Result<bool> {
         let input = QueueReader::recover(words, side, sizes.entries);
         let pool = Pool::recover(words, side, sizes.home_blocks)?;
         Ok(input.peek(words).is_some() || pool.orphans(words, input.position()).next().is_some())
     }
 
-    /// How many wait to be taken by this side.
+    /// Samples that this side has still to take.
     pub(crate) fn queued_in(&self) -> u64 {
         self.again_left as u64 + self.input.pending(&self.words)
     }
 
-    /// How many of this side's wait to be taken by the peer.
+    /// Samples of this side that the peer has still to take.
     pub(crate) fn queued_out(&self) -> u64 {
         self.output.pending(&self.words)
     }
@@ -138,7 +142,8 @@ impl<W: ChannelWords + Clone> Half<W> {
         self.output.lookout()
     }
 
-    /// Hands out up to `most` empty samples, each given to `give`; how many. Fewer: no more are free.
+    /// Hands out up to `most` empty samples, each through `give`; returns how many. Fewer than
+    /// `most` means that no more are free.
     #[inline(always)]
     pub(crate) fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> usize {
         if most == 0 {
@@ -158,7 +163,8 @@ impl<W: ChannelWords + Clone> Half<W> {
 
     #[inline(never)]
     fn alloc_more(&mut self, mut count: usize, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> usize {
-        // A copy, in registers: what lies behind `self` is loaded again after each store to shared memory.
+        // A copy, kept in registers: fields of `self` would be reloaded after each store to shared
+        // memory.
         let words = self.words.clone();
         while count < most {
             if let Some((number, block)) = self.pool.next(&words) {
@@ -173,8 +179,8 @@ impl<W: ChannelWords + Clone> Half<W> {
         count
     }
 
-    /// Sends the `count` samples whose addresses `address` gives by their place, from `sent` on, each giving up one reference. How many
-    /// are sent then, and why not all.
+    /// Sends the samples number `sent` to `count - 1`, whose addresses `address` gives; each send
+    /// gives up one reference. Returns how many of the `count` are sent then, and why not all.
     #[inline(always)]
     pub(crate) fn write(&mut self, sent: usize, count: usize, mut address: impl FnMut(usize) -> usize) -> (usize, Written) {
         if count != 1 || sent != 0 {
@@ -215,13 +221,14 @@ impl<W: ChannelWords + Clone> Half<W> {
         Written::All
     }
 
-    /// Tells the peer's readers that something was written.
+    /// Wakes the peer's readers after a write.
     #[inline(always)]
     pub(crate) fn notify_data(&self) {
         notify(self.words.doorbell(self.side, self.side.other(), ChannelBell::Data));
     }
 
-    /// Receives up to `most` samples, each given to `give`. An error only when there was none before it.
+    /// Receives up to `most` samples, each through `give`. Returns an error only if it concerns the
+    /// first one.
     #[inline(always)]
     pub(crate) fn read(&mut self, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> Result<usize> {
         let mut count = 0;
@@ -248,7 +255,7 @@ impl<W: ChannelWords + Clone> Half<W> {
         Ok(count)
     }
 
-    /// Goes on from `position`.
+    /// Continues a read at `position`.
     #[inline(never)]
     fn read_more(
         &mut self,
@@ -269,7 +276,7 @@ impl<W: ChannelWords + Clone> Half<W> {
         count
     }
 
-    /// First comes what the predecessor had in its hands.
+    /// Redelivers what the dead predecessor held, before any fresh sample.
     #[cold]
     #[inline(never)]
     fn read_again(&mut self, most: usize, give: &mut impl FnMut(usize, u32, W::Block)) -> Result<usize> {
@@ -291,22 +298,23 @@ impl<W: ChannelWords + Clone> Half<W> {
         Ok(count)
     }
 
-    /// Looks for a short while whether a sample comes: a peer that is at work answers within it, and to leave the turn
-    /// and take it again would cost as much. Threads that wait for their turn wait for half a microsecond.
+    /// Looks for a sample for a short while: a peer that is at work answers within it, and to leave
+    /// the turn and take it again would cost as much. Other threads wait half a microsecond longer
+    /// for their turn.
     #[inline(always)]
     pub(crate) fn has_input_soon(&mut self) -> bool {
         self.pool.prepare(&self.words);
         (0..QUICK_LOOKS).any(|_| self.input.peek(&self.words).is_some())
     }
 
-    /// One reference more; how many there are then. 0: nobody here holds a sample at `address`.
+    /// Adds a reference; returns how many there are. 0: this process holds no sample at `address`.
     pub(crate) fn get(&mut self, address: usize) -> u32 {
         let Some((number, block)) = self.words.block_at(address) else { return 0 };
         self.pool.hand(number, block).map_or(0, |hand| hand.get())
     }
 
-    /// One reference less to each sample whose address `next` gives by its place, until it gives none or one that nobody here holds; how
-    /// many. [`Half::notify_room`] must follow.
+    /// Gives up one reference to each sample whose address `next` gives, until it gives none or one
+    /// that this process does not hold; returns how many. [`Half::notify_room`] must follow.
     #[inline(always)]
     pub(crate) fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let words = self.words.clone();
@@ -319,13 +327,14 @@ impl<W: ChannelWords + Clone> Half<W> {
         count
     }
 
-    /// Wakes who waits for a block, on either side.
+    /// Wakes the threads of both sides that wait for a block.
     pub(crate) fn notify_room(&self) {
         notify(self.words.doorbell(self.side, self.side, ChannelBell::Room));
         notify(self.words.doorbell(self.side, self.side.other(), ChannelBell::Room));
     }
 
-    /// One reference less; how many are left. `None`: nobody here holds a sample at `address`.
+    /// Gives up a reference; returns how many are left. `None`: this process holds no sample at
+    /// `address`.
     #[inline(always)]
     pub(crate) fn put(&mut self, address: usize) -> Option<u32> {
         let (number, block) = self.words.block_at(address)?;
@@ -336,7 +345,7 @@ impl<W: ChannelWords + Clone> Half<W> {
         Some(left)
     }
 
-    /// The same for a process that no longer holds its side: stores nothing in the region.
+    /// As [`Half::put`], for a process that no longer holds its side: stores nothing in the region.
     #[cold]
     pub(crate) fn drop_reference(&mut self, address: usize) -> Option<u32> {
         let (number, block) = self.words.block_at(address)?;

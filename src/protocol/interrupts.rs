@@ -1,25 +1,25 @@
-//! Interruptions of the waits of one handle. None is lost: one that comes while nobody waits ends
-//! the next wait.
+//! Interruptions of the waits of one handle. None is lost: one that comes while no thread waits
+//! ends the next wait.
 //!
-//! Two counters: how many interruptions were raised, and up to which of them a wait has ended with
-//! `EINTR`. A wait that begins takes the second for what it has seen; it is to end when more were
-//! raised. So an interruption ends every wait that has begun and has not yet ended, and if there is
-//! none, the next one, and only that. Where a wait begins at the moment in which another ends, both
-//! may end by the same interruption.
+//! There are two counters: how many interruptions were raised, and up to which of them a wait has
+//! ended with `EINTR`. A new wait loads the second as what it has seen, and ends once more than
+//! that were raised. So an interruption ends every wait that has begun and not yet ended. If there
+//! is none, it ends the next one, and only that. If a wait begins at the moment in which another
+//! ends, the same interruption may end both.
 //!
 //! | edge | interrupter | waiter |
 //! |---|---|---|
 //! | I1 | raises (release), after what it has stored | sees the number (acquire), then what was stored before |
 //!
-//! An interrupter wakes the sleepers after it has raised; a sleeper looks for interruptions between
-//! its arming and its sleep: so W1 of `doorbell` holds for the counter as for what is published.
-//! `answered` is ordered by nothing (relaxed): the thread whose wait has ended sees its own store,
-//! and another that does not see it yet ends once more than it must.
+//! An interrupter wakes the sleepers after it has raised, and a sleeper looks for interruptions
+//! between arming and sleeping. So edge W1 of `doorbell` covers the counter like anything
+//! published. `answered` needs no order (relaxed): the thread whose wait has ended sees its own
+//! store, and another thread that does not see it yet ends one wait more than necessary.
 
 use crate::protocol::atomics::{AtomicU64, Ordering};
 use Ordering::{Acquire, Relaxed, Release};
 
-/// See the module's description. In private memory. No counter of 64 bits ever wraps.
+/// See the module's description. Lives in private memory. A 64-bit counter never wraps.
 pub(crate) struct Interrupts {
     raised: AtomicU64,
     /// At most `raised`.
@@ -31,8 +31,8 @@ impl Interrupts {
         Interrupts { raised: AtomicU64::new(0), answered: AtomicU64::new(0) }
     }
 
-    /// Ends the waits that have begun, or else the next one; sleepers must be woken after it.
-    /// Async-signal-safe.
+    /// Ends the waits that have begun, or else the next one. The caller must wake the sleepers
+    /// afterwards. Async-signal-safe.
     pub(crate) fn raise(&self) {
         self.raised.fetch_add(1, Release); // I1
     }
@@ -42,13 +42,13 @@ impl Interrupts {
         self.answered.load(Relaxed)
     }
 
-    /// Whether a wait that had `seen` so many is to end. A look at `raised` may be older than one
-    /// at `answered`.
+    /// Whether a wait that had `seen` this many must end. This load of `raised` may return an older
+    /// value than the waiter's load of `answered`.
     pub(crate) fn is_due(&self, seen: u64) -> bool {
         self.raised.load(Acquire) > seen // I1
     }
 
-    /// A wait ends with `EINTR`: for all that were raised so far.
+    /// Ends a wait with `EINTR`: it answers all interruptions raised so far.
     pub(crate) fn answer(&self) {
         self.answered.fetch_max(self.raised.load(Acquire), Relaxed); // I1
     }

@@ -1,8 +1,8 @@
 //! The algorithms: what processes and threads do with the words that they share.
 //!
-//! They are written against traits of words, so that the model checker runs the very functions that the library runs (`tests/model`). All that
-//! loom compiles is here, and in `error`. What the processor, the system and the heap do is reached through
-//! `sys` and `memory`, of which the models have their own.
+//! The algorithms use traits of words, so the model checker runs the library's own functions
+//! (`tests/model`). loom compiles this module and `error`, nothing else. The processor, the system
+//! and the heap are behind `sys` and `memory`; the models have their own versions of both.
 
 pub(crate) mod atomics;
 pub(crate) mod channel_words;

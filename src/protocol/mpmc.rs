@@ -1,6 +1,6 @@
 //! The ring with many producers, or many producers and consumers.
 //!
-//! The word of a slot holds lap, state and owner together, and each step of its life is one compare-and-swap:
+//! The word of a slot holds lap, state and owner; each step of its life is one compare-and-swap:
 //!
 //! ```text
 //! EMPTY(lap) ─→ CLAIMED(lap, owner) ─→ FULL(lap) ─→ TAKEN(lap, owner) ─→ EMPTY(lap + 1)
@@ -8,17 +8,21 @@
 //!                        └───────────→ SKIP(lap) ────────────────────────────┘
 //! ```
 //!
-//! `tail` is the next slot to be claimed, `head` the next to be taken, each as lap and index kept apart, so that any capacity works.
-//! They only follow: whoever finds that the slot at an index is claimed (taken) already helps the index along. Claiming the slot itself
-//! and helping the index is from Shann, Huang and Chen, "A practical nonblocking queue algorithm using compare-and-swap" (2000); that an
-//! index may lag, and be brought up by whoever sees it, also from Tsigas and Zhang, "A simple, fast and scalable non-blocking concurrent
-//! FIFO queue for shared memory multiprocessor systems" (2001). Theirs hold one word for each element; that a message of any size is
-//! written between CLAIMED and FULL, the owner's name in the word, and what becomes of the claims of the dead, is from here.
+//! `tail` is the next slot to claim, `head` the next to take. Each holds lap and index separately,
+//! so any capacity works. Both only follow the slots: a participant that finds the slot at an index
+//! already claimed (taken) moves the index forward.
+//!
+//! Claiming the slot itself and helping the index is from Shann, Huang and Chen, "A practical
+//! nonblocking queue algorithm using compare-and-swap" (2000). An index that lags, and that any
+//! participant brings up to date, is also in Tsigas and Zhang, "A simple, fast and scalable
+//! non-blocking concurrent FIFO queue for shared memory multiprocessor systems" (2001). Their
+//! queues hold one word for each element. This ring adds messages of any size, written between
+//! CLAIMED and FULL; the owner in the word; and the repair of claims of dead owners.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
 //! | M1 | any step of a slot's word: compare-and-swap, release | the word, acquire | the message that was written before FULL; that it was read, before EMPTY |
-//! | M2 | `tail`, `head`: compare-and-swap, release, after the word was seen beyond | `tail`, `head`, acquire | who sees the index moved on sees the slot behind it claimed (taken): so a word that seems to be of an earlier lap is none that was seen too early |
+//! | M2 | `tail`, `head`: compare-and-swap, release, after the word was seen beyond | `tail`, `head`, acquire | a load that sees the index moved on also sees the slot behind it claimed (taken): so a word that seems to be of an earlier lap was not loaded too early |
 //!
 //! `docs/rings.md` has the argument, with deaths, late compare-and-swaps and wrapping laps.
 
@@ -57,14 +61,14 @@ impl Word {
     fn owner(self) -> u32 {
         self.0 as u32 & (MAX_OWNERS - 1)
     }
-    /// The same lap in another state.
+    /// Another state of the same lap.
     fn to(self, state: u64, owner: u32) -> Word {
         Word::new(self.lap(), state, owner)
     }
     fn next_lap(self) -> Word {
         Word::new(self.lap().wrapping_add(1), EMPTY, 0)
     }
-    /// Which lap this is, seen from `lap`.
+    /// This word's lap relative to `lap`.
     #[inline(always)]
     fn age(self, lap: u64) -> Age {
         match self.lap().wrapping_sub(lap) & LAP_MASK {
@@ -83,7 +87,7 @@ enum Age {
     Later,
 }
 
-/// An index: the lap, and the slot in the low bits that a ring of this capacity needs.
+/// How an index is packed: the slot in as many low bits as the capacity needs, the lap above.
 #[derive(Clone, Copy)]
 struct Index {
     bits: u32,
@@ -105,14 +109,14 @@ impl Index {
     }
 }
 
-/// A slot that is this participant's: CLAIMED for a producer, TAKEN for a consumer.
+/// A slot that this participant holds: CLAIMED by a producer, TAKEN by a consumer.
 #[derive(Clone, Copy)]
 pub(crate) struct Ticket {
     pub(crate) index: u32,
     word: Word,
 }
 
-/// Why there is no slot to be had: the word that must change first.
+/// Why no slot is available: the word that must change first.
 #[derive(Clone, Copy)]
 pub(crate) struct Obstacle {
     pub(crate) index: u32,
@@ -120,18 +124,19 @@ pub(crate) struct Obstacle {
 }
 
 impl Obstacle {
-    /// Whose claim is in the way, if it is one.
+    /// The owner of the claim that is in the way, if it is a claim.
     pub(crate) fn owner(&self) -> Option<u32> {
         let word = Word(self.word);
         matches!(word.state(), CLAIMED | TAKEN).then(|| word.owner())
     }
 }
 
-/// A slot, or what is in the way of one.
+/// A slot, or the obstacle to one.
 pub(crate) type Claimed = std::result::Result<Ticket, Obstacle>;
 
-/// How often to begin again when others are always first; then the caller waits a little, as for an obstacle. More than the words of a
-/// ring that is garbage can make an index move. The fuzzer, whose rings are garbage, need not wait for a thousand others.
+/// How often to retry when others are always first; after that the caller waits a little, as for an
+/// obstacle. The number exceeds the steps that the words of a garbage ring can make an index move.
+/// The fuzzer's rings are garbage, and it need not outlast a thousand others.
 fn tries<W: RingWords>(words: &W) -> u32 {
     2 * words.capacity() + usual_or(1000, 20)
 }
@@ -160,9 +165,10 @@ pub(crate) fn claim<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
                 return Ok(Ok(Ticket { index, word: claimed }));
             }
             (Age::This, CLAIMED | FULL | SKIP | TAKEN) | (Age::Later, _) => true,
-            // The way is free behind a SKIP that is the oldest.
+            // A SKIP that is the oldest can be passed, which frees its slot.
             (Age::Last, SKIP) => {
-                // Each of them is a step, too: words that are garbage can make `head` move on without end.
+                // Each of these counts as a try too: garbage words can make `head` move on without
+                // end.
                 let passed = pass_skips(words)?;
                 if passed == 0 {
                     return Ok(Err(seen));
@@ -170,7 +176,8 @@ pub(crate) fn claim<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
                 left = left.saturating_sub(passed);
                 false
             }
-            // Full: the slot is of the last lap still, and was when the word was loaded, after `tail`.
+            // The ring is full: the slot still was of the last lap when its word was loaded, after
+            // `tail`.
             (Age::Last, CLAIMED | FULL | TAKEN) => return Ok(Err(seen)),
             _ => {
                 refuse(words, words.tail().observe() == tail, &seen)?; // M2: a look
@@ -206,7 +213,7 @@ pub(crate) fn take<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
                 words.head().exchange(head, indices.next(lap, index)); // M2
                 return Ok(Ok(Ticket { index, word: taken }));
             }
-            // Nothing has come here, or it is still being written, or what came in the last lap is still being read.
+            // The message has not come, or is being written; or the last lap's is still being read.
             (Age::This, EMPTY | CLAIMED) | (Age::Last, TAKEN) => return Ok(Err(seen)),
             (Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0), // M1
             (Age::This, TAKEN) | (Age::Later, _) => true,
@@ -223,7 +230,7 @@ pub(crate) fn take<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
     Ok(Err(seen))
 }
 
-/// Frees the slots from `head` on that were given up; how many `head` has passed.
+/// Frees the SKIP slots from `head` on; returns how many slots `head` has passed.
 fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
     let indices = Index::of(words.capacity());
     let mut passed = 0;
@@ -245,7 +252,8 @@ fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
     Ok(passed)
 }
 
-/// No ring of participants that keep to the rules has a word like this at an index, unless the index has moved on since.
+/// Refuses a word that participants that follow the rules never leave at an index, unless the index
+/// or the word has changed since.
 #[cold]
 fn refuse<W: RingWords>(words: &W, index_stands: bool, seen: &Obstacle) -> Result<()> {
     if index_stands && words.word(seen.index).observe() == seen.word {
@@ -269,27 +277,27 @@ impl Ticket {
         if words.word(self.index).exchange(self.word.0, next.0) { Ok(()) } else { Err(given_up()) } // M1
     }
 
-    /// The message is written: it can be taken from now on.
+    /// The message is written: publishes it.
     #[inline(always)]
     pub(crate) fn publish<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.to(FULL, 0)) // M1
     }
 
-    /// There will be no message in this slot.
+    /// Gives the slot up: no message will come in it.
     pub(crate) fn abort<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.to(SKIP, 0))?;
         pass_skips(words)?;
         Ok(())
     }
 
-    /// The message has been read: the slot is free for the next lap.
+    /// The message has been read: frees the slot for the next lap.
     #[inline(always)]
     pub(crate) fn release<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.next_lap()) // M1
     }
 }
 
-/// The word of a slot that was this participant's says otherwise.
+/// The word of a slot that this participant held has changed.
 #[cold]
 pub(crate) fn given_up() -> Error {
     Error::new(
@@ -298,7 +306,7 @@ pub(crate) fn given_up() -> Error {
     )
 }
 
-/// Undoes a claim whose owner is dead. `false`: it is none any more.
+/// Undoes a claim of a dead owner. `false`: the claim no longer stands.
 pub(crate) fn settle<W: RingWords>(words: &W, claim: &Obstacle) -> bool {
     let word = Word(claim.word);
     let (next, cause) = match word.state() {
@@ -313,7 +321,7 @@ pub(crate) fn settle<W: RingWords>(words: &W, claim: &Obstacle) -> bool {
     is_settled
 }
 
-/// Undoes all claims of `owner`, who is dead, for the one who is about to take its number.
+/// Undoes all claims of the dead `owner` before a newcomer takes its number.
 pub(crate) fn settle_all<W: RingWords>(words: &W, owner: u32) -> Result<()> {
     for index in 0..words.capacity() {
         let claim = Obstacle { index, word: words.word(index).observe() }; // M1
@@ -325,7 +333,7 @@ pub(crate) fn settle_all<W: RingWords>(words: &W, owner: u32) -> Result<()> {
     Ok(())
 }
 
-/// The slots from `head` on, and the words that they have while their messages wait; at most `most` of them.
+/// Up to `most` slots from `head` on, each with the word that it has while its message waits.
 pub(crate) fn next_slots<W: RingWords>(words: &W, most: u32) -> Result<Vec<(u32, u64)>> {
     let indices = Index::of(words.capacity());
     let mut at = words.head().observe(); // a look: M2
@@ -337,20 +345,21 @@ pub(crate) fn next_slots<W: RingWords>(words: &W, most: u32) -> Result<Vec<(u32,
     (0..most.min(words.capacity())).map(step).collect()
 }
 
-/// How many messages `index`, which is `head` or `tail`, has gone past since the ring was made.
+/// How many messages `index`, either `head` or `tail`, has passed since the ring was created.
 pub(crate) fn passed(capacity: u32, index: u64) -> Result<u64> {
     let (lap, index) = Index::of(capacity).split(index)?;
     Ok(lap.wrapping_mul(u64::from(capacity)).wrapping_add(u64::from(index)))
 }
 
-/// How many slots are between `head` and `tail`; whether the next push would find room, and the next pop a message.
+/// How many slots are between `head` and `tail`, whether the next push would find room, and whether
+/// the next pop would find a message.
 pub(crate) struct Fill {
     pub(crate) between: u32,
     pub(crate) has_room: bool,
     pub(crate) has_message: bool,
 }
 
-/// A look at the ring, exact while nobody is at work.
+/// The fill of the ring; exact while no participant is at work.
 pub(crate) fn fill<W: RingWords>(words: &W) -> Result<Fill> {
     pass_skips(words)?;
     let capacity = words.capacity();

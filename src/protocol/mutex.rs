@@ -1,4 +1,4 @@
-//! `parking_lot`'s `Mutex` on the lock of [`futex_lock`](super::futex_lock). The models have loom's instead.
+//! `parking_lot`'s `Mutex` on the lock of [`futex_lock`](super::futex_lock). The models use loom's.
 
 use crate::protocol::atomics::AtomicU32;
 use crate::protocol::futex_lock::{self, FREE, LockFutex};
@@ -21,8 +21,8 @@ impl LockFutex for FutexLock {
     }
 }
 
-// SAFETY: between a `lock` and its `unlock` no other `lock` ends, as only the swap or exchange that
-// finds FREE ends one, and only `unlock` stores FREE.
+// SAFETY: only the swap or exchange that finds FREE ends a `lock`, and only `unlock` stores FREE;
+// so no other `lock` ends between a `lock` and its `unlock`.
 unsafe impl parking_lot::lock_api::RawMutex for FutexLock {
     #[allow(clippy::declare_interior_mutable_const)]
     const INIT: FutexLock = FutexLock(AtomicU32::new(FREE));

@@ -1,23 +1,25 @@
 //! The life of a block.
 //!
-//! Each block is at home on one side, which alone hands it out. In its header are four positions, each with one writer:
-//! `sent` by X is 1 + the place in X's queue at which X sent it last, `done` by X is the other side's `sent` up to
-//! which X is done with it. So a block is free when neither side owes anything: all that X sent, Y is done with, and
-//! the other way round, and nobody in this process holds a reference. Positions, not counts: to repair one is to store
-//! the same number again.
+//! Each block has a home side, and only that side hands it out. Its header has four positions, each
+//! with one writer. `sent` by X is 1 + the position in X's queue at which X last sent the block.
+//! `done` by X is the other side's `sent` up to which X is done with the block. So a block is free
+//! when neither side owes anything (Y is done with all that X sent, X with all that Y sent) and
+//! this process holds no reference. These are positions, not counts, so a repair can store the same
+//! number again.
 //!
-//! References within a process, and `got`, the position at which a block in hand was received, are private to the process.
+//! The references within a process, and `got`, the position at which a held block was received, are
+//! private to the process.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
 //! | P1 | Y: `done`, release, after its last use of the block | X asks whether it is free: `done` by Y, acquire | Y's use of the block comes before X's next |
-//! | P2 | Y, echoing: `sent` by Y, then `done` by Y | X: `done` by Y, then `sent` by Y | who sees that Y is done sees that Y has sent it back |
-//! | P3 | X: `used` (or `kept`), release, then the `sent` that it is about | who repairs X's side: the same words | no block and no reference that the dead had is overlooked |
+//! | P2 | Y, echoing: `sent` by Y, then `done` by Y | X: `done` by Y, then `sent` by Y | if X sees that Y is done, X sees that Y has sent it back |
+//! | P3 | X: `used` (or `kept`), release, then the `sent` that it is about | X's successor, in a repair: the same words | the repair overlooks no block and no reference that the dead had |
 //!
 //! Q1 (`queue`) carries `sent` to the peer, which sees it with the entry.
 //!
-//! P2 is why the two loads of [`Pool::is_settled`] stand in that order: the other way round a block that comes back could
-//! look free between them.
+//! P2 fixes the order of the two loads in [`Pool::is_settled`]: in the other order, a block that
+//! comes back could look free between them.
 
 use crate::error::{Error, Result};
 use crate::memory::zeroed::{Table, Zeroable};
@@ -27,7 +29,7 @@ use crate::protocol::gate::Idle;
 /// What this process knows of a block.
 #[derive(Clone, Copy)]
 pub(crate) struct PoolBlock {
-    /// What to store as `done` with the last reference.
+    /// The value to store as `done` with the last reference.
     got: u64,
     references: u32,
     _padding: u32,
@@ -39,14 +41,16 @@ unsafe impl Zeroable for PoolBlock {}
 // SAFETY: integers.
 unsafe impl Zeroable for Orphan {}
 
-/// How far ahead of the cursor the blocks are fetched: their lines are with the peer, who has just read them.
+/// How far ahead of the cursor blocks are prefetched: the peer has just read them, so their lines
+/// are in its cache.
 const AHEAD: u32 = 8;
 
-/// How many busy blocks an allocation looks at before it takes one that was never used: enough to pass by some that are held
-/// for long, few enough to keep the set in use as small as the traffic allows.
+/// How many busy blocks an allocation looks at before it takes one that was never used. This is
+/// enough to pass over blocks that are held for long, and few enough to keep the working set as
+/// small as the traffic allows.
 const LOOKS: u32 = 16;
 
-/// More references to one block than a program can have meant.
+/// A count of references that no correct program reaches.
 const MOST_REFERENCES: u32 = u32::MAX >> 1;
 
 /// The number of no block.
@@ -57,43 +61,44 @@ pub(crate) struct Pool {
     side: Side,
     /// Blocks at home on each side.
     home: u32,
-    /// The first one of the own home.
+    /// The first block of the own home.
     first: u32,
-    /// A free block that was found and fetched while there was time: it is handed out next. [`NO_BLOCK`]: none.
+    /// A free block that was found and prefetched in idle time, to be handed out next.
+    /// [`NO_BLOCK`]: none.
     ready: u32,
     /// Where to look first: the block that was handed out longest ago. In range 0 ..= `used`.
     cursor: u32,
-    /// How many of the own home blocks were ever handed out. In range 0 ..= `home`.
+    /// How many of the own home blocks have ever been handed out. In range 0 ..= `home`.
     used: u32,
-    /// Blocks that somebody in this process holds.
+    /// Blocks to which this process holds references.
     held: u32,
     blocks: Table<PoolBlock>,
 }
 
-/// A block that the predecessor of this process had in its hands.
+/// A block that the dead predecessor held.
 #[derive(Clone, Copy)]
 pub(crate) struct Orphan {
     pub(crate) block: u32,
     _padding: u32,
-    /// The other side's `sent`: the order in which they came.
+    /// The other side's `sent`, which gives the order in which the blocks came.
     pub(crate) sent: u64,
 }
 
 impl Pool {
-    /// The pool as `side` finds it; nothing is in anybody's hands.
+    /// The pool as `side` finds it; this process holds no block.
     pub(crate) fn recover<W: ChannelWords>(words: &W, side: Side, home: u32) -> Result<Pool> {
         let used = words.used(side).get().min(u64::from(home)) as u32;
         let blocks = Table::resident(2 * home as usize, "the private state of the blocks")?;
         Ok(Pool { side, home, first: side as u32 * home, ready: NO_BLOCK, cursor: 0, used, held: 0, blocks })
     }
 
-    /// Whose block it is.
+    /// The home side of `block`.
     #[inline(always)]
     pub(crate) fn home(&self, block: u32) -> Side {
         if block < self.home { Side::A } else { Side::B }
     }
 
-    /// The blocks that were ever in use, of either home.
+    /// The blocks of both homes that have ever been used.
     fn ever_used<W: ChannelWords>(&self, words: &W) -> impl Iterator<Item = u32> + use<W> {
         let of = |side: Side| {
             let used = words.used(side).observe().min(u64::from(self.home)) as u32; // P3
@@ -103,8 +108,8 @@ impl Pool {
         of(Side::A).chain(of(Side::B))
     }
 
-    /// Blocks that the dead predecessor had marked as sent and not published. At most one, since each is published
-    /// before the next is marked.
+    /// The block that the dead predecessor had marked as sent and not published. At most one,
+    /// because a side publishes each block before it marks the next.
     pub(crate) fn unpublished<W: ChannelWords>(&self, words: &W, tail: u64) -> Result<Option<u32>> {
         let mut found = None;
         for block in self.ever_used(words) {
@@ -119,7 +124,8 @@ impl Pool {
         Ok(found)
     }
 
-    /// Blocks that the dead predecessor had taken and not put: sent by the peer, at a place that is taken, and not done with.
+    /// Blocks that the dead predecessor had taken and not put: the peer sent them, their position
+    /// is below `taken`, and this side is not done with them.
     pub(crate) fn orphans<'p, W: ChannelWords>(&'p self, words: &'p W, taken: u64) -> impl Iterator<Item = Orphan> + 'p {
         self.ever_used(words).filter_map(move |block| {
             let found = words.block(block);
@@ -128,7 +134,7 @@ impl Pool {
         })
     }
 
-    /// Whether `block`, which nobody here holds, is free.
+    /// Whether `block`, to which this process holds no reference, is free.
     #[inline(always)]
     fn is_settled(side: Side, block: &impl Block) -> bool {
         block.done(side.other()).observe() == block.sent(side).get() // P1, P2: first
@@ -139,8 +145,8 @@ impl Pool {
         self.blocks[number as usize].references == 0 && Pool::is_settled(self.side, &words.block(number))
     }
 
-    /// Hands out the block that was handed out longest ago, with one reference and an empty header. `None`: it is not free, and
-    /// [`Pool::search`] must look for another.
+    /// Hands out the block that was handed out longest ago, with one reference and an empty header.
+    /// `None` if it is not free: then call [`Pool::search`].
     #[inline(always)]
     pub(crate) fn next<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
         let (side, used) = (self.side, self.used);
@@ -165,7 +171,7 @@ impl Pool {
     #[inline(always)]
     pub(crate) fn prepared<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
         let number = self.ready;
-        // That of no block is beyond them all.
+        // `NO_BLOCK` is beyond the end of the table.
         let private = self.blocks.get_mut(number as usize)?;
         self.ready = NO_BLOCK;
         if private.references != 0 {
@@ -177,11 +183,13 @@ impl Pool {
         Some((number, block))
     }
 
-    /// Finds the block that will be handed out next and fetches it: what is done while there is time need not be done when there is none. A free block
-    /// stays free until its home side hands it out, so it need not be looked at again, but for whether a peer that keeps to no rule has sent it
-    /// meanwhile. Who never allocates has none.
+    /// Finds and prefetches the block that will be handed out next, in idle time, so that the next
+    /// allocation need not. A free block stays free until its home side hands it out, so only its
+    /// references are checked again: a peer that breaks the rules may have sent it meanwhile. A
+    /// process that never allocates prepares none.
     ///
-    /// The acquiring loads of P1 and P2 are those made here; whichever thread hands the block out has its turn later, and turns are ordered (`protocol::gate`, G3).
+    /// The acquiring loads of P1 and P2 are made here. The thread that hands the block out has a
+    /// later turn, and turns are ordered (`protocol::gate`, G3).
     #[inline(always)]
     pub(crate) fn prepare<W: ChannelWords>(&mut self, words: &W) {
         if self.ready == NO_BLOCK && self.used != 0 {
@@ -203,7 +211,8 @@ impl Pool {
         }
     }
 
-    /// The same where the next one is busy: some further ones, one that was never used, at last all. `None` after each was seen busy.
+    /// Hands out another block when the next one is busy: first it tries some further ones, then
+    /// one that was never used, at last all. `None` if each was seen busy.
     #[inline(never)]
     pub(crate) fn search<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
         let number = self.find(words, u32::MAX)?;
@@ -213,7 +222,7 @@ impl Pool {
         Some((number, block))
     }
 
-    /// Looks at the one at the cursor no more, and at no more than `most` others that were used.
+    /// Looks at up to `most` used blocks after the one at the cursor, then at those never used.
     fn find<W: ChannelWords>(&mut self, words: &W, most: u32) -> Option<u32> {
         let first = self.first;
         let most = if self.used < self.home { LOOKS } else { most };
@@ -226,11 +235,13 @@ impl Pool {
         }
         while self.used < self.home {
             let fresh = first + self.used;
-            // The mark comes before the block can be sent: who repairs this side looks at no blocks beyond it.
+            // The mark is raised before the block can be sent: a repair of this side looks at no
+            // block beyond the mark.
             self.used += 1;
             words.used(self.side).publish(u64::from(self.used)); // P3
-            // A predecessor may have died just after it had raised the mark; a block that was never sent is free, and all zero. Unless the
-            // peer keeps to no rule and has sent it, though it was never given it: then it may be in hand here.
+            // A predecessor may have died just after it raised the mark; a block that was never
+            // sent is free, and all zero. It is busy only if a peer that breaks the rules has sent
+            // it without having received it: then this process may hold it.
             if self.is_free(words, fresh) {
                 self.cursor += 1;
                 return Some(fresh);
@@ -244,13 +255,13 @@ impl Pool {
         (self.first..self.first + self.home).filter(|&block| self.is_free(words, block)).count() as u32
     }
 
-    /// Blocks that somebody in this process holds.
+    /// Blocks to which this process holds references.
     pub(crate) fn held(&self) -> u32 {
         self.held
     }
 
-    /// Takes `block` into this process, as sent by the peer at position `got - 1`; or says what is wrong with the region. It may
-    /// be any number, and anything may lie there: the peer wrote both.
+    /// Takes `block`, sent by the peer at position `got - 1`, into this process, or says what is
+    /// wrong with the region. The peer wrote the number and the block, so both can be anything.
     #[inline(always)]
     pub(crate) fn receive<W: ChannelWords>(
         &mut self,
@@ -274,20 +285,21 @@ impl Pool {
         Ok(block)
     }
 
-    /// The block `number` as it is in hand here. `None`: nobody in this process holds it.
+    /// The block `number` as this process holds it; `None` if it holds no reference.
     #[inline(always)]
     pub(crate) fn hand<B: Block>(&mut self, number: u32, block: B) -> Option<Hand<'_, B>> {
         let private = self.blocks.get_mut(number as usize)?;
         (private.references != 0).then_some(Hand { side: self.side, block, private, held: &mut self.held })
     }
 
-    /// Whether somebody in this process holds the block `number`.
+    /// Whether this process holds the block `number`.
     pub(crate) fn is_held(&self, number: u32) -> bool {
         self.blocks.get(number as usize).is_some_and(|private| private.references != 0)
     }
 
-    /// Does what is left of the dead predecessor's `send` of `block`, which was marked for `position`. A sample that it
-    /// had taken (up to `taken`) and sent on goes out and does not come again, unless the dead had kept a reference.
+    /// Completes the dead predecessor's `send` of `block`, which was marked for `position`. A
+    /// sample that it had taken (up to `taken`) and sent on is not delivered again, unless the
+    /// predecessor had kept a reference.
     pub(crate) fn complete<W: ChannelWords>(&self, words: &W, number: u32, position: u64, taken: u64) {
         let block = words.block(number);
         let received = block.sent(self.side.other()).observe(); // Q1: as in `orphans`
@@ -297,7 +309,7 @@ impl Pool {
     }
 }
 
-/// A block that somebody in this process holds.
+/// A block that this process holds.
 pub(crate) struct Hand<'p, B> {
     side: Side,
     block: B,
@@ -306,30 +318,31 @@ pub(crate) struct Hand<'p, B> {
 }
 
 impl<B: Block> Hand<'_, B> {
-    /// Whether the block says something possible.
+    /// Whether the block's header is possible.
     #[inline(always)]
     pub(crate) fn is_sound(&self) -> bool {
         self.block.is_sound()
     }
 
-    /// Whether the peer has been done with the block since this side sent it last.
+    /// Whether the peer is done with the block since this side last sent it.
     #[inline(always)]
     pub(crate) fn is_back(&self) -> bool {
         self.block.done(self.side.other()).observe() == self.block.sent(self.side).get() // P1
     }
 
-    /// Marks the block as sent at `position` and gives up a reference to it. The entry must follow.
+    /// Marks the block as sent at `position` and gives up a reference to it. The caller must
+    /// publish the entry next.
     #[inline(always)]
     pub(crate) fn send<W: ChannelWords>(self, words: &W, position: u64) {
         if self.private.references > 1 && self.private.got != self.block.done(self.side).get() {
-            // For `complete`: what was received stays in hand though it is sent on.
+            // For `complete`: a received block stays held although it is sent on.
             words.kept(self.side).publish(position.wrapping_add(1)); // P3
         }
         self.block.sent(self.side).publish(position.wrapping_add(1)); // P2: first; Q1 carries it to the peer
         self.put(); // P2: second
     }
 
-    /// One reference less; how many are left.
+    /// Gives up a reference; returns how many are left.
     #[inline(always)]
     pub(crate) fn put(self) -> u32 {
         let left = self.private.references - 1;
@@ -341,14 +354,15 @@ impl<B: Block> Hand<'_, B> {
         left
     }
 
-    /// The same without a store to shared memory: for a process that has lost its side.
+    /// Gives up a reference without a store to shared memory, for a process that has lost its side;
+    /// returns how many are left.
     pub(crate) fn drop_reference(self) -> u32 {
         self.private.references -= 1;
         *self.held -= u32::from(self.private.references == 0);
         self.private.references
     }
 
-    /// One reference more; how many there are then. 0: no more can be counted.
+    /// Adds a reference; returns how many there are. 0: no more can be counted.
     pub(crate) fn get(self) -> u32 {
         if self.private.references == MOST_REFERENCES {
             return 0;
@@ -359,7 +373,7 @@ impl<B: Block> Hand<'_, B> {
 }
 
 impl PoolBlock {
-    /// A free block of the own home, with one reference and an empty header.
+    /// Prepares a free block of the own home for its user: one reference and an empty header.
     #[inline(always)]
     fn hand_out(&mut self, side: Side, block: &impl Block) {
         self.references = 1;

@@ -1,4 +1,5 @@
-//! The kinds of rings, and the words of a ring that all participants see, as the protocol reaches them: in a region, or in a model.
+//! The kinds of rings, and the words of a ring that all participants see, as the protocol accesses
+//! them: in a region, or in a model.
 
 use crate::error::{Error, Result};
 use crate::protocol::atomics::Shared64;
@@ -64,15 +65,15 @@ pub(crate) enum Cause {
 /// The words of a ring that all participants see.
 pub(crate) trait RingWords {
     fn capacity(&self) -> u32;
-    /// Where producers are.
+    /// The next slot for a producer.
     fn tail(&self) -> &Shared64;
-    /// Where consumers are.
+    /// The next slot for a consumer.
     fn head(&self) -> &Shared64;
     /// The word of slot `index`, which is below the capacity.
     fn word(&self, index: u32) -> &Shared64;
     /// Counts a message that was given up.
     fn count(&self, cause: Cause);
-    /// Says that slot `index` will be written, or read, soon.
+    /// A hint that slot `index` will soon be written, or read.
     #[inline(always)]
     fn expect(&self, _index: u32, _to_write: bool) {}
 }

@@ -1,73 +1,82 @@
 //! The ring with one producer and one consumer.
 //!
-//! The word of a slot has one writer, the producer: 1 + the position of the message in it. So the consumer sees in the word beside the
-//! message that it is there, and looks at no index; positions never come again, so nothing has to be cleared. The consumer
-//! stores how far it has come in `head`, on a line that the producer looks at only when the room that it knows of is used up.
+//! Only the producer writes a slot's word: 1 + the position of the message in the slot. The
+//! consumer therefore learns from the word beside a message that the message is there, and loads no
+//! index. Positions never repeat, so no word has to be cleared. The consumer stores its position in
+//! `head`, on a cache line that the producer loads only when the room that it knows of is used up.
 //!
-//! A batch is published by the word of its first message, stored last: all or nothing of it is seen.
+//! A batch is published by the word of its first message, stored last, so the consumer sees all of
+//! it or nothing.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
 //! | R1 | producer: messages, then the word, release | consumer: the word, acquire, then the message | whole messages |
 //! | R2 | consumer: it has copied the messages, then `head`, release | producer: `head`, acquire, then it writes over them | nothing is overwritten before it is read |
 //!
-//! The words of a batch but the first need no order among themselves: whoever sees the first (R1) sees them. They are loaded with acquire
-//! all the same, since the run that the consumer sees may go on into later batches, each with its own first.
+//! The later words of a batch need no order among themselves: a consumer that sees the first one
+//! (R1) sees them all. The consumer loads them with acquire nevertheless, because the run that it
+//! sees may extend into later batches, each with its own first word.
 //!
 //! ## Death
 //!
-//! What is private to the two, their positions, is found again in the region. `head` is the consumer's position at any instant: a message
-//! whose copying was cut off is offered to the successor. `tail` is stored after the word, to be looked at by others; the producer's successor
-//! goes on from there as far as words say that messages are published, at most a batch. Words of a batch that was never published may stand
-//! beyond; they would publish the successor's predecessors' messages, so they are cleared before anything is published.
+//! The private state of the two, their positions, is recovered from the region. `head` is the
+//! consumer's position at any instant: a message that was only partly copied is delivered to the
+//! successor. The producer stores `tail` after the word, for others to look at. A new producer
+//! continues from `tail` past all words that say that their messages are published: at most one
+//! batch. Beyond them may stand the later words of a batch that was never published. Once the new
+//! producer had published a message before them, the consumer would take the dead producer's
+//! messages too, so the new producer clears those words before it publishes anything.
 
 use super::ring_words::{RingWords, broken};
 use crate::error::Result;
 
-/// What the producer keeps for itself.
+/// The producer's private state.
 pub(crate) struct Producer {
     capacity: u32,
-    /// Of the next message.
+    /// Position of the next message.
     position: u64,
     /// Its slot: `position` modulo `capacity`.
     index: u32,
-    /// `head` as it was seen last; in range `position - capacity ..= position`.
+    /// `head` as last loaded; in range `position - capacity ..= position`.
     head: u64,
 }
 
-/// What the consumer keeps for itself.
+/// The consumer's private state.
 pub(crate) struct Consumer {
     capacity: u32,
-    /// Of the next message.
+    /// Position of the next message.
     position: u64,
     /// Its slot.
     index: u32,
-    /// `tail` as it was seen last: only a hint.
+    /// `tail` as last loaded: only a hint.
     tail: u64,
 }
 
-/// So many slots ahead lines are fetched, where it is known that the other side is done with them: a line that is fetched too early is taken
-/// away from under the other's hands.
+/// How many slots ahead to prefetch, only where the other side is known to be done: a line that is
+/// fetched too early is taken from the other side while it still uses it.
 const AHEAD: u32 = 6;
-/// The consumer looks at `tail` once in so many messages, to know how far it may fetch.
+/// The consumer loads `tail` once per this many messages, to know how far it may prefetch.
 const LOOK_EVERY: u64 = 32;
 
-/// The slot that is `count` behind `index`; `count` is at most `capacity`.
+/// The slot that is `count` after `index`; `count` is at most `capacity`.
 #[inline(always)]
 fn after(index: u32, count: u32, capacity: u32) -> u32 {
     let next = index + count;
     if next >= capacity { next - capacity } else { next }
 }
 
-/// `1 +` the position, and no position is `u64::MAX`: 2^64 messages take centuries, and garbage of this kind is refused.
+/// Refuses positions that only garbage can have: 2^64 messages take centuries. So `1 + position`
+/// does not overflow.
 fn check(position: u64) -> Result<u64> {
     if position > u64::MAX / 2 { Err(broken("a position is beyond any that can be reached")) } else { Ok(position) }
 }
 
-/// `tail` may be behind by the last batch, if the producer died between its word and `tail`; so look on from there.
+/// `head`, and the true tail. The stored `tail` lacks the last batch if the producer died between
+/// storing its word and `tail`, so the search continues from there.
 fn true_tail<W: RingWords>(words: &W) -> Result<(u64, u64)> {
     let capacity = u64::from(words.capacity());
-    // In this order: neither is then ahead of the other by more than the other can have gone on in between.
+    // In this order, neither is ahead of the other by more than what happened between the two
+    // loads.
     let stored = check(words.tail().observe())?; // R1: it follows the word
     let head = check(words.head().observe())?; // R2
     if stored > head + capacity || head > stored + capacity {
@@ -82,7 +91,7 @@ fn true_tail<W: RingWords>(words: &W) -> Result<(u64, u64)> {
 }
 
 impl Producer {
-    /// Goes on where the last producer has come to: closed (`is_clean`), or dead at any instruction.
+    /// Continues where the last producer stopped: closed (`is_clean`), or dead at any instruction.
     pub(crate) fn recover<W: RingWords>(words: &W, is_clean: bool) -> Result<Producer> {
         let capacity = u64::from(words.capacity());
         let (head, tail) = true_tail(words)?;
@@ -97,7 +106,7 @@ impl Producer {
         Ok(Producer { capacity: words.capacity(), position: tail, index: (tail % capacity) as u32, head })
     }
 
-    /// How many messages fit, found out anew if it seems to be fewer than `wanted`.
+    /// How many messages fit. Loads `head` again if there seems to be room for fewer than `wanted`.
     #[inline(always)]
     pub(crate) fn room<W: RingWords>(&mut self, words: &W, wanted: u32) -> Result<u32> {
         let used = (self.position - self.head) as u32;
@@ -112,7 +121,8 @@ impl Producer {
         Ok(self.capacity - (self.position - head) as u32)
     }
 
-    /// Fetches what will be written after message `at` of the next batch, as far as there is room.
+    /// Prefetches what will be written after message `at` of the next batch, as far as there is
+    /// room.
     #[inline(always)]
     pub(crate) fn fetch_ahead<W: RingWords>(&self, words: &W, at: u32) {
         let used = (self.position - self.head) as u32 + at;
@@ -127,12 +137,13 @@ impl Producer {
         after(self.index, at, self.capacity)
     }
 
-    /// `head` as it was seen last, for who waits for another.
+    /// `head` as last loaded: a wait for room waits for another value.
     pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
-    /// Message `at` of the batch is written; the first is left to [`Producer::publish`].
+    /// Message `at` of the batch is written. [`Producer::publish`] stores the word of the first
+    /// one.
     #[inline(always)]
     pub(crate) fn stage<W: RingWords>(&self, words: &W, at: u32) {
         if at > 0 {
@@ -140,7 +151,7 @@ impl Producer {
         }
     }
 
-    /// Makes the batch of `count` messages, which are written and staged, visible.
+    /// Makes the batch of `count` written and staged messages visible.
     #[inline(always)]
     pub(crate) fn publish<W: RingWords>(&mut self, words: &W, count: u32) {
         words.word(self.index).publish(self.position + 1); // R1
@@ -151,20 +162,20 @@ impl Producer {
 }
 
 impl Consumer {
-    /// Goes on where the last consumer has come to.
+    /// Continues where the last consumer stopped.
     pub(crate) fn recover<W: RingWords>(words: &W) -> Result<Consumer> {
         let (head, _) = true_tail(words)?;
         let index = (head % u64::from(words.capacity())) as u32;
         Ok(Consumer { capacity: words.capacity(), position: head, index, tail: head })
     }
 
-    /// Whether message `at` of those to come is there; `at` is below the capacity.
+    /// Whether the message `at` places ahead is there; `at` is below the capacity.
     #[inline(always)]
     pub(crate) fn is_there<W: RingWords>(&self, words: &W, at: u32) -> bool {
         words.word(self.index(at)).observe() == self.position + u64::from(at) + 1 // R1
     }
 
-    /// Fetches what will be read after message `at` of those to come, as far as it is published.
+    /// Prefetches what will be read after the message `at` places ahead, as far as it is published.
     #[inline(always)]
     pub(crate) fn fetch_ahead<W: RingWords>(&mut self, words: &W, at: u32, is_batch: bool) {
         let position = self.position + u64::from(at);
@@ -181,13 +192,13 @@ impl Consumer {
         (self.index, self.position + 1)
     }
 
-    /// The slot of message `at` of those to come.
+    /// The slot of the message `at` places ahead.
     #[inline(always)]
     pub(crate) fn index(&self, at: u32) -> u32 {
         after(self.index, at, self.capacity)
     }
 
-    /// Gives the slots of `count` messages back.
+    /// Gives back the slots of `count` messages.
     #[inline(always)]
     pub(crate) fn release<W: RingWords>(&mut self, words: &W, count: u32) {
         self.index = self.index(count);

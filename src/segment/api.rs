@@ -1,4 +1,4 @@
-//! Segments: raw shared memory, of POSIX or System V, with no structure of ours.
+//! Segments: raw POSIX or System V shared memory, without any structure of this library.
 
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -10,18 +10,18 @@ use crate::sys::object::Object;
 use crate::sys::sysv::{self, Attachment};
 use std::time::SystemTime;
 
-/// How to open a segment. The default: what is there, for reading and writing.
+/// How to open a segment. By default: an existing one, for reading and writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentOptions {
-    /// Bytes that the segment must have at least, or is created with. 0: as it is.
+    /// The segment's least size in bytes, or the size to create it with. 0: any.
     pub size: usize,
-    /// Create it if there is none.
+    /// Create the segment if there is none.
     pub create: bool,
-    /// With `create`: refuse one that is there (`EEXIST`).
+    /// With `create`: refuse an existing segment (`AlreadyExists`).
     pub exclusive: bool,
     /// Attach for reading only.
     pub read_only: bool,
-    /// Permission bits of a segment that is created, less the umask. Default 0600.
+    /// Permission bits of a new segment, less the umask. Default 0600.
     pub permissions: u32,
 }
 
@@ -31,46 +31,47 @@ impl Default for SegmentOptions {
     }
 }
 
-/// What the system knows about a segment. `None`: it does not know.
+/// What the system knows of a segment. `None`: it does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentStat {
-    /// Its System V id. `None`: a POSIX object.
+    /// System V id. `None`: a POSIX object.
     pub id: Option<i32>,
-    /// Its System V key; 0 (`IPC_PRIVATE`): none, or removed.
+    /// System V key; 0 (`IPC_PRIVATE`): none, or removed.
     pub key: Option<i32>,
-    /// Bytes, now.
+    /// Present size in bytes.
     pub size: u64,
-    /// How often it is attached, in all processes. System V.
+    /// Number of attachments in all processes. System V.
     pub attached: Option<u64>,
     /// Permission bits.
     pub permissions: u32,
-    /// The owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// The owner's group.
+    /// Group id of the owner.
     pub gid: u32,
-    /// User and group of who created it. System V.
+    /// User and group id of the creator. System V.
     pub creator: Option<(u32, u32)>,
-    /// The process that created it. System V.
+    /// Pid of the creator. System V.
     pub creator_pid: Option<i32>,
-    /// The process that attached or detached it last. System V.
+    /// Pid of the process that last attached or detached it. System V.
     pub last_pid: Option<i32>,
-    /// When it was attached last. System V.
+    /// When it was last attached. System V.
     pub attached_at: Option<Timespec>,
-    /// When it was detached last. System V.
+    /// When it was last detached. System V.
     pub detached_at: Option<Timespec>,
-    /// When it was created, or its owner, permissions or size (POSIX: also its name) changed.
+    /// When it was created, or last changed its owner, permissions or size (POSIX: also its name).
     pub changed_at: Timespec,
-    /// When it was created. POSIX, with a kernel that notes it.
+    /// When it was created. POSIX, if the kernel records it.
     pub created_at: Option<Timespec>,
-    /// Its name or key is gone; its memory goes with the last process that has it.
+    /// Its name or key is removed; its memory is freed with its last user.
     pub removed: bool,
 }
 
-/// Raw shared memory, attached to this process. Dropping it detaches it; the name or the key stays.
+/// Raw shared memory, attached to this process. Dropping it detaches it and keeps the name or key.
 ///
-/// Where it is attached differs from process to process, so what lies in it must not contain addresses, only offsets. Other processes
-/// may write at any time: values are copied in and out, and there is no slice of the memory. Nothing tells when another has written but an
-/// [`Event`]. A child of a fork inherits the memory.
+/// Its address differs between processes, so its contents must be offsets, never addresses. Other
+/// processes may write at any time, so values are copied in and out, and there is no slice of the
+/// memory. Only an [`Event`] tells when another process has written. The child of a fork inherits
+/// the memory.
 ///
 /// ```
 /// use villas_shm::{Segment, SegmentOptions};
@@ -120,37 +121,38 @@ impl std::fmt::Debug for Memory {
 }
 
 impl Segment {
-    /// Bytes of the segment.
+    /// Size of the segment in bytes.
     pub fn size(&self) -> usize {
         self.view.size()
     }
 
-    /// Where it is attached: [`Segment::size`] bytes, for as long as this value lives. Other processes may write there at any time; writing to
-    /// what is attached for reading only ends this process.
+    /// The segment's address: [`Segment::size`] bytes, valid while this value lives. Other
+    /// processes may write there at any time. Writing to a segment attached for reading only kills
+    /// this process.
     pub fn as_ptr(&self) -> *mut u8 {
         self.view.base()
     }
 
-    /// The value at an offset.
+    /// The value at an offset in bytes.
     ///
     /// # Errors
-    /// `EINVAL` it would end behind the segment, or is not aligned for its type.
+    /// `InvalidInput` it would end beyond the segment, or is not aligned for its type.
     pub fn get<T: Plain>(&self, offset: usize) -> Result<T> {
         self.view.get(offset)
     }
 
-    /// Stores a value at an offset.
+    /// Stores a value at an offset in bytes.
     ///
     /// # Errors
-    /// As [`Segment::get`]; `EACCES` attached for reading only.
+    /// As [`Segment::get`]; `PermissionDenied` attached for reading only.
     pub fn set<T: Plain>(&self, offset: usize, value: T) -> Result<()> {
         self.view.set(offset, value)
     }
 
-    /// Copies bytes out. What another process writes meanwhile is copied half old, half new.
+    /// Copies bytes out. If another process writes meanwhile, the copy may be half old, half new.
     ///
     /// # Errors
-    /// `EINVAL` they would end behind the segment.
+    /// `InvalidInput` they would end beyond the segment.
     pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
         self.view.read(offset, bytes)
     }
@@ -158,23 +160,24 @@ impl Segment {
     /// Copies bytes in.
     ///
     /// # Errors
-    /// As [`Segment::read`]; `EACCES` attached for reading only.
+    /// As [`Segment::read`]; `PermissionDenied` attached for reading only.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         self.view.write(offset, bytes)
     }
 
-    /// The event whose 8 bytes are at this offset.
+    /// The event in the 8 bytes at this offset.
     ///
     /// # Errors
-    /// `EINVAL` beyond the end, or not a multiple of 8; `EACCES` attached for reading only.
+    /// `InvalidInput` beyond the end, or not a multiple of 8; `PermissionDenied` attached for
+    /// reading only.
     pub fn event(&self, offset: usize) -> Result<Event<'_>> {
         self.view.event(offset).map(Event::new)
     }
 
-    /// What the system knows about the segment now.
+    /// What the system knows of the segment now.
     ///
     /// # Errors
-    /// As the system says: `EACCES` when this process may no longer read a System V segment.
+    /// From the system: `PermissionDenied` if this process may no longer read a System V segment.
     pub fn stat(&self) -> Result<SegmentStat> {
         match &self.memory {
             Memory::Posix { object, .. } => {
@@ -215,10 +218,12 @@ impl Segment {
         }
     }
 
-    /// Changes permission bits and owner; `None`: as it is. The umask does not apply. Who has it open keeps the access that he has.
+    /// Changes permission bits and owner; `None`: unchanged. The umask does not apply. Processes
+    /// that have the segment open keep their access.
     ///
     /// # Errors
-    /// `EINVAL` permissions; `EPERM` the system does not let this user do that: then nothing is changed.
+    /// `InvalidInput` permissions; `PermissionDenied` the system does not allow it: then nothing is
+    /// changed.
     pub fn set_permissions(&self, permissions: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         check_permissions(permissions.unwrap_or(0))?;
         match &self.memory {
@@ -235,7 +240,7 @@ pub(crate) fn check_permissions(permissions: u32) -> Result<()> {
     }
 }
 
-/// The bit in the mode of a segment that goes when its last user detaches it.
+/// The bit in a segment's mode that means: freed when the last user detaches it.
 const SHM_DEST: u32 = 0o1000;
 
 pub(super) fn status(id: i32) -> Result<libc::shmid_ds> {

@@ -1,7 +1,7 @@
 //! A segment that is attached to this process, as the C interface knows it.
 //!
-//! Handles live in memory whose type is stable, as those of channels do (`channel::handle`). A
-//! pointer is looked up in the list of all, so that any pointer may be given.
+//! Handles live in type-stable memory, like those of channels (`channel::handle`). A lookup
+//! searches the list of all handles, so any pointer may be given.
 
 use super::Segment;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::protocol::gate::{Common, Gate, Idle};
 use crate::sys::{barrier, fork};
 use std::ffi::c_void;
 
-/// An open segment; the C interface knows it by its address.
+/// An open segment. Its address identifies it to the C interface.
 #[repr(C)]
 pub(crate) struct SegmentHandle {
     tag: Tag,
@@ -31,7 +31,7 @@ impl Common for Segment {
     fn on_deserted(&self) {}
 }
 
-/// No call takes turns on a segment.
+/// Calls on a segment take no turns.
 struct NoTurns;
 
 impl Idle for NoTurns {
@@ -64,7 +64,7 @@ impl SegmentHandle {
         found.ok_or_else(|| Error::invalid("the pointer does not lead to a segment"))
     }
 
-    /// Looks at the segment, which stays attached until that is over.
+    /// Passes the segment to `look`. It stays attached until `look` returns.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Segment) -> Result<R>) -> Result<R> {
         match self.gate.visit() {
             Some(visit) => visit.with(look),
@@ -72,8 +72,7 @@ impl SegmentHandle {
         }
     }
 
-    /// Detaches the segment when the last call that looks at it has ended, this one or another
-    /// thread's.
+    /// Detaches the segment when the last call that uses it, in any thread, has ended.
     pub(crate) fn close(&self) -> Result<()> {
         let is_closed = self.gate.visit().is_some_and(|visit| visit.close());
         if is_closed { Ok(()) } else { Err(Error::invalid("the segment is closed already")) }

@@ -1,4 +1,4 @@
-//! Segments: raw shared memory, of POSIX or System V, with no structure of ours.
+//! Segments: raw POSIX or System V shared memory, without any structure of this library.
 
 mod api;
 pub(crate) mod handle;

@@ -1,4 +1,4 @@
-//! Creating, finding and removing segments, of both kinds alike.
+//! Creating, finding and removing segments of both kinds.
 
 use super::api::{Memory, Segment, SegmentOptions, change, check_permissions, status};
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ impl SegmentOptions {
         check_permissions(self.permissions)
     }
 
-    /// The size of a segment that is to be created.
+    /// The size of a new segment.
     fn new_size(&self, what: impl std::fmt::Display) -> Result<usize> {
         match self.size {
             0 => Err(Error::invalid(format!("there is no {what} yet, and to create it a size is needed"))),
@@ -30,7 +30,7 @@ impl SegmentOptions {
         }
     }
 
-    /// Whether what is there can be used.
+    /// Checks whether an existing segment is large enough.
     fn check_size(&self, size: u64, what: impl std::fmt::Display) -> Result<usize> {
         if size == 0 {
             return Err(Error::new(
@@ -61,7 +61,7 @@ fn key_name(key: i32) -> String {
     }
 }
 
-/// Attaches a segment of which only the id is known. `ENOENT` only when it is gone: a caller may look for another one then.
+/// Attaches a segment by its id. `ENOENT` only if it is gone: then a caller may look for another.
 fn attach(id: i32, what: &str, writable: bool) -> Result<Attachment> {
     Attachment::new(id, writable).map_err(|e| match (e, sysv::status(id)) {
         (Errno::EINVAL | Errno::EIDRM, Err(why)) => failed("shmat", what, why),
@@ -72,25 +72,26 @@ fn attach(id: i32, what: &str, writable: bool) -> Result<Attachment> {
 /// A failed System V call on a segment.
 fn failed(call: &str, what: impl std::fmt::Display, errno: Errno) -> Error {
     match errno {
-        // What the id named is gone.
+        // The segment of this id is gone.
         Errno::EIDRM | Errno::EINVAL => Error::new(libc::ENOENT, format!("there is no {what} ({call})")),
         e => Error::system(e, format_args!("{call} failed for the {what}")),
     }
 }
 
 impl Segment {
-    /// The key of segments without one: [`Segment::sysv`] creates a new one each time.
+    /// The key of segments without a key: [`Segment::sysv`] creates a new one each time.
     pub const PRIVATE: i32 = libc::IPC_PRIVATE;
 
-    /// Opens the POSIX shared memory object `name`, slashes in front left out; creates it if asked
+    /// Opens the POSIX shared memory object `name`, ignoring leading slashes; creates it if asked
     /// to.
     ///
-    /// A new object appears whole: zeroed, with its size, and its memory allocated.
+    /// A new object appears complete: zeroed, with its size, and with its memory allocated.
     ///
     /// # Errors
-    /// `EINVAL` name or options; `ENOENT` no such object; `EEXIST` it is there and was asked to be new; `EPROTO` it is smaller than
-    /// the size asked for; `EAGAIN` it has no size yet; `EBADMSG` the name leads to a directory or the like; `EACCES` its permissions say no; `ENOSPC`
-    /// no room in `/dev/shm`; others as the system says.
+    /// `InvalidInput` name or options; `NotFound` no such object; `AlreadyExists` it exists, with
+    /// `exclusive`; `Mismatch` it is smaller than the size asked for; `WouldBlock` it has no size
+    /// yet; `Corrupt` the name leads to a directory or the like; `PermissionDenied` its
+    /// permissions; `StorageFull` no room in `/dev/shm`; others from the system.
     pub fn open(name: impl AsRef<OsStr>, options: &SegmentOptions) -> Result<Segment> {
         options.check()?;
         let name = Name::new(name)?;
@@ -123,7 +124,7 @@ impl Segment {
                     return Ok(segment);
                 }
             }
-            // Another process was faster: look at what it has made.
+            // Another process was faster: use its object.
             if options.exclusive {
                 return Err(exists(what));
             }
@@ -132,18 +133,22 @@ impl Segment {
 
     fn map(object: Object, size: usize, options: &SegmentOptions) -> Result<Segment> {
         let mapping = Mapping::plain(&object, size, !options.read_only)?;
-        // SAFETY: the view goes before the mapping; this module gives out copies and events only.
+        // SAFETY: the view is dropped before the mapping; this module gives out copies and events
+        // only.
         let view = unsafe { SegmentView::new(mapping.base().cast_mut(), size, !options.read_only) };
         Ok(Segment { view, memory: Memory::Posix { object, _mapping: mapping } })
     }
 
-    /// Attaches the System V segment of `key`, [`Segment::PRIVATE`] or one from [`Segment::key`]; creates it if asked to.
+    /// Attaches the System V segment of `key`, [`Segment::PRIVATE`] or one from [`Segment::key`];
+    /// creates it if asked to.
     ///
-    /// Unlike with `shmget(2)` the umask applies, the memory of a new segment is allocated at once (Linux 5.14 or newer), and the creator
-    /// may read and write whatever the permissions say, as with POSIX objects.
+    /// Unlike `shmget(2)`, this applies the umask, allocates the memory of a new segment at once
+    /// (Linux 5.14 or newer), and lets the creator read and write whatever the permissions say, as
+    /// for POSIX objects.
     ///
     /// # Errors
-    /// As [`Segment::open`]; `EINVAL`, `ENOSPC`, `ENOMEM` also when the size or the number of segments is beyond the system's limits.
+    /// As [`Segment::open`]; `InvalidInput`, `StorageFull`, `OutOfMemory` also if the size or the
+    /// number of segments exceeds the system's limits.
     pub fn sysv(key: i32, options: &SegmentOptions) -> Result<Segment> {
         options.check()?;
         let what = key_name(key);
@@ -155,12 +160,12 @@ impl Segment {
             match found {
                 Ok(_) if options.exclusive => return Err(exists(what)),
                 Ok(id) => match Segment::attach_with(id, &what, options) {
-                    // Removed since it was found.
+                    // Removed since the lookup.
                     Err(e) if e.errno() == libc::ENOENT && options.create => {}
                     result => return result,
                 },
                 Err(Errno::ENOENT) if options.create => match Segment::create_sysv(key, &what, options) {
-                    // Another process was faster, or has removed it before it could be attached.
+                    // Another process was faster, or removed it before this one could attach it.
                     Err(e) if matches!(e.errno(), libc::EEXIST | libc::ENOENT) => {}
                     result => return result,
                 },
@@ -215,7 +220,7 @@ impl Segment {
     /// Attaches the System V segment of an id, which `ipcs -m` and [`Segment::stat`] show.
     ///
     /// # Errors
-    /// `ENOENT` no such segment; `EACCES` its permissions say no; others as the system says.
+    /// `NotFound` no such segment; `PermissionDenied` its permissions; others from the system.
     pub fn attach(id: i32, read_only: bool) -> Result<Segment> {
         Segment::attach_with(id, &format!("System V segment with id {id}"), &SegmentOptions { read_only, ..Default::default() })
     }
@@ -227,17 +232,20 @@ impl Segment {
     }
 
     fn attached(id: i32, attachment: Attachment, size: usize, writable: bool) -> Segment {
-        // SAFETY: the view goes before the attachment; this module gives out copies and events only.
+        // SAFETY: the view is dropped before the attachment; this module gives out copies and
+        // events only.
         let view = unsafe { SegmentView::new(attachment.base(), size, writable) };
         Segment { view, memory: Memory::SystemV { id, _attachment: attachment } }
     }
 
-    /// The key that `ftok(3)` makes of a file that all can reach and a number whose lowest eight bits are not all 0.
+    /// The key that `ftok(3)` makes of a file that all users can reach, and of a number whose
+    /// lowest eight bits are not all 0.
     ///
-    /// It is made of parts of the file's inode and device numbers: two files may have the same, and a file that is replaced gets another.
+    /// It consists of parts of the file's inode and device numbers: two files may have the same
+    /// key, and a replaced file gets another.
     ///
     /// # Errors
-    /// `EINVAL` the number; `ENOENT` and others when the file cannot be looked at.
+    /// `InvalidInput` the number; `NotFound` and others if the file cannot be examined.
     pub fn key(path: &std::path::Path, project: i32) -> Result<i32> {
         if project & 0xff == 0 {
             return Err(Error::invalid(format!("the project number is {project}, but its lowest eight bits must not all be 0")));
@@ -247,18 +255,19 @@ impl Segment {
         Ok(project << 24 | ((file.st_dev & 0xff) << 16) as i32 | (file.st_ino & 0xffff) as i32)
     }
 
-    /// Removes the name of a POSIX object. Who has it open keeps it.
+    /// Removes the name of a POSIX object. Processes that have it open keep it.
     ///
     /// # Errors
-    /// `EINVAL` name; `ENOENT` no such object; `EACCES`, `EPERM` another user's.
+    /// `InvalidInput` name; `NotFound` no such object; `PermissionDenied` another user's.
     pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
         Name::new(name)?.unlink()
     }
 
-    /// Removes the System V segment of a key. Who has it attached keeps it.
+    /// Removes the System V segment of a key. Processes that have it attached keep it.
     ///
     /// # Errors
-    /// `EINVAL` [`Segment::PRIVATE`]; `ENOENT` no such segment; `EPERM` another user's.
+    /// `InvalidInput` [`Segment::PRIVATE`]; `NotFound` no such segment; `PermissionDenied` another
+    /// user's.
     pub fn unlink_key(key: i32) -> Result<()> {
         if key == Segment::PRIVATE {
             return Err(Error::invalid("private segments have no key: remove one by its id"));
@@ -274,7 +283,7 @@ impl Segment {
     /// Removes the System V segment of an id. Processes that have it attached keep it.
     ///
     /// # Errors
-    /// `ENOENT` no such segment; `EPERM` another user's.
+    /// `NotFound` no such segment; `PermissionDenied` another user's.
     pub fn unlink_id(id: i32) -> Result<()> {
         sysv::remove(id).map_err(|e| failed("shmctl(IPC_RMID)", format_args!("System V segment with id {id}"), e))
     }

@@ -1,11 +1,11 @@
-//! The condition variables of this process's C library.
+//! The condition variables of the process's C library.
 
 use once_cell::race::OnceBool;
 use std::mem::MaybeUninit;
 
-/// 32-bit words of a condition variable on x86-64.
+/// Number of 32-bit words of a condition variable on x86-64.
 pub(crate) const WORDS: usize = 12;
-/// The word in which glibc, up to 2.40, counts the waiters; its lowest bit says process-shared.
+/// The word in which glibc up to 2.40 counts the waiters; its lowest bit means process-shared.
 const WAITING: usize = 9;
 
 /// A fresh, process-shared condition variable.
@@ -22,8 +22,8 @@ pub(crate) fn fresh() -> [u32; WORDS] {
     std::array::from_fn(|i| (space[i / 2] >> (32 * (i % 2))) as u32)
 }
 
-/// Whether its words mean what those of glibc up to 2.40 mean: seen from where the flag of a fresh
-/// one lies, which has moved since.
+/// Whether the words have the meaning that they have in glibc up to 2.40. The place of the flag in
+/// a fresh one tells, because it has moved since.
 pub(crate) fn is_known() -> bool {
     static KNOWN: OnceBool = OnceBool::new();
     KNOWN.get_or_init(|| {

@@ -1,13 +1,14 @@
-//! The descriptors of this process's objects: whose each number is, and what a forked child closes.
+//! The descriptors of this process's objects: which object has each number, and what a forked child
+//! closes.
 //!
-//! A descriptor of a region carries locks that say "alive". A child that inherits it would keep
-//! them when its parent dies, so the child closes it before `fork` returns (`fork`). Therefore each
-//! object has an entry in a list *before* it gets its descriptor, and the entry goes after the
-//! descriptor.
+//! A descriptor of a region carries locks that mean "alive". A child that inherited it would keep
+//! them after its parent's death, so the child closes it before `fork` returns (`fork`). Therefore
+//! each object gets an entry in a list *before* it gets its descriptor, and keeps the entry until
+//! the descriptor is closed.
 //!
 //! The kernel copies the table of descriptors first and the memory later, while other threads of
-//! the parent go on. So an entry that the child finds may be newer than the table. Each entry says
-//! all in one word, and the child takes every state for what it may mean:
+//! the parent run. So an entry that the child finds may be newer than the table. The whole state of
+//! an entry is in one word, and the child allows for everything that a state may mean:
 //!
 //! | state | descriptor in the child | the child |
 //! |---|---|---|
@@ -19,15 +20,15 @@
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
-//! | D1 | who has the entry: its range and its page's zeros, then `state`, `start` or `next`, release | others: that word, acquire | a whole entry |
+//! | D1 | the entry's owner: its range and its page's zeros, then `state`, `start` or `next`, release | others: that word, acquire | a whole entry |
 //!
-//! What it closes it knows by [`MARK`], flags that no other program opens a shared memory object
-//! with. Segments have no mark: the child inherits them.
+//! The child recognises a region's descriptor by [`MARK`], flags with which no other program opens
+//! a shared memory object. Segments have no mark: the child inherits them.
 //!
-//! The list also answers whether a number still leads to its object. A program may have closed
-//! descriptors that are not its own, and the next object that is opened gets the same number. Then
-//! the older entry is *lost*: an object that asks by device and inode alone would take the younger
-//! one's descriptor for its own.
+//! The list also tells whether a number still leads to its object. A program may have closed
+//! descriptors that are not its own, and the next object gets the same number. Then the older entry
+//! is *lost*. Device and inode alone would not tell: the older object would take the younger one's
+//! descriptor for its own.
 
 use super::fork;
 use crate::error::{Error, Result};
@@ -36,12 +37,11 @@ use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
-/// Flags of the open descriptions of regions, by which a forked child knows them. `O_SYNC` changes
-/// nothing in memory that has no disk behind it.
+/// Flags of a region's open description, by which a forked child recognises it. `O_SYNC` changes
+/// nothing in memory without a disk behind it.
 pub(crate) const MARK: libc::c_int = libc::O_SYNC | libc::O_NONBLOCK;
 
-// The states of an entry: the kind in the lowest three bits, above it the number where one is
-// known.
+// The states of an entry: the lowest three bits are the kind, the others the number if it is known.
 const FREE: u32 = 0;
 const RESERVED: u32 = 1;
 const LINGERING: u32 = 2;
@@ -65,11 +65,11 @@ const fn is_held(state: u32) -> bool {
     matches!(kind(state), HELD | KEPT)
 }
 
-/// On one page, as the kernel copies page by page.
+/// An entry lies on one page, because the kernel copies page by page.
 #[repr(C, align(32))]
 struct Listed {
     state: AtomicU32,
-    /// A mapping of the object that a forked child would still inherit: where it begins. 0: none.
+    /// Start of a mapping of the object that a forked child would still inherit. 0: none.
     start: AtomicUsize,
     /// Its length.
     length: AtomicUsize,
@@ -85,7 +85,7 @@ struct Page {
 
 const _: () = assert!(size_of::<Page>() == 4096);
 
-/// The first page of the list. Pages are added at the end and stay for ever.
+/// The first page of the list. Pages are added at the end and are never freed.
 static FIRST: Page = Page {
     next: AtomicPtr::new(ptr::null_mut()),
     entries: [const { Listed { state: AtomicU32::new(FREE), start: AtomicUsize::new(0), length: AtomicUsize::new(0) } };
@@ -94,7 +94,7 @@ static FIRST: Page = Page {
 
 fn pages() -> impl Iterator<Item = &'static Page> {
     std::iter::successors(Some(&FIRST), |page| {
-        // SAFETY: pages stay for ever.
+        // SAFETY: pages are never freed.
         unsafe { page.next.load(Acquire).as_ref() } // D1
     })
 }
@@ -103,7 +103,7 @@ fn entries() -> impl Iterator<Item = &'static Listed> {
     pages().flat_map(|page| &page.entries)
 }
 
-/// Adds a page to the list, at its end. `ENOMEM`: there is none.
+/// Adds a page to the end of the list. `ENOMEM`: no memory.
 fn grow() -> Result<()> {
     use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
     let size = const { std::num::NonZeroUsize::new(size_of::<Page>()).expect("a page has a size") };
@@ -115,13 +115,14 @@ fn grow() -> Result<()> {
     // D1
     if last.next.compare_exchange(ptr::null_mut(), made.as_ptr().cast(), Release, Relaxed).is_err() {
         // Another thread was faster, and one page is enough.
-        // SAFETY: nobody else knows it.
+        // SAFETY: no other thread knows the page.
         let _ = unsafe { munmap(made, size.get()) };
     }
     Ok(())
 }
 
-/// An object's entry. To be made before its descriptor, and dropped after that is closed.
+/// An object's entry. Must be made before the object's descriptor, and dropped after that is
+/// closed.
 pub(super) struct Registration(&'static Listed);
 
 impl Registration {
@@ -131,8 +132,8 @@ impl Registration {
         loop {
             for entry in entries() {
                 let state = entry.state.load(Acquire); // D1
-                // A lingering entry is free once the forks are over that were under way as it was
-                // left: their children have copies of it.
+                // A lingering entry is free once the forks that were under way when it was left are
+                // over: their children have copies of it.
                 let is_free = state == FREE || (state == LINGERING && fork::is_quiet());
                 // The system call that opens the descriptor comes after this store. D1
                 if is_free && entry.state.compare_exchange(state, RESERVED, AcqRel, Relaxed).is_ok() {
@@ -143,14 +144,14 @@ impl Registration {
         }
     }
 
-    /// The object has descriptor `fd`. `inherited`: a forked child keeps it.
+    /// Records that the object has descriptor `fd`. `inherited`: a forked child keeps it.
     pub(super) fn hold(&self, fd: RawFd, inherited: bool) {
-        // The kernel gives a number to one at a time: an older entry that believes to have it has
-        // lost it.
+        // The kernel gives a number to one descriptor at a time: an older entry with this number
+        // has lost it.
         for other in entries() {
             let state = other.state.load(Acquire); // D1
             if is_held(state) && number(state) == fd {
-                // D1; fails where its owner gives it up at this moment.
+                // D1; fails if its owner gives it up at this moment.
                 let _ = other.state.compare_exchange(state, LOST, AcqRel, Relaxed);
             }
         }
@@ -163,11 +164,11 @@ impl Registration {
         is_held(self.0.state.load(Acquire)) // D1
     }
 
-    /// A mapping is about to be made in this range, which a child must not have. Until
-    /// [`Registration::mapped`].
+    /// Records that a mapping, which a child must not have, is about to be made in this range.
+    /// Holds until [`Registration::mapped`].
     pub(super) fn maps(&self, start: usize, length: usize) {
         self.0.length.store(length, Relaxed);
-        // The system call that maps comes after both.
+        // The system call that maps comes after both stores.
         self.0.start.store(start, Release); // D1
     }
 
@@ -184,15 +185,15 @@ impl Drop for Registration {
     }
 }
 
-/// In the child of a fork: closes what the parent had open, and takes what it was mapping out of
-/// the child's memory. Async-signal-safe.
+/// Runs in the child of a fork: closes the parent's descriptors, and unmaps what the parent was
+/// mapping. Async-signal-safe.
 fn in_child() {
     let mut is_open_unknown = false;
     for entry in entries() {
         let state = entry.state.load(Relaxed);
         match kind(state) {
             FREE | KEPT => continue,
-            // Its number is another's by now, but it may have been this one's when the table was
+            // Another object has its number now, but it may have had the number when the table was
             // copied.
             LOST => {
                 is_open_unknown = true;
@@ -213,7 +214,7 @@ fn in_child() {
     }
 }
 
-/// Whether an open description has the flags of a region's. `None`: the system does not say.
+/// Whether an open description has a region's flags. `None`: the system does not say.
 pub(super) fn is_marked(fd: RawFd) -> Option<bool> {
     // SAFETY: a command without an argument, on a number that may be anything.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
@@ -233,12 +234,12 @@ fn close_marked(fd: RawFd) {
     }
 }
 
-/// Unmaps a range in which a region may have been mapped by the parent.
+/// Unmaps a range in which the parent may have mapped a region.
 fn unmap_shared(start: usize, length: usize) {
     let at = start as *mut libc::c_void;
-    // Where the mapping was kept from the child already, a handler that ran before this one may
-    // have mapped memory of its own. That is private, and the kernel makes a second mapping, by an
-    // old size of 0, of shared memory only.
+    // If the child did not inherit the mapping, an earlier handler may have mapped memory of its
+    // own here. That memory is private, and the kernel makes a second mapping (old size 0) of
+    // shared memory only.
     // SAFETY: adds a mapping of one page, or changes nothing.
     let second = unsafe { libc::mremap(at, 0, 4096, libc::MREMAP_MAYMOVE) };
     if second != libc::MAP_FAILED {
@@ -251,8 +252,7 @@ fn unmap_shared(start: usize, length: usize) {
     }
 }
 
-/// Calls `each` with the number of each open descriptor. Async-signal-safe, and content with little
-/// stack.
+/// Calls `each` with the number of each open descriptor. Async-signal-safe, and needs little stack.
 fn for_each_descriptor(each: impl Fn(RawFd)) {
     // SAFETY: a constant path.
     let directory = unsafe { libc::open(c"/proc/thread-self/fd".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) };
@@ -266,7 +266,7 @@ fn for_each_descriptor(each: impl Fn(RawFd)) {
     const NAME_AT: usize = 19;
     let mut buffer = [0u64; 128];
     loop {
-        // SAFETY: the kernel writes at most so many bytes.
+        // SAFETY: the kernel writes at most this many bytes.
         let count = unsafe { libc::syscall(libc::SYS_getdents64, directory, buffer.as_mut_ptr(), size_of_val(&buffer)) };
         let Some(count) = usize::try_from(count).ok().filter(|&count| count > 0) else { break };
         // SAFETY: bytes of an array of integers.

@@ -1,12 +1,12 @@
-//! What a fork of this process leaves to its child: none of the channels and rings.
+//! What a forked child inherits: none of the channels and rings.
 //!
 //! glibc calls three handlers around each `fork(3)`. They are registered when the library is
-//! loaded: a call that registered them later would hold glibc's lock of handlers, and a fork beside
-//! it would leave that lock taken in the child for ever. No handler takes a lock, because a fork
+//! loaded: a later call that registered them would hold glibc's lock of handlers, and a concurrent
+//! fork would leave that lock taken in the child forever. No handler takes a lock, because a fork
 //! may come from a signal handler that interrupted any call of the library.
 //!
-//! `_Fork`, raw `clone` and `vfork` call no handler. Their children must leave the library alone
-//! until they call `exec`.
+//! `_Fork`, raw `clone` and `vfork` call no handler. Their children must not use the library before
+//! they call `exec`.
 //!
 //! | edge | one side | the other side |
 //! |---|---|---|
@@ -14,23 +14,23 @@
 //! | F2 | what a hook works on, then the hook, release | child: the hook, acquire, then what it works on |
 //!
 //! F1: a closer that finds both numbers equal has closed its descriptor before any later fork
-//! copies it. Else the copy may hold the descriptor, and its entry must stay (`descriptors`).
+//! copies it. Otherwise the copy may have the descriptor, and its entry must stay (`descriptors`).
 
 use crate::error::{Error, Result};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, fence};
 
-/// Forks of this process whose prepare handler has run.
+/// Number of forks of this process whose prepare handler has run.
 static BEGUN: AtomicU32 = AtomicU32::new(0);
-/// Those of them that are over, as this process sees them.
+/// How many of them are over, as this process sees it.
 static DONE: AtomicU32 = AtomicU32::new(0);
 
-/// What a part of the library has to do in the child: a function pointer each, null where none is.
+/// What each part of the library must do in the child: a function pointer, or null.
 static HOOKS: [AtomicPtr<()>; 8] = [const { AtomicPtr::new(std::ptr::null_mut()) }; 8];
 
 static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
 
-// Before all constructors of a program that is linked statically: one of them may open a channel.
+// Runs before all constructors of a statically linked program: one of them may open a channel.
 #[used]
 #[unsafe(link_section = ".init_array.00099")]
 static AT_LOAD: extern "C" fn() = at_load;
@@ -47,12 +47,12 @@ extern "C" fn before() {
     fence(SeqCst); // F1
 }
 
-/// Also after a fork that failed.
+/// Called also after a failed fork.
 extern "C" fn in_parent() {
     DONE.fetch_add(1, SeqCst); // F1
 }
 
-/// The child has one thread, which runs this before `fork` returns.
+/// The child has one thread, which calls this before `fork` returns.
 extern "C" fn in_child() {
     for hook in &HOOKS {
         let hook = hook.load(Acquire); // F2
@@ -62,12 +62,12 @@ extern "C" fn in_child() {
             hook();
         }
     }
-    // The forks that other threads of the parent had begun are no forks of the child.
+    // Forks that other threads of the parent had begun are not the child's.
     DONE.store(BEGUN.load(Relaxed), SeqCst); // F1
 }
 
-/// Has `hook` run in every child of a fork from now on: only what is async-signal-safe may happen
-/// there. Costs a load or two once that is arranged. `ENOMEM`: glibc could not take the handlers.
+/// Makes every future child of a fork run `hook`, which must be async-signal-safe. Costs a load or
+/// two once `hook` is registered. `ENOMEM`: glibc could not register the handlers.
 pub(crate) fn on_child(hook: fn()) -> Result<()> {
     if !IS_REGISTERED.load(Acquire) {
         // F2
@@ -85,7 +85,7 @@ pub(crate) fn on_child(hook: fn()) -> Result<()> {
     unreachable!("the library has fewer parts than there are places for hooks")
 }
 
-/// Whether at some moment of this call no fork of this process was under way.
+/// Whether, at some moment of this call, no fork of this process was under way.
 pub(super) fn is_quiet() -> bool {
     fence(SeqCst); // F1
     // In this order: `DONE` never exceeds `BEGUN`, so equal numbers were equal at the first load.

@@ -12,13 +12,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
-/// Regions begin at multiples of this address step, so that a table of addresses needs one entry
-/// for each step (`registry`). The fuzzer's are pages, so that nothing need be reserved: the
-/// sanitizer marks all that is, in memory that is one eighth as long.
+/// Regions begin at multiples of this many bytes, so that a table of addresses needs one entry for
+/// each step (`registry`). The fuzzer uses pages and need not reserve address space: the sanitizer
+/// marks all reserved memory, in a shadow one eighth as large.
 pub(crate) const STEP: usize = if IS_FUZZED { 1 << 12 } else { 1 << 21 };
 
-/// Pages of which it is asked whether others have them mapped: those of a region's head, whatever
-/// its layout.
+/// The pages that are checked for other mappings: those of a region's head, in any layout.
 const LOOKED_AT: usize = 16;
 
 /// A mapping, unmapped when dropped.
@@ -29,21 +28,20 @@ pub(crate) struct Mapping {
 
 // SAFETY: the mapping belongs to no thread.
 unsafe impl Send for Mapping {}
-// SAFETY: only its address and length can be asked for.
+// SAFETY: a mapping gives out only its address and length.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the first `length` bytes of `object` for reading and writing, at a multiple of
     /// [`STEP`].
     pub(crate) fn new(object: &Object, length: usize) -> Result<Mapping> {
-        // The fuzzer has no children, so that they need not be kept from it either.
+        // The fuzzer has no children to keep the mapping from.
         if IS_FUZZED {
             return Mapping::plain(object, length, true);
         }
         let failed = |e: Errno| Error::memory(e, format_args!("cannot map {length} bytes"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
-        // Reserve more than needed, then put the object over an aligned part of it and give back
-        // the rest.
+        // Reserve more than needed, map the object over an aligned part of it, and unmap the rest.
         let room = length.next_multiple_of(STEP) + STEP;
         let reserve = NonZeroUsize::new(room).ok_or_else(|| failed(Errno::ENOMEM))?;
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
@@ -54,9 +52,9 @@ impl Mapping {
         let base = first.next_multiple_of(STEP);
         let fixed = NonZeroUsize::new(base);
         let end = base + length.next_multiple_of(page());
-        // A mapping holds the open description, and with it the locks: a forked child must not
-        // inherit it, or its parent would seem to live on. The child of a fork before `madvise`
-        // below takes it out of its memory.
+        // A mapping keeps the open description and its locks, so a forked child must not inherit
+        // it: its parent would seem to live on. A child that is forked before the `madvise` below
+        // unmaps it.
         object.maps(base, end - base);
         // SAFETY: the range lies within the reservation, which nobody else knows.
         let mapped = unsafe {
@@ -90,8 +88,8 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Maps the first `length` bytes of `object`, wherever the kernel likes. A forked child
-    /// inherits the mapping.
+    /// Maps the first `length` bytes of `object` at any address. A forked child inherits the
+    /// mapping.
     pub(crate) fn plain(object: impl AsFd, length: usize, writable: bool) -> Result<Mapping> {
         let failed = |e: Errno| Error::memory(e, format_args!("cannot map {length} bytes (mmap)"));
         let size = NonZeroUsize::new(length).ok_or_else(|| failed(Errno::EINVAL))?;
@@ -105,9 +103,9 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Whether another process has one of its first pages mapped, and has touched it. `None`: the
-    /// kernel does not say, or this process has not touched them itself. With large pages the
-    /// kernel may say yes where nobody else has it mapped.
+    /// Whether another process has mapped and touched one of the first pages. `None`: the kernel
+    /// does not say, or this process has not touched them itself. With large pages the kernel may
+    /// say yes although no other process has it mapped.
     pub(crate) fn is_mapped_elsewhere(&self) -> Option<bool> {
         const PRESENT: u64 = 1 << 63;
         /// "Exclusively mapped", of `/proc/PID/pagemap`.
@@ -120,7 +118,7 @@ impl Mapping {
         pages.filter(|page| page & PRESENT != 0).map(|page| page & ALONE == 0).reduce(|some, one| some || one)
     }
 
-    /// For the fuzzer: what lies behind the object.
+    /// For the fuzzer: forbids or allows the memory after the object's end.
     fn forbid_rest_of_page(&self, is_forbidden: bool) {
         if IS_FUZZED {
             forbid(self.base().wrapping_add(self.length), self.length.next_multiple_of(page()) - self.length, is_forbidden);
@@ -139,8 +137,8 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         self.forbid_rest_of_page(false);
-        // SAFETY: the range is ours. Nothing in this process points into it any more: dropping a
-        // mapping promises that.
+        // SAFETY: the range is ours. Dropping a mapping promises that no pointer into it is left in
+        // this process.
         let _ = unsafe { mman::munmap(self.base.cast(), self.length) };
     }
 }

@@ -1,5 +1,5 @@
-//! Every system call of the library, and what the processor and the compiler must be told: safe
-//! interfaces over objects, locks, mappings, futexes, processes and fences.
+//! Every system call of the library, and its instructions to processor and compiler: safe
+//! interfaces for objects, locks, mappings, futexes, processes and fences.
 
 pub(crate) mod barrier;
 pub(crate) mod clock;

@@ -10,13 +10,14 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// A process as the holder of a place in a region.
+/// A process, as the holder of a place in a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) pid: u32,
     /// Clock ticks from boot to its start; 0 unknown.
     pub(crate) start_time: u64,
-    /// Tells its pid and time namespaces from others, and where `start_time` comes from; 0 unknown.
+    /// Distinguishes its pid and time namespaces and the source of `start_time` from others; 0
+    /// unknown.
     pub(crate) namespace: u64,
     /// The first 16 bytes of its program's name.
     pub(crate) program: [u64; 2],
@@ -33,16 +34,17 @@ fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> io::Re
     Ok(&buffer[..n])
 }
 
-/// The start time of a process, as its first thread has it.
+/// The start time of a process, taken from its first thread.
 ///
-/// A process must read of itself what others read of it. An emulator (`qemu-user`) answers
-/// `/proc/self/stat` and `/proc/PID/stat` for its own process by itself, with other numbers than
-/// the kernel gives to others. It passes this path on to the kernel.
+/// A process must read the same of itself as others read of it. An emulator (`qemu-user`) answers
+/// `/proc/self/stat` and `/proc/PID/stat` for its own process itself, with other numbers than the
+/// kernel gives to others. It passes this path on to the kernel.
 fn start_time(pid: u32) -> Option<u64> {
     start_time_in(format_args!("/proc/{pid}/task/{pid}/stat"))
 }
 
-/// Field 22 of a `stat` file, counted behind the program's name, which may contain anything.
+/// Field 22 of a `stat` file, counted from the end of the program's name, which may contain
+/// anything.
 fn start_time_in(path: std::fmt::Arguments<'_>) -> Option<u64> {
     // The first 22 fields fit: the name has at most 64 bytes, and each number 20 digits.
     let mut buffer = [0; 512];
@@ -52,12 +54,12 @@ fn start_time_in(path: std::fmt::Arguments<'_>) -> Option<u64> {
     std::str::from_utf8(fields.nth(19)?).ok()?.parse().ok()
 }
 
-/// Names the source of start times in [`Identity::namespace`]: a process that has its own from
-/// elsewhere has another number there, or none.
+/// The source of start times, as part of [`Identity::namespace`]. A process with another source has
+/// another number there, or none.
 const SOURCE: u64 = u64::from_be_bytes(*b"TaskStat");
 
-/// What both must share for pids and start times to mean the same to them: the pid namespace, the
-/// time namespace, and the source of the start time. 0 unknown.
+/// What two processes must share for pids and start times to mean the same to both: the pid
+/// namespace, the time namespace, and the source of the start time. 0 unknown.
 fn namespace() -> u64 {
     let inode = |what: &CStr| nix::sys::stat::stat(what).map_or(0, |s| s.st_ino);
     match inode(c"/proc/self/ns/pid") {
@@ -66,15 +68,15 @@ fn namespace() -> u64 {
     }
 }
 
-/// Whether `/proc` is that of this process's pid namespace.
+/// Whether `/proc` belongs to this process's pid namespace.
 fn is_proc_ours(pid: u32) -> bool {
     std::fs::read_link("/proc/self").is_ok_and(|own| own.as_os_str() == pid.to_string().as_str())
 }
 
-/// The file mode creation mask of this thread, as `/proc` says it. (`umask(2)` could only be asked
-/// by changing it.)
+/// The file mode creation mask of this thread, from `/proc`: `umask(2)` cannot return it without
+/// changing it.
 pub(crate) fn umask() -> nix::Result<u32> {
-    // The second line, behind the name.
+    // The second line, after the name.
     let mut buffer = [0; 256];
     let text = small_file(format_args!("/proc/thread-self/status"), &mut buffer)
         .map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
@@ -83,8 +85,8 @@ pub(crate) fn umask() -> nix::Result<u32> {
     mask.ok_or(Errno::EIO)
 }
 
-/// Bytes that the system could still give, without those that it could only take from others.
-/// `None`: `/proc` does not say.
+/// Bytes that the system can still give without taking them from other processes. `None`: `/proc`
+/// does not say.
 pub(crate) fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kilobytes =
@@ -92,8 +94,8 @@ pub(crate) fn available_memory() -> Option<u64> {
     Some(kilobytes("MemAvailable:")?.saturating_add(kilobytes("SwapFree:")?).saturating_mul(1024))
 }
 
-/// This process, once it was looked up; the children that it forks are others. Threads that look at
-/// once do so each for itself, as a child of a fork could wait for ever for a thread that it has
+/// The identity of this process, once known; forked children have their own. Concurrent threads
+/// each look it up: a child of a fork could wait forever for a thread that it does not have.
 /// not.
 static MINE: OnceBox<Identity> = OnceBox::new();
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
@@ -103,19 +105,19 @@ fn in_child() {
 }
 
 impl Identity {
-    /// This process. Its name is that at its first call: to ask `/proc` each time is a fifth of the
-    /// cost of opening a region.
+    /// This process. Its name is the one at the first call: reading `/proc` each time costs a fifth
+    /// of opening a region.
     pub(crate) fn mine() -> Identity {
         let known = || {
             if fork::on_child(in_child).is_err() {
-                // A child could not tell that it is one: all look each time.
+                // A child could not tell that it is one, so all look it up each time.
                 in_child();
             }
             Box::new(Identity::look_up())
         };
         if !IS_CHILD.load(Relaxed) {
             let mine = MINE.get_or_init(known);
-            // Also when the C library's fork was gone round.
+            // Compared because a child may be forked around the C library.
             if mine.pid == std::process::id() {
                 return *mine;
             }
@@ -135,14 +137,14 @@ impl Identity {
         Identity { pid, start_time, namespace: namespace(), program }
     }
 
-    /// The program's name as text, fit for a terminal: in a region it is what another process says
-    /// of itself.
+    /// The program's name as text that is safe for a terminal: in a region, another process wrote
+    /// it.
     pub(crate) fn program_name(&self) -> String {
         let bytes = self.program.iter().flat_map(|w| w.to_le_bytes()).take_while(|&c| c != 0).collect::<Vec<_>>();
         String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
     }
 
-    /// The process for people, as a process that is `observer` can find it.
+    /// Describes the process to people, in terms that the process `observer` can use to find it.
     pub(crate) fn described_to(&self, observer: &Identity) -> String {
         let place = if self.namespace == observer.namespace { "" } else { " in another pid namespace" };
         format!("process {} ({}){place}", self.pid, self.program_name())
@@ -156,11 +158,12 @@ impl Identity {
         is_known(self) && is_known(observer) && self.namespace == observer.namespace
     }
 
-    /// `true` only when the process is gone for certain: it has ended (a zombie included), or its
-    /// pid is another process's now, which only a `thorough` look finds out. Nothing can be known
-    /// of a process that is not comparable.
+    /// `true` only if the process is certainly gone: it has ended (zombies included), or another
+    /// process has its pid, which only a `thorough` check detects. Nothing can be known of a
+    /// process that is not comparable.
     pub(crate) fn is_gone(&self, observer: &Identity, thorough: bool) -> bool {
-        // Nearly all that the fuzzer's regions name are this process. Others go on.
+        // Nearly all processes that the fuzzer's regions name are this one; only the rest are
+        // checked.
         if IS_FUZZED && self == observer {
             return false;
         }
@@ -174,8 +177,8 @@ impl Identity {
         }
         // SAFETY: the kernel has just given us this descriptor.
         let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        // A pid of today may be another process than the region means: ask for the start time after
-        // the descriptor is ours.
+        // The pid may belong to another process than the region means: ask for the start time after
+        // the descriptor is open.
         if thorough && start_time(self.pid).is_some_and(|t| t != self.start_time) {
             return true;
         }

@@ -1,23 +1,25 @@
-//! Atomics, fences and prefetches, as the processor has them. A model (`tests/model`) has its own.
+//! Atomics, fences and prefetches of the processor. A model (`tests/model`) has its own.
 //!
 //! ## Asymmetric fences
 //!
-//! Three places of the library need "store mine, then load theirs" on both sides (Dekker's pattern): a
-//! writer and a sleeper, the thread that a gate is biased to and a stranger, a caller and a closer. One
-//! side of each is hot, the other rare and about to make a system call anyhow. So the hot side has
-//! [`light_fence`], which only stops the compiler, and the rare side [`heavy_fence`], which has the
-//! kernel run a full barrier on every processor that runs a registered process (`membarrier(2)`,
-//! `sys::barrier`). Where the kernel has no such call both are full fences, and gates are biased to
-//! nobody, so that [`light_fence_here`] need not ask. Loom, which knows no `membarrier`, checks both as
-//! sequentially consistent fences. It cannot show that a compiler fence with a `membarrier` at the other
-//! end equals that; the call's manual promises it. A store-load fence on the hot side instead halves the
-//! stream at batch 1 (`docs/performance.md`).
+//! Three places of the library need "store mine, then load theirs" on both sides (Dekker's
+//! pattern): a writer and a sleeper, a gate's owner and a stranger, a caller and a closer. One side
+//! of each is hot; the other is rare and about to make a system call anyway. The hot side uses
+//! [`light_fence`], which only stops the compiler. The rare side uses [`heavy_fence`], which makes
+//! the kernel run a full barrier on every processor that runs a registered process
+//! (`membarrier(2)`, `sys::barrier`). If the kernel lacks that call, both are full fences and gates
+//! have no owner, so [`light_fence_here`] need not check.
+//!
+//! Loom does not know `membarrier` and checks both as sequentially consistent fences. It cannot
+//! show that a compiler fence is equivalent if the other side uses `membarrier`; the call's manual
+//! promises it. A store-load fence on the hot side would halve the stream at batch 1
+//! (`docs/performance.md`).
 
 use super::barrier;
 use Ordering::SeqCst;
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
-/// Memory that one thread at a time may use; loom watches every access to its own.
+/// Memory that one thread at a time may use; loom checks each access to its own version.
 pub(crate) struct SharedCell<T>(core::cell::UnsafeCell<T>);
 
 impl<T> SharedCell<T> {
@@ -34,12 +36,12 @@ impl<T> SharedCell<T> {
     }
 }
 
-/// Fetches the cache line `OFFSET` bytes behind `address`, which may be any, so that a store to it soon
-/// finds it here and in nobody else's cache.
+/// Prefetches the cache line `OFFSET` bytes after `address`, which may be any, for a store: the
+/// store then finds the line in this cache and in no other.
 ///
 /// Otherwise the store to a line that the other side has read, or that a load has fetched, needs a
-/// second cache-line transfer. `prefetchw` is spelled out since compilers turn the intrinsic into a
-/// fetch for reading unless the target is known to have it; processors that have not pass over it.
+/// second cache-line transfer. `prefetchw` is spelled out because compilers turn the intrinsic into
+/// a prefetch for reading, unless the target is known to have it; processors without it ignore it.
 #[inline(always)]
 pub(crate) fn fetch_to_write<const OFFSET: usize>(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -56,7 +58,7 @@ pub(crate) fn fetch_to_write<const OFFSET: usize>(address: *const u8) {
     let _ = address;
 }
 
-/// Fetches the cache line of `address`, which may be any, for loads.
+/// Prefetches the cache line of `address`, which may be any, for loads.
 #[inline(always)]
 pub(crate) fn fetch_to_read(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -73,8 +75,8 @@ pub(crate) fn fetch_to_read(address: *const u8) {
     let _ = address;
 }
 
-/// The hot side of an asymmetric pair: a store before it and a load after it stay in this order towards whoever
-/// runs [`heavy_fence`].
+/// The hot side of an asymmetric pair: any thread that runs [`heavy_fence`] sees a store before it
+/// and a load after it in this order.
 #[inline(always)]
 pub(crate) fn light_fence() {
     if barrier::is_asymmetric() {
@@ -84,43 +86,45 @@ pub(crate) fn light_fence() {
     }
 }
 
-/// The same without a look whether the kernel knows the call: only where [`is_asymmetric`] was true, which it stays. A gate has an owner
-/// only then (`protocol::gate`), and only owners come here from there; a view of a region keeps what it was.
+/// As [`light_fence`], without checking the kernel: only where [`is_asymmetric`] was true, which it
+/// stays. A gate has an owner only then (`protocol::gate`), and in a gate only owners call this; a
+/// view of a region remembers the answer.
 #[inline(always)]
 pub(crate) fn light_fence_here() {
     core::sync::atomic::compiler_fence(SeqCst);
 }
 
-/// Whether a hot side may do without a full fence.
+/// Whether a hot side needs no full fence.
 pub(crate) fn is_asymmetric() -> bool {
     barrier::is_asymmetric()
 }
 
-/// The rare side: pairs with [`light_fence`] of any thread of any process that has a region open. `false`: one may have
-/// missed it, wait in short slices.
+/// The rare side: pairs with [`light_fence`] of any thread of any process that has a region open.
+/// `false`: one may have missed it, so wait in short slices.
 #[inline]
 pub(crate) fn heavy_fence() -> bool {
     fence(SeqCst);
     barrier::everywhere()
 }
 
-/// The rare side: pairs with [`light_fence`] and [`light_fence_here`] of any thread of this process.
+/// The rare side: pairs with [`light_fence`] and [`light_fence_here`] of any thread of this
+/// process.
 #[inline]
 pub(crate) fn heavy_fence_here() {
     fence(SeqCst);
     if barrier::is_asymmetric() && !barrier::everywhere() {
-        // The kernel has agreed to it before and refuses it now (a sandbox entered meanwhile): no store stays in a
-        // buffer for so long.
+        // The kernel has accepted the call before and refuses it now (a sandbox entered meanwhile).
+        // No store stays in a buffer for 10 ms.
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
 
-/// What a loop does that begins again because another was first: nothing, as there is something to do. The model checker must be told that
-/// the others go on.
+/// Called by a loop that retries because another thread was first: nothing to do here, but the
+/// model checker must be told that the others run.
 #[inline(always)]
 pub(crate) fn begin_again() {}
 
-/// What a loop does between two looks at a word.
+/// Called by a loop between two looks at a word.
 #[inline(always)]
 pub(crate) fn relax() {
     core::hint::spin_loop();

@@ -1,4 +1,4 @@
-//! Memory that stays in RAM, for programs that must never wait for a page: `SHMEM_LOCK=1` in the
+//! Memory locked in RAM, for programs that must never wait for a page: `SHMEM_LOCK=1` in the
 //! environment.
 
 use crate::error::{Error, Result};
@@ -7,8 +7,8 @@ use nix::sys::mman;
 use nix::sys::resource::{Resource, getrlimit};
 use std::ptr::NonNull;
 
-/// Loads `length` bytes from `start` into memory and keeps them there until they are unmapped, if
-/// that is asked for.
+/// Loads `length` bytes from `start` into memory and locks them there until they are unmapped, if
+/// the user asks for it.
 ///
 /// # Safety
 /// The range is mapped.
@@ -16,7 +16,7 @@ pub(crate) unsafe fn lock_if_asked(start: NonNull<u8>, length: usize) -> Result<
     if !super::environment::asks_for(c"SHMEM_LOCK") {
         return Ok(());
     }
-    // SAFETY: the caller's promise is passed on.
+    // SAFETY: the caller's promise.
     unsafe { mman::mlock(start.cast(), length) }.map_err(|e| refused(e, length))
 }
 
@@ -27,6 +27,6 @@ fn refused(e: Errno, length: usize) -> Error {
         "SHMEM_LOCK=1: cannot keep {length} bytes in memory (mlock: {}); this process may lock {limit} bytes in all (RLIMIT_MEMLOCK): raise it (ulimit -l)",
         e.desc()
     );
-    // The system says `EAGAIN` where part of it could not be locked. That does not pass by itself.
+    // The system returns `EAGAIN` if part of it could not be locked. That does not pass by itself.
     Error::new(if e == Errno::EAGAIN { libc::ENOMEM } else { e as i32 }, text)
 }

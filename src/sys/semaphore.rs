@@ -1,7 +1,7 @@
 //! Named POSIX semaphores, for the handshake of the wire layout.
 //!
-//! They are opened here and not by `sem_open`, which maps whatever it finds: another user's file, a
-//! file that is too short, or one whose memory is not paid for, a look at which ends the process.
+//! Not opened by `sem_open`, which maps whatever it finds: another user's file, or one that is too
+//! short or without allocated memory, which kills the process at its first access.
 
 use super::mapping::Mapping;
 use super::nap::nap;
@@ -10,11 +10,12 @@ use crate::error::{Error, Result};
 use nix::errno::Errno;
 use std::time::{Duration, Instant};
 
-/// Between two looks for a post.
+/// Time between two looks for a post.
 const NAP: Duration = Duration::from_millis(1);
-/// More posts are not taken back at once: a process that posts without end must not keep this one.
+/// The most posts that are taken back at once: a process that posts endlessly must not hold this
+/// one up.
 const DRAINED: u32 = 10_000;
-/// What the C library makes of a semaphore: its file has this size.
+/// The size of the file that the C library makes of a semaphore.
 const SIZE: usize = size_of::<libc::sem_t>();
 
 /// An open semaphore, closed when dropped. Its name stays.
@@ -22,7 +23,7 @@ pub(crate) struct Semaphore {
     mapping: Mapping,
 }
 
-/// Whose semaphore is accepted, and what a new one is like.
+/// Whose semaphore is accepted, and the permissions of a new one.
 #[derive(Clone, Copy)]
 pub(crate) struct Permissions {
     pub(crate) any_owner: bool,
@@ -32,7 +33,7 @@ pub(crate) struct Permissions {
 }
 
 impl Semaphore {
-    /// Opens the semaphore of this name, which is made with a count of 0 if there is none.
+    /// Opens the semaphore of this name; makes it with a count of 0 if there is none.
     pub(crate) fn open(name: &Name, permissions: Permissions) -> Result<Semaphore> {
         let Some(file) = name.of_semaphore() else {
             return Err(Error::new(libc::ENAMETOOLONG, format!("the name \"{name}\" is too long for that of a semaphore")));
@@ -45,7 +46,7 @@ impl Semaphore {
             }
             let object = Object::unnamed(SIZE as u64, permissions.mode, permissions.group)?;
             let made = Semaphore { mapping: Mapping::new(&object, SIZE)? };
-            // SAFETY: memory of the right size and alignment, which nobody else has yet.
+            // SAFETY: memory of the right size and alignment, which no other process has yet.
             unsafe { libc::sem_init(made.raw(), 1, 0) };
             if object.link(&file)? {
                 return Ok(made);
@@ -68,13 +69,14 @@ impl Semaphore {
     }
 
     pub(crate) fn post(&self) -> Result<()> {
-        // SAFETY: mapped; whatever is in it, the C library adds to a count and wakes the waiters.
+        // SAFETY: mapped; whatever its contents, the C library adds to a count and wakes the
+        // waiters.
         Errno::result(unsafe { libc::sem_post(self.raw()) })
             .map(drop)
             .map_err(|e| Error::system(e, "cannot post the semaphore of this side's name (sem_post)"))
     }
 
-    /// Takes back what was posted and nobody has consumed.
+    /// Takes back all posts that no process has taken.
     pub(crate) fn drain(&self) {
         let _ = (0..DRAINED).take_while(|_| self.take()).count();
     }
@@ -87,8 +89,8 @@ impl Semaphore {
 
     /// Waits for a post. `false`: the time is over.
     pub(crate) fn wait(&self, limit: Duration) -> std::result::Result<bool, Errno> {
-        // `sem_timedwait` waits by the wall clock: for hours when that is put back. `sem_clockwait`
-        // is younger than some C libraries in use.
+        // `sem_timedwait` uses the wall clock: it would wait for hours if that is set back.
+        // `sem_clockwait` is younger than some C libraries in use.
         let start = Instant::now();
         while !self.take() {
             let left = limit.saturating_sub(start.elapsed()).min(NAP);
@@ -108,8 +110,8 @@ pub(crate) fn unlink(name: &Name) {
     }
 }
 
-/// Removes it if no process has it open: then nobody waits for a post that would never come.
-/// Async-signal-safe.
+/// Removes the semaphore if no process has it open: then no process waits for a post that would
+/// never come. Async-signal-safe.
 pub(crate) fn unlink_unused(name: &Name) {
     let object = name.of_semaphore().and_then(|file| Object::find(&file));
     if object.is_some_and(|object| object.is_open_elsewhere() == Some(false)) {

@@ -1,9 +1,9 @@
-//! What becomes of a thread that sleeps.
+//! The result of a sleep.
 
 /// How a sleep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slept {
-    /// Woken, or the value was another already, or for no reason.
+    /// Woken, or the value had changed, or without a reason.
     Woken,
     /// The slice is over.
     Slice,

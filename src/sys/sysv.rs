@@ -1,18 +1,18 @@
-//! System V shared memory: segments that a key or an id names.
+//! System V shared memory: segments that have a key or an id.
 
 use nix::errno::Errno;
 use std::ptr::NonNull;
 
-/// `madvise`: allocate now, and say so when there is no memory. Linux 5.14.
+/// `madvise`: allocate now, and fail if there is no memory. Linux 5.14.
 const MADV_POPULATE_WRITE: libc::c_int = 23;
 
-/// Finds the segment of a key, or makes one: `shmget(2)`.
+/// Finds the segment of a key, or creates one: `shmget(2)`.
 pub(crate) fn get(key: i32, size: usize, flags: i32) -> nix::Result<i32> {
     // SAFETY: no memory of ours is involved.
     Errno::result(unsafe { libc::shmget(key, size, flags) })
 }
 
-/// What the system knows about a segment: `IPC_STAT`, which its readers may ask.
+/// What the system knows of a segment: `IPC_STAT`, allowed to its readers.
 pub(crate) fn status(id: i32) -> nix::Result<libc::shmid_ds> {
     // SAFETY: a struct of integers, for which zero is a value.
     let mut status: libc::shmid_ds = unsafe { std::mem::zeroed() };
@@ -28,8 +28,8 @@ pub(crate) fn set(id: i32, mut status: libc::shmid_ds) -> nix::Result<()> {
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_SET, &raw mut status) }).map(drop)
 }
 
-/// Removes a segment: `IPC_RMID`. Its key is free at once; its memory lives until the last process
-/// has detached it.
+/// Removes a segment: `IPC_RMID`. Its key is free at once; its memory is freed when the last
+/// process detaches it.
 pub(crate) fn remove(id: i32) -> nix::Result<()> {
     // SAFETY: no memory of ours is involved.
     Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) }).map(drop)
@@ -54,7 +54,8 @@ impl Attachment {
         NonNull::new(base.cast()).map(Attachment).ok_or(Errno::EFAULT)
     }
 
-    /// Has the kernel allocate all of a segment of `size` bytes that is attached for writing.
+    /// Has the kernel allocate all memory of a segment of `size` bytes that is attached for
+    /// writing.
     pub(crate) fn populate(&self, size: usize) -> nix::Result<()> {
         loop {
             // SAFETY: the range is the attachment, whose contents stay as they are.
@@ -62,7 +63,7 @@ impl Attachment {
             return match done {
                 Ok(_) => Ok(()),
                 Err(Errno::EINTR) => continue,
-                // An older kernel, which allocates a page when it is first touched.
+                // An older kernel allocates a page at its first use.
                 Err(Errno::EINVAL) => Ok(()),
                 Err(_) => Err(Errno::ENOMEM),
             };
@@ -76,8 +77,8 @@ impl Attachment {
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        // SAFETY: attached once, detached once; dropping it promises that nothing points into it
-        // any more.
+        // SAFETY: attached once, detached once; dropping it promises that no pointer into it is
+        // left.
         unsafe { libc::shmdt(self.0.as_ptr().cast()) };
     }
 }

@@ -1,10 +1,10 @@
-//! The running thread: a number for it that costs one instruction, and how it stands aside.
+//! The running thread: its number, which costs one instruction, and how it gives way.
 
 use super::nap::nap;
 use std::time::Duration;
 
-/// Unique among the threads that live, never 0, 1 or 2; a thread that ends may leave its number to
-/// a later one.
+/// Unique among living threads, never 0, 1 or 2. A later thread may get the number of one that
+/// ended.
 #[inline(always)]
 pub(crate) fn id() -> usize {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -29,10 +29,10 @@ pub(crate) fn id() -> usize {
     }
 }
 
-/// For as long as it lives, the thread is not cancelled (`pthread_cancel`): the request stays
-/// pending. The C library ends a cancelled thread inside whatever call waits (`read`, `poll`,
-/// `close`), by an unwinding that cannot pass through Rust functions: it would end the process, or
-/// leave a turn that nobody gives back.
+/// While this value lives, the thread cannot be cancelled (`pthread_cancel`): the request stays
+/// pending. The C library ends a cancelled thread inside any waiting call (`read`, `poll`,
+/// `close`), by unwinding, which cannot pass through Rust functions: it would end the process, or
+/// leave a turn that is never given back.
 pub(crate) struct Uncancelled(libc::c_int);
 
 impl Uncancelled {
@@ -63,26 +63,26 @@ unsafe extern "C" {
     fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
 }
 
-/// How a thread stands while another, which is about to go on, is in its way.
+/// The patience of a thread with another that is in its way and about to go on.
 pub(crate) struct Standing(u32);
 
 impl Standing {
-    /// So often it only offers its processor.
+    /// This many times it only yields.
     const YIELDS: u32 = 32;
 
     pub(crate) fn new() -> Standing {
         Standing(0)
     }
 
-    /// Lets the other go on. To offer the processor does not help where this thread has a real-time
-    /// priority and the other, whose turn was cut off, has not: this thread must sleep then, or the
-    /// other would never have the processor.
+    /// Lets the other thread run. If this thread has a real-time priority and the interrupted other
+    /// has none, a yield does not help: this thread must sleep, or the other would never get the
+    /// processor.
     pub(crate) fn give_way(&mut self) {
         if self.0 < Standing::YIELDS {
             self.0 += 1;
             std::thread::yield_now();
         } else {
-            // No cancellation point; a signal handler that ends the sleep has its thread look again.
+            // Not a cancellation point. If a signal handler ends the sleep, the thread looks again.
             let _whole = Uncancelled::new();
             let _ = nap(Duration::from_micros(50));
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const _: () =
     assert!(option_env!("CARGO_PRIMARY_PACKAGE").is_some(), "the feature \"_test_crash_points\" is for this package's own tests");
 
-/// Stores left; `u64::MAX` for ever.
+/// Stores left before the kill; `u64::MAX`: never.
 static LEFT: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// From here on, the process is killed (SIGKILL) before its store number `n`, counted from 0.

@@ -1,16 +1,18 @@
-//! The frame of the tests that set every field of a region to 0, 1, all ones, one more and one less: a layout brings the table of its
-//! fields, made from its structs, and says what must come of each row.
+//! The frame of the tests that set every field of a region to 0, 1, all ones, one more and one
+//! less. A layout provides the table of its fields, made from its structs, and the expected outcome
+//! of each row.
 
 use std::fmt::Debug;
 
-/// What must come of a row.
+/// The expected outcome of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EdgeOutcome {
-    /// It is used within bounds: the first sample or message goes or comes, or there is none.
+    /// The value is used within bounds: the first sample or message goes or comes, or there is
+    /// none.
     Used,
-    /// The same; the first call is `EBADMSG`.
+    /// As `Used`, but the first call returns `EBADMSG`.
     Garbled,
-    /// Opening gives this errno.
+    /// Opening returns this errno.
     Refused(i32),
 }
 
@@ -19,7 +21,7 @@ pub(crate) const BROKEN: EdgeOutcome = EdgeOutcome::Refused(libc::EBADMSG);
 /// A word in place of another.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<Who> {
-    /// Who meets it.
+    /// Which participant meets it.
     pub(crate) who: Who,
     pub(crate) value: u64,
     /// Which word of the field.
@@ -35,12 +37,12 @@ pub(crate) fn broken<Who>(_: Row<Who>) -> EdgeOutcome {
     BROKEN
 }
 
-/// Some words of the region, for which one rule holds.
+/// Some words of the region that follow one rule.
 pub(crate) struct Field<Who> {
     name: String,
     at: usize,
     bytes: usize,
-    /// Of a word: 4 or 8.
+    /// Bytes of a word: 4 or 8.
     width: usize,
     rule: Rule<Who>,
 }
@@ -49,8 +51,8 @@ pub(crate) fn field<Who>(name: &str, at: usize, bytes: usize, width: usize, rule
     Field { name: name.to_owned(), at, bytes, width, rule }
 }
 
-/// The fields of a struct that lies at `$base`, each up to the next one that is named, the last up to `$end`, counted from the struct's
-/// beginning.
+/// The fields of a struct at `$base`. Each extends to the next named one, the last to `$end`,
+/// counted from the struct's beginning.
 macro_rules! fields_of {
     ($struct:ty, $base:expr, $end:expr; $($field:ident $width:literal $rule:expr),+ $(,)?) => {{
         let starts = [$((stringify!($field), std::mem::offset_of!($struct, $field), $width, $rule as $crate::tests::edges::Rule<_>)),+];
@@ -73,8 +75,8 @@ fn edges(before: u64, width: usize) -> Vec<u64> {
     values
 }
 
-/// Tries all rows, each for everyone who is named: `outcome` finds what comes of a region of these bytes. A field that the table does not
-/// know leaves a gap or an overlap, which is told.
+/// Tries all rows for every named participant: `outcome` finds the result for a region of these
+/// bytes. Reports a field that is missing in the table, because it leaves a gap or an overlap.
 pub(crate) fn try_each<Who: Copy + Debug>(
     image: &[u8],
     fields: &[Field<Who>],

@@ -1,4 +1,5 @@
-//! Memory that nothing may touch. Under the address sanitizer a step into it is reported; without it these do nothing.
+//! Memory that nothing may touch. The address sanitizer reports any access to it; without the
+//! sanitizer these functions do nothing.
 
 #[cfg(asan)]
 unsafe extern "C" {
@@ -6,7 +7,7 @@ unsafe extern "C" {
     fn __asan_unpoison_memory_region(start: *const u8, length: usize);
 }
 
-/// Forbids a range: what lies between the end of a region and the end of its last page, or a mapping that nobody has.
+/// Forbids a range: between the end of a region and the end of its last page, or an unused mapping.
 pub fn close(_start: *const u8, _length: usize) {
     #[cfg(asan)]
     // SAFETY: marks only the sanitizer's own shadow of the range.
@@ -15,7 +16,7 @@ pub fn close(_start: *const u8, _length: usize) {
     }
 }
 
-/// Allows it again, for whoever gets these addresses next.
+/// Allows it again for the next user of these addresses.
 pub fn open(_start: *const u8, _length: usize) {
     #[cfg(asan)]
     // SAFETY: as above.

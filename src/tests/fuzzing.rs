@@ -1,5 +1,5 @@
-//! A door for the fuzz targets (`fuzz/`), which are a crate of their own: what a program cannot see of the library and a fuzzer has to.
-//! Never in a release.
+//! An interface for the fuzz targets (`fuzz/`), which are a crate of their own, to parts of the
+//! library that programs cannot see. Never in a release.
 
 use crate::channel::AnyHandle;
 use crate::inspect::Entry;
@@ -11,12 +11,13 @@ use crate::{Channel, Result, Sample};
 #[cfg(not(any(test, fuzzing, debug_assertions)))]
 compile_error!("the feature \"_test_fuzzing\" is for test builds: its profile must have debug assertions");
 
-/// Attaches to `bytes` as to a region in the wire layout, and does with it what can be done. Whether they were taken for one.
+/// Attaches to `bytes` as to a region in the wire layout, and does everything possible with it.
+/// Returns whether they were accepted as a region.
 pub fn wire(bytes: &[u8]) -> bool {
     crate::channel::wire::tests::exercise::exercise(bytes).attached
 }
 
-/// Where the region of a channel of one region lies in this process: its address and its bytes.
+/// Address and length in bytes of a channel's region in this process.
 pub fn span(channel: &Channel) -> (usize, usize) {
     match channel.handle {
         AnyHandle::Native(handle) => handle.spans()[0],
@@ -24,13 +25,14 @@ pub fn span(channel: &Channel) -> (usize, usize) {
     }
 }
 
-/// What a C program knows the sample by.
+/// The address by which a C program knows the sample.
 pub fn address(sample: &Sample) -> usize {
     sample.address()
 }
 
-/// [`look`](crate::inspect::look) without the search through `/proc` for those who have the object mapped, which is nearly all that it
-/// costs and does not depend on what is in the object.
+/// As [`look`](crate::inspect::look), without the search through `/proc` for processes that have
+/// mapped the object. That search is nearly the whole cost and does not depend on the object's
+/// contents.
 ///
 /// # Errors
 /// As `look`.

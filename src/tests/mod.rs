@@ -1,4 +1,4 @@
-//! What only tests need.
+//! Code that only tests need.
 
 #[cfg(test)]
 pub(crate) mod edges;

@@ -1,7 +1,8 @@
-//! Pseudo-random numbers for tests that garble regions.
+//! Pseudo-random numbers for tests that corrupt regions.
 //!
-//! `VILLAS_SHM_FUZZ_SECONDS=N` goes on for so long, from a seed of the clock; `VILLAS_SHM_FUZZ_SEED=N` is another sequence. A
-//! failure prints the case, with which it comes again.
+//! `VILLAS_SHM_FUZZ_SECONDS=N` runs for N seconds, from a seed of the clock;
+//! `VILLAS_SHM_FUZZ_SEED=N` selects another sequence. A failure prints its case, which reproduces
+//! it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant, SystemTime};
@@ -30,7 +31,7 @@ impl Prng {
 /// How many cases a plain run tries.
 const CASES: u64 = if cfg!(debug_assertions) { 3_000 } else { 10_000 };
 
-/// Tries cases; how many.
+/// Tries cases; returns how many.
 pub(crate) fn try_cases(mut case: impl FnMut(&mut Prng)) -> u64 {
     let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
     let seconds = number("VILLAS_SHM_FUZZ_SECONDS");

@@ -1,21 +1,23 @@
-//! What the processes of one side say of a sample, one after the other, and what of it can be true when they were killed at any store.
+//! The events that the processes of one side log of a sample, and which of them are possible when
+//! the processes are killed at any store.
 //!
-//! What has come back is counted, by the side's count of what it has sent and by who made it, not by a mark: a sample that is sent back twice is
-//! seen as such.
+//! What has come back is counted by the side's count of sent samples and by the maker of each copy,
+//! not by a mark: so a sample that is sent back twice is detected.
 
 const REDELIVERED: i32 = villas_shm::Flags::REDELIVERED.bits();
 
-/// An event that a child has logged: what, the sample's number, flags or way.
+/// An event that a child has logged: its kind, the sample's number, and flags or way.
 pub(crate) type Event = (char, u64, u64);
 pub(crate) type Log = Vec<Event>;
 
-// In which way the program sends a sample back.
+// The ways in which the program sends a sample back.
 const AS_IT_IS: u64 = 0;
 const COPY: u64 = 1;
 const KEPT: u64 = 2;
 
-/// Whether each of the dead that was killed in a send had sent, or a successor did it in its place: 1, 0, or less where the region is not the
-/// same any more. `written` is what the side has sent in the end.
+/// For each process that was killed in a send: 1 if it had sent, or a successor did so in its
+/// place; 0 if not; less if the region is no longer the same. `written` is the side's final count
+/// of sent samples.
 pub(crate) fn sent_after_all(logs: &[Log], written: u64) -> Vec<i64> {
     let opened_at = |log: &Log| log.iter().find(|event| event.0 == 'a').map(|event| event.1);
     let of = |(at, log): (usize, &Log)| {
@@ -26,17 +28,17 @@ pub(crate) fn sent_after_all(logs: &[Log], written: u64) -> Vec<i64> {
     logs.iter().enumerate().map(of).collect()
 }
 
-/// Which of the processes were given a sample, and what each did with it.
+/// What one process that received a sample did with it.
 pub(crate) struct Passage {
     generation: usize,
     is_marked: bool,
-    /// Began to send it, in this way, and was not refused.
+    /// It began to send the sample in this way, and was not refused.
     way: Option<u64>,
     was_refused: bool,
     has_sent: bool,
-    /// It was sent, by this process or for it.
+    /// The sample was sent, by this process or for it.
     went_out: bool,
-    /// Was about to put it.
+    /// It was about to put the sample.
     puts: bool,
     is_done: bool,
 }
@@ -68,8 +70,9 @@ impl Passage {
         Some(passage)
     }
 
-    /// All of a sample, in their order. Checks what holds for either side: a sample in hand comes again, marked, until somebody is done
-    /// with it, and never after. `after_all` is what [`sent_after_all`] found.
+    /// All passages of a sample, in order. Checks the rule of both sides: a held sample comes
+    /// again, marked, until a process is done with it, and never after. `after_all` is the result
+    /// of [`sent_after_all`].
     pub(crate) fn all(logs: &[Log], number: u64, after_all: &[i64], context: &str) -> Vec<Passage> {
         let of = |(at, log)| Passage::of(at, log, number, after_all[at]);
         let passages: Vec<Passage> = logs.iter().enumerate().filter_map(of).collect();
@@ -77,7 +80,8 @@ impl Passage {
         for (at, passage) in passages.iter().enumerate() {
             let comes_again = at + 1 < passages.len();
             assert!(at == 0 || passage.is_marked, "{context}: {number} came again unmarked: {logs:?}");
-            // What is sent on as it is, is given back with that, also if a successor had to complete it.
+            // Sending a sample on as it is also gives it back, even if a successor had to complete
+            // the send.
             let is_done = passage.is_done || (passage.way == Some(AS_IT_IS) && passage.went_out);
             assert!(!(is_done && comes_again), "{context}: {number} came again after it had been given back: {logs:?}");
             let may_be_done = is_done || passage.puts || passage.has_sent;
@@ -87,14 +91,16 @@ impl Passage {
     }
 }
 
-/// What came back to the node: who copied it (0: nobody, it is the node's own block), and whether it was marked.
+/// A sample that came back to the node: which process copied it (0: none, it is the node's own
+/// block), and whether it was marked.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) copied_by: usize,
     pub(crate) is_marked: bool,
 }
 
-/// Whether just that has come back of a sample which the program's processes had as `passages`.
+/// Checks that what came back of a sample is exactly what its `passages` through the program's
+/// processes allow.
 pub(crate) fn check_returns(passages: &[Passage], back: &[Arrival], context: &str) {
     let (mut copies, mut own, mut was_kept) = (0, 0, false);
     for passage in passages {
@@ -110,7 +116,8 @@ pub(crate) fn check_returns(passages: &[Passage], back: &[Arrival], context: &st
     }
     assert_eq!(back.len(), own + copies, "{context}: it was sent {own} times, and {copies} copies of it: {back:?}");
     assert!(own + copies > 0, "{context}: lost on its way back");
-    // Who keeps what it sends shares it with the node: only then the mark for its successor is seen there.
+    // A process that keeps what it sends shares the sample with the node: only then the node sees
+    // the mark for its successor.
     let may_be_marked = |arrival: &Arrival| was_kept && arrival.copied_by == 0;
     assert!(back.iter().all(|arrival| !arrival.is_marked || may_be_marked(arrival)), "{context}: marked for another: {back:?}");
 }

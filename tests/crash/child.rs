@@ -1,24 +1,25 @@
-//! One process of the crash sweep: a node or a program that is killed before its n-th store to shared memory.
+//! One process of the crash sweep: a node or a program, killed before its n-th store to shared
+//! memory.
 //!
 //! usage: crash-child program|node REGION MODE COUNT GENERATION KILL_AT
 //!
-//! It logs what happened to it, a line for each event, in one `write` each:
+//! It logs each event as a line, in one `write`:
 //!
 //! | line | |
 //! |---|---|
-//! | `a NUMBER` | the channel is open, and so many samples have been sent from this side, since the region was made |
-//! | `r NUMBER FLAGS` | a sample was returned by a read |
+//! | `a NUMBER` | the channel is open, and this side has sent so many samples since the region was created |
+//! | `r NUMBER FLAGS` | a read returned a sample |
 //! | `s NUMBER WAY` | it is about to be sent, by the program in this way: 0 as it is, 1 as a copy, 2 as it is with a reference kept |
-//! | `x NUMBER` | it was refused, as it is still out |
+//! | `x NUMBER` | it was refused, because it is still out |
 //! | `w NUMBER` | the write has returned |
 //! | `e NUMBER` | its last reference here is about to be given back |
-//! | `p NUMBER` | nothing of it is in hand here any more |
+//! | `p NUMBER` | this process holds nothing of it any more |
 
 use std::io::Write;
 use std::time::Duration;
 use villas_shm::{Channel, Config, Error, Flags, Sample};
 
-/// By the clock, which goes on while the machine stands still; the test itself finds a hang sooner.
+/// By the clock, which runs while the machine stalls; the test itself finds a hang sooner.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
 
 const AS_IT_IS: u64 = 0;
@@ -26,7 +27,7 @@ const COPY: u64 = 1;
 const KEPT: u64 = 2;
 
 fn log(line: &str) {
-    // One system call, unbuffered: what was logged has happened, also after a SIGKILL.
+    // One unbuffered system call: what was logged has happened, even after a SIGKILL.
     std::io::stdout().write_all(line.as_bytes()).expect("the parent reads the log");
     std::io::stdout().flush().expect("the parent reads the log");
 }
@@ -48,8 +49,8 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Sends back what it reads, in one of three ways; ends with a sample whose number is `count` or more, or, if there cannot be one,
-/// with the node.
+/// Sends back what it reads, in one of three ways. Ends with a sample whose number is `count` or
+/// more, or, if none can come, with the node.
 fn program(region: &str, count: u64, generation: u64) -> Result<(), Error> {
     let channel = Channel::timed_open(region, PATIENCE)?;
     log(&format!("a {}\n", channel.stats().written));
@@ -74,9 +75,9 @@ fn program(region: &str, count: u64, generation: u64) -> Result<(), Error> {
     }
 }
 
-/// A successor sends the same sample in another way than the one before it.
+/// A successor sends the same sample in another way than its predecessor.
 fn send_back(channel: &Channel, mut sample: Sample, number: u64, generation: u64) -> Result<(), Error> {
-    // It came again to this side, which says nothing of how often it comes to the other.
+    // Redelivered to this side, which says nothing of how often the other side gets it.
     if sample.flags().contains(Flags::REDELIVERED) {
         sample.set_flags(sample.flags() & !Flags::REDELIVERED);
     }
@@ -105,7 +106,7 @@ fn send_back(channel: &Channel, mut sample: Sample, number: u64, generation: u64
     }
 }
 
-/// A copy says which process made it.
+/// A copy names the process that made it.
 fn send_copy(channel: &Channel, sample: Sample, number: u64, generation: u64) -> Result<(), Error> {
     let mut copy = copy(channel, &sample)?;
     copy.set(1, 1.0 + generation as f64);
@@ -126,7 +127,8 @@ fn copy(channel: &Channel, sample: &Sample) -> Result<Sample, Error> {
     Ok(copy)
 }
 
-/// Writes `count` samples, numbered from `generation << 32`, and reads what comes back, until all of this generation have.
+/// Writes `count` samples, numbered from `generation << 32`, and reads what comes back until all of
+/// this generation have.
 fn node(region: &str, polling: bool, count: u64, generation: u64) -> Result<(), Error> {
     let config = Config::new().polling(polling).queuelen(3).spare(2).samplelen(2);
     let channel = Channel::create(region, &config)?;

@@ -1,5 +1,5 @@
-//! A deadline in time in which something could happen: of each step between two looks no more than five milliseconds count, however long the
-//! machine or this process has stood still.
+//! A deadline in productive time: of each step between two looks, at most five milliseconds count,
+//! however long the machine or this process has stalled.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ impl Deadline {
         Deadline { left, last: Instant::now() }
     }
 
-    /// To be asked at each look.
+    /// Must be called at each look.
     pub(crate) fn is_over(&mut self) -> bool {
         let step = std::mem::replace(&mut self.last, Instant::now()).elapsed();
         self.left = self.left.saturating_sub(step.min(LONGEST_STEP));

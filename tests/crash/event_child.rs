@@ -1,20 +1,21 @@
-//! One process of the crash sweep of events: signals one event and waits for another, and is killed before its n-th store to an event.
+//! One process of the crash sweep of events: signals one event and waits for another, and is killed
+//! before its n-th store to an event.
 //!
 //! usage: event-child SEGMENT COUNT KILL_AT
 //!
-//! In the segment are the event that it signals, the one that answers, and a value that it sets before each signal, to the signal's
-//! number. It logs, a line for each event, in one `write` each: `s NUMBER` is about to signal, `w NUMBER` has signalled, `r NUMBER` has
-//! seen so many answers.
+//! The segment has the event that it signals, the one that answers, and a value, which it sets to
+//! the signal's number before each signal. It logs each event as a line, in one `write`: `s NUMBER`
+//! is about to signal, `w NUMBER` has signalled, `r NUMBER` has seen so many answers.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 use villas_shm::{Error, Segment, SegmentOptions};
 
-/// By the clock, which goes on while the machine stands still.
+/// By the clock, which runs while the machine stalls.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn log(kind: char, number: u64) {
-    // One system call, unbuffered: what was logged has happened, also after a SIGKILL.
+    // One unbuffered system call: what was logged has happened, even after a SIGKILL.
     std::io::stdout().write_all(format!("{kind} {number}\n").as_bytes()).expect("the parent reads the log");
     std::io::stdout().flush().expect("the parent reads the log");
 }

@@ -1,33 +1,35 @@
-//! Pairs of kills: a process before each of its stores, and its successor before stores of its repair. Where the first was in the middle of
-//! something, there is something to repair, and stores are taken densely; elsewhere sparsely; all with `REPAIRS=all` in the environment.
+//! Pairs of kills: a process before each of its stores, and its successor before stores of its
+//! repair. If the first was in the middle of something, there is something to repair, and stores
+//! are taken densely; otherwise sparsely. With `REPAIRS=all` in the environment, all are taken.
 
 use std::time::Instant;
 
-/// How a run went.
+/// The result of a run.
 pub(crate) struct Fate {
-    /// So many processes were killed, one after the other.
+    /// How many processes were killed, one after the other.
     pub(crate) deaths: usize,
     /// The first of them was in the middle of what matters.
     pub(crate) was_inside: bool,
-    /// The last of them was beyond what is to be swept.
+    /// The last of them was beyond what must be swept.
     pub(crate) was_beyond: bool,
 }
 
-/// Every so many stores of the repair are taken.
+/// Which stores of the repair are taken: one of so many.
 pub(crate) struct Strides {
     pub(crate) inside: u64,
     pub(crate) elsewhere: u64,
 }
 
-/// What is to be found at least, or the sweep has missed what it is for.
+/// The least that a sweep must find, or it has missed its purpose.
 pub(crate) struct Least {
     /// Stores of the longest repair.
     pub(crate) repair: u64,
-    /// Pairs with the first inside.
+    /// Pairs whose first process was inside.
     pub(crate) inside: u32,
 }
 
-/// `dies` runs processes that are killed before these stores, one after the other. `where_inside` is for people.
+/// Sweeps pairs of kills. `dies` runs processes that are killed before these stores, one after the
+/// other; `where_inside` is for people.
 pub(crate) fn repair_sweep(what: &str, where_inside: &str, strides: &Strides, least: &Least, dies: impl Fn(&[u64]) -> Fate) {
     let start = Instant::now();
     let all = std::env::var("REPAIRS").is_ok_and(|value| value == "all");
@@ -42,7 +44,7 @@ pub(crate) fn repair_sweep(what: &str, where_inside: &str, strides: &Strides, le
     };
     let (mut pairs, mut pairs_inside, mut longest) = (0, 0, 0);
     for first in 0.. {
-        // Another offset for each, so that all stores of the repair are met.
+        // Another offset each time, so that all stores of the repair are met.
         let mut is_inside = false;
         let mut second = first % stride(false);
         loop {

@@ -1,28 +1,29 @@
-//! One participant of a ring, or side B of an endpoint, in the crash sweep, which is killed before its n-th store to shared memory.
+//! One participant of a ring, or side B of an endpoint, in the crash sweep, killed before its n-th
+//! store to shared memory.
 //!
 //! usage: ring-child produce|consume|reserve|peek|answer|leave NAME POLICY FIRST END KILL_AT
 //!
-//! It gives the messages FIRST to END - 1, or takes some until one of number END or more.
-//! It logs what happened, a line for each event, in one `write` each: `p NUMBER` is about to give the message, `w NUMBER` has given it,
-//! `a NUMBER` has aborted it, `q 0` is about to take one or several, `r NUMBER` has received it (before it is released, where it is peeked at),
-//! `d NUMBER` has released it.
+//! It gives the messages FIRST to END - 1, or takes messages until one has number END or more. It
+//! logs each event as a line, in one `write`: `p NUMBER` is about to give the message, `w NUMBER`
+//! has given it, `a NUMBER` has aborted it, `q 0` is about to take one or several, `r NUMBER` has
+//! received it (before its release, if it was peeked at), `d NUMBER` has released it.
 
 use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 use villas_shm::{Endpoint, EndpointSide, Error, Policy, Ring, Role};
 
-/// By the clock, which goes on while the machine stands still; the test itself finds a hang sooner.
+/// By the clock, which runs while the machine stalls; the test itself finds a hang sooner.
 const PATIENCE: Duration = Duration::from_secs(60);
 const CAPACITY: usize = 3;
 
 fn log(kind: char, number: u64) {
-    // One system call, unbuffered: what was logged has happened, also after a SIGKILL.
+    // One unbuffered system call: what was logged has happened, even after a SIGKILL.
     std::io::stdout().write_all(format!("{kind} {number}\n").as_bytes()).expect("the parent reads the log");
     std::io::stdout().flush().expect("the parent reads the log");
 }
 
-/// A message says its number in each word.
+/// A message has its number in each word.
 type Message = [u64; 5];
 
 fn main() -> Result<(), Error> {
@@ -51,7 +52,7 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Gives one message, then two at once, and so on; a sole producer only when there is room for both.
+/// Gives one message, then two at once, and so on; a sole producer only if there is room for both.
 fn produce(ring: &Ring<Message>, policy: Policy, numbers: Range<u64>) -> Result<(), Error> {
     let mut number = numbers.start;
     while number < numbers.end {
@@ -84,7 +85,7 @@ fn produce(ring: &Ring<Message>, policy: Policy, numbers: Range<u64>) -> Result<
     Ok(())
 }
 
-/// Makes messages in place; gives up every fourth.
+/// Makes messages in place; aborts every fourth.
 fn reserve(ring: &Ring<Message>, numbers: Range<u64>) -> Result<(), Error> {
     for number in numbers {
         log('p', number);
@@ -130,7 +131,7 @@ fn consume(ring: &Ring<Message>, end: u64) -> Result<(), Error> {
     }
 }
 
-/// The same in place.
+/// Takes messages in place.
 fn peek(ring: &Ring<Message>, end: u64) -> Result<(), Error> {
     loop {
         log('q', 0);
@@ -144,7 +145,7 @@ fn peek(ring: &Ring<Message>, end: u64) -> Result<(), Error> {
     }
 }
 
-/// Sends back each message but the last.
+/// Sends back each message except the last.
 fn answer(endpoint: &Endpoint<Message>, end: u64) -> Result<(), Error> {
     loop {
         log('q', 0);
@@ -158,7 +159,8 @@ fn answer(endpoint: &Endpoint<Message>, end: u64) -> Result<(), Error> {
     }
 }
 
-/// Leaves as many messages as there is room for, to whoever comes later: one, and the others at once.
+/// Leaves as many messages as there is room for, for a later participant: one, and the others at
+/// once.
 fn leave(endpoint: &Endpoint<Message>) -> Result<(), Error> {
     let batch: Vec<Message> = (1..CAPACITY as u64).map(|number| [number; 5]).collect();
     log('p', 0);

@@ -1,10 +1,12 @@
-//! Loom's atomics, with what makes loom try both orders of any two accesses to one of them.
+//! Loom's atomics, made so that loom tries both orders of any two accesses to one of them.
 //!
-//! When loom looks for orders to try it remembers only the last access to each object, and takes two loads for independent. So a
-//! thread that loads a word and then changes it hides that another had loaded the word before: of "A loads x; B loads x, then stores x"
-//! it tries one order only. Here each access is preceded by a relaxed read-modify-write of a word of its own, the companion. Loom takes
-//! that for dependent on every other access to it, so that the last one is the only one that has to be remembered. It orders nothing:
-//! relaxed, it makes no other store visible; and as nobody looks at its value, it makes no state.
+//! When loom looks for orders to try, it remembers only the last access to each object, and treats
+//! two loads as independent. So a thread that loads a word and then changes it hides an earlier
+//! load by another thread: of "A loads x; B loads x, then stores x" loom tries one order only. Here
+//! a relaxed read-modify-write of a private companion word precedes each access. Loom treats that
+//! as dependent on every other access to the companion, so remembering the last one suffices. The
+//! companion orders nothing: relaxed, it makes no other store visible; and its value is never read,
+//! so it adds no state.
 
 use loom::sync::atomic::{self, Ordering};
 
@@ -39,7 +41,7 @@ macro_rules! atomic {
             pub(crate) fn fetch_add(&self, more: $int, order: Ordering) -> $int {
                 self.access().fetch_add(more, order)
             }
-            /// No kernel sleeps on a word here: the models have futexes of their own.
+            /// No kernel sleeps on a word here: the models have their own futexes.
             pub(crate) fn as_ptr(&self) -> *mut $int {
                 unreachable!("a model hands no word to the kernel")
             }

@@ -8,9 +8,9 @@ use crate::protocol::half::{Half, Sizes, Written};
 use loom::thread;
 
 const ONE_EACH: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 1 };
-/// So many that nobody waits.
+/// Enough that no thread waits.
 const AMPLE: Sizes = Sizes { queuelen: 4, entries: 4, home_blocks: 4 };
-/// More blocks than the queue takes.
+/// More blocks than fit into the queue.
 const SPARE: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 2 };
 const TWO_EACH: Sizes = Sizes { queuelen: 2, entries: 2, home_blocks: 2 };
 
@@ -135,7 +135,8 @@ fn a_block_that_is_echoed_is_never_handed_out_in_between() {
             b
         });
         let block = send_value(&mut a, &words, 1);
-        // There is one block, and it is on its way: whatever is seen of its header, it is not free.
+        // There is one block, and it is queued: whatever a thread sees of its header, it is not
+        // free.
         assert_eq!(a.alloc_one(), None);
         let back = receive(&mut a);
         assert_eq!((back, words.with(back, |c| c.value)), (block, 2));
@@ -146,7 +147,7 @@ fn a_block_that_is_echoed_is_never_handed_out_in_between() {
     });
 }
 
-/// What a reader finds ready while it waits is written without another look.
+/// A block that a waiting reader has prepared is written without another look.
 #[test]
 fn a_block_that_was_prepared_is_in_nobody_elses_hands() {
     explore(at_most(3, 4), || {
@@ -181,7 +182,8 @@ fn a_reference_that_stays_keeps_the_block() {
     });
 }
 
-/// Side B, which reads, echoes or puts, is killed at each of its stores; its successor goes on beside a side A that writes.
+/// Side B, which reads, echoes or puts, is killed at each of its stores; its successor continues
+/// while side A writes.
 #[test]
 fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
     explore_kills(at_most(2, 3), |fuel| {
@@ -203,7 +205,8 @@ fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
                 }
             });
             let mut b = half(&theirs, Side::B, TWO_EACH);
-            // What was read and not put comes again, marked; what was not read comes unmarked.
+            // Samples that were read and not put come again, marked; samples that were not read
+            // come unmarked.
             while killed && returned.iter().max() != Some(&2) {
                 let block = receive(&mut b);
                 let contents = theirs.with(block, |c| *c);
@@ -212,7 +215,7 @@ fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
                 returned.push(contents.value);
                 assert_eq!(b.put(block as usize), Some(0));
             }
-            // What the first had taken last may come again too.
+            // The sample that the first reader took last may come again too.
             let (mut last, mut echoes_again) = (None, 0);
             while b.read(1, |_, block, _| last = Some(block)).unwrap() > 0 {
                 let block = last.unwrap();
@@ -239,7 +242,8 @@ fn a_reader_that_is_killed_at_any_store_loses_nothing_and_leaks_nothing() {
     });
 }
 
-/// Side A, which writes, is killed at each of its stores; its successor goes on beside a side B that reads.
+/// Side A, which writes, is killed at each of its stores; its successor continues while side B
+/// reads.
 #[test]
 fn a_writer_that_is_killed_at_any_store_loses_no_written_sample_and_leaks_nothing() {
     explore_kills(at_most(3, 4), |fuel| {
@@ -256,7 +260,8 @@ fn a_writer_that_is_killed_at_any_store_loses_no_written_sample_and_leaks_nothin
                 }
             });
             let mut a = half(&theirs, Side::A, AMPLE);
-            // The one that was cut off may have gone out or not: the next one tells the reader which.
+            // The interrupted sample may have been sent or not: the next one tells the reader
+            // which.
             if killed {
                 send_value(&mut a, &theirs, 9);
             }

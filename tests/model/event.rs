@@ -1,5 +1,5 @@
-//! Events under loom: every interleaving of these threads, with the functions that the library runs. A sleep here has no end but a
-//! wake-up, so a signal that is slept through is a deadlock, which loom reports.
+//! Events under loom: every interleaving of these threads, with the library's own functions. A
+//! sleep here ends only by a wake-up, so a missed signal is a deadlock, which loom reports.
 
 use crate::protocol::atomics::Shared64;
 use crate::protocol::event::{EventFutex, doze, signal, take};
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 struct Board {
     word: Shared64,
-    /// The kernel's lock of the futex, and who sleeps.
+    /// The kernel's lock of the futex, and its sleepers.
     futex: Mutex<()>,
     sleepers: Condvar,
-    /// What the signal tells of; loom reports a use that is not ordered.
+    /// The value that the signal announces; loom reports an unordered access.
     value: UnsafeCell<u32>,
 }
 
@@ -49,7 +49,7 @@ impl EventFutex for Board {
     }
     fn sleep(&self, seen: u64, _slice: Duration) -> Slept {
         let kernel = self.futex.lock().unwrap();
-        // The kernel compares one half of the word.
+        // The kernel compares half of the word.
         if self.word.get() as u32 == seen as u32 {
             drop(self.sleepers.wait(kernel));
         }
@@ -105,7 +105,7 @@ fn a_waiter_that_dies_before_it_sleeps_takes_no_signal_from_the_others() {
         let board = Board::new();
         let [dying, waiting] = [board.clone(), board.clone()];
         let dying = thread::spawn(move || {
-            // All that a waiter stores.
+            // The only store of a waiter.
             dying.word.raise(crate::protocol::event::ASLEEP);
         });
         let waiting = thread::spawn(move || waiting.wait_for(2));

@@ -1,5 +1,5 @@
-//! The lock of a process under loom: interleavings of two or three threads. A sleep here ends by a wake-up alone, so a lock that is slept
-//! through is a deadlock, which loom reports.
+//! The lock of a process under loom: interleavings of two or three threads. A sleep here ends only
+//! by a wake-up, so a missed unlock is a deadlock, which loom reports.
 
 use crate::protocol::atomics::AtomicU32;
 use crate::protocol::futex_lock::{FREE, LockFutex, lock, unlock};
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 struct Counter {
     word: AtomicU32,
-    /// The kernel's lock of the futex, and who sleeps.
+    /// The kernel's lock of the futex, and its sleepers.
     kernel: Mutex<()>,
     sleepers: Condvar,
     /// Loom reports two turns at once.

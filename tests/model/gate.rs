@@ -104,7 +104,7 @@ fn who_comes_first_while_another_closes_does_not_own_the_gate() {
         drop(gate.enter(false));
         closer.join().unwrap();
         assert_eq!(dropped.load(SeqCst), 1);
-        // The short way does not ask whether the gate is closed.
+        // The fast path does not check whether the gate is closed.
         assert!(gate.enter_as_owner().is_none());
     });
 }
@@ -144,7 +144,7 @@ fn the_last_put_after_a_close_clears_the_gate() {
                 visit.close();
             }
         });
-        // A put is let in for as long as the core is not idle.
+        // A put may enter while the core is not idle.
         gate.enter(true).expect("a sample is out").parts().1.held -= 1;
         closer.join().unwrap();
         assert_eq!(dropped.load(SeqCst), 1, "cleared by whoever left last");

@@ -1,14 +1,18 @@
-//! What the model checker needs in place of a region: words of its own, threads that can be killed, a futex.
+//! The model checker's substitute for a region: words of its own, threads that can be killed, a
+//! futex.
 //!
-//! `make loom` runs the models beside this file. They call the functions that the library runs: `Half` with its queues and pool
-//! (`channel`), the gate, rings, events, the lock, interruptions. Loom tries every interleaving of the threads (where a bound is given, with that
-//! many forced switches; `make loom-long` has wider bounds, `docs/testing.md` lists both), and every value that a load may see
-//! under the C11 memory model (sequentially consistent accesses as acquire-release, fences in full). The contents of a block are a
-//! cell that loom watches: two uses that are not ordered are reported.
+//! `make loom` runs the models beside this file. They call the library's own functions: `Half` with
+//! its queues and pool (`channel`), the gate, rings, events, the lock, interruptions. Loom tries
+//! every interleaving of the threads, and every value that a load may see under the C11 memory
+//! model (sequentially consistent accesses as acquire-release, fences in full). If a bound is
+//! given, it tries interleavings with that many forced switches; `make loom-long` has wider bounds,
+//! and `docs/testing.md` lists both. Loom watches the contents of a block as a cell and reports two
+//! unordered uses.
 //!
-//! What it cannot show: that a compiler fence with a `membarrier` at the other end is as good as two full fences
-//! (`atomics`); and long runs, since the states grow with each step. The numbers of samples, blocks and entries here are
-//! the smallest that let each edge be crossed and each queue wrap.
+//! Models cannot show that a compiler fence is as good as a full fence if the other side uses
+//! `membarrier` (`atomics`). Nor can they run for long, because the states grow with each step: the
+//! numbers of samples, blocks and entries here are the smallest that let each edge be crossed and
+//! each queue wrap.
 
 #[path = "atomic.rs"]
 pub(crate) mod atomic;
@@ -42,7 +46,7 @@ pub(crate) fn thread_id() -> usize {
     ID.with(Cell::get)
 }
 
-/// What a thread that is killed unwinds with.
+/// The payload with which a killed thread unwinds.
 struct Killed;
 
 /// Kills the thread when its fuel is used up: before the store, as a SIGKILL would.
@@ -63,7 +67,7 @@ pub(crate) struct Region {
     kept: [Shared64; 2],
     bells: [[Shared32; 2]; 2],
     contents: Vec<UnsafeCell<Contents>>,
-    /// The kernel's lock of the futex, and who sleeps.
+    /// The kernel's lock of the futex, and its sleepers.
     futex: Mutex<()>,
     sleepers: Condvar,
 }
@@ -167,7 +171,7 @@ impl ChannelWords for Mapped {
     }
 }
 
-/// Explores with at most this many forced switches of threads; `None`: all.
+/// Explores with at most this many forced thread switches; `None`: all interleavings.
 #[cfg(test)]
 pub(crate) fn explore(preemptions: Option<usize>, test: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -176,14 +180,15 @@ pub(crate) fn explore(preemptions: Option<usize>, test: impl Fn() + Sync + Send 
     builder.check(test);
 }
 
-/// The bound of a model that is searched further by `make loom-long`.
+/// The bound of a model that `make loom-long` searches further.
 #[cfg(test)]
 pub(crate) fn at_most(short: usize, long: usize) -> Option<usize> {
     let is_long = std::env::var_os("VILLAS_SHM_LOOM").is_some_and(|form| form == "long");
     Some(if is_long { long } else { short })
 }
 
-/// Explores with a thread that is killed before its first store, then before its second, and so on until it ends by itself.
+/// Explores with a thread that is killed before its first store, then before its second, and so on
+/// until it ends by itself.
 #[cfg(test)]
 pub(crate) fn explore_kills(preemptions: Option<usize>, test: impl Fn(u32) + Sync + Send + Copy + 'static) {
     for fuel in 0.. {
@@ -198,7 +203,7 @@ pub(crate) fn explore_kills(preemptions: Option<usize>, test: impl Fn(u32) + Syn
 
 #[cfg(test)]
 std::thread_local! {
-    /// Whether a thread of this model was killed; loom runs them all in the thread of the test.
+    /// Whether a thread of this model was killed; loom runs all of them in the test's thread.
     static KILLED: Cell<bool> = const { Cell::new(false) };
 }
 

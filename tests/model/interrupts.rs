@@ -1,4 +1,4 @@
-//! Interruptions under loom: every interleaving of these threads, with the functions that the library runs.
+//! Interruptions under loom: every interleaving of these threads, with the library's own functions.
 
 use crate::protocol::interrupts::Interrupts;
 use loom::cell::UnsafeCell;
@@ -7,7 +7,7 @@ use loom::thread;
 
 struct Board {
     interrupts: Interrupts,
-    /// What is stored before the interruption; loom reports a look that is not ordered.
+    /// Stored before the interruption; loom reports an unordered access.
     flag: UnsafeCell<bool>,
 }
 
@@ -22,15 +22,15 @@ impl Board {
         let is_due = self.interrupts.is_due(self.interrupts.seen());
         if is_due {
             self.interrupts.answer();
-            // SAFETY: nobody stores after the interruption.
+            // SAFETY: no thread stores after the interruption.
             assert!(self.flag.with(|flag| unsafe { *flag }));
         }
         is_due
     }
 }
 
-/// One that a wait beside it misses ends the next wait; one that ends a wait does not end the
-/// next one, too.
+/// An interruption that a concurrent wait misses ends the next wait; one that ends a wait does not
+/// end the next wait too.
 #[test]
 fn an_interruption_is_neither_lost_nor_told_twice() {
     loom::model(|| {
@@ -39,7 +39,7 @@ fn an_interruption_is_neither_lost_nor_told_twice() {
             let board = board.clone();
             thread::spawn(move || board.wait())
         });
-        // SAFETY: nobody looks before the interruption.
+        // SAFETY: no thread looks before the interruption.
         board.flag.with_mut(|flag| unsafe { *flag = true });
         board.interrupts.raise();
         let ended = waiters.map(|waiter| waiter.join().unwrap());

@@ -1,8 +1,9 @@
-//! The library's algorithms under loom: the very sources of `src/protocol`, on words of the models'. Empty without `--cfg loom`.
+//! The library's algorithms under loom: the very sources of `src/protocol`, on the models' words.
+//! Empty without `--cfg loom`.
 #![cfg(loom)]
-// A model runs a part of what is there.
+// A model runs only a part of the sources.
 #![allow(dead_code)]
-// What the library has beside the models.
+// For cfgs and paths that only the library has.
 #![allow(unexpected_cfgs, unreachable_pub)]
 
 #[path = "../../src/error.rs"]

@@ -1,4 +1,4 @@
-//! The private memory that the algorithms use, from the heap.
+//! The private memory of the algorithms, from the heap.
 
 pub(crate) mod zeroed {
     use crate::error::Result;

@@ -1,7 +1,8 @@
-//! The rings, with death as an event: a participant is killed before any of its stores, and others find it dead at any later time.
+//! The rings, with death as an event: a participant is killed before any of its stores, and others
+//! find it dead at any later time.
 //!
-//! The contents of a slot are a cell that loom watches, so a message that is seen before it is written, or overwritten before it is read,
-//! is reported even if the values happen to be right.
+//! Loom watches the contents of a slot as a cell. So it reports a message that is seen before it is
+//! written, or overwritten before it is read, even if the values happen to be right.
 
 use crate::harness::{at_most, explore, explore_kills, until_killed};
 use crate::protocol::atomics::Shared64;
@@ -13,7 +14,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
 use std::sync::Arc;
 
-/// How many deaths of one place a test may have, and one more.
+/// One more than the deaths that a test may have in one place.
 const INCARNATIONS: usize = 3;
 
 struct Shared {
@@ -22,7 +23,7 @@ struct Shared {
     slots: Vec<(Shared64, UnsafeCell<u64>)>,
     skipped: AtomicUsize,
     lost: AtomicUsize,
-    /// For each place: its incarnation, and which of them the kernel knows to be dead.
+    /// For each place: its incarnation, and the incarnations that the kernel knows to be dead.
     places: Vec<(Shared64, [Shared64; INCARNATIONS])>,
 }
 
@@ -73,7 +74,7 @@ impl Ring {
         self.0.slots[index as usize].1.with(|at| unsafe { *at })
     }
 
-    /// The kernel's part of a death.
+    /// What the kernel does at a death.
     fn die(&self, place: u32) {
         let (incarnation, dead) = &self.0.places[place as usize];
         dead[incarnation.get() as usize].publish(1);
@@ -87,7 +88,8 @@ impl Ring {
         is_dead && mpmc::settle(self, claim)
     }
 
-    /// One attempt, and more only where a dead one's claim was in the way: nobody waits, as waiting makes the model large.
+    /// One attempt, and more only if a dead owner's claim was in the way. No thread waits, because
+    /// waiting makes the model large.
     fn get(&self, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
         loop {
             match attempt(self) {
@@ -106,7 +108,7 @@ impl Ring {
         true
     }
 
-    /// `None`: empty, or the oldest is still being written.
+    /// `None`: empty, or the oldest message is still being written.
     fn pop(&self, me: u32) -> Option<u64> {
         let ticket = self.get(|ring| mpmc::take(ring, me).unwrap())?;
         let value = self.read(ticket.index);
@@ -114,7 +116,7 @@ impl Ring {
         Some(value)
     }
 
-    /// Takes what is left when all others have ended.
+    /// Takes what is left when all other threads have ended.
     fn drain(&self, me: u32) -> Vec<u64> {
         std::iter::from_fn(|| self.pop(me)).collect()
     }
@@ -127,7 +129,8 @@ impl Ring {
         self.0.lost.load(SeqCst)
     }
 
-    /// All slots can be filled and emptied again. Once shows it: they are then as they were, one lap on.
+    /// Checks that all slots can be filled and emptied again. Once suffices: they are then as
+    /// before, one lap on.
     fn assert_whole(&self, me: u32) {
         let fill = mpmc::fill(self).unwrap();
         assert_eq!((fill.between, fill.has_room, fill.has_message), (0, true, false));
@@ -218,7 +221,7 @@ fn an_spsc_batch_is_seen_wholly_or_not_at_all() {
     });
 }
 
-/// The producer is killed before each of its stores; its successor goes on beside a consumer.
+/// The producer is killed before each of its stores; its successor continues beside a consumer.
 #[test]
 fn what_a_dead_spsc_producer_has_published_is_delivered_and_nothing_else() {
     explore_kills(at_most(2, 3), |fuel| {
@@ -261,7 +264,7 @@ fn what_a_dead_spsc_producer_has_published_is_delivered_and_nothing_else() {
     });
 }
 
-/// The consumer is killed before each of its stores; its successor goes on beside a producer.
+/// The consumer is killed before each of its stores; its successor continues beside a producer.
 #[test]
 fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
     explore_kills(at_most(2, 3), |fuel| {
@@ -299,12 +302,12 @@ fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
 
 // ---- many producers, many consumers ----
 
-/// Who gave which messages, of those that the ring took.
+/// Pushes the values; returns those that the ring accepted.
 fn pushes(ring: &Ring, me: u32, values: &[u64]) -> Vec<u64> {
     values.iter().copied().filter(|&value| ring.push(me, value)).collect()
 }
 
-/// All that was given came out once, each producer's in its order.
+/// Checks that each pushed message came out once, each producer's in order.
 fn assert_same(given: &[&[u64]], taken: &[&[u64]]) {
     let mut all: Vec<u64> = taken.concat();
     for values in taken {
@@ -357,7 +360,7 @@ fn two_consumers_share_the_messages() {
     });
 }
 
-/// A producer is killed before each of its stores, beside a producer and a consumer that live.
+/// A producer is killed before each of its stores, beside a live producer and a live consumer.
 #[test]
 fn a_dead_producer_stops_nobody_and_what_it_published_is_delivered() {
     for (capacity, fuel) in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (2, 4)] {
@@ -382,7 +385,8 @@ fn a_dead_producer_stops_nobody_and_what_it_published_is_delivered() {
             let (killed, published) = dead.join().unwrap();
             let given = writer.join().unwrap();
             taken.extend(ring.drain(2));
-            // Killed after its last store, `push` has not returned, and the message is there.
+            // If it was killed after its last store, `push` has not returned, and the message is
+            // there.
             let mut of_dead = published.clone();
             of_dead.extend(taken.iter().filter(|v| **v < 20 && !published.contains(v)));
             assert!(of_dead.len() <= published.len() + usize::from(killed));
@@ -393,7 +397,7 @@ fn a_dead_producer_stops_nobody_and_what_it_published_is_delivered() {
     }
 }
 
-/// A consumer is killed before each of its stores, beside a consumer and a producer that live.
+/// A consumer is killed before each of its stores, beside a live consumer and a live producer.
 #[test]
 fn a_dead_consumer_stops_nobody_and_its_message_is_counted() {
     for (capacity, fuel) in [(1, 0), (1, 1), (1, 2), (2, 1), (2, 2)] {
@@ -419,7 +423,8 @@ fn a_dead_consumer_stops_nobody_and_its_message_is_counted() {
             given.extend(writer.join().unwrap());
             mine.extend(ring.drain(2));
             mpmc::settle_all(&ring, 1).unwrap();
-            // Claimed and counted as lost, whether it had come to reading it or not; or read and released.
+            // Claimed and counted as lost, whether the consumer had read it or not; or read and
+            // released.
             let missing: Vec<u64> = given.iter().copied().filter(|v| !mine.contains(v)).collect();
             assert!(missing.len() <= 1 && got.len() <= missing.len());
             assert!(ring.lost() <= missing.len() && missing.len() <= got.len() + ring.lost());
@@ -430,7 +435,8 @@ fn a_dead_consumer_stops_nobody_and_its_message_is_counted() {
     }
 }
 
-/// Who takes a dead producer's number over settles its claims; a consumer that judged the dead one meanwhile does no harm to the newcomer's.
+/// A newcomer that takes over a dead producer's number settles its claims. A consumer that judged
+/// the dead one meanwhile does no harm to the newcomer's claims.
 #[test]
 fn a_newcomer_with_a_dead_ones_number_keeps_what_it_claims() {
     for fuel in [1, 2] {

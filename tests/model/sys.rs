@@ -1,4 +1,4 @@
-//! What the algorithms need of the system and the processor, as loom has it.
+//! Loom's version of what the algorithms need from the system and the processor.
 
 #[path = "../../src/sys/slept.rs"]
 mod slept;
@@ -16,7 +16,7 @@ pub(crate) mod thread {
         }
     }
 
-    /// A thread stands aside by a yield: loom then runs another.
+    /// A thread gives way by a yield: loom then runs another.
     pub(crate) struct Standing;
 
     impl Standing {
@@ -78,7 +78,7 @@ pub(crate) mod trial {
     pub(crate) const fn usual_or(usual: u32, _fuzzed: u32) -> u32 {
         usual
     }
-    /// Each look is a state more.
+    /// Each look adds a state.
     pub(crate) const fn looks(_usual: u32, _fuzzed: u32) -> u32 {
         1
     }

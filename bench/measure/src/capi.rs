@@ -7,7 +7,7 @@ use crate::rig::{Side, fail};
 use std::ffi::{CString, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
-/// Samples in one call at most.
+/// The most samples in one call.
 const MOST: usize = 64;
 
 /// The library's configuration of a channel of this shape.
@@ -23,17 +23,17 @@ pub fn conf(shape: &Shape) -> Conf {
     }
 }
 
-/// The calls of a program; both layouts of a channel have them. The samples are arrays as C has them.
+/// A program's calls, which both layouts of a channel have. The samples are arrays, as in C.
 pub trait Calls {
-    /// As many as it gives.
+    /// Allocates up to as many samples as the array has; returns how many.
     fn alloc(&mut self, samples: &mut [*mut Sample]) -> c_int;
-    /// As many as there is room for.
+    /// Writes as many samples as there is room for; returns how many.
     fn write(&mut self, samples: &mut [*mut Sample]) -> c_int;
-    /// As many as there are.
+    /// Reads as many samples as there are; returns how many.
     fn read(&mut self, samples: &mut [*mut Sample]) -> c_int;
-    /// One that was read. 0.
+    /// Puts a sample that was read; returns 0.
     fn put(&mut self, sample: &*mut Sample) -> c_int;
-    /// Those that were read. How many.
+    /// Puts samples that were read; returns how many.
     fn put_many(&mut self, samples: &mut [*mut Sample]) -> c_int;
     /// As for [`crate::contender::Contender::open`].
     ///
@@ -46,18 +46,18 @@ pub trait Calls {
     fn unlink(&mut self, _name: &str) {}
     /// For people.
     fn name() -> &'static str;
-    /// The library's sentence about what failed.
+    /// The library's message about a failure.
     fn last_error(&self) -> String;
 }
 
-/// Ends the run with what the library says.
+/// Ends the run with the library's message.
 #[cold]
 pub fn failed(call: &str, gave: i64, why: &str) -> ! {
     let error = std::io::Error::last_os_error();
     fail(&format!("{call} gave {gave}: {error}: {why}"))
 }
 
-/// No opening takes longer than this.
+/// The time limit of an open.
 pub const LIMIT: libc::timespec = libc::timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// The library's own layout: one region.
@@ -68,7 +68,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// A closed one.
+    /// A closed channel.
     #[must_use]
     pub fn new(functions: &'static Functions) -> Own {
         Own { functions, shm: null_mut(), base: null_mut() }
@@ -159,25 +159,26 @@ impl Calls for Own {
     }
 }
 
-/// A channel of samples with `V` values, with 0 of as many as the shape says, as one process sees it.
+/// A channel of samples with `V` values, as one process sees it; 0: with as many values as the
+/// shape has.
 pub struct Channel<C, const V: usize> {
     shape: Shape,
     calls: C,
-    /// The program sends back the very sample that came.
+    /// The program sends back the received sample itself.
     pub echoes_in_place: bool,
 }
 
 impl<C, const V: usize> Channel<C, V> {
-    /// A closed one.
+    /// A closed channel.
     ///
     /// # Panics
-    /// The shape has another number of values than `V`, which is not 0.
+    /// If `V` is not 0 and the shape has another number of values.
     pub fn new(shape: Shape, calls: C) -> Self {
         assert!(V == 0 || V == shape.values, "{V} values, and {} in the shape", shape.values);
         Channel { shape, calls, echoes_in_place: false }
     }
 
-    /// A number that the compiler knows where it can.
+    /// The number of values, known to the compiler if `V` is not 0.
     #[inline(always)]
     fn values(&self) -> usize {
         if V == 0 { self.shape.values } else { V }
@@ -201,10 +202,10 @@ impl<C: Calls, const V: usize> Channel<C, V> {
         }
     }
 
-    /// Samples from `first` on, checked and added up.
+    /// Reads samples from number `first` on, checks them and adds them up.
     #[inline(always)]
     fn read(&mut self, first: u64, samples: &mut [*mut Sample]) -> (usize, u64) {
-        // 0: 100 ms without a sample; the rig's alarm ends this.
+        // 0: no sample within 100 ms; the rig's alarm ends this.
         let taken = loop {
             match self.calls.read(samples) {
                 0 => {}
@@ -260,7 +261,8 @@ impl<C: Calls, const V: usize> Transport for Channel<C, V> {
             }
             let got = got as usize;
             for &sample in &samples[..got] {
-                // SAFETY: a sample that was allocated and not yet written, with room for the values.
+                // SAFETY: a sample that was allocated and not yet written, with room for the
+                // values.
                 unsafe {
                     (*sample).sequence = number;
                     (*sample).flags = FLAGS.bits();

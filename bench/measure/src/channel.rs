@@ -7,7 +7,7 @@ use crate::yardsticks::stream_capacity;
 use std::time::Duration;
 use villas_shm::{Channel, Config, Flags, Sample};
 
-/// The flags of the samples that are measured.
+/// The flags of the measured samples.
 pub const FLAGS: Flags = Flags::HAS_TS_ORIGIN.union(Flags::HAS_SEQUENCE).union(Flags::HAS_DATA);
 
 /// How a channel is measured.
@@ -15,9 +15,9 @@ pub const FLAGS: Flags = Flags::HAS_TS_ORIGIN.union(Flags::HAS_SEQUENCE).union(F
 pub struct Shape {
     /// Values of a sample.
     pub values: usize,
-    /// Who waits spins and never sleeps.
+    /// A waiter spins and never sleeps.
     pub polling: bool,
-    /// For a stream: messages at a time, and a queue as long as the bare stream's ring.
+    /// For a stream: messages at a time, with a queue as long as the bare stream's ring.
     pub batch: Option<usize>,
 }
 
@@ -31,7 +31,7 @@ impl Shape {
         }
     }
 
-    /// Samples that each side can have in hand.
+    /// Samples that each side can hold beyond those queued.
     #[must_use]
     pub fn spare(&self) -> usize {
         64.min(self.queuelen())
@@ -50,18 +50,18 @@ impl Shape {
     }
 }
 
-/// A channel as one process sees it.
+/// A channel, as one process sees it.
 pub struct RustChannel {
     shape: Shape,
     channel: Option<Channel>,
     /// Emptied before each call returns.
     samples: Vec<Sample>,
-    /// What the program computes, or works on.
+    /// The program's own values.
     values: Vec<f64>,
 }
 
 impl RustChannel {
-    /// A closed one.
+    /// A closed channel.
     #[must_use]
     pub fn new(shape: Shape) -> RustChannel {
         RustChannel { shape, channel: None, samples: Vec::with_capacity(64), values: vec![0.0; shape.values] }

@@ -8,20 +8,20 @@ fn read(clock: ClockId) -> u64 {
     at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64
 }
 
-/// Nanoseconds since some moment that is the same for all processes.
+/// Nanoseconds since a moment that is the same for all processes.
 #[must_use]
 pub fn now_ns() -> u64 {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
-/// Nanoseconds that this process, with all its threads, has been on a processor.
+/// Nanoseconds that all threads of this process have spent on a processor.
 #[must_use]
 pub fn cpu_ns() -> u64 {
     read(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// The processor's own counter where there is one, as a reading of it takes a third of a system clock's. Not serialising: a
-/// reading may be some ten instructions early or late.
+/// The processor's own counter, if it has one: reading it takes a third of the time of the system's
+/// clock. It does not serialise, so a reading may be about ten instructions early or late.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 #[must_use]
@@ -38,7 +38,7 @@ pub fn ticks() -> u64 {
     now_ns()
 }
 
-/// Nanoseconds that a tick takes; the first call measures it, for 20 ms.
+/// Nanoseconds per tick; the first call measures it, for 20 ms.
 #[must_use]
 pub fn ns_per_tick() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();
@@ -50,7 +50,7 @@ pub fn ns_per_tick() -> f64 {
     })
 }
 
-/// A round trip's nanoseconds, of two readings of [`ticks`].
+/// The nanoseconds between two readings of [`ticks`].
 #[inline(always)]
 #[must_use]
 pub fn ns_between(from: u64, to: u64, ns_per_tick: f64) -> u64 {

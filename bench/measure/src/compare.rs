@@ -1,11 +1,11 @@
-//! A yardstick and contenders in turns, and what follows from them.
+//! A yardstick and contenders in turns, and the results.
 
 use crate::Times;
 use crate::clock::now_ns;
 use crate::no_times;
 use crate::rig::{Rig, Took};
 
-/// Two yardsticks agree within this part of the larger one.
+/// Two yardsticks agree if they differ by at most this fraction of the larger one.
 pub const TOLERANCE: f64 = 0.25;
 
 /// How long to measure.
@@ -13,7 +13,7 @@ pub const TOLERANCE: f64 = 0.25;
 pub struct Plan {
     /// Slices of each contender.
     pub rounds: usize,
-    /// After so many nanoseconds none begins any more, once each contender has had one.
+    /// After this many nanoseconds no slice begins, once each contender has had one.
     pub limit_ns: f64,
     /// Nanoseconds of a slice.
     pub slice_ns: f64,
@@ -22,15 +22,15 @@ pub struct Plan {
 /// One slice of a contender.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
-    /// What it took.
+    /// Its times.
     pub took: Took,
-    /// The mean of the two yardsticks beside it, nanoseconds for each item.
+    /// The mean of the two adjacent yardsticks, in nanoseconds per item.
     pub yard_ns: f64,
-    /// Whether these agree.
+    /// Whether the two yardsticks agree.
     pub counts: bool,
 }
 
-/// What was measured of one contender.
+/// The results of one contender.
 pub struct Outcome {
     /// Its number in the rig.
     pub index: usize,
@@ -38,31 +38,32 @@ pub struct Outcome {
     pub name: String,
     /// All slices.
     pub slices: Vec<Slice>,
-    /// Each item of the slices that were timed item by item, with the yardstick beside; none for streams.
+    /// The items of slices that were timed item by item, each slice with its yardstick; empty for
+    /// streams.
     timed: Vec<(f64, Times)>,
     /// Items of all slices.
     pub items: u64,
     /// Bytes of shared memory.
     pub memory: u64,
-    /// The smallest and the largest yardstick beside a slice of the group that counts.
+    /// The smallest and the largest yardstick of the group's slices that count.
     range: (f64, f64),
 }
 
 /// Middle and spread of some figures.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
-    /// The median; of an even number, the mean of the two in the middle.
+    /// The median; for an even number, the mean of the two in the middle.
     pub median: f64,
-    /// A tenth is below.
+    /// The tenth percentile.
     pub low: f64,
-    /// A tenth is above.
+    /// The ninetieth percentile.
     pub high: f64,
-    /// How many there are.
+    /// The number of figures.
     pub count: usize,
 }
 
 impl Spread {
-    /// None of no figures.
+    /// The spread of the figures; `None` if there are none.
     #[must_use]
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Spread> {
         let mut figures: Vec<f64> = figures.into_iter().collect();
@@ -74,40 +75,42 @@ impl Spread {
     }
 }
 
-/// Where the two processors were.
+/// The distance of the two processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The yardstick was below the geometric middle of the smallest and the largest.
+    /// The yardstick was below the geometric mean of the smallest and the largest.
     Near,
     /// It was not.
     Far,
 }
 
-/// Percentiles that are shown, and the maximum after them.
+/// The percentiles to show, followed by the maximum.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
-/// A percentile; none where fewer than one item is beyond, as that would be the maximum under another name.
+/// A percentile. `None` if less than one item is beyond it: it would be the maximum under another
+/// name.
 #[must_use]
 pub fn percentile(times: &Times, percentile: f64) -> Option<u64> {
     let beyond = times.len() as f64 * (1.0 - percentile / 100.0);
-    // A little less, as 1000 items have not exactly one beyond 99.9 in binary figures.
+    // Slightly less than 1, because of binary rounding: 1000 items have not exactly one beyond
+    // 99.9.
     (beyond >= 1.0 - 1e-6).then(|| times.value_at_percentile(percentile))
 }
 
 impl Outcome {
-    /// How many slices count, of how many.
+    /// How many slices count, and how many there are.
     #[must_use]
     pub fn counted(&self) -> (usize, usize) {
         (self.slices.iter().filter(|slice| slice.counts).count(), self.slices.len())
     }
 
-    /// The place of a yardstick; none where near and far do not differ.
+    /// The place that a yardstick indicates; `None` if near and far do not differ.
     fn place(&self, yard_ns: f64) -> Option<Place> {
         let (low, high) = self.range;
         (high > 2.0 * low).then_some(if yard_ns * yard_ns < low * high { Place::Near } else { Place::Far })
     }
 
-    /// Of the slices that count, at `place` where one is given.
+    /// The spread over the slices that count, at `place` if one is given.
     fn spread(&self, place: Option<Place>, figure: impl Fn(&Slice) -> f64) -> Option<Spread> {
         let wanted = |slice: &&Slice| slice.counts && (place.is_none() || self.place(slice.yard_ns) == place);
         Spread::of(self.slices.iter().filter(wanted).map(figure))
@@ -125,19 +128,21 @@ impl Outcome {
         self.spread(place, |slice| slice.yard_ns / slice.took.ns)
     }
 
-    /// Nanoseconds for each item.
+    /// Nanoseconds per item.
     #[must_use]
     pub fn ns(&self, place: Option<Place>) -> Option<Spread> {
         self.spread(place, |slice| slice.took.ns)
     }
 
-    /// Nanoseconds on a processor for each item, of both processes: the same number is seconds for a milliard of items.
+    /// Nanoseconds of processor time per item, of both processes; the same number is seconds per
+    /// 10^9 items.
     #[must_use]
     pub fn cpu_ns(&self) -> Option<Spread> {
         self.spread(None, |slice| slice.took.cpu_ns)
     }
 
-    /// All items that were timed one by one, those of slices that do not count included: they are the tail. None of a stream.
+    /// All items that were timed one by one, including those of slices that do not count: they are
+    /// the tail. `None` for a stream.
     #[must_use]
     pub fn times(&self, place: Option<Place>) -> Option<Times> {
         let mut all = no_times();
@@ -154,20 +159,20 @@ impl Outcome {
     }
 }
 
-/// How many items a slice has: as many as take `slice_ns` when nothing disturbs. The fastest slice tells, as other work on
-/// the machine makes slices longer, never shorter; but where it makes them much longer, there are fewer, so that measuring
-/// comes to an end.
+/// How many items a slice has: as many as take `slice_ns` on an undisturbed machine. The fastest
+/// slice shows that, because other work on the machine makes slices longer, never shorter. If it
+/// makes them much longer, they get fewer items, so that measuring ends.
 struct Length {
     slice_ns: f64,
     fastest: f64,
     last: f64,
 }
 
-/// How much longer than meant a slice may become by other work.
+/// How many times longer than planned other work may make a slice.
 const MOST_STRETCH: f64 = 8.0;
 
 impl Length {
-    /// From a few slices, each longer than the one before.
+    /// Found by a few slices, each longer than the one before.
     fn find(rig: &mut Rig, index: usize, slice_ns: f64) -> Length {
         let mut length = Length { slice_ns, fastest: f64::MAX, last: 0.0 };
         let mut count = 1;
@@ -193,10 +198,12 @@ impl Length {
     }
 }
 
-/// Measures a group: one yardstick and contenders, in turns. The yardstick's own outcome comes first.
+/// Measures a group: one yardstick and contenders, in turns. The yardstick's own outcome comes
+/// first.
 ///
-/// With `timed`, each round has a slice besides in which each item is timed for itself; it does not enter the ratio, as
-/// reading the clock takes time. For contenders which do so anyway (asleep), the same slice serves for both.
+/// With `Timed::Apart`, each round has an additional slice whose items are timed one by one. It
+/// does not enter the ratio, because reading the clock takes time. Contenders that read the clock
+/// anyway (asleep) use the same slice for both.
 pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed: Timed) -> Vec<Outcome> {
     let all: Vec<usize> = std::iter::once(yard).chain(contenders.iter().copied()).collect();
     let began = now_ns();
@@ -207,7 +214,7 @@ pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed
         lengths.push(Length::find(rig, index, plan.slice_ns));
         outcomes.push(Outcome::new(index, rig.contender(index).name(), memory));
     }
-    // The yardstick has a length of its own for its turns between others.
+    // The yardstick has another length for its turns between contenders.
     let mut between = Length { ..lengths[0] };
     let mut before = rig.run(yard, between.count(), None).ns;
     'rounds: for _ in 0..plan.rounds {
@@ -241,8 +248,8 @@ pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed
     outcomes
 }
 
-/// Of the slices that count: one during which other work ran, and whose yardstick took many times as long, would put all
-/// others near.
+/// Only slices that count: a slice during which other work ran, and whose yardstick took many times
+/// as long, would make all others near.
 fn range(outcomes: &[Outcome]) -> (f64, f64) {
     let yards = outcomes.iter().flat_map(|outcome| &outcome.slices).filter(|slice| slice.counts).map(|slice| slice.yard_ns);
     yards.fold((f64::MAX, 0.0), |(low, high), yard| (low.min(yard), high.max(yard)))

@@ -1,4 +1,4 @@
-//! What is measured: a way to carry messages, and what is done with it in a slice.
+//! What is measured: a way to carry messages, and the work of a slice.
 
 use crate::Times;
 use crate::clock::{now_ns, ns_between, ns_per_tick, ticks};
@@ -9,32 +9,33 @@ pub trait Contender {
     /// For people.
     fn name(&self) -> String;
 
-    /// Opens this process's end; both processes do it at once.
+    /// Opens this process's end; both processes open at the same time.
     ///
     /// # Errors
-    /// A sentence for people.
+    /// A message for people.
     fn open(&mut self, side: Side, name: &str) -> Result<(), String>;
 
     /// Closes it.
     fn close(&mut self);
 
-    /// Called by the node when both have opened: a name that is not needed any more need not outlive a failure.
+    /// The node calls it when both have opened, so that a name that is no longer needed does not
+    /// outlive a failure.
     fn unlink(&mut self, _name: &str) {}
 
-    /// Bytes of memory that it takes, where objects in `/dev/shm` do not tell.
+    /// Bytes of memory that it takes, if the objects in `/dev/shm` do not show them.
     fn memory(&self) -> Option<u64> {
         None
     }
 
-    /// The node's part of a slice; nanoseconds that its `count` items took.
+    /// The node's part of a slice; returns the nanoseconds that its `count` items took.
     fn node(&mut self, run: &Run, count: u64, times: Option<&mut Times>) -> f64;
 
     /// The program's part.
     fn program(&mut self, run: &Run, count: u64);
 }
 
-/// A connection that carries numbered messages. Message `n` has `n` in each of its words, which the receiver adds up, so that
-/// nobody is measured on memory that nobody touches.
+/// A connection that carries numbered messages. Each word of message `n` is `n`, and the receiver
+/// adds the words up, so that no contender is measured on memory that no process touches.
 pub trait Transport {
     /// For people.
     fn name(&self) -> String;
@@ -45,7 +46,7 @@ pub trait Transport {
     /// As for [`Contender::open`].
     ///
     /// # Errors
-    /// A sentence for people.
+    /// A message for people.
     fn open(&mut self, side: Side, name: &str) -> Result<(), String>;
 
     /// As for [`Contender::close`].
@@ -62,10 +63,11 @@ pub trait Transport {
     /// Sends the messages `first` to `first + count - 1`; waits for room.
     fn send(&mut self, first: u64, count: usize);
 
-    /// Takes up to `most` messages, of which `first` is the first; waits for one. How many, and the sum of their words.
+    /// Takes up to `most` messages, of which `first` is the first; waits for one. Returns how many,
+    /// and the sum of their words.
     fn receive(&mut self, first: u64, most: usize) -> (usize, u64);
 
-    /// Takes a message and sends it back; the sum of its words.
+    /// Takes a message and sends it back; returns the sum of its words.
     #[inline(always)]
     fn echo(&mut self, number: u64) -> u64 {
         let (_, sum) = self.receive(number, 1);
@@ -77,7 +79,7 @@ pub trait Transport {
 /// Writes a message.
 ///
 /// # Safety
-/// There are `words` words at `place`, which are this thread's.
+/// `place` points to `words` words that only this thread uses.
 #[inline(always)]
 pub unsafe fn fill(place: *mut u64, words: usize, number: u64) {
     for word in 0..words {
@@ -86,10 +88,10 @@ pub unsafe fn fill(place: *mut u64, words: usize, number: u64) {
     }
 }
 
-/// Adds a message up.
+/// Adds up the words of a message.
 ///
 /// # Safety
-/// There are `words` words at `place`, which nobody writes now.
+/// `place` points to `words` words that no thread writes now.
 #[inline(always)]
 #[must_use]
 pub unsafe fn sum(place: *const u64, words: usize) -> u64 {
@@ -101,27 +103,27 @@ pub unsafe fn sum(place: *const u64, words: usize) -> u64 {
     sum
 }
 
-/// What is done with a transport.
+/// The work that a transport does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// One message there and back, again and again.
+    /// One message there and back, repeatedly.
     Trip,
-    /// The same; each side acts only when it has seen the other one asleep, and the time that it waited for that is not
-    /// counted.
+    /// As `Trip`, but each side acts only after it has seen the other asleep. The time of waiting
+    /// for that is not counted.
     Asleep,
-    /// One message there, to a receiver that sleeps: the time until it has it.
+    /// One message to a sleeping receiver: the time until it has it.
     Wake,
-    /// The same: the time that the sender's call takes.
+    /// One message to a sleeping receiver: the time of the sender's call.
     WakeCost,
-    /// Messages in one direction, sent and taken so many at a time.
+    /// Messages in one direction, sent and taken in batches.
     Stream {
-        /// How many.
+        /// Messages per batch.
         batch: usize,
     },
 }
 
 impl Work {
-    /// Of a stream: messages at a time.
+    /// Messages per batch, for a stream.
     #[must_use]
     pub fn batch(self) -> Option<usize> {
         if let Work::Stream { batch } = self { Some(batch) } else { None }
@@ -132,17 +134,17 @@ impl Work {
 pub struct Exchange<T> {
     transport: T,
     work: Work,
-    /// The next message; each process counts for itself.
+    /// The number of the next message; each process counts for itself.
     next: u64,
 }
 
 impl<T: Transport> Exchange<T> {
-    /// Sets it to work.
+    /// A transport with its work.
     pub fn new(transport: T, work: Work) -> Exchange<T> {
         Exchange { transport, work, next: 1 }
     }
 
-    /// The same, as a contender like any other.
+    /// As [`Exchange::new`], as a boxed contender.
     pub fn boxed(transport: T, work: Work) -> Box<dyn Contender>
     where
         T: 'static,
@@ -202,7 +204,8 @@ impl<T: Transport> Exchange<T> {
         ns as f64
     }
 
-    /// The node notes when it sends; the program, which cannot reach the node's histogram, notes how long it took.
+    /// The node notes when it sends. The program cannot reach the node's histogram, so it notes how
+    /// long the message took.
     fn wake(&mut self, run: &Run, count: u64, times: Option<&mut Times>) -> f64 {
         let (mut ns, mut ignored) = (0, crate::no_times());
         let times = times.unwrap_or(&mut ignored);
@@ -213,7 +216,7 @@ impl<T: Transport> Exchange<T> {
             self.transport.send(number, 1);
             let mut took = now_ns() - from;
             if self.work == Work::Wake {
-                // The program answers in the note, which can be no earlier moment than this one.
+                // The program answers through the note, with a moment that is not before this one.
                 while run.note() == from {}
                 took = run.note() - from;
             }

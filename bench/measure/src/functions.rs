@@ -1,16 +1,16 @@
-//! The functions of the C interface that are measured, as the linker or a loader finds them.
+//! The measured functions of the C interface, as the linker or a loader finds them.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 /// `struct sample`, without the values that follow it.
 #[repr(C)]
 pub struct Sample {
-    /// Counted by the sender.
+    /// Set by the sender.
     pub sequence: u64,
-    /// Values that it has.
+    /// Number of values.
     pub length: c_uint,
     capacity: c_uint,
-    /// What it has.
+    /// Which parts are valid.
     pub flags: c_int,
     private: [u64; 4],
     /// When it was made.
@@ -79,23 +79,24 @@ pub const CONSUMER: c_int = 2;
 
 macro_rules! functions {
     ($($name:ident($($argument:ty),*) -> $result:ty;)*) => {
-        /// Where the functions are. A call goes through a pointer, as every call of a shared library does.
+        /// Pointers to the functions. A call goes through a pointer, like every call of a shared
+        /// library.
         #[allow(missing_docs)]
         pub struct Functions { $(pub $name: unsafe extern "C" fn($($argument),*) -> $result,)* }
 
         unsafe extern "C" { $(fn $name($(_: $argument),*) -> $result;)* }
 
-        /// Those of the Rust library that this crate is linked with.
+        /// The functions of the Rust library that this crate is linked with.
         pub static LINKED: Functions = Functions { $($name,)* };
 
         impl Functions {
-            /// As `find` finds them.
+            /// The functions that `find` finds by name.
             ///
             /// # Errors
             /// Those of `find`.
             ///
             /// # Safety
-            /// What is found by a name is the function of that name in the header.
+            /// `find` returns the function that has this name in the header.
             pub unsafe fn find(find: impl Fn(&str) -> Result<*mut c_void, String>) -> Result<Functions, String> {
                 Ok(Functions { $($name: {
                     let at = find(stringify!($name))?;
@@ -138,11 +139,11 @@ functions! {
     shmem_ring_unlink(*const c_char) -> c_int;
 }
 
-// The functions of LINKED are this crate's.
+// LINKED refers to this crate's functions.
 use villas_shm as _;
 
 impl Functions {
-    /// The library's sentence about what failed in this thread.
+    /// The library's message about the last failure in this thread.
     #[must_use]
     pub fn last_error(&self) -> String {
         // SAFETY: a C string of this thread, or null.

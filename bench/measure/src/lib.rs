@@ -1,12 +1,14 @@
 //! How this project measures speed.
 //!
-//! The processors of a shared machine wander between near and far within a second, so no figure stands alone: a *yardstick*
-//! in bare code and the *contenders* run in turn, in slices of some ten milliseconds, by the same two processes, each pinned
-//! to a processor of its own. A slice of a contender counts where the yardstick before it and the one after it agree.
+//! On a shared machine, processors change between near and far within a second, so no figure stands
+//! alone. A *yardstick* in bare code and the *contenders* run in turns, in slices of about ten
+//! milliseconds, by the same two processes, each pinned to its own processor. A contender's slice
+//! counts if the yardsticks before and after it agree.
 //!
-//! [`rig`] has the two processes, [`contender`] what they do in a slice, [`yardsticks`] the bare code, [`capi`] the
-//! library's channel through the C interface, whose [`functions`] have a table, [`channel`] through the Rust one, [`compare`] the turns and what follows from them, [`table`] and [`plot`]
-//! how it is shown.
+//! [`rig`] has the two processes, [`contender`] their work in a slice, [`yardsticks`] the bare
+//! code. [`capi`] has the library's channel through the C interface, with [`functions`] as its
+//! table, and [`channel`] the one through the Rust interface. [`compare`] runs the turns and
+//! computes the results; [`table`] and [`plot`] show them.
 
 pub mod capi;
 pub mod channel;
@@ -28,7 +30,7 @@ pub const SAMPLE_HEADER: usize = 88;
 /// The histograms of this crate: nanoseconds, exact to a hundredth.
 pub type Times = hdrhistogram::Histogram<u32>;
 
-/// An empty one.
+/// An empty histogram.
 #[must_use]
 pub fn no_times() -> Times {
     Times::new_with_bounds(1, 100_000_000_000, 2).expect("bounds in order")

@@ -7,67 +7,67 @@ const WIDTH: f64 = 960.0;
 const LEFT: f64 = 78.0;
 const TOP: f64 = 80.0;
 const BOTTOM: f64 = 58.0;
-/// Pixels from one name to the next.
+/// Pixels between two names.
 const NAME_STEP: f64 = 15.0;
-/// As many as there are contenders in a group. The first eight are apart also for those who see colours otherwise.
+/// One for each contender of a group. Colour-blind readers can tell the first eight apart.
 const COLOURS: [&str; 20] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#56b4e9", "#7b4fa3", "#6b4226", "#d62728", "#12a5a5", "#7f9c1c",
     "#e69f00", "#1b3a6b", "#8c2d5a", "#e0218a", "#b58bd9", "#2e5d1e", "#ff7f7f", "#000000", "#c49c6b",
 ];
 
-/// Of those that are not ours, in turn.
+/// Dashes of other libraries' lines, in turn.
 const DASHES: [&str; 2] = [" stroke-dasharray=\"3 2\"", " stroke-dasharray=\"9 2 2 2\""];
 
-/// A line that ends this part of the frame's width before the last one has its name beside its end, not at the frame's: what
-/// would lead there could be taken for its course.
+/// A line that ends this fraction of the frame's width before the last one has its name beside its
+/// end, not at the frame: a connection to the frame could be taken for a part of the line.
 const EARLY: f64 = 0.15;
 
-/// What an axis says.
+/// An axis.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// With its unit.
+    /// Its label, with the unit.
     pub label: String,
-    /// Where it is marked, and how.
+    /// The places of its marks, and their texts.
     pub marks: Vec<(f64, String)>,
-    /// Its ends; none: from the points.
+    /// Its ends; `None`: those of the points.
     pub ends: Option<(f64, f64)>,
-    /// Places are logarithms of the figures, else the figures themselves.
+    /// Whether places are logarithms of the figures.
     pub is_logarithmic: bool,
 }
 
-/// What is drawn.
+/// A line of a plot.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// Its name.
     pub name: String,
-    /// In the order of x.
+    /// Sorted by x.
     pub points: Vec<(f64, f64)>,
     /// A yardstick: grey and dashed.
     pub is_yardstick: bool,
-    /// One that matters more than the others: thick.
+    /// A line of this library: thick.
     pub is_ours: bool,
-    /// Points only have a mark, too.
+    /// Points are also marked.
     pub has_marks: bool,
 }
 
 /// A plot.
 #[derive(Clone, Debug)]
 pub struct Plot {
-    /// What it shows.
+    /// Its title.
     pub title: String,
-    /// How to read it.
+    /// An explanation.
     pub subtitle: String,
-    /// Where it was measured.
+    /// The machine that was measured.
     pub machine: String,
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Upwards.
+    /// The vertical axis.
     pub y: Axis,
     /// The lines.
     pub lines: Vec<Line>,
 }
 
-/// The percentiles of a latency, each place further to the right leaving a tenth of the rest.
+/// An axis of percentiles: each further place leaves a tenth of the rest.
 #[must_use]
 pub fn percentile_axis() -> Axis {
     let marks = [0.0, 50.0, 90.0, 99.0, 99.9, 99.99]
@@ -84,7 +84,7 @@ fn place_of(percentile: f64) -> f64 {
     -(1.0 - percentile / 100.0).log10()
 }
 
-/// A latency over the percentiles, up to where there are ten items beyond.
+/// A latency over the percentiles, as far as ten items lie beyond.
 #[must_use]
 pub fn percentiles(times: &Times) -> Vec<(f64, f64)> {
     let last = (times.len() as f64 / 10.0).log10().clamp(0.0, 4.0);
@@ -103,13 +103,13 @@ pub fn logarithmic_axis(label: &str, name: impl Fn(f64) -> String) -> Axis {
     Axis { label: label.into(), marks: steps.map(|at| (at, name(at))).collect(), ends: None, is_logarithmic: true }
 }
 
-/// The mark of a round number: its digits without zeros behind the point.
+/// The mark of a round number: its digits without trailing zeros.
 #[must_use]
 pub fn mark(text: &str) -> String {
     text.replacen(".00 ", " ", 1).replacen(".0 ", " ", 1)
 }
 
-/// From figures to places, and on to pixels.
+/// Converts figures to places, and places to pixels.
 struct Scale {
     low: f64,
     high: f64,
@@ -143,12 +143,13 @@ impl Scale {
     }
 }
 
-/// Text that may stand between tags.
+/// Text that is safe between tags.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Where names stand that would stand at `wanted` (in ascending order), but not upon each other, nor outside.
+/// Moves names from their `wanted` places (ascending) so that they do not overlap and stay between
+/// the bounds.
 fn spread_out(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
     let mut places = wanted.to_vec();
     for at in 0..places.len() {
@@ -164,7 +165,7 @@ fn spread_out(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
 }
 
 impl Plot {
-    /// The picture. Lines without points are left out.
+    /// The picture as SVG. Lines without points are left out.
     #[must_use]
     pub fn svg(&self) -> String {
         let lines: Vec<&Line> = self.lines.iter().filter(|line| !line.points.is_empty()).collect();
@@ -203,7 +204,7 @@ impl Plot {
                 escaped(name)
             );
         }
-        // Where an axis spans little, each 1, 2, 5; where it spans much, powers of ten.
+        // A short axis is marked at 1, 2 and 5, a long one at powers of ten.
         let is_wide = y.is_logarithmic && y.high - y.low > 3.5;
         let shown = |figure: f64| y.has(figure) && !(is_wide && (figure.log10() - figure.log10().round()).abs() > 1e-9);
         for (figure, name) in self.y.marks.iter().filter(|mark| shown(mark.0)) {
@@ -256,7 +257,7 @@ impl Plot {
     fn name(&self, out: &mut String, lines: &[&Line], styles: &[Style], x: &Scale, y: &Scale, (right, height): (f64, f64)) {
         let end = |line: &Line| line.points.last().map_or((0.0, 0.0), |point| (x.at(point.0), y.at(point.1)));
         let last = lines.iter().map(|line| end(line).0).fold(LEFT, f64::max);
-        // Where the name of a line stands: beside its end, or outside.
+        // Where the name of a line is: beside its end, or outside.
         let column = |line: &Line| if end(line).0 < last - EARLY * (right - LEFT) { end(line).0 + 9.0 } else { right + 22.0 };
         let mut order: Vec<usize> = (0..lines.len()).collect();
         order.sort_by(|&a, &b| {

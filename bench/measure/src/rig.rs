@@ -1,8 +1,9 @@
-//! Two processes, each pinned to a processor of its own, and the orders that the first gives to the second.
+//! Two processes, each pinned to its own processor, and the orders of the first to the second.
 //!
-//! The *node* is the process that calls [`Rig::start`]; the *program* is forked there. Both have all contenders, at first
-//! closed, and open them each for itself. Whatever waits here waits under an alarm, which also ends a call that never
-//! returns. A third process, asleep until the end of both, removes what a failed run has left in `/dev/shm`.
+//! The *node* is the process that calls [`Rig::start`], which forks the *program*. Both have all
+//! contenders, closed at first, and each opens them for itself. All waits here are under an alarm,
+//! which also ends a call that never returns. A third process sleeps until both have ended and
+//! removes what a failed run has left in `/dev/shm`.
 
 use crate::clock::{cpu_ns, now_ns};
 use crate::contender::Contender;
@@ -17,9 +18,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-/// Seconds that a slice may take.
+/// The longest time of a slice, in seconds.
 const DEADLINE_S: u32 = 30;
-/// From the moment that the other process sleeps to the next turn: lets a virtual processor halt.
+/// Nanoseconds from the other process's falling asleep to the next turn: lets a virtual processor
+/// halt.
 const SETTLE_NS: u64 = 50_000;
 
 const OPEN: u32 = 1;
@@ -53,7 +55,7 @@ pub(crate) struct Words {
 // SAFETY: atomics only.
 unsafe impl Zeroable for Words {}
 
-/// What a contender has of the rig during a slice.
+/// What the rig gives a contender during a slice.
 pub struct Run<'r> {
     words: &'r Words,
     order: u64,
@@ -61,14 +63,14 @@ pub struct Run<'r> {
 }
 
 impl Run<'_> {
-    /// For the node's part: the program's part is over.
+    /// For the node's part: waits until the program's part is over.
     pub fn await_program(&self) {
-        // Acquire: with the program's release of `finished`, so that its note is seen.
+        // Acquire: pairs with the program's release of `finished`, so that its note is seen.
         while self.words.finished.0.load(Ordering::Acquire) != self.order {}
     }
 
-    /// Returns when the other process sleeps, and has slept a little. The kernel is asked, so that nothing has to be known
-    /// about how long a contender spins. How long that took, in nanoseconds.
+    /// Returns when the other process has been asleep for a little while; returns how long that
+    /// took, in nanoseconds. It asks the kernel, so it need not know how long a contender spins.
     pub fn await_peer_asleep(&self) -> u64 {
         let from = now_ns();
         let mut stat = [0; 256];
@@ -88,19 +90,20 @@ impl Run<'_> {
         now_ns() - from
     }
 
-    /// A number for the other process, which reads it after a message that was sent later.
+    /// A number for the other process, which reads it after a later message.
     pub fn set_note(&self, note: u64) {
         // Relaxed: the message that follows publishes it.
         self.words.note.0.store(note, Ordering::Relaxed);
     }
 
-    /// What [`Run::set_note`] noted.
+    /// The number from [`Run::set_note`].
     #[must_use]
     pub fn note(&self) -> u64 {
         self.words.note.0.load(Ordering::Relaxed)
     }
 
-    /// For the program's part of what happens in the node alone: sleeps until [`Run::end_rest`], and leaves the processor.
+    /// For the program's part of work that only the node does: sleeps until [`Run::end_rest`], and
+    /// leaves the processor free.
     pub fn rest(&self) {
         let done = self.order as u32;
         loop {
@@ -119,7 +122,7 @@ impl Run<'_> {
     }
 }
 
-/// Sleeps while the word is `seen`, in whichever process the waker is.
+/// Sleeps while the word is `seen`; the waker may be in either process.
 pub fn futex_wait(word: &AtomicU32, seen: u32) {
     // SAFETY: the word is live for the call, and the kernel only reads it.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, seen, std::ptr::null::<libc::timespec>()) };
@@ -131,12 +134,12 @@ pub fn futex_wake(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
-/// What a slice took.
+/// The times of a slice.
 #[derive(Clone, Copy, Debug)]
 pub struct Took {
-    /// Nanoseconds for each item.
+    /// Nanoseconds per item.
     pub ns: f64,
-    /// Nanoseconds on a processor for each item, of both processes.
+    /// Nanoseconds of processor time per item, of both processes.
     pub cpu_ns: f64,
 }
 
@@ -154,7 +157,8 @@ pub struct Rig {
 }
 
 static PROGRAM: AtomicI32 = AtomicI32::new(0);
-/// What is going on, for the message of an alarm: `DOING_LENGTH` bytes at `DOING`, which live for good.
+/// The present activity, for an alarm's message: `DOING_LENGTH` bytes at `DOING`, which are never
+/// freed.
 static DOING: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static DOING_LENGTH: AtomicU32 = AtomicU32::new(0);
 
@@ -164,15 +168,17 @@ fn doing(what: &'static str) {
     DOING_LENGTH.store(what.len() as u32, Ordering::Relaxed);
 }
 
-/// What the node prints to standard output where it ends early: what was measured until then, set after the fork.
+/// What the node prints to standard output if it ends early: the results so far, set after the
+/// fork.
 static LAST_WORDS: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static LAST_WORDS_LENGTH: AtomicUsize = AtomicUsize::new(0);
 
-/// Has the node print this to standard output when a slice comes to no end, a signal ends the run, or a contender fails. Kept
-/// for good, as a handler of signals reads it.
+/// Sets what the node prints to standard output if a slice does not end, a signal ends the run, or
+/// a contender fails. Never freed, because a signal handler reads it.
 pub fn set_last_words(text: String) {
     let text: &'static str = text.leak();
-    // The only reader is this thread, in a handler perhaps: releases keep the compiler from giving the old text the new length.
+    // Only this thread reads it, perhaps in a handler: releases keep the compiler from pairing the
+    // old text with the new length.
     LAST_WORDS_LENGTH.store(0, Ordering::Relaxed);
     LAST_WORDS.store(text.as_ptr().cast_mut(), Ordering::Release);
     LAST_WORDS_LENGTH.store(text.len(), Ordering::Release);
@@ -182,7 +188,7 @@ pub fn set_last_words(text: String) {
 fn print_last_words() {
     let (mut at, mut rest) = (LAST_WORDS.load(Ordering::Relaxed), LAST_WORDS_LENGTH.load(Ordering::Relaxed));
     while rest > 0 {
-        // SAFETY: writes bytes that live for good.
+        // SAFETY: writes bytes that are never freed.
         let written = unsafe { libc::write(1, at.cast(), rest) };
         if written <= 0 {
             return;
@@ -196,23 +202,24 @@ pub fn fail(message: &str) -> ! {
     let length = DOING_LENGTH.load(Ordering::Relaxed) as usize;
     let mut during = "";
     if length > 0 {
-        // SAFETY: `doing` keeps the text of a `&'static str` there; this is the thread that sets it.
+        // SAFETY: `doing` keeps the text of a `&'static str` there; this is the thread that sets
+        // it.
         let bytes = unsafe { std::slice::from_raw_parts(DOING.load(Ordering::Relaxed), length) };
         during = std::str::from_utf8(bytes).unwrap_or("");
     }
     let process = if PROGRAM.load(Ordering::Relaxed) == 0 { "program" } else { "node" };
-    // Without a panic where nobody reads any more.
+    // Must not panic if the reader has left.
     let _ = writeln!(std::io::stderr(), "bench: {process}: {message}, during: {during}");
     print_last_words();
-    // SAFETY: ends the process, whose memory nobody looks at any more.
+    // SAFETY: ends the process, whose memory is not used any more.
     unsafe { libc::_exit(end_program()) }
 }
 
-/// Async-signal-safe. The exit status of a failure.
+/// Async-signal-safe. Returns the exit status of a failure.
 fn end_program() -> i32 {
     let program = PROGRAM.load(Ordering::Relaxed);
     if program > 0 {
-        // SAFETY: system calls with numbers. The child's end is no news any more.
+        // SAFETY: system calls with numbers. The child's end no longer matters.
         unsafe {
             libc::signal(libc::SIGCHLD, libc::SIG_DFL);
             libc::kill(program, libc::SIGKILL);
@@ -229,7 +236,7 @@ extern "C" fn on_signal(number: libc::c_int) {
         _ => b"bench: ended by a signal, during: ",
     };
     let (at, length) = (DOING.load(Ordering::Relaxed), DOING_LENGTH.load(Ordering::Relaxed) as usize);
-    // SAFETY: writes bytes that live for good, and ends the process.
+    // SAFETY: writes bytes that are never freed, and ends the process.
     unsafe {
         libc::write(2, what.as_ptr().cast(), what.len());
         libc::write(2, at.cast(), length);
@@ -275,24 +282,24 @@ fn stat_of(process: Pid) -> Result<File, String> {
     File::open(format!("/proc/{process}/stat")).map_err(|e| format!("/proc/{process}/stat: {e}"))
 }
 
-/// What the names of all shared memory of this run begin with.
+/// The prefix of all names of this run in shared memory.
 #[must_use]
 pub fn prefix(node: u32) -> String {
     format!("villas-bench-{node}-")
 }
 
-/// Of one contender: no such name is the beginning of another.
+/// The name of one contender: no such name is a prefix of another.
 fn object_name(node: u32, index: usize) -> String {
     format!("{}{index:03}", prefix(node))
 }
 
-/// Of an object in `/dev/shm`: is it of a name that begins so, or its semaphore?
+/// Whether an object in `/dev/shm` has a name with this prefix, or is its semaphore.
 fn belongs(object: &std::ffi::OsStr, name: &str) -> bool {
     let object = object.to_string_lossy();
     object.strip_prefix("sem.").unwrap_or(&object).starts_with(name)
 }
 
-/// Bytes that objects in `/dev/shm` take whose names begin so.
+/// Bytes of the objects in `/dev/shm` whose names have this prefix.
 #[must_use]
 pub fn bytes_of(name: &str) -> u64 {
     use std::os::unix::fs::MetadataExt;
@@ -307,23 +314,24 @@ pub fn bytes_of(name: &str) -> u64 {
 fn sweep(prefix: &str) {
     for object in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
         if belongs(&object.file_name(), prefix) {
-            // A peer has a directory there.
+            // One peer has a directory there.
             let _ = std::fs::remove_file(object.path()).or_else(|_| std::fs::remove_dir_all(object.path()));
         }
     }
 }
 
 impl Rig {
-    /// Forks the program, and pins both processes; the node to the first processor. Each contender has its number in the
-    /// list.
+    /// Forks the program, and pins both processes, the node to the first processor. A contender's
+    /// number is its place in the list.
     ///
     /// # Errors
-    /// One of the processors is not there, or cannot be used; no memory, no process.
+    /// One of the processors does not exist or cannot be used; no memory; no process.
     pub fn start(contenders: Vec<Box<dyn Contender>>, cpus: [usize; 2]) -> Result<Rig, String> {
         if cpus[0] == cpus[1] {
             return Err(format!("both processes would run on processor {}: two are needed", cpus[0]));
         }
-        // Tried before the fork, as only the node can give a reason; the first one last, as that is where it stays.
+        // Tried before the fork, because only the node can report a reason; the first processor
+        // last, because the node stays there.
         pin(cpus[1])?;
         pin(cpus[0])?;
         let _ = crate::clock::ns_per_tick();
@@ -331,7 +339,7 @@ impl Rig {
         let words = Shared::<Words>::zeroed();
         let (read, write) = pipe().map_err(|e| format!("pipe: {e}"))?;
         let node = nix::unistd::getpid();
-        // SAFETY: this process has one thread, so the child may do everything.
+        // SAFETY: this process has one thread, so the child may do anything.
         let janitor = match unsafe { fork() }.map_err(|e| format!("fork: {e}"))? {
             ForkResult::Child => {
                 drop(write);
@@ -370,11 +378,11 @@ impl Rig {
         self.words.operation.store(operation, Ordering::Relaxed);
         self.words.contender.store(index as u32, Ordering::Relaxed);
         self.words.count.store(count, Ordering::Relaxed);
-        // Release: with the program's acquire, so that it sees the three above.
+        // Release: pairs with the program's acquire, so that it sees the three words above.
         self.words.order.0.store(self.order, Ordering::Release);
     }
 
-    /// Both processes open a contender. Bytes of shared memory that it takes.
+    /// Has both processes open a contender; returns the bytes of shared memory that it takes.
     pub fn open(&mut self, index: usize) -> u64 {
         doing(self.names[index]);
         let name = object_name(std::process::id(), index);
@@ -388,7 +396,7 @@ impl Rig {
         bytes
     }
 
-    /// Both processes close it.
+    /// Has both processes close a contender.
     pub fn close(&mut self, index: usize) {
         doing(self.names[index]);
         self.order(CLOSE, index, 0);
@@ -423,7 +431,7 @@ impl Rig {
     pub fn stop(mut self) {
         doing("stop");
         LAST_WORDS_LENGTH.store(0, Ordering::Relaxed);
-        // SAFETY: sets the disposition that a process begins with.
+        // SAFETY: restores a process's initial disposition.
         let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
         self.order(STOP, 0, 0);
         let _ = waitpid(self.program, None);
@@ -434,7 +442,7 @@ impl Rig {
     }
 }
 
-/// Waits for the end of both processes, which hold the pipe's other end.
+/// Waits for the end of both processes, which have the pipe's other end, then removes what is left.
 fn tidy_up_after(read: OwnedFd, prefix: &str) -> ! {
     for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: no handler is set.
@@ -442,12 +450,13 @@ fn tidy_up_after(read: OwnedFd, prefix: &str) -> ! {
     }
     let _ = File::from(read).read(&mut [0]);
     sweep(prefix);
-    // SAFETY: ends the process; nothing of its parent's is to be flushed.
+    // SAFETY: ends the process; nothing of its parent must be flushed.
     unsafe { libc::_exit(0) }
 }
 
 fn program(words: &Words, mut contenders: Vec<Box<dyn Contender>>, names: Vec<&'static str>, node: Pid, cpu: usize) -> ! {
-    // What a terminal or a supervisor sends to both is the node's business, with which this process ends.
+    // Signals that a terminal or a supervisor sends to both are for the node, with which this
+    // process ends.
     for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: no handler is set.
         let _ = unsafe { signal(number, SigHandler::SigIgn) };
@@ -478,18 +487,19 @@ fn program(words: &Words, mut contenders: Vec<Box<dyn Contender>>, names: Vec<&'
             }
             _ => break,
         }
-        // Release: with the node's acquire, so that it sees what the program has done.
+        // Release: pairs with the node's acquire, so that it sees what the program has done.
         words.finished.0.store(order, Ordering::Release);
     }
-    // SAFETY: ends the process; nothing of its parent's is to be flushed.
+    // SAFETY: ends the process; nothing of its parent must be flushed.
     unsafe { libc::_exit(0) }
 }
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        // Stopped already, or left early by an error of the node: then the program must not spin on.
+        // Already stopped, or left early because of an error of the node: then the program must not
+        // keep spinning.
         if PROGRAM.swap(0, Ordering::Relaxed) > 0 {
-            // SAFETY: sets the disposition that a process begins with.
+            // SAFETY: restores a process's initial disposition.
             let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
             let _ = kill(self.program, Signal::SIGKILL);
             let _ = waitpid(self.program, None);

@@ -7,17 +7,18 @@ use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// Types for which zeroed memory is a value, and which other processes may change under a `&`.
+/// Types for which zeroed memory is a value, and which other processes may change behind a `&`.
 ///
 /// # Safety
 /// Only atomics, and cells of integers.
 pub unsafe trait Zeroable {}
 
-/// A value on lines of its own: lines are fetched in pairs, so 128 bytes.
+/// A value on its own cache lines: the processor fetches lines in pairs, so 128 bytes.
 #[repr(C, align(128))]
 pub struct Line<T>(pub T);
 
-/// Zeroed memory that a forked child shares, all of its pages touched. Never unmapped: it lives as long as the process.
+/// Zeroed memory that a forked child shares, with all its pages touched. Never unmapped: it lives
+/// as long as the process.
 fn mapped(bytes: usize) -> NonNull<c_void> {
     let size = NonZeroUsize::new(bytes).expect("a size");
     let flags = MapFlags::MAP_SHARED | MapFlags::MAP_POPULATE;
@@ -26,20 +27,20 @@ fn mapped(bytes: usize) -> NonNull<c_void> {
     at.expect("shared memory")
 }
 
-/// Words whose number is known at run time only, at the beginning of a page.
+/// Words whose number is known only at run time, at the beginning of a page.
 pub struct SharedWords(NonNull<u64>);
 
 impl SharedWords {
-    /// Maps them.
+    /// Maps the words.
     ///
     /// # Panics
-    /// Where there is no memory.
+    /// If there is no memory.
     #[must_use]
     pub fn zeroed(count: usize) -> SharedWords {
         SharedWords(mapped(8 * count).cast())
     }
 
-    /// The first one.
+    /// The first word.
     #[must_use]
     pub fn at(&self) -> *mut u64 {
         self.0.as_ptr()
@@ -53,10 +54,10 @@ pub struct Shared<T> {
 }
 
 impl<T: Zeroable> Shared<T> {
-    /// Maps it, and touches all of its pages.
+    /// Maps it and touches all its pages.
     ///
     /// # Panics
-    /// Where there is no memory.
+    /// If there is no memory.
     #[must_use]
     pub fn zeroed() -> Shared<T> {
         Shared { at: mapped(size_of::<T>()).cast(), marker: PhantomData }
@@ -67,7 +68,7 @@ impl<T: Zeroable> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: mapped for good, aligned to a page, and zero is a value of the type.
+        // SAFETY: never unmapped, aligned to a page, and zero is a value of the type.
         unsafe { self.at.as_ref() }
     }
 }

@@ -1,4 +1,4 @@
-//! Figures as people read them, and tables of them.
+//! Figures in a readable form, and tables of them.
 
 /// Three digits: `87`, `8.71`, `871`.
 #[must_use]
@@ -35,7 +35,8 @@ pub fn bytes(count: f64) -> String {
     scaled(count, &[(1.0, "B"), (1024.0, "KiB"), (1024.0 * 1024.0, "MiB"), (1024.0 * 1024.0 * 1024.0, "GiB")])
 }
 
-/// A table for a terminal: the first column to the left, the others to the right, two spaces between.
+/// A table for a terminal: the first column aligned left, the others right, with two spaces
+/// between.
 #[must_use]
 pub fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -54,7 +55,7 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// The same in Markdown; the first row is the heading.
+/// A table in Markdown; the first row is the heading.
 #[must_use]
 pub fn markdown(rows: &[Vec<String>]) -> String {
     let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
@@ -68,7 +69,7 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// The text with another section between two marks; none: they are not there.
+/// The text with the section between two marks replaced; `None`: a mark is missing.
 #[must_use]
 pub fn replaced(text: &str, begin: &str, end: &str, section: &str) -> Option<String> {
     let (before, rest) = text.split_once(begin)?;

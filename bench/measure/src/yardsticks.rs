@@ -1,8 +1,9 @@
 //! What the two processes could do without a library.
 //!
-//! Positions go on from slice to slice, counted by each process: in a local variable within a slice, or the compiler would
-//! store them to memory in each turn. Payload is plain memory behind raw pointers; the index that is stored with release
-//! after it and loaded with acquire before it says whose it is.
+//! Positions continue from slice to slice, counted by each process. Within a slice they are in a
+//! local variable, or the compiler would store them to memory in each turn. The payload is plain
+//! memory behind raw pointers. An index, stored with release after the payload and loaded with
+//! acquire before it, says which process owns it.
 
 use crate::clock::{now_ns, ns_between, ns_per_tick, ticks};
 use crate::contender::{Contender, Transport, fill, sum};
@@ -21,7 +22,7 @@ pub struct LineTrip {
 unsafe impl Zeroable for Line<AtomicU64> {}
 
 impl LineTrip {
-    /// Before the fork.
+    /// Must be called before the fork.
     #[must_use]
     pub fn boxed() -> Box<dyn Contender> {
         Box::new(LineTrip { line: Shared::zeroed(), turn: 0 })
@@ -63,7 +64,7 @@ impl Contender for LineTrip {
     }
 }
 
-/// Takes turns, one by one or timed each.
+/// Takes turns, without timing or each one timed.
 #[inline(always)]
 fn turns(first: u64, end: u64, times: Option<&mut Times>, mut turn: impl FnMut(u64)) -> f64 {
     let from = now_ns();
@@ -104,7 +105,8 @@ unsafe impl Zeroable for TripWords {}
 /// Words of the largest message of a yardstick.
 pub const MOST_WORDS: usize = 8192 + 128;
 
-/// Payload of `W` words and an index line in each direction; with 0, of as many as [`BareTrip::of`] was told.
+/// A payload of `W` words and an index line in each direction; 0: as many words as [`BareTrip::of`]
+/// was given.
 pub struct BareTrip<const W: usize> {
     words: Shared<TripWords>,
     length: usize,
@@ -113,14 +115,14 @@ pub struct BareTrip<const W: usize> {
 }
 
 impl<const W: usize> BareTrip<W> {
-    /// Before the fork.
+    /// Must be called before the fork.
     #[must_use]
     pub fn boxed() -> Box<dyn Contender> {
         const { assert!(W > 0 && W <= MOST_WORDS) };
         Box::new(BareTrip::<W> { words: Shared::zeroed(), length: W, private: vec![0; W].into(), turn: 0 })
     }
 
-    /// A number that the compiler knows where it can.
+    /// The number of words, known to the compiler if `W` is not 0.
     #[inline(always)]
     fn length(&self) -> usize {
         if W == 0 { self.length } else { W }
@@ -128,7 +130,7 @@ impl<const W: usize> BareTrip<W> {
 }
 
 impl BareTrip<0> {
-    /// Before the fork; of up to [`MOST_WORDS`].
+    /// Must be called before the fork; for up to [`MOST_WORDS`] words.
     #[must_use]
     pub fn of(words: usize) -> Box<dyn Contender> {
         assert!(words > 0 && words <= MOST_WORDS, "{words} words are too many");
@@ -157,8 +159,8 @@ impl<const W: usize> Contender for BareTrip<W> {
         let (words, private) = (&*self.words, self.private.as_mut_ptr());
         let (ping, pong) = (words.ping_payload.at().cast::<u64>(), words.pong_payload.at().cast::<u64>());
         let turn = |turn: u64| {
-            // SAFETY: there are as many words at each of the three; the node writes `ping` while it is its turn, and reads
-            // `pong` after the program's.
+            // SAFETY: there are as many words at each of the three; the node writes `ping` while it
+            // is its turn, and reads `pong` after the program's.
             unsafe {
                 std::ptr::copy_nonoverlapping(private, ping, length);
                 words.ping.0.store(turn + 1, Ordering::Release);
@@ -195,15 +197,15 @@ struct Bells {
 // SAFETY: atomics only.
 unsafe impl Zeroable for Bells {}
 
-/// A number and a futex in each direction: what the kernel can do. A transport, so that it sleeps and wakes as the
-/// contenders do.
+/// A number and a futex in each direction: what the kernel can do. A transport, so that it sleeps
+/// and wakes like the contenders.
 pub struct Futex {
     bells: Shared<Bells>,
     side: Side,
 }
 
 impl Futex {
-    /// Before the fork.
+    /// Must be called before the fork.
     #[must_use]
     pub fn new() -> Futex {
         Futex { bells: Shared::zeroed(), side: Side::Node }
@@ -253,11 +255,12 @@ impl Transport for Futex {
     }
 }
 
-/// Bytes of the ring of a bare stream, and of the rings of contenders where that is for us to say.
+/// Bytes of a bare stream's ring, and of the contenders' rings if they are configurable.
 pub const STREAM_BYTES: usize = 160 << 10;
 
-/// Messages of so many words that a stream's ring holds: 1024, or fewer large ones, but two batches at least, as the sender
-/// waits until a whole one fits. A power of two.
+/// The capacity of a stream's ring in messages of this many words: 1024, or fewer if they are
+/// large, but at least two batches, because the sender waits until a whole batch fits. A power of
+/// two.
 #[must_use]
 pub const fn stream_capacity(words: usize, batch: usize) -> usize {
     let fitting = STREAM_BYTES * 8 / (8 * words);
@@ -277,9 +280,9 @@ struct StreamEnds {
 // SAFETY: atomics.
 unsafe impl Zeroable for StreamEnds {}
 
-/// Items of `W` words in a ring, in one direction; with 0, of as many as [`BareStream::of`] was told. The index is published
-/// once for each batch. With `COPY` each process copies between the ring and memory of its own; without, it fills and adds
-/// up in place.
+/// Items of `W` words in a ring, in one direction; 0: as many words as [`BareStream::of`] was
+/// given. The index is published once per batch. With `COPY` each process copies between the ring
+/// and its own memory; without, it fills and adds up in place.
 pub struct BareStream<const W: usize, const COPY: bool> {
     ends: Shared<StreamEnds>,
     items: SharedWords,
@@ -300,13 +303,13 @@ impl<const W: usize, const COPY: bool> BareStream<W, COPY> {
         BareStream { ends, items, capacity, batch, position: 0, tail: 0, length: words, private: vec![0; words].into() }
     }
 
-    /// Before the fork.
+    /// Must be called before the fork.
     #[must_use]
     pub fn boxed(batch: usize) -> Box<dyn Contender> {
         Box::new(Self::with(W, batch))
     }
 
-    /// A number that the compiler knows where it can.
+    /// The number of words, known to the compiler if `W` is not 0.
     #[inline(always)]
     fn length(&self) -> usize {
         if W == 0 { self.length } else { W }
@@ -314,7 +317,7 @@ impl<const W: usize, const COPY: bool> BareStream<W, COPY> {
 }
 
 impl BareStream<0, false> {
-    /// Before the fork; of up to [`MOST_WORDS`].
+    /// Must be called before the fork; for up to [`MOST_WORDS`] words.
     #[must_use]
     pub fn of(words: usize, batch: usize) -> Box<dyn Contender> {
         Box::new(Self::with(words, batch))
@@ -349,7 +352,8 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
             }
             while position < batch_end {
                 let slot = items.wrapping_add((position as usize & (capacity - 1)) * length);
-                // SAFETY: the slot has room for the words, and is the node's as the tail was seen to have passed it.
+                // SAFETY: the slot has room for the words and belongs to the node, because the tail
+                // was seen to have passed it.
                 unsafe {
                     if COPY {
                         private.write(position);

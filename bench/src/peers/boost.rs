@@ -1,4 +1,5 @@
-//! Boost.Interprocess' `message_queue`, by `boost/queue.cpp`, which make builds where Boost's headers are installed.
+//! Boost.Interprocess' `message_queue`, through `boost/queue.cpp`, which make builds if Boost's
+//! headers are installed.
 
 use crate::capi::{beside, library};
 use std::ffi::{c_char, c_int, c_void};
@@ -8,7 +9,7 @@ use villas_shm_measure::contender::{Transport, fill, sum};
 use villas_shm_measure::rig::{Side, fail};
 use villas_shm_measure::yardsticks::stream_capacity;
 
-/// What `queue.cpp` offers.
+/// The functions of `queue.cpp`.
 struct Api {
     open: unsafe extern "C" fn(*const c_char, usize, usize) -> *mut c_void,
     send: unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int,
@@ -19,7 +20,7 @@ struct Api {
 
 static API: OnceLock<Api> = OnceLock::new();
 
-/// Before the fork.
+/// Must be called before the fork.
 pub(crate) fn load() -> Result<(), String> {
     let library = library(&beside("libvillas-bench-boost.so"))?;
     let symbol = |name: &std::ffi::CStr| {

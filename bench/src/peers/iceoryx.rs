@@ -1,4 +1,4 @@
-//! iceoryx2: publish-subscribe, with an event for those who sleep.
+//! iceoryx2: publish-subscribe, with an event for sleeping receivers.
 
 use iceoryx2::port::listener::Listener;
 use iceoryx2::port::notifier::Notifier;
@@ -11,7 +11,7 @@ use villas_shm_measure::yardsticks::stream_capacity;
 
 type Ipc = ipc::Service;
 
-/// What is open.
+/// The open ports.
 struct Ports<const W: usize> {
     out: Publisher<Ipc, [u64; W], ()>,
     back: Subscriber<Ipc, [u64; W], ()>,
@@ -41,7 +41,7 @@ fn said(what: &str, error: impl std::fmt::Debug) -> String {
     format!("iceoryx2: {what}: {error:?}")
 }
 
-/// All that it makes has this name, in `/dev/shm`, and goes with it.
+/// All its objects in `/dev/shm` have this name, and are removed with it.
 fn config(name: &str) -> Result<Config, String> {
     let mut config = Config::default();
     config.global.prefix = FileName::new(format!("{name}-").as_bytes()).map_err(|error| said("prefix", error))?;

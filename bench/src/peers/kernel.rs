@@ -1,4 +1,4 @@
-//! What the kernel carries: POSIX message queues, pipes, Unix sockets that keep messages apart.
+//! Kernel objects: POSIX message queues, pipes, Unix sockets that preserve message boundaries.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socketpair, sockopt};
@@ -9,10 +9,10 @@ use villas_shm_measure::capi::c_name;
 use villas_shm_measure::contender::{Transport, fill, sum};
 use villas_shm_measure::rig::{Side, fail};
 
-/// Messages in one call at most.
+/// The most messages in one call.
 const MOST: usize = 64;
 
-/// Which.
+/// The kind of a kernel object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     MessageQueue,
@@ -23,20 +23,22 @@ pub(crate) enum Kind {
 /// Messages of `W` words through two descriptors.
 pub(crate) struct Kernel<const W: usize> {
     kind: Kind,
-    /// A call that cannot go on sleeps; else it is made again and again, which is the best that a kernel's object can do.
+    /// A call that cannot proceed sleeps. Otherwise it is repeated, which is the fastest use of a
+    /// kernel object.
     sleeps: bool,
-    /// Made before the fork: to the program and back, where a descriptor reads, and where it writes.
+    /// Made before the fork: to the program and back, each a reading and a writing descriptor.
     pairs: Option<[(OwnedFd, OwnedFd); 2]>,
     out: RawFd,
     back: RawFd,
-    /// Never moved nor made longer, as the parts point to it.
+    /// Never moved or grown, because `parts` points to it.
     items: Vec<[u64; W]>,
-    /// Of a socket with batches: one for each item, made when it is opened.
+    /// For a socket with batches: one part for each item, made at the open.
     parts: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
 }
 
-/// The largest message that a queue may have here; 0: there are none.
+/// The longest message that a message queue may have on this system; 0: there are no message
+/// queues.
 pub(crate) fn longest_queued() -> usize {
     let limit = std::fs::read_to_string("/proc/sys/fs/mqueue/msgsize_max").ok();
     limit.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
@@ -48,7 +50,7 @@ fn longest_queue() -> i64 {
 }
 
 impl<const W: usize> Kernel<W> {
-    /// Before the fork.
+    /// Must be called before the fork.
     pub(crate) fn new(kind: Kind, sleeps: bool, batch: usize) -> Result<Self, String> {
         let make = || match kind {
             Kind::MessageQueue => Ok(None),
@@ -73,7 +75,7 @@ impl<const W: usize> Kernel<W> {
         if queue < 0 { Err(format!("mq_open {name:?}: {}", Error::last_os_error())) } else { Ok(queue) }
     }
 
-    /// Bytes that went, or came; 0: not now.
+    /// Bytes that a call sent or received; 0: try again.
     #[inline(always)]
     fn done(&self, call: &str, gave: isize) -> usize {
         if gave >= 0 {
@@ -109,7 +111,8 @@ impl<const W: usize> Kernel<W> {
         self.done("sendmmsg", sent as isize) * 8 * W
     }
 
-    /// Headers that the calls for many packets take. They change nothing in them but lengths and flags that came.
+    /// Makes the headers for calls with many packets. The calls change only lengths and flags in
+    /// them.
     fn make_headers(&mut self) {
         let part = |item: &mut [u64; W]| libc::iovec { iov_base: item.as_mut_ptr().cast(), iov_len: 8 * W };
         self.parts = self.items.iter_mut().map(part).collect();
@@ -123,7 +126,7 @@ impl<const W: usize> Kernel<W> {
         self.headers = self.parts.iter_mut().map(header).collect();
     }
 
-    /// Messages that came; 0: not now.
+    /// Reads messages; returns how many; 0: try again.
     fn read(&mut self, most: usize) -> usize {
         let at: *mut c_void = self.items.as_mut_ptr().cast();
         // SAFETY: an open descriptor, and room for as many messages as is said.
@@ -140,7 +143,7 @@ impl<const W: usize> Kernel<W> {
             }
         };
         let mut bytes = self.done("read", gave);
-        // A pipe may end in the middle of a message.
+        // A read from a pipe may end within a message.
         while !bytes.is_multiple_of(8 * W) {
             // SAFETY: an open pipe, and room for the rest of the message that has begun.
             let gave = unsafe { libc::read(self.back, at.cast::<u8>().add(bytes).cast(), 8 * W - bytes % (8 * W)) };
@@ -169,7 +172,8 @@ impl<const W: usize> Transport for Kernel<W> {
             self.make_headers();
         }
         if let Some([to, back]) = &self.pairs {
-            // A pipe's first end reads and its second one writes; of a socket pair each process has an end, which does both.
+            // A pipe's first end reads and its second end writes. Of a socket pair each process has
+            // one end, which does both.
             let (reads, writes) = if side == Side::Node { (back, to) } else { (to, back) };
             (self.back, self.out) = (reads.0.as_raw_fd(), writes.1.as_raw_fd());
             for end in [&to.0, &to.1, &back.0, &back.1] {
@@ -220,7 +224,7 @@ impl<const W: usize> Transport for Kernel<W> {
         let mut sent = 0;
         while sent < count {
             let mut bytes = self.write(sent, count);
-            // A pipe may take a part of a message.
+            // A pipe may accept a part of a message.
             while !bytes.is_multiple_of(8 * W) {
                 let (at, rest) = (sent * 8 * W + bytes, 8 * W - bytes % (8 * W));
                 // SAFETY: an open pipe, and the rest of the message that has begun.

@@ -1,4 +1,4 @@
-//! What a user would take instead.
+//! Alternatives to this library.
 
 pub(crate) mod boost;
 #[cfg(feature = "iceoryx2")]

@@ -1,7 +1,8 @@
-//! Queues between two threads of one process: what would be possible without a second process, as a reference.
+//! Queues between two threads of one process: what would be possible without a second process, as a
+//! reference.
 //!
-//! The node's thread is pinned like its process, the other thread to the program's processor, where the program rests
-//! meanwhile.
+//! The node's thread is pinned like its process, the other thread to the program's processor, where
+//! the program rests meanwhile.
 
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ impl<const W: usize> Ends for Rtrb<W> {
     }
 }
 
-/// crossbeam's bounded queue, any number of both.
+/// crossbeam's bounded queue, for any number of producers and consumers.
 pub(crate) struct Crossbeam<const W: usize> {
     out: Arc<ArrayQueue<[u64; W]>>,
     back: Arc<ArrayQueue<[u64; W]>>,

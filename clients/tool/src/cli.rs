@@ -25,15 +25,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send samples from standard input to a node, print those that it gives back.
     ///
-    /// Creates the shared-memory region of the node NODE in the configuration file CONFIG, starts the
-    /// node's `exec` program, sends samples from standard input and prints those received.
+    /// Creates the shared-memory region of the node NODE in the configuration file CONFIG, starts
+    /// the node's `exec` program, sends samples from standard input and prints those received.
     ///
     /// After the end of standard input it ends when as many samples came back as were sent, or when
-    /// nothing has arrived for --linger; with -l, when so many were received; with -s, when the program
-    /// has taken all, or has left or never comes. SIGINT, SIGTERM and a reader that closes its output
-    /// end it at once. It removes the region, and the program that it started sees the end (-1,
-    /// EPIPE). A program that does not end within --grace is stopped; a second signal stops it at
-    /// once.
+    /// nothing has arrived for --linger; with -l, when so many were received; with -s, when the
+    /// program has taken all, or has left or never comes. SIGINT, SIGTERM and a reader that closes
+    /// its output end it at once. It removes the region, and the program that it started sees the
+    /// end (-1, EPIPE). A program that does not end within --grace is stopped; a second signal
+    /// stops it at once.
     #[command(after_help = PIPE_STATUS)]
     Pipe(PipeArgs),
     /// Print samples of a test signal on standard output, RATE per second.
@@ -44,8 +44,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// List what is in shared memory on this host: regions, other POSIX objects, System V segments.
     ///
-    /// It only reads and disturbs nobody. On a terminal it prints a table that fits; elsewhere one line for
-    /// each object.
+    /// It only reads and disturbs nobody. On a terminal it prints a table that fits; elsewhere one
+    /// line for each object.
     #[command(after_help = LS_COLUMNS, after_long_help = LS_JSON)]
     Ls(LsArgs),
     /// Show one region in full, with the samples or messages that wait, without taking them.
@@ -61,19 +61,21 @@ pub(crate) enum Command {
     Rm(RmArgs),
     /// Remove stale regions: those that no live process holds.
     ///
-    /// It removes only regions of this library and of VILLASnode, only your own, and only if no process has
-    /// them open. With a region of VILLASnode's layout goes its semaphore, sem.NAME. It says what it removes,
-    /// and how many samples or messages were left in it.
+    /// It removes only regions of this library and of VILLASnode, only your own, and only if no
+    /// process has them open. With a region of VILLASnode's layout goes its semaphore, sem.NAME. It
+    /// says what it removes, and how many samples or messages were left in it.
     #[command(after_help = RM_STATUS)]
     Clean(CleanArgs),
     /// Measure how fast channels are on this machine.
     ///
-    /// Two processes, each on a processor of its own, exchange samples through a channel. In turns of some ten
-    /// milliseconds they do the same in bare memory without a library. Ratios to bare memory can be compared
-    /// between machines; times and rates hold for this machine now. Nothing else should run on it.
+    /// Two processes, each on a processor of its own, exchange samples through a channel. In turns
+    /// of some ten milliseconds they do the same in bare memory without a library. Ratios to bare
+    /// memory can be compared between machines; times and rates hold for this machine now. Nothing
+    /// else should run on it.
     #[command(after_help = BENCH_STATUS, after_long_help = BENCH_COLUMNS)]
     Bench(BenchArgs),
-    /// Read samples from standard input and print them: the format alone, as a yardstick for `pipe`.
+    /// Read samples from standard input and print them: the format alone, as a yardstick for
+    /// `pipe`.
     #[command(hide = true)]
     Convert(FormatArgs),
 }
@@ -233,7 +235,8 @@ pub(crate) struct BenchArgs {
     /// Samples that a stream writes and reads in one call.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,16,64", value_parser = up_to(64))]
     pub(crate) batch: Vec<u32>,
-    /// The processors of the two processes, counted from 0. Default: the first two that this process may use.
+    /// The processors of the two processes, counted from 0. Default: the first two that this
+    /// process may use.
     #[arg(long, value_name = "A,B", value_parser = two_cpus)]
     pub(crate) cpus: Option<[usize; 2]>,
     /// Measure for about this time. Once each row has had a turn, none begins after a quarter more.
@@ -261,7 +264,8 @@ pub(crate) struct PipeArgs {
     /// Only send: print nothing. What comes back is thrown away.
     #[arg(short = 's', conflicts_with = "receive_limit")]
     pub(crate) send_only: bool,
-    /// Only receive: do not read standard input. Ends by -l, -T, a signal, or with the exec program.
+    /// Only receive: do not read standard input. Ends by -l, -T, a signal, or with the exec
+    /// program.
     #[arg(short = 'r', conflicts_with_all = ["send_only", "send_limit"])]
     pub(crate) receive_only: bool,
     /// Swap the directions: be the program at the other end. Waits for a region that another
@@ -278,8 +282,9 @@ pub(crate) struct PipeArgs {
     /// End after this time.
     #[arg(short = 'T', value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) time_limit: Option<Duration>,
-    /// After the end of standard input, end when nothing has arrived for this time [default: 2; with -r: never].
-    /// With -s: end when no program has been there for this time, while samples are unread.
+    /// After the end of standard input, end when nothing has arrived for this time [default: 2;
+    /// with -r: never]. With -s: end when no program has been there for this time, while samples
+    /// are unread.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) linger: Option<Duration>,
     /// How long the exec program may take to end by itself. Then it gets SIGTERM, and SIGKILL 2 s
@@ -335,8 +340,8 @@ pub(crate) struct SignalArgs {
 
 #[derive(Args)]
 pub(crate) struct CompareArgs {
-    /// Values, and timestamps in seconds, are equal if they differ by at most EPS; 0: the same bits.
-    /// Complex values are compared part by part, booleans exactly.
+    /// Values, and timestamps in seconds, are equal if they differ by at most EPS; 0: the same
+    /// bits. Complex values are compared part by part, booleans exactly.
     #[arg(short, value_name = "EPS", default_value = "1e-6", value_parser = not_negative, allow_negative_numbers = true)]
     pub(crate) epsilon: f64,
     /// Ignore the values.

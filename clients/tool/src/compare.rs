@@ -10,9 +10,9 @@ use crate::signals::{MAX_SIGNALS, SignalType, Signals};
 /// What the command line says.
 #[derive(Clone)]
 pub(crate) struct Options {
-    /// What the values are.
+    /// The types of the values.
     pub(crate) types: Signals,
-    /// Values and times that are not further apart are equal; 0 asks for the same bits.
+    /// Values and times are equal if they differ by at most this; 0 requires the same bits.
     pub(crate) epsilon: f64,
     /// Compare the values.
     pub(crate) values: bool,
@@ -40,7 +40,7 @@ pub(crate) enum Difference {
 /// The exit status for bad usage, and for files that cannot be read.
 pub(crate) const TROUBLE: u8 = 7;
 
-/// Compares all files against the first; says where the first difference is.
+/// Compares all files with the first; describes the first difference.
 pub(crate) fn run(paths: &[PathBuf], options: &Options) -> Result<Option<(Difference, String)>, String> {
     let mut sides = paths.iter().map(|path| Side::open(path)).collect::<Result<Vec<_>, _>>()?;
     let Some((first, others)) = sides.split_first_mut() else { return Ok(None) };
@@ -81,7 +81,7 @@ impl Side {
         format!("{}:{}", self.name, self.lines.number())
     }
 
-    /// Goes to the next sample; `false` at the end.
+    /// Moves to the next sample; `false` at the end.
     fn advance(&mut self, types: &Signals) -> Result<bool, String> {
         loop {
             let result = match self.lines.next().map_err(|error| format!("{}: {error}", self.name))? {
@@ -95,7 +95,7 @@ impl Side {
                     return Ok(true);
                 }
                 Ok(false) => {}
-                // A type that was not given is what is wrong with a complex value.
+                // Without types, a complex value fails because its type was not given.
                 Err(message) if types.len() == 0 && message.starts_with("value ") => {
                     return Err(format!("{}: {message} (-t TYPES says what the values are, as in -t 2f1c)", self.place()));
                 }
@@ -152,7 +152,8 @@ impl Options {
         if a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan() {
             return true;
         }
-        // Equal infinities are equal bits; two zeros, a distance of 0, differ where bits are asked for.
+        // Equal infinities are equal bits; two zeros, at distance 0, differ if the bits are
+        // compared.
         self.epsilon > 0.0 && (a - b).abs() <= self.epsilon
     }
 }
@@ -216,17 +217,17 @@ mod tests {
         assert_eq!(compared("c", 0.0, "5.0+0.0i", "5+0i"), None);
         assert_eq!(compared("c", 1e-6, "5+0i", "5+1i"), differs);
         assert_eq!(compared("c", 1e-6, "5+1i", "6+1i"), differs);
-        // Each part by itself: the points are further apart than either.
+        // Compared part by part: the distance of the points exceeds that of either part.
         assert_eq!(compared("c", 1.0, "0+0i", "1-1i"), None);
         assert_eq!(compared("c", 0.0, "0+0i", "0-0i"), differs);
         assert_eq!(compared("c", 0.0, "nan+nani", "-nan+nani"), None);
-        // As doubles these two are one number.
+        // As doubles these two are the same number.
         assert_eq!(compared("i", 0.0, "9007199254740993", "9007199254740992"), differs);
         assert_eq!(compared("i", 1.0, "9007199254740993", "9007199254740992"), None);
         assert_eq!(compared("i", 1.0, "9223372036854775807", "-9223372036854775808"), differs);
         assert_eq!(compared("b", 5.0, "0", "1"), differs);
         assert_eq!(compared("b", 0.0, "true", "1"), None);
-        // What comes after the list is a float.
+        // Values after the list are floats.
         assert_eq!(compared("1c1b", 1e-6, "1+2i 1 0.5", "1+2i 1 0.5000001"), None);
     }
 

@@ -1,6 +1,6 @@
-//! `villas-shm convert`: text to samples to text, with no shared memory between.
+//! `villas-shm convert`: text to samples to text, without shared memory.
 //!
-//! What `pipe` reaches is measured against this.
+//! A yardstick for the speed of `pipe`.
 
 use std::io::Write;
 
@@ -10,10 +10,10 @@ use crate::log::log;
 use crate::signals::{MAX_SIGNALS, Signals};
 use crate::standard;
 
-/// So much text is gathered before it is written.
+/// Bytes of text that are gathered before a write.
 const CHUNK: usize = 64 << 10;
 
-/// Runs the command; gives whether every line was a sample or a comment.
+/// Runs the command; returns whether every line was a sample or a comment.
 pub(crate) fn run(signals: &Signals) -> Result<bool, String> {
     let (mut lines, mut stdout) = (Lines::new(standard::stdin()?), standard::stdout()?);
     let mut record = Record::default();

@@ -1,16 +1,16 @@
-//! How a text is encoded: UTF-8, with or without the mark that some programs begin it with.
+//! The encoding of a text: UTF-8, with or without the byte order mark that some programs write.
 
-/// The byte order mark, which says nothing in UTF-8.
+/// The byte order mark, which has no meaning in UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The text behind a byte order mark of UTF-8, if there is one.
+/// The text without a UTF-8 byte order mark.
 #[inline]
 pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(MARK).unwrap_or(text)
 }
 
-/// What is wrong with a text that begins with these bytes, if it is UTF-16 or UTF-32: one that has
-/// a byte order mark, or a first letter of ASCII with a zero beside it.
+/// The error if a text that begins with these bytes is UTF-16 or UTF-32: it has a byte order mark,
+/// or its first letter is ASCII beside a zero byte.
 pub(crate) fn wrong_encoding(start: &[u8]) -> Option<&'static str> {
     let has_mark = matches!(start, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..]);
     (has_mark || matches!(start, [0, b' '..=b'~', ..] | [b' '..=b'~', 0, ..]))

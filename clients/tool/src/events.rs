@@ -1,4 +1,4 @@
-//! What a main thread waits for: signals, and the ends of the threads that it started.
+//! The events of a main thread: signals, and the ends of the threads that it started.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
@@ -6,13 +6,13 @@ use std::thread;
 
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
-/// Starts from SIGCHLD and a mask as they are by default, whatever the parent has left, for this
-/// process and those that it starts. Where SIGCHLD is ignored, nobody learns how a program has
-/// ended, and its number may be another's by the time that it is signalled; a blocked SIGTERM ends
-/// nothing.
+/// Resets SIGCHLD and the signal mask to their defaults, for this process and those that it starts,
+/// whatever the parent has left. If SIGCHLD is ignored, no process learns how a program ended, and
+/// its pid may belong to another process when it is signalled. A blocked SIGTERM ends nothing.
 ///
-/// SIGPIPE stays ignored here, as Rust's runtime has it, so that a write to nobody is an error and
-/// no end without a clean-up; `std::process` gives it back to those that are started.
+/// SIGPIPE stays ignored here, as Rust's runtime sets it, so that a write without a reader is an
+/// error and not an end without clean-up. `std::process` restores it for the programs that it
+/// starts.
 pub(crate) fn start_from_defaults() {
     // SAFETY: no handler is installed.
     #[allow(unsafe_code)]
@@ -20,15 +20,16 @@ pub(crate) fn start_from_defaults() {
     let _ = SigSet::empty().thread_set_mask();
 }
 
-/// Turns SIGINT, SIGTERM and SIGHUP into events, from now on and for the threads that are started from here.
+/// Turns SIGINT, SIGTERM and SIGHUP into events, from now on and for threads that are started
+/// later.
 ///
-/// They are blocked in every thread, which begins with those of the one that starts it, and taken one
-/// by one: no handler runs, nothing is interrupted.
+/// Every thread blocks them, because it inherits the mask of its creator, and one thread takes them
+/// one by one: no handler runs, and no call is interrupted.
 pub(crate) fn catch_signals<E: Send + 'static>(events: Sender<E>, event: fn(Signal) -> E) -> Result<(), String> {
     catch_these_signals(&[], events, event)
 }
 
-/// The same with some besides.
+/// As [`catch_signals`], with further signals.
 pub(crate) fn catch_these_signals<E: Send + 'static>(
     more: &[Signal],
     events: Sender<E>,
@@ -49,8 +50,8 @@ pub(crate) fn catch_these_signals<E: Send + 'static>(
     Ok(())
 }
 
-/// Starts a thread whose result becomes an event. One that panics is heard of as well: somebody waits
-/// for what it has to say.
+/// Starts a thread whose result becomes an event. A panic becomes an event too, because another
+/// thread waits for the result.
 pub(crate) fn spawn<E: Send + 'static, T: 'static>(
     events: Sender<E>,
     event: fn(Result<T, String>) -> E,
@@ -58,13 +59,13 @@ pub(crate) fn spawn<E: Send + 'static, T: 'static>(
 ) {
     thread::spawn(move || {
         let panicked = |_| Err("a thread has panicked: please report this".into());
-        // Nobody listens any more when the tool ends without this thread.
+        // If the tool ends without this thread, there is no receiver.
         let _ = events.send(event(catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)));
     });
 }
 
 /// Whether the tool was started with this signal ignored, as `nohup` does. A blocked signal would
-/// come through nevertheless.
+/// be received nevertheless.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -18,10 +18,10 @@ use crate::log::log;
 /// How long a program may take to end after SIGTERM.
 const TERM_TIME: Duration = Duration::from_secs(2);
 
-/// A wait for the end of a program asks so often whether it is urgent.
+/// Time between two checks whether the wait for a program's end has become urgent.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// A program that runs, or has ended and was not reaped yet.
+/// A program that runs, or has ended and was not yet reaped.
 pub(crate) struct Program {
     name: String,
     child: Child,
@@ -30,11 +30,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `words[0]` with the other words as arguments, and calls `on_end` from another thread
-    /// when it has ended.
+    /// Starts `words[0]` with the other words as arguments. Another thread calls `on_end` when the
+    /// program has ended.
     ///
-    /// It reads nothing (standard output of this tool is for samples, and so is standard input),
-    /// and what it prints goes to this tool's standard error.
+    /// The program reads nothing, because this tool's standard input and output are for samples.
+    /// Its output goes to this tool's standard error.
     pub(crate) fn start(words: &[String], on_end: impl FnOnce() + Send + 'static) -> Result<Self, String> {
         let (name, arguments) = words.split_first().ok_or("no program is named")?;
         let child = Self::spawn(Path::new(name), arguments)
@@ -56,9 +56,10 @@ impl Program {
     fn spawn(path: &Path, arguments: &[String]) -> io::Result<Child> {
         let mut command = Command::new(path);
         command.args(arguments).stdin(Stdio::null()).stdout(io::stderr().as_fd().try_clone_to_owned()?);
-        // The tool takes its signals from a queue, and has them blocked for that.
+        // The tool takes its signals from a queue, and blocks them for that.
         let mask = SigSet::empty();
-        // SAFETY: between fork and exec only `pthread_sigmask` is called, which is async-signal-safe.
+        // SAFETY: between fork and exec only `pthread_sigmask` is called, which is
+        // async-signal-safe.
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(move || Ok(mask.thread_set_mask()?));
@@ -66,12 +67,12 @@ impl Program {
         command.spawn()
     }
 
-    /// The name as the configuration has it.
+    /// The name in the configuration.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Says that it should not have ended yet, and how it did.
+    /// The message that it ended too early, and how.
     pub(crate) fn ended_early(&mut self) -> String {
         match self.status() {
             Some(status) => format!("{} ended early ({status})", self.name),
@@ -84,8 +85,8 @@ impl Program {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits for `grace` until the program ends by itself. Then, or when `is_urgent` says so, it
-    /// gets SIGTERM, and SIGKILL if that does not help. It is gone and reaped afterwards.
+    /// Waits for `grace` until the program ends by itself. After that, or if `is_urgent` returns
+    /// true, it gets SIGTERM, then SIGKILL. On return it is dead and reaped.
     pub(crate) fn stop(mut self, grace: Duration, mut is_urgent: impl FnMut() -> bool) -> io::Result<ExitStatus> {
         let start = Instant::now();
         let ends_by_itself = loop {
@@ -107,7 +108,8 @@ impl Program {
                 break false;
             }
         };
-        // A number is signalled only while nobody has reaped it: it is still this program's then.
+        // The pid is signalled only while the program is not reaped: until then it is still the
+        // program's.
         if !ends_by_itself && self.child.try_wait()?.is_none() {
             let _ = kill(pid(self.child.id()), Signal::SIGTERM);
             if !self.ends_within(TERM_TIME) {
@@ -127,7 +129,7 @@ fn pid(id: u32) -> Pid {
     Pid::from_raw(id as i32)
 }
 
-/// Waits for the end without reaping, so that only the owner of the `Child` frees the number.
+/// Waits for the end without reaping, so that only the owner of the `Child` frees the pid.
 fn watch(id: u32, on_end: impl FnOnce() + Send + 'static) -> Receiver<()> {
     let (sender, ended) = channel();
     thread::spawn(move || {
@@ -138,7 +140,7 @@ fn watch(id: u32, on_end: impl FnOnce() + Send + 'static) -> Receiver<()> {
     ended
 }
 
-/// Where a program without a folder in its name can be when it is not in PATH.
+/// Where a program without a folder in its name may be, if not in PATH.
 fn beside_this_tool(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         return None;

@@ -1,4 +1,4 @@
-//! Lines of a stream, without a copy, and with an answer to "would the next one wait?".
+//! The lines of a stream, without a copy, and whether reading the next one would wait.
 
 use std::io::{self, Read};
 
@@ -6,51 +6,51 @@ use memchr::memchr;
 
 use crate::encoding;
 
-/// A line longer than this is not kept: the longest sample, 65 536 values of the longest form, fits twice.
+/// A longer line is not kept: the longest sample, 65 536 values of the longest form, fits twice.
 const LONGEST: usize = 4 << 20;
 
-/// As much as one read asks for; the buffer grows beyond only for longer lines.
+/// Bytes that one read asks for; the buffer grows beyond that only for longer lines.
 const CHUNK: usize = 256 << 10;
 
-/// What comes next in a stream.
+/// The next item of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<'a> {
     /// A line without its line feed; the last one may have had none.
     Line(&'a [u8]),
-    /// A line that is too long to be kept; it was skipped.
+    /// A line that was too long to keep and was skipped.
     TooLong,
     /// The stream is over.
     End,
 }
 
-/// Cuts a stream into lines.
+/// Splits a stream into lines.
 pub(crate) struct Lines<R> {
     input: R,
     buffer: Vec<u8>,
     /// Where the next line begins; in range 0 ..= `end`.
     start: usize,
-    /// Where the bytes that were read end; in range 0 ..= `buffer.len()`.
+    /// Where the bytes read so far end; in range 0 ..= `buffer.len()`.
     end: usize,
-    /// Where the line at `start` ends, if that is known.
+    /// Where the line at `start` ends, if known.
     line_feed: Option<usize>,
-    /// No line feed stands between `start` and here, unless `line_feed` says so.
+    /// There is no line feed between `start` and here, unless `line_feed` is set.
     searched: usize,
     number: u64,
     at_end: bool,
 }
 
 impl<R: Read> Lines<R> {
-    /// Reads lines from `input`, which needs no buffer of its own.
+    /// Reads lines from `input`, which needs no buffer.
     pub(crate) fn new(input: R) -> Self {
         Self { input, buffer: Vec::new(), start: 0, end: 0, line_feed: None, searched: 0, number: 0, at_end: false }
     }
 
-    /// The number of the line that `next` gave last, from 1.
+    /// The number of the line that `next` returned last, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether a whole line is there already, so that `next` will not wait.
+    /// Whether a whole line is buffered, so that `next` will not wait.
     pub(crate) fn is_ready(&mut self) -> bool {
         if self.line_feed.is_none() {
             self.line_feed = memchr(b'\n', &self.buffer[self.searched..self.end]).map(|at| self.searched + at);
@@ -59,7 +59,7 @@ impl<R: Read> Lines<R> {
         self.line_feed.is_some()
     }
 
-    /// The next line; reads as long as it takes to get one.
+    /// The next line; reads until there is one.
     pub(crate) fn next(&mut self) -> io::Result<Next<'_>> {
         let mut too_long = false;
         while !self.is_ready() {
@@ -79,11 +79,11 @@ impl<R: Read> Lines<R> {
         self.start = line_feed + 1;
         self.searched = self.start;
         self.number += 1;
-        // A line that one read completed can still be longer than what is promised here.
+        // One read may complete a line that is longer than allowed here.
         if too_long || line.len() > LONGEST { Ok(Next::TooLong) } else { Ok(Next::Line(&self.buffer[line])) }
     }
 
-    /// The lines of another encoding are none that anybody could make sense of.
+    /// Lines in another encoding would be meaningless.
     fn check_encoding(&self) -> io::Result<()> {
         match encoding::wrong_encoding(&self.buffer[self.start..self.end]) {
             Some(wrong) if self.number == 0 => Err(io::Error::new(io::ErrorKind::InvalidData, wrong)),
@@ -91,7 +91,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// What is left when the stream is over.
+    /// The rest when the stream is over.
     fn last_line(&mut self, too_long: bool) -> Next<'_> {
         let line = self.start..self.end;
         self.start = self.end;
@@ -106,7 +106,7 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Reads once, after the bytes that are there.
+    /// Reads once, after the buffered bytes.
     fn fill(&mut self) -> io::Result<usize> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);

@@ -1,7 +1,7 @@
 //! Messages for people, on standard error, filtered by `-d LEVEL`.
 //!
-//! Each message is written with one call, so that the lines of the tool and those of the program
-//! that it started, which shares its standard error, do not run into each other.
+//! Each message is written by one call, so that it does not mix with the lines of the started
+//! program, which shares the tool's standard error.
 
 use std::fmt;
 use std::io::Write;
@@ -44,7 +44,7 @@ pub(crate) fn write(level: Level, text: fmt::Arguments<'_>) {
         Level::Warning => "warning: ",
         Level::Error | Level::Off => "error: ",
     };
-    // Nobody is left to tell when standard error itself is gone.
+    // If standard error is gone, there is no way to report it.
     let _ = std::io::stderr().write_all(format!("villas-shm: {mark}{text}\n").as_bytes());
 }
 

@@ -1,10 +1,10 @@
 //! `villas-shm`, the command-line tool of the villas-shm library.
 //!
-//! It stands where VILLASnode stands: on the node side of a channel, which it creates from a
-//! VILLASnode configuration, between text and shared memory.
+//! It takes the place of VILLASnode on the node side of a channel. It creates the channel from a
+//! VILLASnode configuration, and converts between text and shared memory.
 
 #![deny(unsafe_code)]
-// They panic where nobody reads any more.
+// They panic if the reader has left.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all went well, or what did not.
+/// Whether all went well, or the error.
 fn outcome(result: Result<bool, String>) -> ExitCode {
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -69,10 +69,10 @@ fn failure(message: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Help and version are no failures; bad usage has the number that the command documents.
+/// Help and version are no failures; bad usage has the exit status that the command documents.
 fn usage(message: &clap::Error) -> ExitCode {
     if message.use_stderr() {
-        // Nobody is left to tell when the terminal is gone.
+        // If the terminal is gone, there is no way to report it.
         let _ = message.print();
     } else {
         let print = || standard::has_reader(message.print().and_then(|()| std::io::stdout().flush()));
@@ -143,7 +143,7 @@ fn compare(args: &CompareArgs) -> ExitCode {
     match compare::run(&args.files, &options) {
         Ok(None) => ExitCode::SUCCESS,
         Ok(Some((difference, message))) => {
-            // The status says it, too, when nobody reads.
+            // The exit status also says it, if the reader has left.
             match standard::print(&format!("{message}\n")) {
                 Ok(()) => ExitCode::from(difference as u8),
                 Err(error) => failure(&error, compare::TROUBLE),

@@ -1,9 +1,9 @@
-//! What the values of a sample mean: the signals of one direction.
+//! The meaning of a sample's values: the signals of one direction.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// More values than this no sample can have.
+/// The most values of a sample.
 pub(crate) const MAX_SIGNALS: usize = 65_536;
 
 /// The type of one value; every value occupies 8 bytes in a sample.
@@ -51,7 +51,7 @@ impl FromStr for SignalType {
 /// One signal as a configuration names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signal {
-    /// For the header line; `signalN` where there is none.
+    /// For the header line; `signalN` if there is none.
     pub(crate) name: Option<String>,
     /// For the header line.
     pub(crate) unit: Option<String>,
@@ -69,7 +69,7 @@ impl Signals {
         Self(list)
     }
 
-    /// So many unnamed signals of one type.
+    /// This many unnamed signals of one type.
     pub(crate) fn repeat(count: usize, kind: SignalType) -> Self {
         Self(vec![Signal { name: None, unit: None, kind }; count])
     }
@@ -85,7 +85,7 @@ impl Signals {
         self.0.get(index).map_or(SignalType::Float, |signal| signal.kind)
     }
 
-    /// The signal at `index`, if the list goes so far.
+    /// The signal at `index`, if the list has it.
     pub(crate) fn get(&self, index: usize) -> Option<&Signal> {
         self.0.get(index)
     }
@@ -124,7 +124,7 @@ impl FromStr for Signals {
                 .next()
                 .and_then(SignalType::from_letter)
                 .ok_or_else(|| format!("\"{text}\" is not a list of types such as \"64f\" (f, i, b, c)"))?;
-            // Only a number too large to hold fails here: it is too large for us, too.
+            // Only a number too large to hold fails here: it is too large for a sample, too.
             let count = if count.is_empty() { 1 } else { count.parse().unwrap_or(usize::MAX) };
             if count > MAX_SIGNALS - list.len() {
                 return Err(format!("\"{text}\" has more than {MAX_SIGNALS} signals"));

@@ -1,7 +1,7 @@
-//! Standard input and output, as the tool was given them.
+//! The tool's standard input and output.
 //!
-//! Output that cannot be written is an error everywhere, except where its reader has left: that one
-//! has seen enough, as `head` has. `io::stdout()` is not for output: it counts what is written to a
+//! Output that cannot be written is an error everywhere, unless its reader has left: that reader
+//! has seen enough, as `head` has. `io::stdout()` is not used: it treats what is written to a
 //! closed descriptor as written.
 
 use std::fs::File;
@@ -10,15 +10,15 @@ use std::os::fd::AsFd;
 
 use nix::libc;
 
-/// Keeps closed descriptors closed. Rust's runtime opens `/dev/null` in their place, and then all
-/// that is printed seems to have been written. It leaves alone what stands there already, and this
-/// runs before it: `/dev/null`, which for input can only be written and for output only be read, so
-/// that it answers with `EBADF` as a closed descriptor does.
+/// Keeps closed descriptors closed. Rust's runtime opens `/dev/null` in their place, so that all
+/// output seems to be written. The runtime leaves open descriptors alone, and this runs before it.
+/// It opens `/dev/null` too, but for writing in place of an input and for reading in place of an
+/// output, so that it answers with `EBADF`, as a closed descriptor does.
 #[allow(unsafe_code)]
 extern "C" fn keep_closed() {
     for (descriptor, flags) in [(libc::STDIN_FILENO, libc::O_WRONLY), (libc::STDOUT_FILENO, libc::O_RDONLY)] {
-        // SAFETY: system calls with a constant path. An open takes the lowest number that is free,
-        // which is this one, as those below are taken by now.
+        // SAFETY: system calls with a constant path. An open takes the lowest free number, which is
+        // this one, because those below are taken by now.
         unsafe {
             if libc::fcntl(descriptor, libc::F_GETFD) == -1 {
                 libc::open(c"/dev/null".as_ptr(), flags);
@@ -37,24 +37,24 @@ static BEFORE_MAIN: extern "C" fn() = keep_closed;
 /// Standard output without a buffer; an error if it is closed.
 pub(crate) fn stdout() -> Result<File, String> {
     let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-    // Nothing is written, but the descriptor is checked.
+    // Writes nothing, but checks the descriptor.
     stdout.and_then(|mut stdout| stdout.write(&[]).map(|_| stdout)).map_err(failed)
 }
 
 /// Standard input without a buffer; an error if it is closed.
 pub(crate) fn stdin() -> Result<File, String> {
     let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-    // Nothing is read, but the descriptor is checked.
+    // Reads nothing, but checks the descriptor.
     let checked = stdin.and_then(|mut stdin| stdin.read(&mut []).map(|_| stdin));
     checked.map_err(|error| format!("cannot read standard input: {error}"))
 }
 
-/// Writes all of it; that the reader has left is no failure.
+/// Writes the whole text. It is no failure if the reader has left.
 pub(crate) fn print(text: &str) -> Result<(), String> {
     has_reader(stdout()?.write_all(text.as_bytes())).map(drop)
 }
 
-/// Of a write to standard output: whether somebody still reads.
+/// For a write to standard output: whether it still has a reader.
 pub(crate) fn has_reader(written: io::Result<()>) -> Result<bool, String> {
     match written {
         Ok(()) => Ok(true),

@@ -1,4 +1,4 @@
-//! Channels, as Rust sees them.
+//! The Rust interface of channels.
 
 use super::sample::Sample;
 use crate::channel::any_handle::{AnyHandle, each};
@@ -17,7 +17,8 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-/// As [`Vec::push`], which would make the sample elsewhere and copy it in wider pieces than it was just written in: the processor waits for that.
+/// As [`Vec::push`], which would build the sample elsewhere and copy it with wider loads than the
+/// stores that have just written it: such a load stalls.
 #[inline(always)]
 fn append(samples: &mut Vec<Sample>, holder: AnyHandle, raw: Raw) {
     samples.reserve(1);
@@ -27,10 +28,10 @@ fn append(samples: &mut Vec<Sample>, holder: AnyHandle, raw: Raw) {
     unsafe { samples.set_len(length + 1) };
 }
 
-/// A sample that was not written, and why.
+/// A sample that was not written, and the reason.
 #[derive(Debug)]
 pub struct Unsent {
-    /// It is still the caller's.
+    /// The sample, which still belongs to the caller.
     pub sample: Sample,
     /// Why it was not written.
     pub error: Error,
@@ -57,8 +58,8 @@ impl From<Unsent> for Error {
 
 /// One end of a channel, open in this process. Dropping it closes it.
 ///
-/// It is `Send` and `Sync`: threads that call take turns at a gate of this process, which costs a
-/// single thread no lock. What a call moves is then its caller's alone.
+/// It is `Send` and `Sync`: calling threads take turns at a gate in this process; a single thread
+/// pays for no lock. The samples that a call moves then belong to its caller alone.
 ///
 /// ```
 /// use villas_shm::{Channel, Config};
@@ -83,12 +84,13 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Creates the region `name` and takes its node side. A region that the dead have left is repaired or replaced.
+    /// Creates the region `name` and takes its node side. If dead processes have left a region
+    /// there, repairs or replaces it.
     ///
     /// # Errors
-    /// `EINVAL` name or parameters; `EBUSY` the node side is held by a live process; `EPROTO` a program is attached
-    /// to a region with other parameters; `EBADMSG` the name leads to something else; `EACCES`, `ENOSPC` as the
-    /// system says.
+    /// `InvalidInput` name or parameters; `Busy` a live process holds the node side; `Mismatch` a
+    /// program is attached to a region with other parameters; `Corrupt` the name leads to something
+    /// else; `PermissionDenied`, `StorageFull` from the system.
     pub fn create(name: impl AsRef<OsStr>, config: &Config) -> Result<Channel> {
         native::create(name.as_ref(), config).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
@@ -96,27 +98,30 @@ impl Channel {
     /// Opens the region `name` and takes its program side.
     ///
     /// # Errors
-    /// `EINVAL` name; `ENOENT` no such region, or its node is gone and nothing is left to read; `EAGAIN` not ready
-    /// yet, or a process is about to take the side or replace the region; `EBUSY` the program side is held by a live process; `EPROTO` another layout version; `EBADMSG` not a
-    /// region, or corrupt; `EACCES` another user's.
+    /// `InvalidInput` name; `NotFound` no such region, or its node is gone and nothing is left to
+    /// read; `WouldBlock` not ready yet, or a process is about to take the side or replace the
+    /// region; `Busy` a live process holds the program side; `Mismatch` another layout version;
+    /// `Corrupt` not a region, or damaged; `PermissionDenied` another user's.
     pub fn open(name: impl AsRef<OsStr>) -> Result<Channel> {
         native::open(name.as_ref()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
-    /// Opens the region `name` and takes its program side, waiting for the region to appear for at most
-    /// `timeout`, without limit for `None`.
+    /// Opens the region `name` and takes its program side. Waits for the region for at most
+    /// `timeout`; `None`: without limit.
     ///
     /// # Errors
-    /// As [`Channel::open`]; `ETIMEDOUT`; `EINTR` a signal handler ran.
+    /// As [`Channel::open`]; `TimedOut`; `Interrupted` a signal handler ran.
     pub fn timed_open(name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<Channel> {
         native::timed_open(name.as_ref(), Limit::timeout(timeout)).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
-    /// Creates a region without a name and takes its node side. The descriptor is to be handed to the program: by `SCM_RIGHTS`, or to a child that
-    /// inherits it (it is close-on-exec). It may be dropped at any time; who has a descriptor of the region can hand it on.
+    /// Creates a region without a name and takes its node side. Hand the descriptor to the program
+    /// by `SCM_RIGHTS` or to a child that inherits it (it is close-on-exec). It may be dropped at
+    /// any time; any holder of a descriptor of the region can hand it on.
     ///
-    /// The size of the region is sealed (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`): unlike that of one with a name it cannot be changed under
-    /// the hands of those who use it, so that a hostile peer cannot end this process by cutting the region short.
+    /// The size of the region is sealed (`F_SEAL_SHRINK`, `F_SEAL_GROW`, `F_SEAL_SEAL`). So a
+    /// hostile peer cannot kill this process by truncating the region, as it could a region with a
+    /// name.
     ///
     /// ```
     /// use villas_shm::{Channel, Config};
@@ -129,44 +134,51 @@ impl Channel {
     /// ```
     ///
     /// # Errors
-    /// `EINVAL` parameters; `ENOMEM` no memory; `EPERM` the group; `ENOTSUP` `/proc` is not mounted; others as the system says.
+    /// `InvalidInput` parameters; `OutOfMemory`; `PermissionDenied` the group; `Unsupported`
+    /// `/proc` is not mounted; others from the system.
     pub fn create_fd(config: &Config) -> Result<(Channel, OwnedFd)> {
         let (handle, descriptor) = native::create_fd(config)?;
         Ok((Channel { handle: AnyHandle::Native(handle) }, descriptor))
     }
 
-    /// Takes the node side of the region behind a descriptor, whose node is gone: the restart of a node that [`Channel::create_fd`] made. What the
-    /// dead one has left is repaired.
+    /// Takes the node side of the region behind a descriptor after its node has died or closed: the
+    /// restart of a node that used [`Channel::create_fd`]. Repairs what a dead node has left.
     ///
     /// # Errors
-    /// `EINVAL` parameters; `EBUSY` the node side is held by a live process; `EPROTO` the region has other parameters; else as [`Channel::open_fd`].
+    /// `InvalidInput` parameters; `Busy` a live process holds the node side; `Mismatch` the region
+    /// has other parameters; else as [`Channel::open_fd`].
     pub fn recreate_fd(descriptor: impl AsFd, config: &Config) -> Result<Channel> {
         let handle = native::recreate_fd(descriptor.as_fd().as_raw_fd(), config)?;
         Ok(Channel { handle: AnyHandle::Native(handle) })
     }
 
-    /// Opens the region behind a descriptor and takes its program side. The descriptor may be dropped afterwards.
+    /// Opens the region behind a descriptor and takes its program side. The descriptor may be
+    /// dropped afterwards.
     ///
     /// # Errors
-    /// `EBADMSG` it does not lead to a region, or to one whose size is not sealed, or to a corrupt one; `EACCES` it is not open for reading and
-    /// writing, the region's mode forbids it, or it is another user's; `ENOTSUP` `/proc` is not mounted; `ENOENT` the node is
-    /// gone and nothing is left to read; `EBUSY` the program side is held by a live process; `EAGAIN` a process is about to take it; `EPROTO` another layout
-    /// version.
+    /// `Corrupt` the descriptor does not lead to a region, or the region's size is not sealed, or
+    /// it is damaged; `PermissionDenied` the descriptor is not open for reading and writing, the
+    /// region's mode forbids it, or it is another user's; `Unsupported` `/proc` is not mounted;
+    /// `NotFound` the node is gone and nothing is left to read; `Busy` a live process holds the
+    /// program side; `WouldBlock` a process is about to take it; `Mismatch` another layout version.
     pub fn open_fd(descriptor: impl AsFd) -> Result<Channel> {
         native::open_fd(descriptor.as_fd().as_raw_fd()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
     }
 
-    /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: makes the region `wname`, which this process writes,
-    /// and opens `rname`, which the other side makes; waits for it, without limit for `None`. Which side begins does not
-    /// matter. With both names the same, this process reads what it writes. Closing the channel removes `wname`.
+    /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: creates the region `wname`,
+    /// which this process writes, and opens `rname`, which the other side creates. Waits for
+    /// `rname` for at most the given time; `None`: without limit. Either side may begin. If both
+    /// names are the same, this process reads what it writes. Closing the channel removes `wname`.
     ///
-    /// Reads and writes are as with any channel, but for these: after the end of a peer (`EPIPE`) the channel must be opened
-    /// anew; a sample that was received is written back as a copy; a `pthread` mode that a hostile peer has garbled may hang.
+    /// Reads and writes work as with any channel, with three exceptions. After the end of a peer
+    /// (`Closed`) the channel must be opened anew. A received sample is written back as a copy.
+    /// `pthread` mode may hang if a hostile peer has corrupted it.
     ///
     /// # Errors
-    /// `EINVAL` names or parameters; `EBUSY` `wname` is held by a live process; `ETIMEDOUT`; `EINTR` a signal handler ran;
-    /// `EBADMSG` `wname` leads to something else; `ESTALE` `wname` was removed while this waited;
-    /// `EACCES`, `ENOSPC` as the system says; `ENOTSUP` not on x86-64 Linux with glibc.
+    /// `InvalidInput` names or parameters; `Busy` a live process holds `wname`; `TimedOut`;
+    /// `Interrupted` a signal handler ran; `Corrupt` `wname` leads to something else; `Stale`
+    /// `wname` was removed during the wait; `PermissionDenied`, `StorageFull` from the system;
+    /// `Unsupported` not on x86-64 Linux with glibc.
     pub fn open_wire(
         wname: impl AsRef<OsStr>,
         rname: impl AsRef<OsStr>,
@@ -177,11 +189,11 @@ impl Channel {
         Ok(Channel { handle: AnyHandle::Wire(handle) })
     }
 
-    /// As [`Channel::open_wire`], without a limit, until `cancelled`, which is asked some fifty times a
-    /// second, says so.
+    /// As [`Channel::open_wire`] without a time limit, until `cancelled` returns true. It is called
+    /// about fifty times a second.
     ///
     /// # Errors
-    /// As [`Channel::open_wire`]; `ECANCELED` `cancelled` said so.
+    /// As [`Channel::open_wire`]; `Other` (`ECANCELED`) `cancelled` returned true.
     pub fn open_wire_unless(
         wname: impl AsRef<OsStr>,
         rname: impl AsRef<OsStr>,
@@ -192,7 +204,7 @@ impl Channel {
         Ok(Channel { handle: AnyHandle::Wire(handle) })
     }
 
-    /// Bytes of a region that [`Channel::open_wire`] makes with these parameters.
+    /// The size in bytes of a region that [`Channel::open_wire`] creates with these parameters.
     ///
     /// # Errors
     /// `InvalidInput` out of range.
@@ -200,30 +212,29 @@ impl Channel {
         wire::total_size(config)
     }
 
-    /// Removes the name of a region, or of whatever has the name: that is not checked. Processes
-    /// that have it open keep it. A channel in VILLASnode's layout has two names.
+    /// Removes the name of a region, without checking what the name leads to. Processes that have
+    /// the region open keep it. A channel in VILLASnode's layout has two names.
     ///
     /// # Errors
-    /// `EINVAL` name; `ENOENT` no such object; `EACCES`.
+    /// `InvalidInput` name; `NotFound` no such object; `PermissionDenied`.
     pub fn unlink(name: impl AsRef<OsStr>) -> Result<()> {
         Name::new(name)?.unlink()
     }
 
-    /// Waits until a live peer is attached, without limit for `None`.
+    /// Waits until a live peer is attached, for at most `timeout`; `None`: without limit.
     ///
     /// # Errors
-    /// `ETIMEDOUT`; `EINTR`; `ESTALE` as for [`Channel::read`]; `EPIPE` closed, or of the wire
-    /// layout, whose peers do
-    /// not come back.
+    /// `TimedOut`; `Interrupted`; `Stale` as for [`Channel::read`]; `Closed` the channel is closed,
+    /// or the peer is gone and the layout is VILLASnode's, where peers do not come back.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<()> {
         each!(self.handle, handle => handle.wait(&Limit::timeout(timeout)))
     }
 
-    /// An empty sample of this side's blocks. Does not wait.
+    /// An empty sample from this side's blocks. Does not wait.
     ///
     /// # Errors
-    /// `WouldBlock` all are in use; `Closed`: in VILLASnode's layout, the peer, which has them, is
-    /// known to be gone; the channel is closed.
+    /// `WouldBlock` all are in use; `Closed` the channel is closed, or, in VILLASnode's layout, the
+    /// peer that holds the blocks is known to be gone.
     pub fn alloc(&self) -> Result<Sample> {
         let mut one = None;
         let give = |_, raw| one = Some(Sample::new(self.handle, raw));
@@ -231,8 +242,8 @@ impl Channel {
         one.ok_or_else(|| Call::Alloc.error(libc::EAGAIN))
     }
 
-    /// Appends up to `most` empty samples to `samples`, as many as are free; how many. Does not
-    /// wait.
+    /// Appends up to `most` empty samples to `samples`, as many as are free; returns how many. Does
+    /// not wait.
     ///
     /// # Errors
     /// `WouldBlock` none is free; `Closed` as for [`Channel::alloc`]; `Stale`.
@@ -240,12 +251,12 @@ impl Channel {
         self.alloc_within(samples, most, Limit::Now)
     }
 
-    /// Appends `most` empty samples to `samples`, waiting for them for at most `timeout`, without
-    /// limit for `None`; how many: fewer only when the time is over or the wait was interrupted.
+    /// Appends `most` empty samples to `samples`. Waits for them for at most `timeout`; `None`:
+    /// without limit. Returns how many: fewer only if the time is over or the wait was interrupted.
     ///
     /// # Errors
-    /// With none: `TimedOut`, `Interrupted`, `Closed` (also when the peer, which has them, is
-    /// gone), `Stale`.
+    /// If none was appended: `TimedOut`, `Interrupted`, `Closed` (also if the peer that holds the
+    /// blocks is gone), `Stale`.
     pub fn timed_alloc(&self, samples: &mut Vec<Sample>, most: usize, timeout: Option<Duration>) -> Result<usize> {
         self.alloc_within(samples, most, Limit::timeout(timeout))
     }
@@ -255,20 +266,22 @@ impl Channel {
         each!(self.handle, handle => handle.alloc(most, &limit, give))?.or_error(Call::Alloc)
     }
 
-    /// Appends up to `most` received samples to `samples`, as soon as there is one; how many. Waits
-    /// for at most 100 ms, so that a loop can look at a flag.
+    /// Appends up to `most` received samples to `samples` as soon as there is one; returns how
+    /// many. Waits for at most 100 ms, so that a loop can check a flag.
     ///
     /// # Errors
-    /// `WouldBlock` nothing within 100 ms; `Interrupted` a signal handler ran, or
-    /// [`Channel::interrupt`]: call again. `Closed` the peer closed or died, and everything it
-    /// wrote has been read: calls go on when a new one attaches. `Corrupt`. `Stale` the name leads
-    /// to another region, this side was taken over, or nobody can come any more: there has been no
-    /// live peer for a second, and the name was removed; open again.
+    /// - `WouldBlock` nothing within 100 ms.
+    /// - `Interrupted` a signal handler ran, or [`Channel::interrupt`]: call again.
+    /// - `Closed` the peer closed or died, and everything it wrote has been read; later calls
+    ///   succeed once another peer attaches.
+    /// - `Corrupt` the region is damaged.
+    /// - `Stale` open again: the name leads to another region, this side was taken over, or no peer
+    ///   can come, because there has been none alive for a second and the name was removed.
     pub fn read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
         self.read_within(samples, most, READ_LIMIT)
     }
 
-    /// Appends up to `most` samples that are there to `samples`; how many. Does not wait.
+    /// Appends up to `most` waiting samples to `samples`; returns how many. Does not wait.
     ///
     /// # Errors
     /// As [`Channel::read`]; `WouldBlock` there is none.
@@ -276,8 +289,8 @@ impl Channel {
         self.read_within(samples, most, Limit::Now)
     }
 
-    /// Appends up to `most` received samples to `samples`, as soon as there is one; how many. Waits
-    /// for at most `timeout`, without limit for `None`.
+    /// Appends up to `most` received samples to `samples` as soon as there is one; returns how
+    /// many. Waits for at most `timeout`; `None`: without limit.
     ///
     /// # Errors
     /// As [`Channel::read`], with `TimedOut` in place of `WouldBlock`.
@@ -290,19 +303,20 @@ impl Channel {
         each!(self.handle, handle => handle.read(most, &limit, give))?.or_error(Call::Read)
     }
 
-    /// Writes samples from the front of `samples`, which lose those that were taken; how many: fewer
-    /// when the queue is full. Does not wait.
+    /// Writes samples from the front of `samples` and removes those that were written; returns how
+    /// many: fewer if the queue is full. Does not wait.
     ///
     /// # Errors
-    /// With none taken: `WouldBlock` the queue is full; `Closed` the peer is known to have closed or
-    /// died; `InvalidInput` the first sample is not this channel's, or is still out; `Stale`.
+    /// If none was written: `WouldBlock` the queue is full; `Closed` the peer is known to have
+    /// closed or died; `InvalidInput` the first sample is not this channel's, or the peer still
+    /// holds it; `Stale`.
     pub fn write(&self, samples: &mut Vec<Sample>) -> Result<usize> {
         self.write_within(samples, Limit::Now)
     }
 
-    /// Writes all of `samples`, which lose those that were taken, waiting for room for at most
-    /// `timeout`, without limit for `None`; how many: fewer only when the time is over, the wait was
-    /// interrupted, or the next one cannot be written.
+    /// Writes all of `samples` and removes those that were written. Waits for room for at most
+    /// `timeout`; `None`: without limit. Returns how many: fewer only if the time is over, the wait
+    /// was interrupted, or the next sample cannot be written.
     ///
     /// # Errors
     /// As [`Channel::write`], with `TimedOut` or `Interrupted` in place of `WouldBlock`.
@@ -318,7 +332,7 @@ impl Channel {
         let done: Result<Count> = each!(self.handle, handle => handle.write(samples.len(), &limit, address));
         let count = done?.or_error(Call::Write)?;
         for written in samples.drain(..count) {
-            // The reference went with the write.
+            // The write took the reference.
             written.forget();
         }
         Ok(count)
@@ -332,7 +346,7 @@ impl Channel {
         self.send_within(sample, Limit::Now)
     }
 
-    /// Writes one sample, waiting for room for at most `timeout`, without limit for `None`.
+    /// Writes one sample. Waits for room for at most `timeout`; `None`: without limit.
     ///
     /// # Errors
     /// As [`Channel::timed_write`]; the sample comes back in the error.
@@ -352,20 +366,20 @@ impl Channel {
         }
     }
 
-    /// Ends the waits of this side that have begun, with 0; if there is none, the next one ends so.
-    /// Async-signal-safe.
+    /// Ends the waits of this side that have begun, with `Interrupted`; if there is none, the next
+    /// one ends so. Async-signal-safe.
     pub fn interrupt(&self) {
         let _ = each!(self.handle, handle => handle.interrupt());
     }
 
-    /// Closes it while others still have it: their calls return `EPIPE`, and the peer sees the end.
-    /// Async-signal-safe.
+    /// Closes the channel while other threads still use it: their calls return `Closed`, and the
+    /// peer sees the end. Async-signal-safe.
     pub fn close(&self) {
-        // An error says that it is closed already.
+        // An error means that it is closed already.
         let _ = each!(self.handle, handle => handle.close());
     }
 
-    /// Whether the process at the other end is alive, as far as can be known.
+    /// Whether the peer's process is alive, as far as can be known.
     pub fn peer_alive(&self) -> bool {
         each!(self.handle, handle => handle.is_peer_alive()).unwrap_or(false)
     }

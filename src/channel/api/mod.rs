@@ -1,4 +1,4 @@
-//! Channels, as Rust sees them.
+//! The Rust interface of channels.
 
 mod channel;
 mod sample;

@@ -1,4 +1,4 @@
-//! Samples, as Rust sees them.
+//! The Rust interface of samples.
 
 use crate::channel::any_handle::AnyHandle;
 use crate::error::{Error, Result};
@@ -7,10 +7,11 @@ use crate::protocol::atomics::Shared64;
 use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
 
-/// A reference to a sample in shared memory. Cloning takes another reference to the same sample, dropping gives it back.
+/// A reference to a sample in shared memory. Cloning adds a reference to the same sample; dropping
+/// gives it back.
 ///
-/// Who holds a sample may change it. Another process, if it is broken or hostile, may too, at any time: hence values
-/// are copied in and out, and there is no slice of them.
+/// Any holder of a sample may change it. So may another process, at any time, if it is broken or
+/// hostile. Therefore values are copied in and out, and there is no slice of them.
 ///
 /// ```
 /// use villas_shm::{Channel, Config, Flags, Timespec};
@@ -44,7 +45,7 @@ impl Sample {
         Sample { holder, raw }
     }
 
-    /// What the library knows it by.
+    /// The address, by which the library identifies the sample.
     pub(crate) fn address(&self) -> usize {
         self.raw.address() as usize
     }
@@ -64,12 +65,12 @@ impl Sample {
         self.header().sequence.get()
     }
 
-    /// Sets the sequence number. Set the flag [`Flags::HAS_SEQUENCE`] with it.
+    /// Sets the sequence number. Also set the flag [`Flags::HAS_SEQUENCE`].
     pub fn set_sequence(&mut self, sequence: u64) {
         self.header().sequence.set(sequence);
     }
 
-    /// How many values it has.
+    /// The number of values.
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.raw.len() as usize
@@ -80,15 +81,15 @@ impl Sample {
         self.len() == 0
     }
 
-    /// How many values fit.
+    /// The number of values that fit.
     pub fn capacity(&self) -> usize {
         self.raw.capacity() as usize
     }
 
-    /// Sets how many values it has.
+    /// Sets the number of values.
     ///
     /// # Errors
-    /// `EINVAL` more than [`Sample::capacity`].
+    /// `InvalidInput` more than [`Sample::capacity`].
     pub fn set_len(&mut self, len: usize) -> Result<()> {
         if len > self.capacity() {
             return Err(Error::invalid(format!("{len} values do not fit into a sample of {}", self.capacity())));
@@ -97,7 +98,7 @@ impl Sample {
         Ok(())
     }
 
-    /// What its header says.
+    /// The flags.
     pub fn flags(&self) -> Flags {
         Flags::from_bits(self.header().flags.get() as i32)
     }
@@ -107,22 +108,22 @@ impl Sample {
         self.header().flags.set(flags.bits() as u32);
     }
 
-    /// When it was made, at its source.
+    /// When the sample was made at its source.
     pub fn origin(&self) -> Timespec {
         timespec(&self.header().origin)
     }
 
-    /// Sets when it was made.
+    /// Sets when the sample was made.
     pub fn set_origin(&mut self, at: Timespec) {
         set_timespec(&self.header().origin, at);
     }
 
-    /// When it was received.
+    /// When the sample was received.
     pub fn received(&self) -> Timespec {
         timespec(&self.header().received)
     }
 
-    /// Sets when it was received.
+    /// Sets when the sample was received.
     pub fn set_received(&mut self, at: Timespec) {
         set_timespec(&self.header().received, at);
     }
@@ -130,7 +131,7 @@ impl Sample {
     /// Value `index` as a float.
     ///
     /// # Panics
-    /// When `index` is not below [`Sample::capacity`].
+    /// If `index` is not below [`Sample::capacity`].
     #[inline(always)]
     pub fn get(&self, index: usize) -> f64 {
         f64::from_bits(self.get_bits(index))
@@ -139,16 +140,17 @@ impl Sample {
     /// Sets value `index`; does not change the length.
     ///
     /// # Panics
-    /// When `index` is not below [`Sample::capacity`].
+    /// If `index` is not below [`Sample::capacity`].
     #[inline(always)]
     pub fn set(&mut self, index: usize, value: f64) {
         self.set_bits(index, value.to_bits());
     }
 
-    /// The 8 bytes of value `index`: a float, an integer, a boolean in the lowest byte, or two floats of 4 bytes.
+    /// The 8 bytes of value `index`: a float, an integer, a boolean in the lowest byte, or two
+    /// floats of 4 bytes.
     ///
     /// # Panics
-    /// When `index` is not below [`Sample::capacity`].
+    /// If `index` is not below [`Sample::capacity`].
     #[inline(always)]
     pub fn get_bits(&self, index: usize) -> u64 {
         self.value(index).get()
@@ -157,7 +159,7 @@ impl Sample {
     /// Sets the 8 bytes of value `index`; does not change the length.
     ///
     /// # Panics
-    /// When `index` is not below [`Sample::capacity`].
+    /// If `index` is not below [`Sample::capacity`].
     #[inline(always)]
     pub fn set_bits(&mut self, index: usize, bits: u64) {
         self.value(index).set(bits);
@@ -168,7 +170,7 @@ impl Sample {
         self.raw.value(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    /// Copies the values out, as many as there are and fit; how many.
+    /// Copies out as many values as there are and as fit into `values`; returns how many.
     pub fn read_values(&self, values: &mut [f64]) -> usize {
         let words = self.raw.words(self.raw.len());
         for (value, word) in values.iter_mut().zip(words) {
@@ -177,10 +179,10 @@ impl Sample {
         words.len().min(values.len())
     }
 
-    /// Copies values in, and sets the length to their number.
+    /// Copies values in and sets the length to their number.
     ///
     /// # Errors
-    /// `EINVAL` they do not fit; nothing is changed.
+    /// `InvalidInput` they do not fit; nothing is changed.
     pub fn write_values(&mut self, values: &[f64]) -> Result<()> {
         self.set_len(values.len())?;
         for (word, value) in self.raw.words(self.raw.capacity()).iter().zip(values) {
@@ -189,10 +191,10 @@ impl Sample {
         Ok(())
     }
 
-    /// Copies everything a sample says: sequence number, flags, timestamps, values.
+    /// Copies sequence number, flags, timestamps and values from `other`.
     ///
     /// # Errors
-    /// `EINVAL` the values do not fit; nothing is changed.
+    /// `InvalidInput` the values do not fit; nothing is changed.
     pub fn copy_from(&mut self, other: &Sample) -> Result<()> {
         self.raw.copy_from(&other.raw)
     }

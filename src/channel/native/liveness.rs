@@ -1,13 +1,15 @@
-//! What all threads of a side share while a channel is open: the region, this side's place in it, and what is known of the peer.
+//! What all threads of a side share while a channel is open: the region, this side's place in it,
+//! and what is known of the peer.
 //!
-//! Who is alive is told by `region`, with its edge S1.
+//! `region`, with its edge S1, tells who is alive.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
 //! | S2 | closer: all it ever wrote, then `closed`, release | peer: `closed`, acquire, then one more look at the queue | closing loses nothing |
 //! | S3 | prober: sees that the peer's lock is gone, then stores `gone`, release | another thread of this side: `gone`, acquire | it sees all that the dead had stored, too |
 //!
-//! To the prober a death needs no edge: the kernel's unlocking comes after all stores of the dead.
+//! The prober itself needs no edge: the kernel releases the lock after all stores of the dead
+//! process.
 
 use super::Native;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
@@ -27,15 +29,16 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-/// After so much time without a live peer, and again and again after so much, it is asked whether
-/// the name still leads to the region.
+/// After this time without a live peer, and again each time it has passed, check whether the name
+/// still leads to the region.
 const ALONE_MICROS: u64 = 1_000_000;
 
-/// A mapped region of a channel, before a side of it is held.
+/// A mapped region of a channel, before this process holds a side of it.
 pub(crate) type ChannelRegion = crate::region::Region<ChannelView>;
 
 impl ChannelRegion {
-    /// The last node, if it has closed or is dead. `None`: there is one. Not `thorough`: one whose pid is another process's by now may seem alive.
+    /// The last node, if it has closed or died. `None`: a node is there. If not `thorough`, a dead
+    /// node whose pid another process has now may seem alive.
     pub(crate) fn gone_node(&self, thorough: bool) -> Option<u64> {
         let holder = self.view.holder(Side::A);
         let incarnation = holder.incarnation.observe(); // S1
@@ -45,12 +48,12 @@ impl ChannelRegion {
         (!is_there).then_some(incarnation)
     }
 
-    /// The number of the last holder of `side`.
+    /// The incarnation of the last holder of `side`.
     pub(crate) fn last_of(&self, side: Side) -> u64 {
         self.view.holder(side).incarnation.observe() // S1
     }
 
-    /// Becomes the claimed incarnation; `found` was the peer's before.
+    /// Becomes the claimed incarnation. `found` was the peer's incarnation before.
     #[inline(never)]
     pub(crate) fn occupy(self: Box<Self>, side: Side, incarnation: u64, found: u64) -> Box<NativeLiveness> {
         self.announce(side, incarnation);
@@ -70,25 +73,27 @@ impl ChannelRegion {
     }
 }
 
-/// See the module's description. The mapping goes before the object, and with that the locks.
+/// See the module's description. Field order: the mapping is dropped before the object, and with
+/// that the locks.
 pub(crate) struct NativeLiveness {
     pub(crate) region: ChannelRegion,
     pub(crate) side: Side,
     incarnation: u64,
-    /// The incarnation of the peer that was there before this side was taken. If it is dead, it was another's peer.
+    /// The peer's incarnation before this side was taken. If that peer is dead, it was another
+    /// process's peer.
     found: u64,
-    /// The last incarnation of the peer that was seen alive.
+    /// The peer's last incarnation that was seen alive.
     seen: AtomicU64,
-    /// The last incarnation of the peer that is known to be dead.
+    /// The peer's last incarnation that is known to be dead.
     gone: AtomicU64,
-    /// The last incarnation of the peer that was looked at.
+    /// The peer's last incarnation that was probed.
     looked: AtomicU64,
-    /// When the peer was probed thoroughly.
+    /// When the peer was last probed thoroughly.
     examined: AtomicU64,
-    /// When it is to be asked whether the name still leads here. 0: the peer was alive when it was
-    /// probed last.
+    /// When to check next whether the name still leads here. 0: the last probe found the peer
+    /// alive.
     asks_at: AtomicU64,
-    /// Nobody can come by the name, nor is anybody there.
+    /// No peer is there, and none can come by the name.
     is_lost: AtomicBool,
     pace: Pace,
 }
@@ -105,14 +110,14 @@ impl NativeLiveness {
         &self.region.view
     }
 
-    /// Counts a peer that is dead already as one that was seen: what it left is read, then its end is told. Another may have come
-    /// since it was looked at, so its number is the one that was seen then.
+    /// Counts a peer that is already dead as seen: what it left is read, then its end is reported.
+    /// `incarnation` is the one that was probed, since another peer may have come meanwhile.
     pub(crate) fn note_dead_peer(&self, incarnation: u64) {
         self.seen.store(incarnation, Relaxed);
         self.gone.store(incarnation, Release); // S3
     }
 
-    /// Counts a peer that was just looked at thoroughly as one that was seen alive.
+    /// Counts a peer that has just been probed thoroughly as seen alive.
     pub(crate) fn note_live_peer(&self, incarnation: u64) {
         let now = self.pace.note_probe();
         self.seen.store(incarnation, Relaxed);
@@ -127,7 +132,7 @@ impl NativeLiveness {
         }
     }
 
-    /// The number of the last peer.
+    /// The incarnation of the last peer.
     pub(crate) fn peer_incarnation(&self) -> u64 {
         self.region.last_of(self.side.other())
     }
@@ -135,8 +140,8 @@ impl NativeLiveness {
     /// Asks the kernel whether the peer is alive.
     fn ask_for_peer(&self, now: u64) -> bool {
         let KnownPeer::Present(incarnation) = self.peer() else { return false };
-        // A pid that is used again is looked for once a second: that is the dear part, and pids are
-        // not used again so soon.
+        // Check for a reused pid once a second only: this check is expensive, and pids are not
+        // reused that soon.
         let is_new = self.looked.swap(incarnation, Relaxed) != incarnation;
         let thorough = is_new || now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
         if thorough {
@@ -152,9 +157,9 @@ impl NativeLiveness {
         false
     }
 
-    /// Notes whether there was a live peer at `now`; once a second without one, asks whether one
-    /// can still come. Relaxed: it orders nothing, and threads that ask at once only ask once more
-    /// than they must.
+    /// Notes whether there was a live peer at `now`; once a second without one, checks whether one
+    /// can still come. Relaxed: it orders nothing, and concurrent threads at worst check once more
+    /// than necessary.
     fn note_company(&self, is_there: bool, now: u64) {
         match (is_there, self.asks_at.load(Relaxed)) {
             (true, 0) => {}
@@ -213,7 +218,7 @@ impl Liveness for NativeLiveness {
 
     #[cold]
     fn end(&self) -> Error {
-        // Those who call again and again are alone for as long, though they do not wait.
+        // A caller that retries without waiting must also find out that it is alone.
         self.pace.probe_now_and_then(self);
         let end = || Error::new(libc::EPIPE, "the peer has closed or died, and nothing is left to read");
         self.replaced().or_else(|| self.lost()).unwrap_or_else(end)
@@ -230,7 +235,7 @@ impl Liveness for NativeLiveness {
     }
 
     fn lost(&self) -> Option<Error> {
-        // One who has the region may have come since it was asked.
+        // A process that has the region may have attached since the check.
         if !self.is_lost.load(Relaxed) || self.probe_peer() || !self.is_lost.load(Relaxed) {
             return None;
         }
@@ -282,7 +287,8 @@ impl Liveness for NativeLiveness {
 }
 
 impl Common for NativeLiveness {
-    /// Says in the region that this side has closed: after the last call, so that all it wrote comes before it.
+    /// Stores in the region that this side has closed: after the last call, so that all its writes
+    /// come first.
     fn on_deserted(&self) {
         let closed = &self.view().holder(self.side).closed;
         if self.has_tenure() && closed.get() != self.incarnation {
@@ -292,16 +298,16 @@ impl Common for NativeLiveness {
     }
 }
 
-/// What can be looked at without a turn, to see whether an attempt is worth it.
+/// What a waiter can look at without a turn, to see whether an attempt is worthwhile.
 #[derive(Clone, Copy)]
 pub(crate) enum NativeHint {
     /// The next entry of the queue that is read.
     Entry(EntryLookout),
     /// Room in the queue that is written.
     Room(RoomLookout),
-    /// Nothing: a block can become free in many ways.
+    /// Nothing: there are many ways for a block to become free.
     Block,
-    /// An incarnation of the peer after this one.
+    /// An incarnation of the peer other than this one.
     Peer(u64),
 }
 

@@ -1,7 +1,7 @@
 //! Channels of one region.
 //!
-//! `open` makes and finds the region, `liveness` is what all threads share of it; what one thread at a time works on is
-//! the protocol's [`Half`] itself.
+//! `open` creates and finds the region, all threads share `liveness`, and one thread at a time uses
+//! the protocol's [`Half`].
 
 mod liveness;
 mod open;

@@ -1,4 +1,5 @@
-//! Making and finding a region: the rules for taking a side, and for what dead processes have left.
+//! Creating and opening a region: the rules for taking a side, and for what dead processes have
+//! left.
 //!
 //! `create` on a name that leads to a region:
 //!
@@ -9,13 +10,13 @@
 //! | dead | alive | the same | the node side is repaired and taken over |
 //! | dead | dead | any | the name is given to a new region |
 //!
-//! A region without a name, which is handed over by descriptor, cannot be replaced, as others have
-//! the descriptor: `recreate_fd` repairs and takes over its node side whenever that is held by
-//! nobody, and nothing else can become of it.
+//! A region without a name is handed over by descriptor. It cannot be replaced, because other
+//! processes have the descriptor. If no process holds its node side, `recreate_fd` repairs it and
+//! takes it over.
 //!
-//! To replace a region, `create` first claims *both* sides of it: so no program can attach to it
-//! between the look and the removal of the name. After each claim both `create` and `open` check
-//! that the name still leads to the region, and begin again where it does not.
+//! To replace a region, `create` first claims *both* of its sides, so no program can attach between
+//! the look and the removal of the name. After each claim, `create` and `open` check that the name
+//! still leads to the region, and start again if not.
 
 use super::Native;
 use super::liveness::{ChannelRegion, NativeLiveness};
@@ -41,15 +42,15 @@ fn sizes(facts: &ChannelFacts) -> Sizes {
     Sizes { queuelen: facts.queuelen, entries: facts.entries, home_blocks: facts.home_blocks }
 }
 
-/// What was asked for.
+/// The parameters that were asked for.
 fn facts(config: &Config) -> Result<ChannelFacts> {
     ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)
 }
 
-/// A side that was taken over, and its backend.
+/// A side that was taken over, with its backend.
 type Entered = (Box<NativeLiveness>, Box<Native>);
 
-/// A region that is to have a name, with its node side taken.
+/// A new region with its node side taken, before it has a name.
 struct Fresh<'c> {
     name: Name,
     facts: ChannelFacts,
@@ -64,31 +65,32 @@ impl Fresh<'_> {
         if self.made.is_none() {
             let region = ChannelRegion::fresh(self.facts, self.name, self.mode, self.config.group)?;
             let incarnation = region.claim(Side::A)?;
-            // The holder is filled in before the name exists; from then on a program finds a live
-            // node.
+            // The holder is filled in before the name exists, so a program that finds the name
+            // finds a live node.
             self.made = Some(entered(region, Side::A, incarnation, 0, None)?);
         }
         Ok(())
     }
 
-    /// Makes the region before an old one is removed: if it cannot be made, what is left in the old
-    /// one stays. Where there is room for one only, it is made afterwards.
+    /// Creates the region before the old one is removed, so that the old one's contents survive a
+    /// failure. If memory suffices for one region only, the new one is created afterwards.
     fn make_beside(&mut self, old: &Object) -> Result<()> {
         match self.make() {
             Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(ChannelView::size(&self.facts)) => Ok(()),
-            // What may be kept in memory may be enough for one.
+            // The memory that may be locked may suffice for one region.
             Err(e) if e.errno() == libc::ENOMEM && environment::asks_for(c"SHMEM_LOCK") => Ok(()),
             made => made,
         }
     }
 
-    /// Gives it the name that an old region has just lost. At once, as each further step could
-    /// fail. `None`: the name is taken, or the old one must go first to make room.
+    /// Gives the region the name that an old one has just lost. Done at once, because any further
+    /// step could fail. `None`: the name is taken, or the old region must be freed first to make
+    /// room.
     fn follow(&mut self) -> Result<Option<&'static ChannelHandle<Native>>> {
         if self.made.is_some() { self.link() } else { Ok(None) }
     }
 
-    /// Gives it its name. `None`: the name is taken.
+    /// Gives the region its name. `None`: the name is taken.
     fn link(&mut self) -> Result<Option<&'static ChannelHandle<Native>>> {
         self.make()?;
         match self.made.take() {
@@ -126,7 +128,7 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHa
     }
 }
 
-/// Creates a region of a sealed size that has no name, and takes its node side; also gives a
+/// Creates a region of sealed size without a name, and takes its node side. Also returns a
 /// descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Native>, OwnedFd)> {
     let (facts, mode) = (facts(config)?, config.permission_bits()?);
@@ -136,7 +138,7 @@ pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Nativ
     Ok((attached(region, Side::A, incarnation, 0, None)?, descriptor))
 }
 
-/// Takes over the node side of the region behind a descriptor, which must be held by nobody. The
+/// Takes over the node side of the region behind a descriptor. No process may hold that side. The
 /// descriptor stays the caller's.
 pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let wanted = facts(config)?;
@@ -158,7 +160,7 @@ fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<ChannelRegion>> {
     ChannelRegion::existing(object, Origin::Unnamed)
 }
 
-/// Takes over the node side of a region that exists, or removes it. `None`: begin again.
+/// Takes over the node side of an existing region, or removes the region. `None`: start again.
 fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option<&'static ChannelHandle<Native>>> {
     let (name, wanted) = (fresh.name, fresh.facts);
     object.check_owner(Origin::Named(name), fresh.config.any_owner)?;
@@ -166,11 +168,12 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
     let region = match ChannelRegion::existing(object, Origin::Named(name)) {
         Ok(region) => region,
         Err(e) if matches!(e.errno(), libc::EBADMSG | libc::EPROTO | libc::EAGAIN) => return remove_unreadable(fresh, e, start),
-        // What the system says is no fault of the region.
+        // An error of the system is no fault of the region.
         Err(e) => return Err(e),
     };
     if is_deserted {
-        // It will be replaced: what takes time comes before the claims, as others wait for those.
+        // The region will be replaced. The slow part comes before the claims, because other
+        // processes wait for those.
         fresh.make_beside(&region.object)?;
     }
     let found = *region.view.facts();
@@ -190,8 +193,8 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
     let program = region.last_of(Side::B);
     match region.claim(Side::B) {
         Ok(_) => {
-            // Both dead: nobody can attach while both claims are held, which go with the object.
-            // The claim may have taken its time: look at the name again.
+            // Both sides are dead. No process can attach while both claims are held; they end with
+            // the object. The claims may have taken time: check the name again.
             if region.object.is_named(&name)? {
                 fresh.make_beside(&region.object)?;
                 name.unlink()?;
@@ -209,8 +212,8 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
     }
 }
 
-/// Removes a region of ours that is broken or of another version, if nobody has a lock on any of
-/// its bytes. `None`: begin again.
+/// Removes a region of this library that is damaged or of another version, if no process has a lock
+/// on any of its bytes. `None`: start again.
 fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Option<&'static ChannelHandle<Native>>> {
     let name = fresh.name;
     let object = match Object::open(&name) {
@@ -224,8 +227,8 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
         });
     }
     if object.lock_all()? {
-        // Nobody else judges it while the lock is held; the name may have been given to another
-        // object meanwhile.
+        // No other process judges the region while the lock is held, but the name may lead to
+        // another object by now.
         if object.is_named(&name)? {
             fresh.make_beside(&object)?;
             name.unlink()?;
@@ -268,7 +271,7 @@ pub(crate) fn open(name: &OsStr) -> Result<&'static ChannelHandle<Native>> {
     open_or(Name::new(name)?, RIVAL_PATIENCE)
 }
 
-/// As [`open`], with so much patience with a rival for the side.
+/// As [`open`], with this much patience with a rival for the side.
 fn open_or(name: Name, patience: Duration) -> Result<&'static ChannelHandle<Native>> {
     handle::prepare::<Native>()?;
     loop {
@@ -278,7 +281,7 @@ fn open_or(name: Name, patience: Duration) -> Result<&'static ChannelHandle<Nati
     }
 }
 
-/// `None`: the name leads elsewhere by now, begin again.
+/// Attaches to the region of `name`. `None`: the name leads elsewhere by now, start again.
 fn attach(name: Name, patience: Duration) -> Result<Option<&'static ChannelHandle<Native>>> {
     let object = Object::open(&name)?;
     object.check_owner(Origin::Named(name), false)?;
@@ -305,13 +308,13 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
             format!("{origin} is what a node that is gone has left, and nothing is left to read in it: start the node"),
         )
     };
-    // Not thorough: a side that is claimed for nothing is given back, and all is asked again behind
-    // the claim.
+    // Not thorough: a side that was claimed needlessly is given back, and everything is checked
+    // again under the claim.
     if !is_worth_it(region.gone_node(false))? {
         return if origin.leads_to(&region.object)? { Err(nothing()) } else { Ok(None) };
     }
-    // A process that has claimed the side and does not enter it has stood still for a while,
-    // perhaps with the machine: a waiting open goes on.
+    // A process that has claimed the side without entering it has been stopped for a while, perhaps
+    // with the whole machine. A waiting open retries.
     let contended = || {
         Error::new(
             libc::EAGAIN,
@@ -320,7 +323,7 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
     };
     let incarnation = match region.claim_or(Side::B, patience, contended) {
         Ok(incarnation) => incarnation,
-        // A node that replaces the region holds this side for a moment; then the name leads
+        // A node that replaces the region holds this side for a moment; afterwards the name leads
         // elsewhere.
         Err(_) if !origin.leads_to(&region.object)? => return Ok(None),
         Err(e) => return Err(e),
@@ -328,8 +331,8 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
     if !origin.leads_to(&region.object)? {
         return Ok(None);
     }
-    // In this order: where another node comes in between, the live one is not `found`, and the
-    // handle asks for its life by itself (`Watched::wants_probe`).
+    // In this order: if another node comes in between, the live one is not `found`, and the handle
+    // probes it by itself (`Watched::wants_probe`).
     let found = region.last_of(Side::A);
     let gone = region.gone_node(true);
     if !is_worth_it(gone)? {
@@ -338,8 +341,9 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
     attached(region, Side::B, incarnation, gone.unwrap_or(found), Some(gone.is_none())).map(Some)
 }
 
-/// Enters this process as the holder of `side`, and repairs it. `peer` was the last of the other
-/// side before; alive or dead, if that was just looked at.
+/// Enters this process as the holder of `side`, and repairs the side. `peer` was the last
+/// incarnation of the other side before. `is_alive` says whether it lives, if that was just
+/// checked.
 #[inline(never)]
 fn entered(region: Box<ChannelRegion>, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<Entered> {
     let view = region.view;
@@ -360,14 +364,14 @@ fn entered(region: Box<ChannelRegion>, side: Side, incarnation: u64, peer: u64, 
     }
 }
 
-/// Makes a handle of a side that was entered, and tells the peer.
+/// Makes a handle of an entered side, and tells the peer.
 fn handle_of(liveness: Box<NativeLiveness>, backend: Box<Native>) -> Result<&'static ChannelHandle<Native>> {
     let handle = ChannelHandle::new(liveness, backend)?;
     handle.look(NativeLiveness::notify_peer);
     Ok(handle)
 }
 
-/// Both of these.
+/// Enters a side and makes its handle.
 fn attached(
     region: Box<ChannelRegion>,
     side: Side,
@@ -379,16 +383,16 @@ fn attached(
     handle_of(liveness, backend)
 }
 
-/// Between two looks for a region, at first and at most.
+/// The shortest and the longest sleep between two looks for a region.
 const NAPS: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(20));
 
-/// How long to sleep before the next look for a region, after so much waiting: an eighth of that,
-/// so that what comes soon is found soon, and a long wait wakes 50 times a second.
+/// How long to sleep before the next look for a region: an eighth of the time waited so far. So a
+/// region that comes soon is found soon, and a long wait wakes 50 times a second.
 ///
-/// Looks by the clock, since nothing tells of a death: that of a node that was replacing the
-/// region, or of a program in its attach. Of a new name inotify would tell, but closing its
-/// descriptor waits for the kernel's other users of watches: 5 ms as a rule, up to 400 beside other
-/// work, in an open that has all it wanted.
+/// This polls because nothing announces a death: of a node that was replacing the region, or of a
+/// program that was attaching. inotify would announce a new name, but closing its descriptor waits
+/// for other users of watches in the kernel: usually 5 ms, up to 400 ms under other load, in an
+/// open that has already succeeded.
 fn time_to_look(waited: Duration) -> Duration {
     (waited / 8).clamp(NAPS.0, NAPS.1)
 }
@@ -398,7 +402,7 @@ pub(crate) fn timed_open(name: &OsStr, limit: Limit) -> Result<&'static ChannelH
     let start = Instant::now();
     let name = Name::new(name)?;
     loop {
-        // The naps are patience enough.
+        // The naps are enough patience.
         match open_or(name, Duration::ZERO) {
             Err(e) if matches!(e.errno(), libc::ENOENT | libc::EAGAIN) => {
                 let waited = start.elapsed();

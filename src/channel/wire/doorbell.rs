@@ -1,28 +1,30 @@
 //! Sleeping and waking in the `pthread` mode of the wire layout: glibc's condition variable and
 //! mutex, word by word.
 //!
-//! VILLASnode's reader takes the mutex, looks at the queue, and waits on the condition; its writer
-//! pushes, then takes the mutex, broadcasts, and lets go. Here neither may wait without limit,
-//! since the other can die at any instruction, with the mutex in its hand too. So the mutex is
-//! taken by its futex word, in slices; and a sleeper of this library counts itself among the
-//! condition's waiters, as glibc's own do, but sleeps on its group's futex word by itself. It takes
-//! no part in what glibc's waiters do after a broadcast (they consume signals, and hold references
-//! that a broadcaster may have to wait for): it looks at the queue instead. So its death leaves no
-//! more than a wake-up for nobody, and a broadcaster never waits for it.
+//! VILLASnode's reader takes the mutex, looks at the queue, and waits on the condition. Its writer
+//! pushes, then takes the mutex, broadcasts, and unlocks. Here neither may wait without limit,
+//! because the other can die at any instruction, even while it holds the mutex. So this library
+//! takes the mutex by its futex word, in slices.
+//!
+//! A sleeper of this library counts itself among the condition's waiters, as glibc's own do, but
+//! sleeps by itself on its group's futex word. It skips what glibc's waiters do after a broadcast
+//! (they consume signals, and hold references that a broadcaster may have to wait for) and looks at
+//! the queue instead. So its death costs no more than a wake-up for nobody, and a broadcaster never
+//! waits for it.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
-//! | B1 | sleeper, holding the mutex: counts itself in; then lets go, then looks at the queue | writer: pushes, then takes the mutex, then broadcasts | whoever has the mutex second sees what the other did before: the sleeper the sample, or the writer the sleeper |
+//! | B1 | sleeper, holding the mutex: counts itself in; then lets go, then looks at the queue | writer: pushes, then takes the mutex, then broadcasts | the second to take the mutex sees what the other did before: the sleeper the sample, or the writer the sleeper |
 //! | B2 | sleeper: takes the mutex (a locked exchange), then looks or counts itself in, under it | writer: pushes, full fence, sees the mutex free, then nobody counted in | the broadcast may be left out |
 //!
-//! B2: if the mutex was free because the sleeper had not yet come, its exchange comes after the
-//! writer's look, so all its looks come after the push. If it was free because the sleeper had
-//! gone, its count was there before the mutex was free, and the writer, which looks at the mutex
-//! first, sees it.
+//! B2: the mutex may be free because the sleeper has not yet come. Then its exchange comes after
+//! the writer's look, so all the sleeper's looks come after the push. Or the mutex may be free
+//! because the sleeper has left it. Then its count was stored before the mutex was free, and the
+//! writer, which looks at the mutex first, sees the count.
 //!
-//! All that touches the words of the condition needs to know them, and glibc has moved them (2.41).
-//! Where this process's C library has others than those below, nobody is counted in: readers nap,
-//! and writers always leave the broadcast to the library.
+//! All code that touches the condition's words must know their places, and glibc has moved them
+//! (2.41). If this process's C library has other words than those below, no sleeper counts itself
+//! in: readers nap, and writers always leave the broadcast to the C library.
 
 use crate::layout::glibc::Condition;
 use crate::layout::wire::WireView;
@@ -33,14 +35,14 @@ use std::time::{Duration, Instant};
 
 const TAKEN: u32 = 1;
 const WAITED_FOR: u32 = 2;
-/// One thread in the condition's count of those that wait; the bits below are flags.
+/// One thread in the condition's count of waiters; the bits below are flags.
 const ONE_WAITS: u32 = 8;
-/// The condition's lowest bits: taken by a thread that is inside glibc's code.
+/// The condition's lowest bits: the lock of a thread inside glibc's code.
 const INNER_LOCK: u32 = 3;
-/// Between two looks whether a broadcast is possible.
+/// Time between two checks whether a broadcast is possible.
 const NAP: Duration = Duration::from_micros(100);
 
-/// The mutex of a region, held; let go when dropped.
+/// The mutex of a region, held; unlocked when dropped.
 struct Held<'v>(&'v Shared32);
 
 impl Held<'_> {
@@ -73,7 +75,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// This thread is counted among the waiters of a region's condition, until dropped.
+/// This thread counts among the waiters of a region's condition until it drops this.
 pub(crate) struct Waiter {
     view: WireView,
     group: usize,
@@ -81,7 +83,7 @@ pub(crate) struct Waiter {
 }
 
 impl Waiter {
-    /// `None`: the mutex could not be had within `limit`, or the condition's words are not known.
+    /// `None`: the mutex stayed locked for `limit`, or the condition's words are not known.
     pub(super) fn new(view: &WireView, limit: Duration) -> Option<Waiter> {
         if !condition::is_known() {
             return None;
@@ -93,7 +95,8 @@ impl Waiter {
         Some(Waiter { view: *view, group, signals: condition.signals[group].observe() }) // B1
     }
 
-    /// Sleeps until the condition is broadcast, unless it has been since; at most for `slice`.
+    /// Sleeps until the condition is broadcast, at most for `slice`; returns at once if it has been
+    /// since.
     pub(super) fn sleep(&self, slice: Duration) -> Slept {
         futex::wait(self.view.condition().signals[self.group].as_ptr(), self.signals, slice)
     }
@@ -102,7 +105,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let waiting = &self.view.condition().waiting;
-        // The third bit: somebody destroys the condition, and waits for the last to leave.
+        // The third bit: a thread destroys the condition, and waits for the last waiter to leave.
         if waiting.add(ONE_WAITS.wrapping_neg()) >> 2 == 3 {
             // glibc's own order
             futex::wake(waiting.as_ptr());
@@ -116,8 +119,8 @@ pub(super) fn is_anyone_waiting(view: &WireView) -> bool {
     !condition::is_known() || view.mutex().lock.observe() != 0 || view.condition().waiting.get() >= ONE_WAITS // B2
 }
 
-/// Whether a broadcast would have to wait until threads that an earlier one woke have left their
-/// group, since others wait in the next one. For a condition whose words are known.
+/// Whether a broadcast would have to wait until the threads that an earlier one woke have left
+/// their group, because others wait in the next one. Only for a condition whose words are known.
 fn is_old_group_needed(condition: &Condition) -> bool {
     let waiters = condition.waiters.observe(); // B1: under the mutex
     let (new, old) = ((waiters & 1) as usize, (waiters & 1 ^ 1) as usize);
@@ -130,8 +133,8 @@ fn is_old_group_needed(condition: &Condition) -> bool {
     ((waiters >> 1) as u32).wrapping_sub(begin).wrapping_sub(old_size).wrapping_add(condition.sizes[new].get()) != 0
 }
 
-/// Wakes all that wait on the condition. `false`: the mutex, or the condition's own lock, could not
-/// be had within `limit`.
+/// Wakes all waiters of the condition. `false`: the mutex, or the condition's own lock, stayed
+/// locked for `limit`.
 pub(super) fn broadcast(view: &WireView, limit: Duration) -> bool {
     let Some(_held) = Held::take(view, limit) else { return false }; // B1
     let condition = view.condition();
@@ -139,8 +142,8 @@ pub(super) fn broadcast(view: &WireView, limit: Duration) -> bool {
         if condition.waiting.get() < ONE_WAITS {
             return true;
         }
-        // B1. glibc waits without limit for what others hold for a few instructions, unless they have
-        // died or been stopped there.
+        // B1. glibc waits without limit for what others hold for a few instructions, unless they
+        // died or were stopped there.
         let end = Instant::now() + limit;
         // B1: under the mutex
         while condition.inner.observe() & INNER_LOCK != 0 || is_old_group_needed(condition) {

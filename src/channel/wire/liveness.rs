@@ -1,12 +1,12 @@
-//! What all threads share of an open channel in the wire layout: both regions, and what is known of
+//! What all threads of an open channel in the wire layout share: both regions, and what is known of
 //! the peer.
 //!
-//! Where this library made the peer's region, its trailer names the process, which holds a lock on
-//! it, as in the own layout. A VILLASnode leaves no such trace. But it keeps its own region mapped
-//! for as long as it lives, and nobody else does but this process: so whether anybody has it open
-//! besides tells. Where the kernel does not say (another user's object), the same question about
-//! this side's own region does, which the peer has mapped, once it has been seen to. What cannot be
-//! known counts as alive.
+//! If this library made the peer's region, the trailer names the process, which holds a lock on it,
+//! as in the own layout. A VILLASnode leaves no such trace. But it keeps its own region mapped
+//! while it lives, and besides it only this process does, so the question is whether any other
+//! process has that region open. If the kernel does not answer (another user's object), the
+//! question is asked about this side's own region, which the peer has mapped once it has been seen
+//! to. If nothing can be known, the peer counts as alive.
 
 use super::doorbell::{self, Waiter};
 use super::presence::Presence;
@@ -30,21 +30,21 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
-/// The byte of its region that a process of this library locks for as long as it lives.
+/// The byte that a process of this library locks in its region while it lives.
 pub(crate) const ALIVE: u64 = 1 << 60;
-/// The byte of a leftover region that a process locks while it removes it.
+/// The byte that a process locks in a leftover region while it removes the region.
 const REMOVAL: u64 = ALIVE + 1;
-/// Sleeps for what nobody notifies of: room in a queue, a free block.
+/// Sleep in a wait for which no notification exists: for room in a queue, or a free block.
 const NAP: Duration = Duration::from_micros(500);
-/// How long a reader tries to get the mutex before it naps instead.
+/// How long a reader tries to take the mutex before it naps instead.
 const READER_PATIENCE: Duration = Duration::from_millis(5);
-/// How long a writer tries to get the mutex, while the peer lives, before it leaves the broadcast
+/// How long a writer tries to take the mutex, while the peer lives, before it leaves the broadcast
 /// to a later call.
 const WRITER_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a close waits for the peer to take what is queued.
+/// How long a close waits for the peer to take queued samples.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A region, mapped. The mapping goes before the object, and with that the lock.
+/// A mapped region. Field order: the mapping is dropped before the object, and with that the lock.
 pub(super) struct Mapped {
     pub(super) view: WireView,
     mapping: Mapping,
@@ -55,9 +55,9 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
-    /// A region that has been checked, or made.
+    /// A region that was checked, or made by this process.
     pub(super) fn new(view: WireView, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
-        // SAFETY: so many bytes are mapped.
+        // SAFETY: this many bytes are mapped.
         let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
         Box::new(Mapped { view, mapping, object, name, is_ours })
     }
@@ -67,12 +67,12 @@ impl Mapped {
         unsafe { Trailer::find(self.mapping.base(), self.mapping.length() as u64) }
     }
 
-    /// Locks the byte that says that the maker lives.
+    /// Locks the byte that shows that the maker lives.
     pub(super) fn lock(&self) -> Result<bool> {
         self.object.lock(ALIVE)
     }
 
-    /// Reserves the removal of a dead process's region for this one. `false`: another is at it.
+    /// Reserves the removal of a dead process's region. `false`: another process is removing it.
     pub(super) fn lock_for_removal(&self) -> Result<bool> {
         self.object.lock(REMOVAL)
     }
@@ -82,8 +82,8 @@ impl Mapped {
         self.trailer().map(|trailer| trailer.holder().identity())
     }
 
-    /// Whether the maker of the region is alive. `None`: cannot be known. `thorough`: finds a pid
-    /// that is used again, too.
+    /// Whether the maker of the region is alive. `None`: unknown. `thorough`: also detects a reused
+    /// pid.
     pub(super) fn is_maker_alive(&self, observer: &Identity, thorough: bool) -> Option<bool> {
         match self.trailer() {
             Some(trailer) => Some(self.object.is_locked(ALIVE) && !trailer.holder().identity().is_gone(observer, thorough)),
@@ -91,17 +91,17 @@ impl Mapped {
         }
     }
 
-    /// Whether this library made it, and it names its maker.
+    /// Whether this library made the region, so that it names its maker.
     pub(super) fn is_ours(&self) -> bool {
         self.is_ours
     }
 
-    /// Whether nobody can come by its name any more.
+    /// Whether no other process can find the region by its name any more.
     pub(super) fn is_lost(&self) -> bool {
         self.object.is_unlinked() || self.object.is_replaced(&self.name)
     }
 
-    /// Whether another process has it mapped. `None`: cannot be known.
+    /// Whether another process has the region mapped. `None`: unknown.
     pub(super) fn is_mapped_elsewhere(&self) -> Option<bool> {
         self.mapping.is_mapped_elsewhere()
     }
@@ -126,11 +126,11 @@ pub(crate) struct WireLiveness {
     gone: AtomicBool,
     /// Whether the peer was told that this side has closed.
     told: AtomicBool,
-    /// When the peer was probed thoroughly.
+    /// When the peer was last probed thoroughly.
     examined: AtomicU64,
-    /// Whether a broadcast could not be made so far.
+    /// Whether a broadcast is still to be made.
     owed: AtomicBool,
-    /// Private: ends naps.
+    /// In private memory: ends naps.
     nap: Shared32,
     pace: Pace,
     waits: AtomicU64,
@@ -166,14 +166,14 @@ impl WireLiveness {
         self.peer.as_ref().unwrap_or(&self.own)
     }
 
-    /// Wakes the readers of what this side has written.
+    /// Wakes the readers of this side's samples.
     pub(super) fn notify_readers(&self) {
         if self.own.view.facts().polling {
             return;
         }
         if self.owed.load(Relaxed) {
-            // A peer has held the mutex for a second, or takes it again and again: not every write
-            // is to wait for that.
+            // A peer has held the mutex for a second, or takes it again and again: later writes
+            // must not wait for it.
             self.broadcast(Duration::ZERO);
         } else if doorbell::is_anyone_waiting(&self.own.view) {
             self.broadcast(WRITER_PATIENCE);
@@ -193,7 +193,7 @@ impl WireLiveness {
         }
     }
 
-    /// A broadcast that could not be made is tried again by whatever call comes next.
+    /// Retries a broadcast that could not be made. Every later call does this.
     fn pay_what_is_owed(&self) {
         if self.owed.load(Relaxed) {
             self.broadcast(Duration::ZERO);
@@ -209,9 +209,9 @@ impl WireLiveness {
         }
     }
 
-    /// Whether the peer has all that it needs for this side to close: it has this side's region
-    /// open, and if its kind of reader forgets what is queued when it sees the end, it has taken
-    /// that.
+    /// Whether this side can close without loss for the peer. The peer must have this side's region
+    /// open. If its kind of reader forgets queued samples when it sees the end, it must also have
+    /// taken them.
     fn may_close(&self, peer: &Mapped) -> bool {
         let queue = self.own.view.queue(Which::Samples);
         let is_attached = self.seen.load(Relaxed) || self.presence.ask_at_close(&self.own);
@@ -226,14 +226,14 @@ pub(crate) enum WireHint {
     Entry(u64),
     /// The position of the next free place.
     Room(u64),
-    /// Nothing: nobody tells of a free block, and another peer never comes.
+    /// Nothing: no notification exists for a free block, and another peer never comes.
     Nothing,
 }
 
 impl Watched for WireLiveness {
     type Hint = WireHint;
-    /// Counted among the waiters of the region that is read. `None`: nobody notifies of it, or the
-    /// mutex could not be had.
+    /// Membership of the waiters of the input region. `None`: no notification exists, or the mutex
+    /// stayed locked.
     type Armed = Option<Waiter>;
 
     fn is_worth_a_look(&self, hint: &WireHint) -> bool {
@@ -276,8 +276,8 @@ impl Watched for WireLiveness {
         self.input().view.facts().polling
     }
 
-    /// Nobody notifies of room or a block, so that a nap always takes its time, however soon there
-    /// was some.
+    /// No notification exists for room or a block, so a nap always takes its full time, however
+    /// soon one is there.
     fn habit(&self, hint: &WireHint) -> Option<&Habit> {
         matches!(hint, WireHint::Entry(_)).then_some(&self.pace.for_samples)
     }
@@ -349,7 +349,8 @@ impl Liveness for WireLiveness {
         None
     }
 
-    /// There was a peer when the channel was opened, and nobody comes after it: its end is told.
+    /// There was a peer when the channel was opened, and none comes after it, so its end is
+    /// reported.
     fn lost(&self) -> Option<Error> {
         None
     }
@@ -362,8 +363,8 @@ impl Liveness for WireLiveness {
         WireHint::Nothing
     }
 
-    /// A sleeper that has looked whether it should go on, and is about to sleep, does not hear it:
-    /// it looks again after its slice.
+    /// A sleeper that has made its last look and is about to sleep misses this; it looks again
+    /// after its slice.
     fn notify_own(&self) {
         self.nap.add(1);
         futex::wake(self.nap.as_ptr());
@@ -395,7 +396,7 @@ impl Liveness for WireLiveness {
 impl Common for WireLiveness {
     /// Tells the peer that this side has closed, and removes its names.
     fn on_deserted(&self) {
-        // Not by the state, which the peer could have set.
+        // Not decided by the state, which the peer could have set.
         if self.told.swap(true, Relaxed) {
             return;
         }
@@ -407,7 +408,7 @@ impl Common for WireLiveness {
             let _ = self.own.name.remove();
         }
         if let Some(peer) = &self.peer {
-            // What a peer that died in its handshake has left.
+            // The leftovers of a peer that died in its handshake.
             semaphore::unlink_unused(&peer.name);
             semaphore::unlink_unused(&self.own.name);
         }

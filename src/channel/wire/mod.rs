@@ -1,13 +1,13 @@
 //! Channels in VILLASnode's layout: two regions, each made by the process that writes into it.
 //!
-//! The rules of the own layout that hold here too: nothing that the other program wrote is trusted,
-//! closing loses nothing, a death is known, no wait is without limit. Those that cannot: a word has
-//! several writers, as the queues are made for many producers and consumers, and what a death
-//! leaves is not repaired: both regions are given up, and opened anew.
+//! Rules of the own layout that hold here too: nothing that the other program wrote is trusted,
+//! closing loses nothing, deaths are detected, no wait is without limit. Rules that cannot hold: a
+//! word has several writers, because the queues are made for many producers and consumers; and a
+//! death is not repaired: both regions are given up and opened anew.
 //!
-//! A sample belongs to the region that it lies in. Its references are counted in the region, for
-//! both processes; each counts its own privately besides, so that a broken peer cannot make this
-//! one use a sample that it does not hold.
+//! A sample belongs to the region in which it lies. The region counts its references for both
+//! processes. Each process also counts its own privately, so a broken peer cannot make this process
+//! use a sample that it does not hold.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
@@ -41,8 +41,8 @@ use crate::sys::trial::usual_or;
 pub(crate) use liveness::{ALIVE, WireHint, WireLiveness};
 pub(crate) use open::{open, total_size};
 
-/// Attempts at a queue at which others push or pull too, before it counts as full or empty: each
-/// failure means that another made progress.
+/// Attempts at a queue that others use too, before it counts as full or empty. Each failure means
+/// that another process made progress.
 const ATTEMPTS: u32 = usual_or(1000, 50);
 
 /// What this process knows of a block.
@@ -50,22 +50,22 @@ const ATTEMPTS: u32 = usual_or(1000, 50);
 struct WireBlock {
     /// References within this process.
     references: u32,
-    /// References in the region that are this process's. Of a block that nobody here holds:
+    /// This process's references in the region. For a block that this process does not hold:
     /// [`SENT`], or 0.
     shares: u32,
 }
 
-/// This side has sent the block, and has not handed it out again.
+/// This side has sent the block and has not handed it out again.
 const SENT: u32 = u32::MAX;
 
 // SAFETY: integers.
 unsafe impl Zeroable for WireBlock {}
 
-/// A region as this process uses it.
+/// A region, as this process uses it.
 struct WireRegion {
     view: WireView,
     blocks: Table<WireBlock>,
-    /// Blocks that somebody in this process holds.
+    /// Blocks to which this process holds references.
     held: u32,
 }
 
@@ -75,7 +75,7 @@ impl WireRegion {
         Ok(WireRegion { view, blocks, held: 0 })
     }
 
-    /// Takes a reference of the region's into this process.
+    /// Takes one of the region's references into this process.
     fn receive(&mut self, block: u32) -> Result<()> {
         let private = &mut self.blocks[block as usize];
         if private.references == u32::MAX >> 1 {
@@ -94,8 +94,8 @@ impl WireRegion {
         self.blocks[block as usize].references != 0
     }
 
-    /// One reference less; with the last one the block goes back to its pool, unless another
-    /// process holds it.
+    /// Gives up a reference; returns how many are left. With the last one the block goes back to
+    /// its pool, unless another process holds it.
     fn put(&mut self, block: u32) -> Option<u32> {
         let private = &mut self.blocks[block as usize];
         private.references = private.references.checked_sub(1)?;
@@ -119,11 +119,11 @@ impl WireRegion {
         private.references
     }
 
-    /// Takes a free block out of the pool.
+    /// Takes a free block from the pool.
     fn alloc(&mut self) -> Option<u32> {
         for _ in 0..ATTEMPTS {
-            // What is corrupt here is this side's own region, which the peer has broken: as good as
-            // empty.
+            // Corruption here is in this side's own region, so the peer caused it: treat the pool
+            // as empty.
             let block = pull(&self.view, Which::Free, false).ok()??;
             if self.is_held(block) {
                 continue;
@@ -138,7 +138,7 @@ impl WireRegion {
         None
     }
 
-    /// Whether what a block says is possible. `capacity`: also that nobody has changed it.
+    /// Whether a block's header is possible. `capacity`: also check that its capacity is unchanged.
     fn is_sound(&self, block: u32, capacity: bool) -> bool {
         let header = self.view.blocks().header(block);
         let most = self.view.facts().capacity();
@@ -150,9 +150,9 @@ impl WireRegion {
         self.view.cell(Which::Samples, position).sequence.observe() == position // V2: a look
     }
 
-    /// Sends a block that is held here. There is room, unless another writer takes it.
+    /// Sends a block that this process holds. `false`: another writer took the room.
     fn send(&mut self, block: u32) -> bool {
-        // The references and what lies in the block must be right before another can see it.
+        // The references and the contents must be right before the peer can see the block.
         let WireBlock { references, shares } = self.blocks[block as usize];
         let before = if references > 1 { 1 } else { 1u32.wrapping_sub(shares) };
         self.view.complete(block);
@@ -191,8 +191,8 @@ fn push(view: &WireView, which: Which, block: u32) -> bool {
     false
 }
 
-/// Takes the next block of a queue. `last`: its other user is dead, so a place that was claimed and
-/// not filled will never be.
+/// Takes the next block of a queue. `last`: the other user is dead and will never fill a cell that
+/// it has claimed.
 fn pull(view: &WireView, which: Which, last: bool) -> Result<Option<u32>> {
     let queue = view.queue(which);
     for _ in 0..ATTEMPTS {
@@ -225,7 +225,7 @@ fn pull(view: &WireView, which: Which, last: bool) -> Result<Option<u32>> {
 /// The ends of a channel in the wire layout.
 pub(crate) struct Wire {
     own: WireRegion,
-    /// `None`: both names are the same, this side reads what it writes.
+    /// `None`: both names are the same, so this side reads what it writes.
     peer: Option<WireRegion>,
     written: u64,
     read: u64,
@@ -291,7 +291,7 @@ impl Wire {
         Some(self.own.view.blocks().raw(block))
     }
 
-    /// Sends a sample, giving up one reference. `false`: no room.
+    /// Sends a sample and gives up one reference. `false`: no room.
     fn write_one(&mut self, address: usize) -> Result<bool> {
         let own = std::ptr::from_ref(&self.own);
         let Some((region, block)) = self.locate(address) else { return Err(foreign()) };
@@ -310,7 +310,7 @@ impl Wire {
         Ok(sent)
     }
 
-    /// What is read is sent back as a copy: a sample stays in its region.
+    /// Sends a copy of a received sample, because a sample stays in its region.
     fn write_copy(&mut self, from: u32) -> Result<bool> {
         let Some(peer) = &mut self.peer else { return Err(foreign()) };
         let Some(block) = self.own.alloc() else { return Ok(false) };
@@ -405,7 +405,7 @@ impl Backend for Wire {
         self.put(address)
     }
 
-    /// VILLASnode never waits for a block, and this side looks for itself.
+    /// VILLASnode never waits for a block, and this side polls.
     fn notify_room(&self) {}
 
     fn get(&mut self, address: usize) -> u32 {
@@ -419,9 +419,9 @@ impl Backend for Wire {
         })
     }
 
-    /// Nobody hands such a block out but this side, which does not while it has the turn. The
-    /// reader may change it: its words are atomic, and its length is held against the capacity that
-    /// this side knows.
+    /// Only this side hands such a block out, and not during its own turn. The reader may change
+    /// the block: its words are atomic, and its length is checked against the capacity that this
+    /// side knows.
     fn sent(&self, address: usize) -> Option<Raw> {
         let (block, raw) = self.own.view.blocks().at(address)?;
         let WireBlock { references, shares } = self.own.blocks[block as usize];

@@ -1,20 +1,21 @@
-//! The handshake: each side makes its own region, says so by a semaphore of its name, and opens the
-//! other's.
+//! The handshake: each side makes its own region, announces it by a semaphore of its name, and
+//! opens the other's.
 //!
-//! VILLASnode's side trusts the semaphore. This side does not, as a crash leaves posts behind, and
-//! regions: a post is a reason to look. The other's region is taken when it is complete, its maker
-//! lives, the name leads to it, and the other is certain to come or has come: it has posted, or it
-//! has this side's region open, to stay (`presence`). This side posts when it has seen such a
-//! region, and again for another, since the first may have taken the post and died.
+//! VILLASnode's side trusts the semaphore. This side does not, because a crash leaves posts and
+//! regions behind: a post is only a reason to look. This side accepts the other's region if it is
+//! complete, its maker lives, the name leads to it, and the other is certain to come or has come.
+//! That is so once the other has posted, or has this side's region open to stay (`presence`). This
+//! side posts when it has seen such a region, and posts again for another region, because the first
+//! peer may have taken the post and died.
 //!
-//! A peer that posts, opens this side's region, and is gone before this side has looked has taken
-//! this side's post, and has removed the name of its own semaphore: so with each other region the
-//! semaphores are opened anew, too.
+//! A peer may post, open this side's region, and die before this side has looked. It has then taken
+//! this side's post and removed the name of its own semaphore. So this side reopens the semaphores,
+//! too, for each new region of the other.
 //!
-//! What is left of this name by the dead is removed; what a live process of this library holds is
-//! `EBUSY`. A region without a trailer under this side's own name is a leftover of a VILLASnode
-//! program that was in this place: it is replaced, as VILLASnode does, even where another process
-//! has it mapped, since that may be the other side, which survived.
+//! Leftovers of dead processes under this name are removed; a name that a live process of this
+//! library holds is `EBUSY`. A region without a trailer under this side's own name is a leftover of
+//! a VILLASnode program that was in this place. It is replaced, as VILLASnode does, even if another
+//! process has it mapped: that may be the other side, which survived.
 
 use super::Wire;
 use super::doorbell;
@@ -36,20 +37,20 @@ use crate::waiting::Limit;
 use std::ffi::OsStr;
 use std::time::{Duration, Instant};
 
-/// What the facts of a region are read from lies in here.
+/// The first page of a region holds everything that its facts are read from.
 const FIRST_PAGE: u64 = 4096;
-/// Between two looks at what no semaphore tells.
+/// Time between two looks for what no semaphore announces.
 const SLICE: Duration = Duration::from_millis(20);
-/// So long nobody has this side's region, whose name is gone, before that is told.
+/// How long this side's region must be without both a name and a peer before that is reported.
 const ALONE: Duration = Duration::from_secs(1);
 
-/// Bytes of a region of this library with these parameters; 0 means the default.
+/// The size in bytes of a region with these parameters; 0 means the default.
 pub(crate) fn total_size(config: &Config) -> Result<u64> {
     Ok(WireFacts::new(config.polling, config.queuelen, config.samplelen)?.total_size())
 }
 
-/// Opens a channel: writes into the region of `wname`, reads from that of `rname`.
-/// While it waits for the other side, `cancelled` is asked now and then.
+/// Opens a channel that writes into the region of `wname` and reads from that of `rname`. While it
+/// waits for the other side, it calls `cancelled` regularly.
 pub(crate) fn open(
     wname: &OsStr,
     rname: &OsStr,
@@ -80,7 +81,7 @@ fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&
     match Wire::new(views.0, views.1) {
         Ok(wire) => ChannelHandle::new(link, Box::new(wire)),
         Err(e) => {
-            // The other side has come, and its region may wait for this one's samples.
+            // The other side has come, and may wait for this side's samples.
             link.on_deserted();
             Err(e)
         }
@@ -106,8 +107,8 @@ fn make(name: Name, facts: WireFacts, config: &Config, me: &Identity) -> Result<
     Ok(region)
 }
 
-/// Removes what the dead have left under the name of this side's region. If a rival is at it,
-/// returns for another try; `start` is when the tries began.
+/// Removes a dead process's region under the name of this side's region. If a rival is removing it,
+/// returns so that the caller tries again; `start` is when the tries began.
 #[inline(never)]
 fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<()> {
     let object = match Object::open(name) {
@@ -123,7 +124,8 @@ fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<
     }
     let found = match attach(object, *name) {
         Ok(region) => region,
-        // VILLASnode, or a process of it that died, was at it; only its regions are not paid for.
+        // VILLASnode made it, or a process of it that died: only its regions have no memory
+        // allocated.
         Err(e) if matches!(e.errno(), libc::EAGAIN | libc::ENOSPC) => return unlink(name),
         Err(e) => return Err(e),
     };
@@ -133,7 +135,8 @@ fn clear(name: &Name, config: &Config, me: &Identity, start: Instant) -> Result<
             return Err(Error::new(libc::EBUSY, message));
         }
     }
-    // Two that find the same leftover: the second would remove what the first has put in its place.
+    // If two processes find the same leftover, the second would remove the region that the first
+    // has put in its place.
     if !found.lock_for_removal()? {
         if is_patient(start, RIVAL_PATIENCE, &found.object) {
             std::thread::sleep(RIVAL_NAP);
@@ -154,8 +157,8 @@ fn unlink(name: &Name) -> Result<()> {
     }
 }
 
-/// Maps a region that any program may have made and checks it. `EAGAIN`: its maker is still at
-/// work.
+/// Maps and checks a region that any program may have made. `EAGAIN`: its maker has not finished
+/// it.
 #[inline(never)]
 fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     let size = object.size();
@@ -163,11 +166,11 @@ fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     if length == 0 {
         return Err(Error::new(libc::EAGAIN, format!("the region \"{name}\" is not ready yet: the object has no size so far")));
     }
-    // VILLASnode does not pay for its regions. All of one is paid for here only when it turns out
-    // to be one.
+    // VILLASnode does not allocate the memory of its regions. The whole of it is allocated here
+    // only once the object turns out to be a region.
     object.allocate(size.min(FIRST_PAGE))?;
     let mapping = Mapping::new(&object, length)?;
-    // SAFETY: so many bytes are mapped.
+    // SAFETY: this many bytes are mapped.
     let facts =
         unsafe { WireFacts::read(mapping.base(), size) }.map_err(|e| Error::new(e.errno(), format!("\"{name}\": {e}")))?;
     object.allocate(size)?;
@@ -176,7 +179,7 @@ fn attach(object: Object, name: Name) -> Result<Box<Mapped>> {
     Ok(Mapped::new(view, mapping, object, name))
 }
 
-/// Makes the two sides known to each other. Leaves nothing behind when it fails.
+/// Makes the two sides known to each other. Leaves nothing behind if it fails.
 #[inline(never)]
 fn shake_hands(
     own: &Mapped,
@@ -203,7 +206,7 @@ fn shake_hands(
                 posts.mine.drain();
             }
             drop(posts);
-            // Another may have attached already, and would wait for samples without end.
+            // Another process may have attached already, and would wait for samples forever.
             own.view.queue(Which::Samples).state.publish(STOPPED); // V3
             if !own.view.facts().polling {
                 doorbell::broadcast(&own.view, SLICE);
@@ -233,8 +236,8 @@ impl Posts {
 
 /// Waits for a region of the other side that is worth attaching to.
 ///
-/// This side's post lies there only while a live region of the other side does, one for each: a
-/// peer that finds the post of a dead process goes into the dead process's region.
+/// This side's post exists only while a live region of the other side does, one post for each: a
+/// peer that finds a dead process's post would open the dead process's region.
 #[inline(never)]
 fn find_peer(
     own: &Mapped,
@@ -248,7 +251,7 @@ fn find_peer(
     let (mut has_posted, mut posted_for) = (false, None);
     let (guest, mut maker) = (Presence::new(), Presence::new());
     let mut lost_since = None;
-    // What a predecessor has posted and nobody has taken would let the other into what is no more.
+    // A predecessor's untaken post would lead the other side into a region that no longer exists.
     posts.mine.drain();
     loop {
         let left = match limit {
@@ -263,11 +266,11 @@ fn find_peer(
         let found = look();
         let somebody = found.as_ref().ok().map(|peer| peer.object.identity());
         if somebody != posted_for {
-            // A peer that came since the wait has posted to the semaphores of before, and removed
-            // the name of its own.
+            // A peer that came since the wait has posted to the old semaphores, and removed the
+            // name of its own.
             has_posted |= posts.theirs.take();
-            // The former peer may have taken the post, and removed the names of the semaphores with
-            // its own end.
+            // The former peer may have taken the post, and removed the names of the semaphores when
+            // it ended.
             *posts = Posts::open(&own.name, rname, posts.permissions)?;
             posts.mine.drain();
             if somebody.is_some() {
@@ -283,20 +286,21 @@ fn find_peer(
             return Err(lost(&own.name));
         }
         let why = match found {
-            // A VILLASnode's region says nothing of its maker: an observer of what a dead one has
-            // left is no peer.
+            // A VILLASnode's region does not name its maker: an observer that looks at a dead one's
+            // region is no peer.
             Ok(peer) if !has_come && !peer.is_ours() && maker.ask(&peer) == Some(false) => {
                 "its maker was not seen to live".into()
             }
             Ok(peer) if has_posted || has_come => return Ok(peer),
             Ok(_) => "it is there, but busy with another peer".into(),
-            // None so far, or what a maker is at work on, or another is about to replace. The post
-            // was of a process that is no more: a maker posts after its region is there.
+            // No region, or its maker is still working on it, or another process is about to
+            // replace it. The post came from a process that is dead: a maker posts after its region
+            // is there.
             Err(e) if matches!(e.errno(), libc::ENOENT | libc::EAGAIN | libc::EBADMSG) => {
                 has_posted = false;
                 e.to_string()
             }
-            // What the system says does not pass by itself.
+            // An error of the system does not pass by itself.
             Err(e) => return Err(e),
         };
         if left.is_zero() {
@@ -315,7 +319,7 @@ fn lost(name: &Name) -> Error {
     )
 }
 
-/// Waits for the other's post. `false`: the time is over.
+/// Waits for the other side's post. `false`: the time is over.
 fn wait_for_post(posts: &Posts, rname: &Name, limit: Duration) -> Result<bool> {
     match posts.theirs.wait(limit) {
         Ok(posted) => Ok(posted),
@@ -326,7 +330,7 @@ fn wait_for_post(posts: &Posts, rname: &Name, limit: Duration) -> Result<bool> {
     }
 }
 
-/// The region of the other side, if it is there, complete, current, and of a maker that lives.
+/// The other side's region, if it is there, complete and current, and its maker lives.
 #[inline(never)]
 fn look(rname: &Name, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
     let object = Object::open(rname)?;

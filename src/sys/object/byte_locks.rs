@@ -1,4 +1,4 @@
-//! Locks on the bytes of an object, and whether anybody else has it open.
+//! Locks on the bytes of an object, and whether any other process has it open.
 
 use super::Object;
 use crate::error::{Error, Result};
@@ -6,26 +6,26 @@ use nix::errno::Errno;
 use nix::fcntl::{self, FcntlArg};
 use std::os::fd::AsRawFd;
 
-/// What locks others hold on an object.
+/// The locks of others on an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnyLock {
     None,
-    /// On all bytes: nobody holds a place, and the object is about to be removed.
+    /// On all bytes: no process holds a place, and the object is about to be removed.
     OfAll,
-    /// Of a holder of a place, as far as can be known.
+    /// Of the holder of a place, as far as can be known.
     OfSome,
 }
 
 impl Object {
-    /// Locks all bytes, for a removal: nobody else can take a place in the region, nor judge it. To
-    /// be held for a few system calls only, as others wait for it. `false`: another has a lock on
-    /// one of them.
+    /// Locks all bytes for a removal: no other process can take a place in the region, or judge it.
+    /// Hold it for a few system calls only, because others wait for it. `false`: another process
+    /// has a lock on a byte.
     pub(crate) fn lock_all(&self) -> Result<bool> {
         self.lock_range(0, 0)
     }
 
-    /// Locks one byte (beyond the end is as good) for this open description; the kernel lets go of
-    /// it when the description goes. `false`: another has it.
+    /// Locks one byte, which may be beyond the end, for this open description; the kernel unlocks
+    /// it when the description is closed. `false`: another has it.
     pub(crate) fn lock(&self, byte: u64) -> Result<bool> {
         self.lock_range(byte, 1)
     }
@@ -38,21 +38,21 @@ impl Object {
         }
     }
 
-    /// Gives a locked byte back.
+    /// Unlocks a byte.
     pub(crate) fn unlock(&self, byte: u64) {
         let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&range(libc::F_UNLCK, byte, 1)));
     }
 
-    /// Whether another open description holds a lock on the byte. What cannot be known counts as
-    /// held.
+    /// Whether another open description holds a lock on the byte. If that cannot be known, it
+    /// counts as locked.
     ///
-    /// A lock on all bytes does not count: its owner ([`Object::lock_all`]) has found that nobody
-    /// holds any of them.
+    /// A lock on all bytes does not count: its owner ([`Object::lock_all`]) has found that no
+    /// process holds any of them.
     pub(crate) fn is_locked(&self, byte: u64) -> bool {
         self.ask_lock(byte).unwrap_or(true)
     }
 
-    /// As [`Object::is_locked`], where a question that the system does not answer is an error.
+    /// As [`Object::is_locked`], but an error if the system does not answer.
     pub(crate) fn ask_lock(&self, byte: u64) -> Result<bool> {
         match self.find_lock(byte, 1) {
             Ok(found) => Ok(found.is_none_or(|found| i32::from(found.l_type) != libc::F_UNLCK && !is_of_all(&found))),
@@ -60,7 +60,7 @@ impl Object {
         }
     }
 
-    /// What locks other open descriptions hold. What cannot be known counts as held.
+    /// The locks of other open descriptions. If they cannot be known, they count as held.
     pub(crate) fn any_lock(&self) -> AnyLock {
         match self.find_lock(0, 0).ok().flatten() {
             Some(found) if i32::from(found.l_type) == libc::F_UNLCK => AnyLock::None,
@@ -74,14 +74,14 @@ impl Object {
         self.any_lock() != AnyLock::None
     }
 
-    /// Whether another is about to remove the object ([`Object::lock_all`]).
+    /// Whether another process is about to remove the object ([`Object::lock_all`]).
     pub(crate) fn is_being_removed(&self) -> bool {
         self.any_lock() == AnyLock::OfAll
     }
 
-    /// A lock of another open description on one of `length` bytes, 0: up to the end; takes none.
-    /// `None`: cannot be known, as the number is another file's by now: the program has closed
-    /// descriptors that are not its own.
+    /// A lock of another open description on one of `length` bytes (0: up to the end); takes none.
+    /// `None`: unknown, because the program has closed descriptors that are not its own and the
+    /// number now leads to another file.
     fn find_lock(&self, byte: u64, length: u64) -> nix::Result<Option<libc::flock>> {
         let mut found = range(libc::F_WRLCK, byte, length);
         match fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_GETLK(&mut found)) {
@@ -91,10 +91,11 @@ impl Object {
         }
     }
 
-    /// Whether the object is open or mapped anywhere but through this descriptor. `None`: the
-    /// kernel does not say (it does to the owner of the object only).
+    /// Whether the object is open or mapped anywhere except through this descriptor. `None`: the
+    /// kernel does not say (it tells only the owner of the object).
     ///
-    /// Only the sole open description can have a write lease. It is given back at once; an open in
+    /// Only the sole open description can get a write lease. The lease is given back at once; a
+    /// concurrent open waits for that moment.
     /// between waits for that moment.
     pub(crate) fn is_open_elsewhere(&self) -> Option<bool> {
         const F_SETSIG: libc::c_int = 10;
@@ -106,8 +107,7 @@ impl Object {
             // SAFETY: these commands take integers.
             Errno::result(unsafe { libc::fcntl(fd, command, argument) })
         };
-        // The signal that a lease is wanted back by default ends a process; this one is ignored by
-        // default.
+        // The default signal for a broken lease kills the process; this one is ignored by default.
         ask(F_SETSIG, libc::SIGURG).ok()?;
         match ask(libc::F_SETLEASE, libc::F_WRLCK) {
             Ok(_) => {

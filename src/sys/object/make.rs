@@ -1,4 +1,4 @@
-//! Making an object in one step: it has its size, its memory and its owner before it has a name.
+//! Making an object in one step: it gets its size, memory and owner before its name.
 
 use super::name::{DIRECTORY, DIRECTORY_PATH, FilePath, Name};
 use super::{Object, Opened, Whose};
@@ -11,10 +11,11 @@ use nix::unistd::Gid;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// The name that a new object has until it is ready, where the file system has no files without one
-/// (`O_TMPFILE`): removed when the object has got its own, or is given up. Nobody asks for it.
+/// The temporary name of a new object, if the file system has no files without a name
+/// (`O_TMPFILE`). Removed when the object gets its own name or is given up. No other process looks
+/// for it.
 pub(super) struct Temporary {
-    /// 0: there is none, or none any more.
+    /// 0: there is none, or it was removed.
     number: AtomicU32,
 }
 
@@ -27,11 +28,11 @@ impl Temporary {
         FilePath::of(format_args!("{DIRECTORY}/.villas-shm-{}-{number}", std::process::id()))
     }
 
-    /// Makes a file by such a name.
+    /// Makes a file with a temporary name.
     fn create(mode: Mode, whose: Whose) -> Result<nix::Result<(Opened, Temporary)>> {
         static LAST: AtomicU32 = AtomicU32::new(0);
         loop {
-            // Relaxed: a number that another process has is passed by, whosever it is (O_EXCL).
+            // Relaxed: O_EXCL skips a number that is in use, by any process.
             let number = LAST.fetch_add(1, Relaxed).wrapping_add(1).max(1);
             let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
             match Opened::new(Temporary::path(number).as_c_str(), flags, mode, whose)? {
@@ -42,7 +43,7 @@ impl Temporary {
         }
     }
 
-    /// Relaxed: it guards nothing, and one call takes the number.
+    /// Removes the name. Relaxed: it guards nothing, and only one call gets the number.
     fn remove(&self) {
         match self.number.swap(0, Relaxed) {
             0 => {}
@@ -57,29 +58,29 @@ impl Drop for Temporary {
     }
 }
 
-/// Makes a file in [`DIRECTORY`] that nobody else knows.
+/// Makes a file in [`DIRECTORY`] that no other process knows.
 fn new_file(mode: Mode, whose: Whose) -> Result<nix::Result<(Opened, Temporary)>> {
     match Opened::new(DIRECTORY_PATH, OFlag::O_RDWR | OFlag::O_TMPFILE, mode, whose)? {
         Ok(fd) => Ok(Ok((fd, Temporary::none()))),
-        // What file systems and kernels say that do not have it.
+        // The errors of file systems and kernels without it.
         Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => Temporary::create(mode, whose),
         Err(e) => Ok(Err(e)),
     }
 }
 
-/// Bytes that are allocated at once, and the least where signals interrupt that: some microseconds.
+/// Bytes to allocate at once, and the least if signals interrupt that: some microseconds.
 const ALLOCATION_STEP: u64 = 16 << 20;
 const SMALLEST_STEP: u64 = 64 << 10;
 
 impl Object {
-    /// Makes an object without a name, of `size` bytes, zeroed, with its memory paid for; with
-    /// these permission bits, less the umask, and this group (`None`: as the system has it for new
-    /// files). Nobody else looks for it until it is linked.
+    /// Makes an object of `size` bytes without a name, zeroed and with its memory allocated. It
+    /// gets these permission bits, less the umask, and this group (`None`: the system's choice for
+    /// new files). No other process looks for it until it is linked.
     pub(crate) fn unnamed(size: u64, mode: u32, group: Option<u32>) -> Result<Object> {
         Object::unnamed_as(size, mode, group, Whose::Private)
     }
 
-    /// As [`Object::unnamed`], by a descriptor that a forked child has too, or has not.
+    /// As [`Object::unnamed`]; `whose` says whether a forked child inherits the descriptor.
     pub(crate) fn unnamed_as(size: u64, mode: u32, group: Option<u32>, whose: Whose) -> Result<Object> {
         let failed = |e: Errno| Error::system(e, format_args!("cannot create a shared memory object in {DIRECTORY}"));
         let (fd, temporary) = new_file(Mode::from_bits_truncate(mode), whose)?.map_err(failed)?;
@@ -108,8 +109,8 @@ impl Object {
     /// Gives the object a name. `false`: the name is taken.
     pub(crate) fn link(&self, name: &Name) -> Result<bool> {
         let (own, flags) = match self.temporary.number.load(Relaxed) {
-            // Not of the process: after the end of its first thread (`pthread_exit` in main) that
-            // has none.
+            // By this thread: if the main thread has ended (`pthread_exit`), the process's entry
+            // has no descriptors.
             0 => (FilePath::of(format_args!("/proc/thread-self/fd/{}", self.fd.as_raw_fd())), AtFlags::AT_SYMLINK_FOLLOW),
             number => (Temporary::path(number), AtFlags::empty()),
         };
@@ -123,7 +124,7 @@ impl Object {
         }
     }
 
-    /// Pays for the first `length` bytes of an object that another program has made.
+    /// Allocates the first `length` bytes of an object that another program has made.
     pub(crate) fn allocate(&self, length: u64) -> Result<()> {
         let no_space = |e| Error::system(e, format_args!("there is no memory in {DIRECTORY} for {length} bytes of the region"));
         if length.saturating_sub(self.allocated) > free_bytes(&*self.fd).map_err(no_space)? {
@@ -132,13 +133,13 @@ impl Object {
         Object::pay(&*self.fd, length).map_err(no_space)
     }
 
-    /// Whether there would be `size` bytes in [`DIRECTORY`] if this object were gone.
+    /// Whether [`DIRECTORY`] would have room for `size` bytes without this object.
     pub(crate) fn leaves_room_for(&self, size: u64) -> bool {
         free_bytes(&*self.fd).is_ok_and(|free| free.saturating_add(self.allocated) >= size)
     }
 
-    /// Has the system allocate all of a file: in steps, because a signal makes the kernel undo the
-    /// one that it is at, and in ever smaller ones while signals come.
+    /// Has the system allocate a whole file, in steps: a signal makes the kernel undo the current
+    /// step, so steps shrink while signals come.
     pub(in crate::sys) fn pay(fd: impl AsFd, size: u64) -> std::result::Result<(), Errno> {
         if (stat::fstat(&fd)?.st_size as u64) < size {
             limits::check_file_size(size)?;
@@ -146,8 +147,8 @@ impl Object {
         in_steps(size, |start, length| fcntl::posix_fallocate(&fd, start as i64, length as i64))
     }
 
-    /// Gives a file that nobody else has yet its group, where one is asked for, then its permission
-    /// bits.
+    /// Gives a file that no other process has yet its group, if one is asked for, then its
+    /// permission bits.
     pub(in crate::sys) fn restrict(fd: impl AsFd, mode: u32, group: Option<u32>) -> Result<()> {
         if let Some(group) = group {
             set_group(&fd, group)?;
@@ -157,7 +158,7 @@ impl Object {
     }
 }
 
-/// See [`Object::pay`]. `allocate` is given where a step begins, and its length.
+/// See [`Object::pay`]. Calls `allocate` with the start and the length of each step.
 fn in_steps(size: u64, mut allocate: impl FnMut(u64, u64) -> nix::Result<()>) -> nix::Result<()> {
     let (mut start, mut step) = (0, ALLOCATION_STEP);
     while start < size {
@@ -180,8 +181,8 @@ fn set_group(fd: impl AsFd, group: u32) -> Result<()> {
     })
 }
 
-/// What a file's file system has left. Asked before an allocation: on a host with a large limit
-/// that would take most of the memory before it failed.
+/// Free bytes of a file's file system. Checked before an allocation, which on a host with a large
+/// limit would take most of the memory before it failed.
 fn free_bytes(fd: impl AsFd) -> std::result::Result<u64, Errno> {
     let fs = nix::sys::statvfs::fstatvfs(fd)?;
     Ok(if fs.blocks() == 0 { u64::MAX } else { fs.blocks_available() * fs.fragment_size() })

@@ -1,4 +1,4 @@
-//! POSIX shared memory objects: names, creation in one step, and locks on their bytes.
+//! POSIX shared memory objects: names, creation in one step, and byte locks.
 
 mod byte_locks;
 mod make;
@@ -22,10 +22,10 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::SystemTime;
 
-/// An open object: one descriptor, which carries this process's locks on it.
+/// An open object: one descriptor, which carries this process's locks on the object.
 pub(crate) struct Object {
     fd: ManuallyDrop<OwnedFd>,
-    /// Goes after the descriptor.
+    /// Dropped after the descriptor.
     registration: Registration,
     whose: Whose,
     identity: (u64, u64),
@@ -57,7 +57,7 @@ impl Object {
         self.fd.as_raw_fd()
     }
 
-    /// Tells the object from others.
+    /// Device and inode, which identify the object.
     pub(crate) fn identity(&self) -> (u64, u64) {
         self.identity
     }
@@ -66,7 +66,7 @@ impl Object {
         self.size
     }
 
-    /// What the system knows about it now.
+    /// What the system knows of the object now.
     pub(crate) fn status(&self) -> Result<FileStat> {
         self.check_ours()?;
         stat::fstat(&*self.fd).map_err(|e| Error::system(e, "cannot look at a shared memory object (fstat)"))
@@ -79,7 +79,7 @@ impl Object {
         Err(Error::new(libc::EBADF, "the program has closed the descriptor of this shared memory object: open it again"))
     }
 
-    /// When it was made, where the kernel says.
+    /// When the object was created, if the kernel says.
     pub(crate) fn created(&self) -> Option<SystemTime> {
         // Not by a copy of the descriptor, which a forked child could keep.
         // SAFETY: the descriptor is open, and not closed by this value.
@@ -87,7 +87,7 @@ impl Object {
         file.metadata().ok()?.created().ok()
     }
 
-    /// Changes its owner, then its permission bits; `None`: as they are.
+    /// Changes the owner, then the permission bits; `None`: unchanged.
     pub(crate) fn set(&self, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
         self.check_ours()?;
         if uid.is_some() || gid.is_some() {
@@ -99,17 +99,17 @@ impl Object {
             .map_err(|e| Error::system(e, "cannot change the permissions of the shared memory object (fchmod)"))
     }
 
-    /// Whether the descriptor is still this object's. A program may have closed it, and its number
-    /// may be anything since: another open object of this process, of the same name even, or a file
-    /// of the program's own.
+    /// Whether the descriptor still belongs to this object. A program may have closed it, and its
+    /// number may now lead to another open object of this process, even of the same name, or to the
+    /// program's own file.
     pub(crate) fn is_ours(&self) -> bool {
         self.registration.is_held()
             && (self.whose == Whose::Inherited || is_marked(self.fd.as_raw_fd()) != Some(false))
             && stat::fstat(&*self.fd).is_ok_and(|s| (s.st_dev, s.st_ino) == self.identity)
     }
 
-    /// A mapping of the object is about to be made in this range, which no child of a fork may
-    /// have, until [`Object::mapped`].
+    /// Records that a mapping of the object, which no forked child may have, is about to be made in
+    /// this range. Holds until [`Object::mapped`].
     pub(super) fn maps(&self, start: usize, length: usize) {
         self.registration.maps(start, length);
     }
@@ -124,8 +124,8 @@ impl Object {
         self.read_at(0, &mut first) == Ok(8) && u64::from_le_bytes(first) == magic
     }
 
-    /// Copies bytes out of the object; how many: fewer at its end. Unlike a look through a mapping,
-    /// it never ends the process, and allocates no memory where the object has none.
+    /// Copies bytes out of the object; returns how many: fewer at its end. Unlike an access through
+    /// a mapping, it never kills the process, and allocates no missing memory.
     pub(crate) fn read_at(&self, at: u64, to: &mut [u8]) -> nix::Result<usize> {
         let at = libc::off_t::try_from(at).map_err(|_| Errno::EINVAL)?;
         let mut done = 0;
@@ -140,7 +140,7 @@ impl Object {
         Ok(done)
     }
 
-    /// Whether memory is missing that a look at the object would have to allocate, or die of.
+    /// Whether memory is missing that an access would have to allocate, or die of.
     pub(crate) fn has_holes(&self) -> bool {
         self.allocated < self.size
     }
@@ -151,19 +151,19 @@ impl Object {
         Ok(target == Some(self.identity))
     }
 
-    /// Whether the name leads to this object, which is to lose it: also where that cannot be known.
-    /// Async-signal-safe.
+    /// Whether the name, which is to be removed, leads to this object; also `true` if that cannot
+    /// be known. Async-signal-safe.
     pub(crate) fn may_be_named(&self, name: &Name) -> bool {
         name.target().map_or(true, |target| target == Some(self.identity))
     }
 
-    /// Whether its name was removed. Asked by the descriptor: this process may see another
-    /// `/dev/shm` by now than that from which it has the object.
+    /// Whether the object's name was removed. Asked by the descriptor, because this process may by
+    /// now see another `/dev/shm` than the one that it has the object from.
     pub(crate) fn is_unlinked(&self) -> bool {
         self.status().is_ok_and(|status| status.st_nlink == 0)
     }
 
-    /// Whether the name leads to some other object.
+    /// Whether the name leads to another object.
     pub(crate) fn is_replaced(&self, name: &Name) -> bool {
         matches!(name.target(), Ok(Some(target)) if target != self.identity)
     }
@@ -171,11 +171,11 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // Not if the program has closed it behind our back: the number may be a file of its own by
-        // now.
+        // Not if the program has closed it without the library's knowledge: the number may lead to
+        // its own file by now.
         if self.is_ours() {
-            // Said explicitly: a child that is just being forked may hold the description, and with
-            // it the locks, for a moment longer.
+            // Unlock explicitly: a child that is just being forked may hold the description, and
+            // with it the locks, a moment longer.
             let _ = fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&byte_locks::range(libc::F_UNLCK, 0, 0)));
             // SAFETY: dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.fd) };

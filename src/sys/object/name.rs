@@ -13,18 +13,18 @@ pub(super) const DIRECTORY: &str = "/dev/shm";
 /// [`DIRECTORY`] for system calls; a `str` would be copied to a kilobyte of stack.
 pub(super) const DIRECTORY_PATH: &CStr = c"/dev/shm";
 pub(crate) const NAME_MAX: usize = 255;
-/// What the C library puts before the names of semaphores.
+/// The C library's prefix of semaphore names.
 pub(crate) const SEMAPHORE: &str = "sem.";
 
-/// The checked name of an object, without leading slashes: any bytes but `/` and zero. It owns no
-/// heap memory, so that a signal handler may drop it.
+/// The checked name of an object, without leading slashes: any bytes except `/` and zero. It owns
+/// no heap memory, so a signal handler may drop it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name {
     bytes: [u8; NAME_MAX],
     length: u8,
 }
 
-/// A name as `shm_open(3)` takes it: all slashes in front are left out.
+/// A name as `shm_open(3)` takes it: without leading slashes.
 pub(crate) fn without_slashes(name: &OsStr) -> &OsStr {
     let bytes = name.as_bytes();
     OsStr::from_bytes(&bytes[bytes.iter().take_while(|&&c| c == b'/').count()..])
@@ -59,7 +59,7 @@ impl Name {
         OsStr::from_bytes(self.as_bytes())
     }
 
-    /// The name of the file in which a semaphore of this name lives. `None`: too long.
+    /// The name of the file of this name's semaphore. `None`: too long.
     pub(crate) fn of_semaphore(&self) -> Option<Name> {
         let mut name = *self;
         let length = usize::from(self.length) + SEMAPHORE.len();
@@ -78,8 +78,8 @@ impl Name {
         path
     }
 
-    /// The identity of the object that has the name now, if there is one. A symbolic link is an
-    /// object of its own. Async-signal-safe.
+    /// The identity of the object that has the name now, if any. A symbolic link counts as an
+    /// object. Async-signal-safe.
     pub(crate) fn target(&self) -> nix::Result<Option<(u64, u64)>> {
         match stat::lstat(self.path().as_c_str()) {
             Ok(s) => Ok(Some((s.st_dev, s.st_ino))),
@@ -98,13 +98,13 @@ impl Name {
         self.remove().map_err(|e| refused(e, self, "remove"))
     }
 
-    /// As [`Name::unlink`], without words for what fails. Async-signal-safe.
+    /// As [`Name::unlink`], without an error message. Async-signal-safe.
     pub(crate) fn remove(&self) -> nix::Result<()> {
         nix::unistd::unlink(self.path().as_c_str())
     }
 }
 
-/// For people, and fit for a terminal: what is no text is `\xNN`.
+/// For people, and safe for a terminal: bytes that are no text become `\xNN`.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.as_bytes().utf8_chunks() {
@@ -123,7 +123,7 @@ pub(super) struct FilePath([u8; FilePath::SIZE]);
 impl FilePath {
     const SIZE: usize = DIRECTORY.len() + NAME_MAX + 2;
 
-    /// Of so many bytes at most; what is longer is cut off.
+    /// The path `text`, truncated to the buffer.
     pub(super) fn of(text: fmt::Arguments<'_>) -> FilePath {
         let mut path = FilePath([0; FilePath::SIZE]);
         let _ = (&mut path.0[..FilePath::SIZE - 1]).write_fmt(text);
@@ -135,8 +135,8 @@ impl FilePath {
     }
 }
 
-/// A call on a name that failed. Where permissions say no, the sentence says whose the object is:
-/// that can be asked by its name.
+/// The error for a failed call on a name. If permissions forbid the call, the message names the
+/// object's owner, which the name is enough to find out.
 #[cold]
 pub(super) fn refused(e: Errno, name: &Name, what: &str) -> Error {
     let owner = match e {
@@ -159,7 +159,7 @@ pub(super) fn refused(e: Errno, name: &Name, what: &str) -> Error {
     )
 }
 
-/// Where the objects have their names.
+/// The directory of the objects' names.
 pub(crate) fn directory() -> &'static Path {
     Path::new(DIRECTORY)
 }

@@ -1,4 +1,4 @@
-//! Finding an object by its name, and the descriptors that lead to objects.
+//! Opening an object by its name, and the descriptors of objects.
 
 use super::Object;
 use super::name::{DIRECTORY, Name, refused};
@@ -22,17 +22,17 @@ pub(crate) enum Whose {
 }
 
 impl Whose {
-    /// The flags with which its object is opened.
+    /// The flags to open the object with.
     fn flags(self) -> OFlag {
         match self {
             Whose::Private => OFlag::O_CLOEXEC | OFlag::from_bits_retain(MARK),
-            // Not to wait where a name leads to a pipe.
+            // Non-blocking, in case a name leads to a pipe.
             Whose::Inherited => OFlag::O_CLOEXEC | OFlag::O_NONBLOCK,
         }
     }
 }
 
-/// A descriptor that was just opened, and its entry in the list, which goes after it.
+/// A descriptor that was just opened, and its entry in the list, which is dropped after it.
 pub(in crate::sys) struct Opened {
     pub(super) fd: OwnedFd,
     pub(super) registration: Registration,
@@ -40,7 +40,7 @@ pub(in crate::sys) struct Opened {
 }
 
 impl Opened {
-    /// Opens a file, of which no child of a fork ever has a descriptor that it does not know.
+    /// Opens a file so that every forked child knows of the descriptor.
     pub(in crate::sys) fn new(
         path: &(impl nix::NixPath + ?Sized),
         flags: OFlag,
@@ -55,7 +55,7 @@ impl Opened {
         if fd.as_raw_fd() > libc::STDERR_FILENO {
             return Ok(Ok(Opened { fd, registration, whose }));
         }
-        // Each of the two numbers needs an entry of its own: a child may have been given both.
+        // Each of the two numbers needs an entry: a child may have inherited both.
         let second = Registration::new()?;
         Ok(beyond_standard(fd).map(|fd| Opened { fd, registration: second, whose }))
     }
@@ -67,18 +67,18 @@ impl AsFd for Opened {
     }
 }
 
-/// The file by a descriptor that is none of the three standard ones: a process that was started
-/// without those would print into it.
+/// Moves the descriptor beyond the three standard ones: a process that was started without those
+/// would print into the file.
 pub(in crate::sys) fn beyond_standard(fd: OwnedFd) -> std::result::Result<OwnedFd, Errno> {
     if fd.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(fd);
     }
     let number = fcntl::fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(libc::STDERR_FILENO + 1))?;
-    // SAFETY: a descriptor that was just made, and is nobody else's.
+    // SAFETY: a new descriptor, which nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// How long to wait for a lease on an object to be given back, which takes microseconds unless its
+/// How long to wait for the return of a lease on an object, which takes microseconds unless its
 /// holder is stopped.
 const LEASE_PATIENCE: Duration = Duration::from_secs(1);
 const LEASE_SLICE: Duration = Duration::from_micros(100);
@@ -88,19 +88,19 @@ impl Object {
         let end = Instant::now() + LEASE_PATIENCE;
         loop {
             match Opened::new(name.path().as_c_str(), access | OFlag::O_NOFOLLOW, Mode::empty(), whose)? {
-                // Somebody probes it at this moment (`is_open_elsewhere`).
+                // A process probes the object at this moment (`is_open_elsewhere`).
                 Err(Errno::EAGAIN) if Instant::now() < end => std::thread::sleep(LEASE_SLICE),
                 opened => return Ok(opened),
             }
         }
     }
 
-    /// As [`Object::open`], without words for what fails, nor the heap.
+    /// As [`Object::open`], without an error message or use of the heap.
     pub(crate) fn find(name: &Name) -> Option<Object> {
         Object::adopt(Object::open_file(name, OFlag::O_RDWR, Whose::Private).ok()?.ok()?, "").ok()
     }
 
-    /// This object, by a descriptor of its own.
+    /// The same object, by a descriptor of its own.
     #[cfg(test)]
     pub(crate) fn again(&self) -> Object {
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
@@ -108,13 +108,13 @@ impl Object {
         Object::adopt(opened.expect("/proc is mounted"), "").expect("open")
     }
 
-    /// Opens what the name leads to.
+    /// Opens the object of a name.
     pub(crate) fn open(name: &Name) -> Result<Object> {
         let missing = format!("there is no region \"{name}\": is the node running, and does it use this name?");
         Object::open_as(name, OFlag::O_RDWR, Whose::Private, missing)
     }
 
-    /// As [`Object::open`], for reading or for both, with the caller's sentence for a missing
+    /// As [`Object::open`], for reading or for both, with the caller's message for a missing
     /// object.
     pub(crate) fn open_as(name: &Name, access: OFlag, whose: Whose, missing: String) -> Result<Object> {
         let fd = Object::open_file(name, access, whose)?.map_err(|e| match e {
@@ -133,7 +133,7 @@ impl Object {
     }
 
     /// `EACCES` unless the object is this user's, or `any_owner` or `SHMEM_ANY_OWNER=1` in the
-    /// environment allows another's.
+    /// environment allows another user's.
     pub(crate) fn check_owner(&self, what: impl fmt::Display, any_owner: bool) -> Result<()> {
         let me = nix::unistd::geteuid().as_raw();
         if self.owner == me || any_owner || environment::asks_for(c"SHMEM_ANY_OWNER") {

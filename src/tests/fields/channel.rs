@@ -1,4 +1,5 @@
-//! Every field of a region of a channel set to 0, 1, all ones, one more and one less, and what must come of it, for who takes either side.
+//! Every field of a channel's region set to 0, 1, all ones, one more and one less, and the expected
+//! outcome for a newcomer on either side.
 //!
 //! The rows are made from the structs ([`crate::tests::edges`]).
 
@@ -11,7 +12,7 @@ use crate::{Channel, Config};
 use std::mem::{offset_of, size_of};
 use std::os::fd::OwnedFd;
 
-/// Who takes a side of the region of two dead processes.
+/// The side that a newcomer takes in the region of two dead processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AttachedAs {
     Node,
@@ -25,7 +26,8 @@ const SAMPLELEN: u32 = 4;
 const SPARE: u32 = 2;
 /// Blocks at home on each side.
 const HOME: usize = (QUEUELEN + SPARE) as usize;
-/// What the dead have done: the node has sent so many samples, the program has taken and put so many, and sent one.
+/// What the dead processes did: the node sent this many samples; the program took and put this
+/// many, and sent one.
 const SENT: u64 = 5;
 const TAKEN: u64 = 2;
 
@@ -33,7 +35,7 @@ fn config() -> Config {
     Config::new().queuelen(QUEUELEN).samplelen(SAMPLELEN).spare(SPARE)
 }
 
-/// The bytes of a region, both processes of which are taken for dead, as a copy has none of their locks.
+/// The bytes of a region. Both its processes count as dead, because a copy has none of their locks.
 fn image() -> Vec<u8> {
     let (node, descriptor) = Channel::create_fd(&config()).unwrap();
     let program = Channel::open_fd(&descriptor).unwrap();
@@ -61,7 +63,7 @@ fn polling(row: Row<AttachedAs>) -> EdgeOutcome {
     }
 }
 
-/// What leaves a block as long as it is fits all else; but the blocks have the capacity that they had.
+/// A value that keeps a block's size fits everything else; but the blocks keep their capacity.
 fn samplelen(row: Row<AttachedAs>) -> EdgeOutcome {
     let fits = (1..=5).contains(&row.value);
     match row.who {
@@ -71,7 +73,7 @@ fn samplelen(row: Row<AttachedAs>) -> EdgeOutcome {
     }
 }
 
-/// Beyond what a lock's place can be.
+/// Beyond every lock's place.
 fn incarnation(row: Row<AttachedAs>, own: AttachedAs) -> EdgeOutcome {
     if row.who == own && row.value == u64::MAX { BROKEN } else { Used }
 }
@@ -79,7 +81,8 @@ fn incarnation(row: Row<AttachedAs>, own: AttachedAs) -> EdgeOutcome {
 fn holder(fields: &mut Vec<Field<AttachedAs>>, at: usize, rule: Rule<AttachedAs>) {
     let end = offset_of!(Holder, role) + 4;
     fields.extend(fields_of!(Holder, at, end; incarnation 8 rule, closed 8 used, pid 4 used, role 4 used));
-    // Says who it is, for people and for the question whether that process is gone: nobody has its lock here.
+    // It names the process, for people and for the question whether that process is gone: no
+    // process has its lock here.
     fields.push(field("the holder's rest", at + end, size_of::<Apart<Holder>>() - end, 8, used));
 }
 
@@ -115,7 +118,8 @@ fn entry_to_program(row: Row<AttachedAs>) -> EdgeOutcome {
         AttachedAs::Program if at != TAKEN => Used,
         AttachedAs::Program if !is_published(row.value) => Refused(libc::ENOENT), // nothing is left to read
         AttachedAs::Program if row.value >> 1 >= 2 * HOME as u64 => Garbled,
-        // Published: the next one is missing, and more than one that are marked lie beyond: no death leaves that.
+        // An entry is missing, and more than one block is marked beyond it: no death leaves
+        // that.
         AttachedAs::Node if (TAKEN..SENT - 1).contains(&at) && !is_published(row.value) => BROKEN,
         _ => Used,
     }
@@ -138,7 +142,7 @@ const fn first_read(who: AttachedAs) -> usize {
 }
 
 fn block(number: usize, at: usize, length: usize) -> Vec<Field<AttachedAs>> {
-    // Rules are plain functions: those of blocks that matter are picked here.
+    // Rules are plain functions: the blocks that matter are picked here.
     const FIRST: [usize; 2] = [first_read(AttachedAs::Program), first_read(AttachedAs::Node)];
     let length_rule: Rule<AttachedAs> = match FIRST.iter().position(|&first| first == number) {
         Some(0) => |row| if row.who == AttachedAs::Program && row.value > SAMPLELEN.into() { Garbled } else { Used },
@@ -151,7 +155,8 @@ fn block(number: usize, at: usize, length: usize) -> Vec<Field<AttachedAs>> {
         None => used,
     };
     let was_used = number < SENT as usize || number == HOME;
-    // sent by A, done by A, sent by B, done by B. Who takes a side finds a block marked beyond the end of its queue: the one that comes next is sent.
+    // Sent by A, done by A, sent by B, done by B. A newcomer sends a block that is marked for the
+    // next position of its queue; a mark beyond that is corrupt.
     let positions_rule: Rule<AttachedAs> = if was_used {
         |row| {
             let (own, tail) = if row.who == AttachedAs::Node { (0, SENT) } else { (2, 1) };
@@ -184,7 +189,7 @@ fn region_of(bytes: &[u8]) -> OwnedFd {
     descriptor
 }
 
-/// Does all that a channel does; the errno of the first read.
+/// Does everything that a channel does; returns the errno of the first read.
 fn use_channel(channel: &Channel) -> i32 {
     let may = |errno: i32| assert!([libc::EBADMSG, libc::EPIPE, libc::EAGAIN, libc::EINVAL].contains(&errno), "errno {errno}");
     let mut samples = Vec::new();

@@ -1,4 +1,5 @@
-//! Every field of a ring of each policy set to 0, 1, all ones, one more and one less, and what must come of it, for who takes either role.
+//! Every field of a ring of each policy set to 0, 1, all ones, one more and one less, and the
+//! expected outcome for a newcomer in either role.
 //!
 //! The rows are made from the structs ([`crate::tests::edges`]).
 
@@ -12,7 +13,7 @@ use std::mem::{offset_of, size_of};
 
 use EdgeOutcome::{Garbled, Refused, Used};
 
-/// Who takes a role of the ring of two dead processes.
+/// The role that a newcomer takes in the ring of two dead processes.
 #[derive(Clone, Copy, Debug)]
 struct Participant {
     policy: Policy,
@@ -23,7 +24,7 @@ type RingRow = crate::tests::edges::Row<Participant>;
 
 const ELEMENT: usize = 40;
 const CAPACITY: u32 = 4;
-/// What the dead have done.
+/// What the dead processes did.
 const PUSHED: usize = 3;
 const POPPED: usize = 1;
 
@@ -34,12 +35,12 @@ fn open(name: &str, policy: Policy, role: Role) -> crate::Result<Ring<Bytes>> {
 fn version(row: RingRow) -> EdgeOutcome {
     Refused(if row.value == 0 { libc::EAGAIN } else { libc::EPROTO })
 }
-/// Rings of both kinds for many have the same layout.
+/// The two kinds of rings for many have the same layout.
 fn policy(row: RingRow) -> EdgeOutcome {
     let is_shared = |policy: u64| policy == Policy::Mpsc as u64 || policy == Policy::Mpmc as u64;
     if is_shared(row.value) && is_shared(row.who.policy as u64) { Refused(libc::EPROTO) } else { BROKEN }
 }
-/// So do elements of nearly the same size.
+/// Elements of nearly the same size have the same layout, too.
 fn element_size(row: RingRow) -> EdgeOutcome {
     if row.value > 0 && row.value < 100 && stride(row.value) == stride(ELEMENT as u64) { Refused(libc::EPROTO) } else { BROKEN }
 }
@@ -47,12 +48,13 @@ fn element_size(row: RingRow) -> EdgeOutcome {
 fn position(row: RingRow) -> EdgeOutcome {
     if row.who.policy == Policy::Spsc && row.value == u64::MAX { BROKEN } else { Used }
 }
-/// A slot's word that no step of a ring leads to, and which stands where the next step is to be made.
+/// A slot's word that no step of a ring leads to, at the place of the next step.
 fn word(row: RingRow) -> EdgeOutcome {
     let next = if row.who.role == Role::Producer { PUSHED } else { POPPED };
     if row.who.policy != Policy::Spsc && row.index == next && row.value == u64::MAX { Garbled } else { Used }
 }
-/// Beyond what a lock's place can be, in the place that there is no other of. Of those of which each takes one another is found.
+/// Beyond every lock's place, in the only place of its role. In the other roles a newcomer finds
+/// another place.
 fn incarnation(row: RingRow, place: u32) -> EdgeOutcome {
     let only = match (row.who.policy, row.who.role) {
         (Policy::Spsc, Role::Producer) => Some(PRODUCER),
@@ -110,7 +112,8 @@ fn tail_and_rest(row: RingRow) -> EdgeOutcome {
     if row.index == 0 { position(row) } else { Used }
 }
 
-/// A ring of two dead processes: its object, which nobody has a lock on, and its bytes as they left them.
+/// A ring of two dead processes: its object, on which no process has a lock, and its bytes as they
+/// left them.
 fn ring_of_the_dead(name: &str, policy: Policy) -> (Object, Vec<u8>) {
     let (producer, consumer) = (open(name, policy, Role::Producer).unwrap(), open(name, policy, Role::Consumer).unwrap());
     for _ in 0..PUSHED {

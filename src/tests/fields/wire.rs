@@ -1,7 +1,8 @@
-//! Every field of a region of the wire layout set to 0, 1, all ones, one more and one less, and what must come of it, for who reads from it
-//! and for who writes into it.
+//! Every field of a region of the wire layout set to 0, 1, all ones, one more and one less, and the
+//! expected outcome for a reader and for a writer.
 //!
-//! The rows are made from the structs ([`crate::tests::edges`]). What is used is used as in `exercise`, which checks each step.
+//! The rows are made from the structs ([`crate::tests::edges`]). Values that are used are used as
+//! in `exercise`, which checks each step.
 
 use super::*;
 use crate::channel::wire::tests::exercise::exercise;
@@ -25,7 +26,7 @@ fn queue_state(row: WireRow) -> EdgeOutcome {
 fn pool_state(row: WireRow) -> EdgeOutcome {
     if row.value == 0 { NOT_READY } else { BROKEN }
 }
-/// A queue of two cells is one; fewer, or a number that is no power of two, are none.
+/// A queue may have two cells; fewer, or a number that is no power of two, is no queue.
 fn samples_mask(row: WireRow) -> EdgeOutcome {
     if row.value == 1 { Used } else { BROKEN }
 }

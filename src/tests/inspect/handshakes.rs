@@ -1,4 +1,4 @@
-//! Looks at regions of the wire layout while their processes ask who else has them open.
+//! Looks at regions of the wire layout while their processes ask which others have them open.
 
 use super::look::look_into;
 use super::tests::Unlinked;
@@ -13,7 +13,8 @@ fn config() -> Config {
     Config::new().queuelen(4).samplelen(2)
 }
 
-/// Some seventy questions of a handshake. Where the machine stands still for as long, there are fewer, and too few looks: it is tried again then.
+/// About seventy questions of a handshake. If the machine stalls for that long, there are too few
+/// questions and looks, and the test tries again.
 const A_WHILE: Duration = Duration::from_millis(1500);
 const TRIES: u32 = 20;
 
@@ -21,13 +22,14 @@ fn name(what: &str) -> String {
     format!("villas-handshake-{what}-{}", std::process::id())
 }
 
-/// Does something while others look at an object without a pause; how often they saw it.
+/// Runs `work` while another thread looks at an object without a pause; returns how often it saw
+/// the object.
 fn under_looks<T>(at: &str, work: impl FnOnce() -> T) -> (T, u32) {
     let (is_over, looks) = (AtomicBool::new(false), AtomicU32::new(0));
     let look_on = || {
         let mut entry: Option<Entry> = None;
         while !is_over.load(Relaxed) {
-            // Only the first look at an object asks `/proc`: the others follow each other within microseconds.
+            // Only the first look at an object asks `/proc`: the others follow within microseconds.
             let seen = entry.take().or_else(|| look(at, 0).ok());
             entry = seen.filter(|seen| look_into(&mut seen.clone(), 2).is_ok());
             looks.fetch_add(u32::from(entry.is_some()), Relaxed);
@@ -42,7 +44,7 @@ fn under_looks<T>(at: &str, work: impl FnOnce() -> T) -> (T, u32) {
     })
 }
 
-/// The other region is there and of a live process, which talks to somebody else.
+/// The other region is there; its process lives and talks to another peer.
 #[test]
 fn a_look_is_not_taken_for_the_attach_of_a_peer() {
     let (mine, other) = (name("mine"), name("other"));
@@ -61,7 +63,7 @@ fn a_look_is_not_taken_for_the_attach_of_a_peer() {
     drop(busy);
 }
 
-/// The other region is what a VILLASnode has left that was killed, and with it a post.
+/// The other region, and a post, are what a killed VILLASnode has left.
 #[test]
 fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
     let (mine, other) = (name("after"), name("left"));
@@ -69,7 +71,7 @@ fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
     let mut bytes = vec![0; look(&other, 0).unwrap().size as usize];
     read_bytes(&other, 0, &mut bytes).unwrap();
     drop(made);
-    // Without the trailer it says nothing of its maker.
+    // Without the trailer it does not name its maker.
     let left = Object::unnamed(bytes.len() as u64 - 128, 0o600, None).unwrap();
     nix::sys::uio::pwrite(&left, &bytes[..bytes.len() - 128], 0).unwrap();
     let at = Name::new(&other).unwrap();
@@ -93,12 +95,13 @@ fn a_look_is_not_taken_for_the_life_of_a_regions_maker() {
     semaphore::unlink(&at);
 }
 
-/// Opens a channel that is read at `at`, where somebody posts; the error, and the numbers of looks and of posts.
+/// Opens a channel that reads at `at`, where posts come; returns the error, and the numbers of
+/// looks and of posts.
 fn open_beside_looks_and_posts(mine: &str, at: &Name) -> ((Option<Error>, u32), u32) {
     let is_over = AtomicBool::new(false);
     let permissions = Permissions { any_owner: false, mode: 0o600, group: None };
     std::thread::scope(|scope| {
-        // More than one crash leaves: each is a reason to look.
+        // More than one crash leaves: each post is a reason to look.
         let poster = scope.spawn(|| {
             let mut posts = 0;
             while !is_over.load(Relaxed) {

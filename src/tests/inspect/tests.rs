@@ -1,4 +1,4 @@
-//! Looks at regions in use, at what dead processes left, at anything at all.
+//! Looks at regions in use, at what dead processes left, and at arbitrary bytes.
 
 use super::look::look_among;
 use super::processes::Processes;
@@ -64,7 +64,7 @@ fn a_channel_is_shown_with_what_waits_in_it_and_not_changed() {
     assert_eq!((numbers(&down.waiting), numbers(&up.waiting)), (vec![8, 9], vec![20]));
     let Waiting::Sample { values, .. } = &down.waiting[0] else { panic!() };
     assert_eq!(values, &[8f64.to_bits(), 0.5f64.to_bits()]);
-    // Four on their way or in the reader's hands, and one the other way.
+    // Four are queued or held by the reader, and one goes the other way.
     assert_eq!(entry.blocks, Some((16 - 5, 16)));
 
     drop((node, program, taken));
@@ -122,8 +122,7 @@ fn a_wire_region_is_shown_with_what_waits_in_it_and_not_changed() {
     assert!(refused.errno() == libc::EBUSY && refused.message().contains(&std::process::id().to_string()), "{refused}");
 }
 
-/// A reader and a writer at full speed, for as long as it takes to look often, one look after the
-/// other.
+/// A reader and a writer run at full speed while looks follow each other.
 #[test]
 fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
     const SAMPLES: u64 = 200_000;
@@ -164,7 +163,8 @@ fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
             assert_eq!((entry.state, &entry.note), (State::Live, &None));
             let queue = &entry.queues[0];
             assert!(queue.depth <= 64 && queue.read >= read && queue.written <= total.load(Relaxed), "{queue:?}");
-            // Numbers are positions: what was taken and written anew while it was copied is not among them.
+            // Numbers are positions: a sample that was taken and overwritten during the copy is not
+            // among them.
             let waiting = numbers(&queue.waiting);
             assert!(waiting.windows(2).all(|pair| pair[1] == pair[0] + 1), "{waiting:?} from {}", queue.read);
             assert!(waiting.first().is_none_or(|&first| first >= queue.read), "{waiting:?} from {}", queue.read);
@@ -184,7 +184,7 @@ fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
     assert_eq!(counters.iter().find(|(name, _)| *name == "program waits").unwrap().1, got.waits);
 }
 
-/// A small ring turns over many times within a look.
+/// A small ring turns over many times during a look.
 #[test]
 fn looks_at_rings_in_full_traffic_see_no_contradiction() {
     for policy in [Policy::Spsc, Policy::Mpmc] {
@@ -205,16 +205,16 @@ fn looks_at_rings_in_full_traffic_see_no_contradiction() {
     }
 }
 
-/// Does something again and again while others look at the objects of these names and remove those
-/// that are stale, as `villas-shm clean` does; until both have been done often. Everything must
-/// succeed.
+/// Repeats `work` while another thread looks at the objects of these names and removes stale ones,
+/// as `villas-shm clean` does, until both have been done often. Everything must succeed.
 fn beside_removals(names: &[String], mut work: impl FnMut() -> crate::Result<()>) {
     const OFTEN: u32 = 300;
     let _guard = Unlinked(names);
     let (is_over, asked) = (AtomicBool::new(false), AtomicU32::new(0));
     let clean = |removes: bool| {
         while !is_over.load(Relaxed) {
-            // `/proc` is not asked: so more of them count as stale, and there are many more looks.
+            // Without a search of `/proc`: more objects count as stale, and there are many more
+            // looks.
             let seen = names.iter().filter_map(|name| look_among(name, 0, Processes::none).ok());
             for entry in seen.filter(|entry| entry.state != State::Live) {
                 let _ = entry.check_removable();
@@ -258,7 +258,7 @@ impl Drop for Unlinked<'_> {
     }
 }
 
-/// The region that the last round left is replaced, also by one with other parameters.
+/// The last round's region is replaced, also by one with other parameters.
 #[test]
 fn no_channel_fails_to_start_beside_removals() {
     let names = [name("start-channel")];
@@ -297,7 +297,7 @@ fn no_endpoint_fails_to_start_beside_removals() {
     });
 }
 
-/// Under its name each finds what a process has left that was killed: a region whose lock is gone.
+/// Each finds, under its name, the region of a killed process, whose lock is gone.
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 #[test]
 fn no_channel_of_the_wire_layout_fails_to_start_beside_removals() {
@@ -322,7 +322,7 @@ fn no_channel_of_the_wire_layout_fails_to_start_beside_removals() {
     });
 }
 
-/// One removes it, and the other finds that out: nobody has it in use.
+/// One removes it, and the other finds out that no process uses it.
 #[test]
 fn of_two_that_remove_the_same_object_none_says_that_it_is_in_use() {
     let at = name("twice");
@@ -369,7 +369,7 @@ fn mutate(prng: &mut Prng, region: &mut Vec<u8>) {
     }
 }
 
-/// Small regions of each kind, with something in them.
+/// Small regions of each kind, with some contents.
 fn seeds() -> Vec<Vec<u8>> {
     let name = name("seed");
     let config = Config::new().queuelen(3).samplelen(2).spare(2);
@@ -380,7 +380,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let wire = Channel::open_wire(&name, &name, &config, None).unwrap();
     send(&wire, 0..2);
     seeds.push(bytes(&name));
-    // The same as a VILLASnode's, which has no trailer.
+    // The region as a VILLASnode would leave it, without a trailer.
     seeds.push(seeds[1][..seeds[1].len() - 128].to_vec());
     drop(wire);
     for policy in [Policy::Spsc, Policy::Mpmc] {
@@ -400,7 +400,7 @@ fn examined(region: &[u8]) -> Entry {
     entry
 }
 
-/// What is known of an object before it is looked into.
+/// What is known of an object before its contents are read.
 fn blank() -> Entry {
     let at = name("blank");
     let object = Object::unnamed(1, 0o600, None).unwrap();
@@ -426,7 +426,7 @@ fn whatever_is_in_a_region_a_look_ends_and_says_something() {
         nix::unistd::ftruncate(&object, region.len() as i64).unwrap();
         assert_eq!(nix::sys::uio::pwrite(&object, &region, 0), Ok(region.len()));
         let mut entry = plain.clone();
-        // A fresh look at the size, as after an open.
+        // A fresh descriptor reads the size anew, as an open does.
         super::look::examine(&mut entry, &object.again(), 8);
         assert!(entry.queues.iter().all(|q| q.depth <= q.capacity && q.waiting.len() <= 8), "{entry:?}");
         assert!(entry.blocks.is_none_or(|(free, all)| free <= all), "{entry:?}");

@@ -3,7 +3,7 @@
 use super::*;
 use std::cell::Cell;
 
-/// Waits in a row, of which those that do not spin end soon, that begin with a spin.
+/// Simulates waits in a row; those without a spin end soon. Returns which ones begin with a spin.
 fn spins_in(habit: &Habit, waits: usize, is_spin_enough: bool) -> Vec<usize> {
     let mut spins = Vec::new();
     for wait in 0..waits {
@@ -43,12 +43,12 @@ fn a_busy_exchange_finds_back_to_spinning() {
     spins_in(&habit, 64, false);
     let spins = spins_in(&habit, 100, true);
     assert_eq!(spins, (31..100).collect::<Vec<_>>());
-    // What was in vain is forgotten.
+    // Failed spins are forgotten.
     habit.learn(true, false);
     assert!(habit.spins());
 }
 
-/// A region in which nothing is seen, and in which every sleep lasts for `nap`.
+/// A region in which nothing happens, and in which every sleep lasts for `nap`.
 struct Quiet {
     looks: Cell<u32>,
     nap: Cell<Duration>,
@@ -94,7 +94,7 @@ impl Watched for Quiet {
 }
 
 impl Quiet {
-    /// A wait that ends after its first sleep; whether it spun before.
+    /// A wait that ends after its first sleep; returns whether it spun before.
     fn wait(&self) -> bool {
         let mut patience = Patience::new(&Limit::Forever, self);
         self.looks.set(0);
@@ -113,7 +113,7 @@ fn a_wait_sleeps_at_once_after_long_ones_and_spins_again_after_a_short_one() {
     quiet.nap.set(10 * SOON);
     assert_eq!([(); 5].map(|()| quiet.wait()), [true, true, false, false, false]);
     quiet.nap.set(Duration::ZERO);
-    // On a busy machine a short wait may take long, and does not count then.
+    // On a busy machine a short wait may take long; then it does not count.
     let deadline = Instant::now() + Duration::from_secs(10);
     while !quiet.wait() {
         assert!(Instant::now() < deadline, "no wait spins again");

@@ -1,5 +1,6 @@
-//! Does with a region that anybody may have made all that an open channel does with it, for tests and for the fuzzer. What it
-//! says may be anything; a step outside, an endless loop or a panic is a fault.
+//! Does everything that an open channel does with a region that any program may have made, for
+//! tests and for the fuzzer. The contents may be anything; an access outside, an endless loop or a
+//! panic is a bug.
 
 use super::heap::Heap;
 use crate::channel::backend::Backend;
@@ -8,14 +9,14 @@ use crate::layout::sample::Raw;
 use crate::layout::wire::{Trailer, Which, WireFacts, WireView};
 use std::time::Duration;
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exercised {
-    /// It was taken for a region.
+    /// It was accepted as a region.
     pub(crate) attached: bool,
     pub(crate) received: usize,
     pub(crate) allocated: usize,
-    /// Something was found to be corrupt after that.
+    /// How often corruption was found after that.
     pub(crate) refused: usize,
 }
 
@@ -36,7 +37,7 @@ pub(crate) fn exercise(bytes: &[u8]) -> Exercised {
     outcome
 }
 
-/// A channel that reads from the region: what is read is looked at, kept, copied, sent back, put.
+/// A channel that reads from the region: samples are looked at, kept, copied, sent back, put.
 fn as_the_peers(view: WireView, outcome: &mut Exercised) {
     let Ok(facts) = WireFacts::new(true, 4, 3) else { return };
     let (_heap, own) = Heap::made(facts);
@@ -50,7 +51,7 @@ fn as_the_own(view: WireView, outcome: &mut Exercised) {
     transfer(&mut wire, outcome);
 }
 
-/// More than the cells of the images of the tests, so that positions come again.
+/// More than the cells of the test images, so that positions repeat.
 const ROUNDS: usize = 40;
 
 fn transfer(wire: &mut Wire, outcome: &mut Exercised) {
@@ -85,7 +86,7 @@ fn transfer(wire: &mut Wire, outcome: &mut Exercised) {
         }
     }
     for sample in kept {
-        // Twice the same, if the region says so: a late one is refused.
+        // If the region names a sample twice, the late put is refused.
         wire.put(sample.address() as usize);
     }
 }
@@ -115,13 +116,14 @@ fn send(wire: &mut Wire, sample: &Raw) {
     }
 }
 
-/// glibc's broadcast is left out: in a region that a hostile peer has garbled it may wait for ever, as is documented.
+/// Without glibc's broadcast: in a region that a hostile peer has corrupted it may wait forever, as
+/// documented.
 fn use_the_bell(view: &WireView) {
     doorbell::is_anyone_waiting(view);
     if let Some(waiter) = doorbell::Waiter::new(view, Duration::ZERO) {
         let position = view.queue(Which::Samples).head.get();
         view.cell(Which::Samples, position).sequence.observe();
-        // It takes longer than all the rest: the fuzzer does it in some regions only.
+        // This takes longer than everything else, so the fuzzer does it in some regions only.
         if cfg!(test) || view.queue(Which::Samples).tail.get() & 7 == 7 {
             waiter.sleep(Duration::ZERO);
         }

@@ -1,4 +1,5 @@
-//! Regions in the heap, for tests: of exactly their size, so that the address sanitizer sees a step outside.
+//! Regions in the heap, for tests: of exactly their size, so that the address sanitizer sees an
+//! access outside.
 
 use crate::error::Result;
 use crate::layout::wire::{WireFacts, WireView};
@@ -6,7 +7,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 const PAGE: usize = 4096;
 
-/// Memory that begins, as a mapping does, on a page.
+/// Memory that begins on a page, as a mapping does.
 pub(super) struct Heap {
     base: *mut u8,
     layout: Layout,
@@ -30,7 +31,7 @@ impl Heap {
         heap
     }
 
-    /// A region of this library's, without its trailer's contents.
+    /// A region of this library, without its trailer's contents.
     pub(super) fn made(facts: WireFacts) -> (Heap, WireView) {
         let heap = Heap::zeroed(facts.total_size() as usize);
         // SAFETY: as long as the facts say; callers drop the view first.
@@ -39,7 +40,7 @@ impl Heap {
         (heap, view)
     }
 
-    /// Attaches to what lies here.
+    /// Attaches to the contents.
     pub(super) fn attach(&self) -> Result<WireView> {
         // SAFETY: so many bytes are there; callers drop the view first.
         unsafe { Ok(WireView::new(self.base, WireFacts::read(self.base, self.layout.size() as u64)?)) }

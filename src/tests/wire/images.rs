@@ -1,5 +1,5 @@
-//! Tests with regions that VILLASnode wrote (`tests/wire/images`): they are read, they go on working, and this library makes
-//! the same, but for pointers.
+//! Tests with regions that VILLASnode wrote (`tests/wire/images`): this library reads them,
+//! continues them, and makes the same, except for pointers.
 
 use super::heap::Heap;
 use crate::channel::backend::Backend;
@@ -10,7 +10,7 @@ use crate::protocol::flags::Flags;
 use std::ops::Range;
 use std::path::Path;
 
-/// What is between the end of VILLASnode's region and the end of this library's.
+/// The difference in length between this library's region and VILLASnode's.
 const TRAILER: usize = 128;
 
 /// `MODE-qQUEUELEN-sSAMPLELEN-STATE.img`
@@ -38,7 +38,7 @@ impl Image {
         }
     }
 
-    /// Those of the repository, and those in the directory that `VILLASNODE_IMAGES` names.
+    /// The images of the repository, and those in the directory that `VILLASNODE_IMAGES` names.
     pub(super) fn all() -> Vec<Image> {
         let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/images").to_string();
         let mut images = Vec::new();
@@ -66,7 +66,7 @@ impl Image {
         }
     }
 
-    /// How many blocks a process that is no more has in its hands.
+    /// How many blocks a dead process holds.
     fn lost(&self) -> u32 {
         u32::from(self.queued().start > 0)
     }
@@ -149,7 +149,7 @@ fn each_image_goes_on_as_a_live_region() {
             wire.put(address(&sample)).unwrap();
         }
         let blocks = (image.queuelen - image.lost()) as usize;
-        // Some rounds more than the cells, so that every position is used and used again.
+        // A few more rounds than cells, so that every position is used repeatedly.
         for round in 0..5 {
             let samples = alloc_all(&mut wire);
             assert_eq!(samples.len(), blocks, "{}: round {round}", image.name);
@@ -188,7 +188,7 @@ fn a_block_that_an_image_shows_held_comes_back_when_its_holder_puts_it() {
     }
 }
 
-/// Where VILLASnode keeps addresses of its own process, which this library leaves zero.
+/// Where VILLASnode keeps addresses of its own process; this library leaves them zero.
 fn pointers(heap: &Heap, view: &WireView) -> Vec<Range<usize>> {
     let facts = view.facts();
     let cells = |which: Which| std::ptr::from_ref(view.cell(which, 0)) as usize - heap.base() as usize;
@@ -201,7 +201,7 @@ fn pointers(heap: &Heap, view: &WireView) -> Vec<Range<usize>> {
     [0..8, 24..32, 32..40, 40..48].into_iter().chain(chunks.map(|at| at..at + 16)).collect()
 }
 
-/// The region that this library makes, brought into the state of an image.
+/// A region of this library, brought into the state of an image.
 fn imitate(image: &Image) -> (Vec<u8>, Vec<Range<usize>>) {
     let (heap, view) = Heap::made(image.facts());
     let mut wire = Wire::new(view, None).unwrap();

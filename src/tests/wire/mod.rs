@@ -1,4 +1,4 @@
-//! The wire layout under test: images of VILLASnode's memory, regions that are garbage.
+//! The wire layout under test: images of VILLASnode's memory, and garbage regions.
 
 pub(crate) mod exercise;
 mod heap;

@@ -1,4 +1,5 @@
-//! Tests with regions that are nearly right: mutations of what VILLASnode wrote, of what this library writes, and noise ([`crate::tests::prng`]).
+//! Tests with regions that are nearly right: mutations of what VILLASnode and this library write,
+//! and noise ([`crate::tests::prng`]).
 
 use super::exercise::exercise;
 use super::heap::Heap;
@@ -9,8 +10,8 @@ use crate::layout::wire::{WireFacts, WireView};
 use crate::tests::prng::{Prng, try_cases};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
-/// The 8-byte words of a region's head that say something: state, mask, cells, tail and head of both queues, mode, condition and
-/// mutex, and what the pool says of itself.
+/// The 8-byte words of a region's head that have a meaning: state, mask, cells, tail and head of
+/// both queues, mode, condition and mutex, and the pool's own description.
 const WORDS: [usize; 28] = [
     88, 160, 168, 240, 312, 384, 392, 400, 408, 416, 424, 432, 440, 448, 456, 464, 480, 488, 496, 504, 512, 520, 592, 600, 672,
     744, 848, 856,
@@ -26,7 +27,7 @@ fn get_word(region: &[u8], at: usize) -> u64 {
     region.get(at..at + 8).map_or(0, |word| u64::from_le_bytes(word.try_into().unwrap()))
 }
 
-/// A number that is on an edge, or near what was there.
+/// A number at an edge, or near the previous value.
 fn interesting(prng: &mut Prng, before: u64, size: usize) -> u64 {
     let near = prng.one_of(&[1, 2, 8, 16, 32, 64, 128, 640, 4096]);
     match prng.below(8) {
@@ -50,7 +51,7 @@ fn mutate(prng: &mut Prng, region: &mut Vec<u8>) {
             put_word(region, at, word);
         }
         3..=5 => {
-            // Cells and samples: behind the head.
+            // Cells and samples: after the head.
             let at = 848 + 8 * prng.below(size.saturating_sub(848) / 8);
             let word = interesting(prng, get_word(region, at), size);
             put_word(region, at, word);
@@ -78,7 +79,7 @@ fn mutate(prng: &mut Prng, region: &mut Vec<u8>) {
     }
 }
 
-/// What is mutated: the small images, and a region of this library's with its trailer.
+/// The inputs of mutations: the small images, and a region of this library with its trailer.
 fn seeds() -> Vec<Vec<u8>> {
     let images = Image::all().into_iter().map(|image| image.bytes).filter(|bytes| bytes.len() < 100_000);
     let (heap, view) = Heap::made(WireFacts::new(false, 5, 4).unwrap());
@@ -112,12 +113,13 @@ fn regions_that_are_nearly_right_are_used_or_refused_and_never_lead_outside() {
     println!(
         "{cases} cases: {attached} attached, {received} samples received, {allocated} allocated, {refused} refusals after that"
     );
-    // It was not all refused at the door, nor was nothing; and what came in was found out later, too.
+    // Some were refused at once and some were not; some of the accepted ones were found corrupt
+    // later.
     assert!(attached > cases / 4 && attached < cases * 19 / 20, "{attached} of {cases} attached");
     assert!(received > cases && allocated > cases && refused > 0, "{received} {allocated} {refused}");
 }
 
-/// Every one of the words, with every value on an edge, one at a time.
+/// Every one of the words, with every edge value, one at a time.
 #[test]
 fn no_single_word_of_the_head_leads_outside() {
     let mut refused = 0;
@@ -160,7 +162,7 @@ fn scribble(view_base: usize, size: usize, stop: &AtomicBool, seed: u64) {
     }
 }
 
-/// Facts are read once: what changes later is checked whenever it is used.
+/// Facts are read once; all that can change later is checked at each use.
 #[test]
 fn a_region_that_changes_under_the_hands_never_leads_outside() {
     for (round, seed) in seeds().iter().enumerate() {

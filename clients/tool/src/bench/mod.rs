@@ -1,4 +1,5 @@
-//! `bench`: how fast channels are on the user's machine. All measuring is the `villas-shm-measure` crate's.
+//! `bench`: how fast channels are on the user's machine. The crate `villas-shm-measure` does all
+//! the measuring.
 
 mod print;
 mod target;
@@ -19,16 +20,18 @@ use crate::log::log;
 use crate::standard;
 use target::Target;
 
-/// Nanoseconds of a turn, and of one in which both sides sleep for each sample.
+/// Nanoseconds of a turn, and of a turn in which both sides sleep for each sample.
 const TURN: f64 = 10e6;
 const TURN_ASLEEP: f64 = 25e6;
-/// Turns of each row at least; where the time is too short for them, they are shorter, down to a tenth.
+/// The least number of turns of each row. If the time is too short for them, they are shorter, down
+/// to a tenth.
 const LEAST: f64 = 3.0;
 const SHORTEST: f64 = 0.1;
-/// How much longer than asked measuring may take where the machine has other work, but for one turn of each row.
+/// How many times longer than asked measuring may take on a busy machine, apart from one turn of
+/// each row.
 const LONGEST: f64 = 1.25;
 
-/// What a row is about, and what was measured.
+/// The subject of a row, and its figures.
 pub(crate) struct Row {
     pub(crate) shape: Shape,
     pub(crate) work: Work,
@@ -56,14 +59,15 @@ impl Group {
         if self.timed() == Timed::Same { TURN_ASLEEP } else { TURN }
     }
 
-    /// Nanoseconds of a round: a turn of each channel and of the yardstick, each with another one of the yardstick.
+    /// Nanoseconds of a round: a turn of each channel and of the yardstick, each with another turn
+    /// of the yardstick.
     fn round(&self) -> f64 {
         let passes = if self.timed() == Timed::Apart { 2.0 } else { 1.0 };
         (1 + self.channels.len()) as f64 * 2.0 * passes * self.turn()
     }
 }
 
-/// Through the C interface, as most programs use it.
+/// A channel through the C interface, as most programs use it.
 fn channel(shape: Shape, work: Work) -> Box<dyn Contender> {
     Exchange::boxed(Channel::<Own, 0>::new(shape, Own::new(&LINKED)), work)
 }
@@ -109,7 +113,8 @@ impl Groups {
         groups
     }
 
-    /// As many rounds as the time has room for, and the part of a turn that a turn has then.
+    /// How many rounds the time has room for, and the fraction of a full turn that each turn then
+    /// has.
     fn rounds(&self, duration: Duration) -> (usize, f64) {
         let round: f64 = self.groups.iter().map(Group::round).sum();
         let fit = duration.as_nanos() as f64 / round;
@@ -136,14 +141,15 @@ fn measure(args: &BenchArgs, cpus: [usize; 2]) -> Result<Vec<Row>, String> {
     let mut rest: f64 = groups.groups.iter().map(Group::round).sum();
     rig::set_last_words(print::early(&rows, args, cpus));
     for plan in &groups.groups {
-        // A group's share of the time that is left; where those before it took longer than theirs, less than meant.
+        // A group's share of the time left; less than planned if earlier groups took longer than
+        // theirs.
         let limit_ns = (all - began.elapsed().as_nanos() as f64).max(0.0) * plan.round() / rest;
         rest -= plan.round();
         let channels: Vec<usize> = plan.channels.iter().map(|channel| channel.0).collect();
         let mut outcomes =
             group(&mut rig, plan.yard, &channels, Plan { rounds, limit_ns, slice_ns: part * plan.turn() }, plan.timed())
                 .into_iter();
-        // The yardstick beside itself is of no use to a user.
+        // A user has no use for the yardstick compared with itself.
         let yardstick = outcomes.next().map_or(String::new(), |outcome| outcome.name);
         for (outcome, &(_, shape)) in outcomes.zip(&plan.channels) {
             rows.push(Row { shape, work: plan.work, yardstick: yardstick.clone(), outcome });
@@ -163,7 +169,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool, String> {
         plot: args.plot.clone(),
         ..*args
     };
-    // A figure that is asked for twice is measured once.
+    // A value that is asked for twice is measured once.
     args.values.sort_unstable();
     args.values.dedup();
     args.batch.sort_unstable();
@@ -171,7 +177,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<bool, String> {
     args.mode.sort_by_key(|mode| *mode as u8);
     args.mode.dedup();
     let cpus = cpus(args.cpus)?;
-    // Before the measuring: nobody shall wait for what cannot be written.
+    // Checked before measuring, so that no run ends with output that cannot be written.
     standard::stdout()?;
     let plot = args.plot.as_deref().map(Target::check).transpose()?;
     let rows = measure(&args, cpus)?;

@@ -1,4 +1,4 @@
-//! What was measured, for the terminal, as JSON, and as a plot; `bench --help` describes the first two.
+//! The results, for the terminal, as JSON, and as a plot; `bench --help` describes the first two.
 
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ impl Row {
         if self.is_stream() { self.outcome.rate_ratio(place) } else { self.outcome.ratio(place) }
     }
 
-    /// Where each side watches the other one fall asleep, that is what it is busy with.
+    /// None if each side watches the other fall asleep, because then the processor time is that of
+    /// the watching.
     fn cpu_ns(&self) -> Option<f64> {
         let is_known = matches!(self.work, Work::Trip | Work::Stream { .. });
         self.outcome.cpu_ns().filter(|_| is_known).map(|spread| spread.median)
@@ -44,7 +45,7 @@ fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".into())
 }
 
-/// Tables: one for what is timed one by one, one for streams.
+/// Two tables: one for items that are timed one by one, one for streams.
 pub(super) fn table(rows: &[Row], cpus: [usize; 2]) -> String {
     let mut text = format!("on processors {} and {}; ratios are to bare memory\n", cpus[0], cpus[1]);
     for is_stream in [false, true] {
@@ -98,7 +99,7 @@ fn spread(spread: Option<Spread>) -> Value {
     spread.map_or(Value::Null, |of| json!({ "median": of.median, "low": of.low, "high": of.high, "turns": of.count }))
 }
 
-/// What is printed where the run ends before its end.
+/// What a run prints if it ends early.
 pub(super) fn early(rows: &[Row], args: &BenchArgs, cpus: [usize; 2]) -> String {
     if args.json {
         return json(rows, cpus, args.duration, false);

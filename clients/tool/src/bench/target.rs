@@ -1,4 +1,5 @@
-//! Where a plot goes: beside the file, then into its place, so that an older plot is there until the newer one is complete.
+//! Where a plot goes: first beside the file, then into its place, so that an older plot stays until
+//! the newer one is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum Target {
     /// A regular file, or none yet.
     File(PathBuf),
-    /// A pipe or a device, which is written as it is.
+    /// A pipe or a device, which is written directly.
     Other(PathBuf, File),
 }
 
@@ -16,11 +17,11 @@ fn cannot(path: &Path) -> impl Fn(std::io::Error) -> String {
 }
 
 impl Target {
-    /// Fails where it could not be written; changes nothing.
+    /// Fails if the target could not be written; changes nothing.
     pub(super) fn check(path: &Path) -> Result<Target, String> {
         match OpenOptions::new().write(true).open(path) {
             Ok(file) if file.metadata().is_ok_and(|of| of.is_file()) => {
-                // What a symbolic link names is replaced, not the link.
+                // A symbolic link stays; its target is replaced.
                 fs::canonicalize(path).map(Target::File).map_err(cannot(path))
             }
             Ok(file) => Ok(Target::Other(path.into(), file)),

@@ -1,10 +1,10 @@
 //! What VILLASnode does to strings: `${NAME}` is a variable of the environment, and `@include`
 //! names files.
 //!
-//! Both go for libconfig syntax and JSON. A string that begins with `@include ` is replaced by what
-//! is in the files, as JSON has no other way to include one. Then variables are looked up in every
-//! string, also in those that this tool does not use, so that a file loads here if it loads in
-//! VILLASnode.
+//! Both apply to libconfig syntax and JSON. The contents of the files replace a string that begins
+//! with `@include `, because JSON has no other way to include a file. Then variables are replaced
+//! in every string, even in those that this tool does not use, so that a file loads here if it
+//! loads in VILLASnode.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,41 +13,41 @@ use glob::{MatchOptions, Pattern};
 
 use super::value::{ConfigError, Data, Place, Value};
 
-/// As deep as the C library of libconfig lets files include each other.
+/// The depth to which the C library of libconfig lets files include each other.
 const MAX_INCLUDES: usize = 10;
 
-/// So many variables may stand in one string, those in the values of others included: one may name
+/// The most variables in one string, including those in the values of others: a variable may name
 /// itself.
 const MAX_VARIABLES: usize = 100;
 
-/// As glob(3): a file whose name begins with a dot is meant only where the dot is given.
+/// As glob(3): a leading dot of a file's name must be given.
 const AS_GLOB_3: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// Where a file stands among those that include each other.
+/// The place of a file among those that include each other.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
-    /// Where relative names are looked for, one after the other: beside the first file, beside
-    /// those that it includes, and in the working directory.
+    /// The directories to search for relative names, in order: that of the first file, those of the
+    /// files that it includes, and the working directory.
     directories: Vec<PathBuf>,
     depth: usize,
 }
 
 impl Origin {
-    /// That of the file which is read first.
+    /// The origin of the file that is read first.
     pub(super) fn of(path: &Path) -> Self {
         Self { directories: vec![directory(path), PathBuf::new()], depth: 0 }
     }
 
-    /// That of a file which is included by one of this origin.
+    /// The origin of a file that a file of this origin includes.
     pub(super) fn inner(&self, path: &Path) -> Self {
         let mut directories = self.directories.clone();
-        // Behind those that were there, as VILLASnode does, and before the working directory.
+        // After the earlier ones and before the working directory, as VILLASnode does.
         directories.insert(self.depth + 1, directory(path));
         Self { directories, depth: self.depth + 1 }
     }
 
-    /// The files that `pattern` stands for, in the order of their names, and what is in them.
+    /// The files that match `pattern`, sorted by name, with their contents.
     pub(super) fn files(&self, pattern: &str, place: &Place) -> Result<Vec<(PathBuf, Vec<u8>)>, ConfigError> {
         if self.depth == MAX_INCLUDES {
             return Err(ConfigError::at(place, format_args!("files include each other more than {MAX_INCLUDES} deep")));
@@ -86,8 +86,8 @@ impl Origin {
         }
     }
 
-    /// What is in the files as one value: lists one behind the other; groups in one, where the
-    /// later file counts.
+    /// The contents of the files as one value: lists are joined; groups are merged, and a later
+    /// file overrides.
     fn include(&self, pattern: &str, place: &Place) -> Result<Value, ConfigError> {
         let mut all: Option<Value> = None;
         for (path, text) in self.files(pattern, place)? {
@@ -101,21 +101,21 @@ impl Origin {
     }
 }
 
-/// The files in `directory` that `pattern` stands for.
+/// The files in `directory` that match `pattern`.
 fn matches(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     if !pattern.contains(['*', '?', '[']) {
         let path = directory.join(pattern);
         let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         return Ok(if is_missing { Vec::new() } else { vec![path] });
     }
-    // In what a directory is called a star is a star.
+    // A star in a directory's name is an ordinary character.
     let directory = directory.to_str().map(Pattern::escape).ok_or("a pattern needs a directory whose name is UTF-8")?;
     let whole = Path::new(&directory).join(pattern);
     let paths = glob::glob_with(&whole.to_string_lossy(), AS_GLOB_3).map_err(|error| error.msg)?;
     paths.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
-/// The directory of a file as it is joined with others: empty for the working directory.
+/// The directory of a file, to be joined with other paths: empty for the working directory.
 fn directory(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("")).to_path_buf()
 }
@@ -144,7 +144,7 @@ fn merge(mut first: Value, second: Value) -> Result<Value, ConfigError> {
     Ok(first)
 }
 
-/// The text with the values of variables of the environment in place of `${NAME}`.
+/// The text with each `${NAME}` replaced by the value of the environment variable.
 pub(super) fn with_variables(text: &str, place: &Place) -> Result<String, ConfigError> {
     let mut text = text.to_owned();
     for _ in 0..=MAX_VARIABLES {
@@ -166,7 +166,7 @@ pub(super) fn with_variables(text: &str, place: &Place) -> Result<String, Config
     Err(ConfigError::at(place, format_args!("more than {MAX_VARIABLES} environment variables in a string: one may name itself")))
 }
 
-/// Where the first `${NAME}` is. Without a name, or an end, it is none.
+/// Where the first `${NAME}` is. It needs a name and a closing brace.
 fn variable(text: &str) -> Option<std::ops::Range<usize>> {
     let mut from = 0;
     loop {

@@ -1,7 +1,7 @@
-//! The same tree from JSON.
+//! The same tree, from JSON.
 //!
-//! `serde_json` checks the text and cuts it into pieces, level by level: a piece
-//! ([`RawValue`]) is a part of the text itself, so its address says in which line it stands.
+//! `serde_json` checks the text and splits it, level by level. A piece ([`RawValue`]) is a part of
+//! the text itself, so its address tells its line.
 
 use std::fmt;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use super::value::{ConfigError, Data, Place, Setting, Value};
 /// Values nested deeper than this are an error, so that no file can exhaust the stack.
 const MAX_DEPTH: usize = 100;
 
-/// What people write who take JSON for JavaScript.
+/// A hint for people who confuse JSON with JavaScript.
 const HINT: &str = "JSON has no comments, no comma behind the last value, and no quotes but \"";
 
 /// Parses a whole file.
@@ -57,7 +57,7 @@ impl<'t> Deserialize<'t> for Members<'t> {
 struct Tree<'t> {
     file: Rc<str>,
     text: &'t str,
-    /// Where the lines end. Looked up, not counted anew: a file may list 65 536 signals.
+    /// Where the lines end. Looked up instead of counted: a file may list 65 536 signals.
     line_feeds: Vec<usize>,
 }
 
@@ -74,7 +74,7 @@ impl<'t> Tree<'t> {
             let mut place = self.place(piece);
             // Both count from 1.
             place.line += error.line().saturating_sub(1);
-            // Its line is that of the piece.
+            // Its line number is relative to the piece.
             let message = error.to_string();
             let end = format!(" at line {} column {}", error.line(), error.column());
             ConfigError::at(&place, format_args!("not valid JSON: {} ({HINT})", message.strip_suffix(&end).unwrap_or(&message)))
@@ -113,7 +113,7 @@ impl<'t> Tree<'t> {
             Some(b'n') => Data::Null,
             _ => match piece.parse() {
                 Ok(integer) => Data::Integer(integer),
-                // The grammar has been checked, so that only the range is left: infinity at worst.
+                // The grammar has been checked, so only the range can be wrong: infinity at worst.
                 Err(_) => Data::Float(piece.parse().unwrap_or(f64::INFINITY)),
             },
         };

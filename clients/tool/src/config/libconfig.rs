@@ -22,7 +22,7 @@ use super::value::{ConfigError, Data, Place, Setting, Value};
 /// Values nested deeper than this are an error, so that no file can exhaust the stack.
 const MAX_DEPTH: usize = 100;
 
-/// Parses a whole file; `origin` says where the files that it includes are looked for.
+/// Parses a whole file; `origin` says where to search for the files that it includes.
 pub(super) fn parse(file: &str, text: &[u8], origin: &Origin) -> Result<Value, ConfigError> {
     let mut settings = Vec::new();
     Parser::new(file, text, origin).file(&mut settings)?;
@@ -32,7 +32,7 @@ pub(super) fn parse(file: &str, text: &[u8], origin: &Origin) -> Result<Value, C
 struct Parser<'a> {
     file: Rc<str>,
     text: &'a [u8],
-    /// Where the next byte is read; in range 0 ..= `text.len()`.
+    /// Position of the next byte; in range 0 ..= `text.len()`.
     at: usize,
     line: usize,
     origin: &'a Origin,
@@ -62,7 +62,7 @@ impl<'a> Parser<'a> {
         &self.text[self.at..]
     }
 
-    /// Steps over `count` bytes that are there.
+    /// Skips `count` bytes, which must be there.
     fn skip(&mut self, count: usize) {
         let passed = &self.text[self.at..self.at + count];
         self.line += passed.iter().filter(|&&byte| byte == b'\n').count();
@@ -222,7 +222,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Strings that follow each other are one.
+    /// Adjacent strings are one string.
     fn strings(&mut self) -> Result<String, ConfigError> {
         let mut all = self.string()?;
         loop {
@@ -249,7 +249,7 @@ impl<'a> Parser<'a> {
         String::from_utf8(bytes).map_err(|_| ConfigError::at(&place, "this string is not UTF-8"))
     }
 
-    /// What a backslash begins; where that is nothing, it stands for itself.
+    /// Reads an escape sequence; an unknown backslash stands for itself.
     fn escape(&mut self, bytes: &mut Vec<u8>) {
         let byte = match self.rest() {
             [_, b'a', ..] => b'\x07',
@@ -274,7 +274,7 @@ impl<'a> Parser<'a> {
         self.skip(2);
     }
 
-    /// A number, or true or false in any case of letters.
+    /// A number, or true or false in any case.
     fn word(&mut self) -> Result<Data, ConfigError> {
         let word = self.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_'));
         let word = String::from_utf8_lossy(word);

@@ -1,4 +1,4 @@
-//! What the parser takes, and what it says of what it does not take.
+//! What the parser accepts, and its messages for what it rejects.
 
 use std::path::Path;
 

@@ -26,7 +26,7 @@ pub(crate) fn load(path: &Path, name: &str) -> Result<NodeConfig, ConfigError> {
     load_text(path, &text, name)
 }
 
-/// The same from what stands in the file.
+/// As [`load`], from a file's contents.
 pub(crate) fn load_text(path: &Path, text: &[u8], name: &str) -> Result<NodeConfig, ConfigError> {
     let file = path.display().to_string();
     let Data::Group(settings) = parse(path, &file, text, &Origin::of(path))?.data else {
@@ -44,10 +44,10 @@ pub(crate) fn load_text(path: &Path, text: &[u8], name: &str) -> Result<NodeConf
     Ok(config)
 }
 
-/// Reads a file: the tree of all that is in it and in the files that it includes.
+/// Parses a file: the tree of its contents and of the files that it includes.
 ///
-/// JSON is known by its name or by the brace or bracket that begins it: no libconfig file begins
-/// with one.
+/// JSON is recognised by the file's name or by the brace or bracket that begins it: no libconfig
+/// file begins with one.
 fn parse(path: &Path, file: &str, text: &[u8], origin: &Origin) -> Result<Value, ConfigError> {
     let text = text_of(file, text)?;
     let is_json = path.extension().is_some_and(|extension| extension == "json")
@@ -62,7 +62,7 @@ fn parse(path: &Path, file: &str, text: &[u8], origin: &Origin) -> Result<Value,
     Ok(value)
 }
 
-/// What is in a file, without a byte order mark.
+/// The contents of a file, without a byte order mark.
 fn text_of<'a>(file: &str, text: &'a [u8]) -> Result<&'a [u8], ConfigError> {
     match encoding::wrong_encoding(text) {
         Some(wrong) => Err(ConfigError::in_file(file, wrong)),

@@ -1,4 +1,4 @@
-//! A node of type `shmem`: which keys there are, and what they are when they are not given.
+//! A node of type `shmem`: its keys and their defaults.
 
 use super::signals;
 use super::value::{ConfigError, Ignored, Place, Setting, suggestion};
@@ -10,10 +10,10 @@ const MAX_QUEUELEN: u32 = 1 << 20;
 const DEFAULT_QUEUELEN: u32 = 512;
 const DEFAULT_SAMPLELEN: u32 = 64;
 
-/// What VILLASnode's schema has beyond, and what has no effect here.
+/// Keys that VILLASnode's schema has and that have no effect here.
 const IGNORED: [&str; 7] = ["affinity", "builtin", "fwmark", "hooks", "initial_sequenceno", "netem", "uuid"];
 
-/// What has a meaning, for people.
+/// Keys with a meaning, for messages.
 const NODE_KEYS: [&str; 11] =
     ["type", "name", "queuelen", "samplelen", "mode", "polling", "vectorize", "exec", "signals", "in", "out"];
 const DIRECTION_KEYS: [&str; 3] = ["name", "signals", "vectorize"];
@@ -27,21 +27,21 @@ pub(crate) struct Direction {
     pub(crate) vectorize: u32,
 }
 
-/// What lies in shared memory.
+/// The regions in shared memory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// One region with both directions, of this name.
     OneRegion(String),
-    /// VILLASnode's: one region for each direction, whose names may be the same.
+    /// VILLASnode's layout: one region for each direction, whose names may be equal.
     TwoRegions {
-        /// What the node reads from.
+        /// The region that the node reads.
         input: String,
-        /// What the node writes to.
+        /// The region that the node writes.
         output: String,
     },
 }
 
-/// What a node says, with all defaults filled in.
+/// A node's configuration, with all defaults filled in.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NodeConfig {
     /// One region or two, and their names.
@@ -50,7 +50,7 @@ pub(crate) struct NodeConfig {
     pub(crate) queuelen: u32,
     /// The most values that a sample can have.
     pub(crate) samplelen: u32,
-    /// Whether readers spin instead of sleep.
+    /// Whether readers spin instead of sleeping.
     pub(crate) polling: bool,
     /// A program to start, and its arguments.
     pub(crate) exec: Option<Vec<String>>,
@@ -61,10 +61,10 @@ pub(crate) struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// Takes a node's settings apart; also gives what there is to warn of.
+    /// Parses a node's settings; also returns a warning, if any.
     pub(super) fn from_setting(node: &Setting) -> Result<(Self, Option<String>), ConfigError> {
         let mut keys = Keys::default();
-        // Before the keys: those of another type are unknown here, but that is not what is wrong.
+        // Before the keys: a node of another type has unknown keys, but its type is the error.
         check_type(node)?;
         for setting in node.group()? {
             keys.node(setting, &node.name)?;
@@ -120,7 +120,7 @@ impl Keys {
         match setting.name.as_str() {
             "type" => {}
             "name" => self.both.name = Some(region_name(setting)?),
-            // As VILLASnode had them before its "in" and "out".
+            // VILLASnode's keys before `in` and `out`.
             "in_name" => self.input.name = Some(region_name(setting)?),
             "out_name" => self.output.name = Some(region_name(setting)?),
             "queuelen" => self.queuelen = Some(setting.count(MAX_QUEUELEN)?),
@@ -135,7 +135,7 @@ impl Keys {
                     self.direction(inner, &setting.name, node)?;
                 }
             }
-            // Whoever names a node on the command line wants it.
+            // A user who names a node on the command line wants it.
             "enabled" => self.ignored.add_enabled(setting, "enabled")?,
             name if IGNORED.contains(&name) => self.ignored.add(&setting.place, name),
             name => return Err(unknown(setting, name, node)),
@@ -158,7 +158,7 @@ impl Keys {
         Ok(())
     }
 
-    /// `mode` and `polling` say the same, which they must agree on.
+    /// `mode` and `polling` have the same meaning and must agree.
     fn set_polling(&mut self, polling: bool, setting: &Setting) -> Result<(), ConfigError> {
         if let Some((other, place)) = &self.polling {
             if *other != polling {

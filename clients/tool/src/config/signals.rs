@@ -1,10 +1,10 @@
-//! The `signals` of a node or of one of its directions, in all the forms that VILLASnode knows.
+//! The `signals` of a node or of one of its directions, in all forms that VILLASnode accepts.
 
 use super::value::{ConfigError, Data, Ignored, Setting, Value, suggestion};
 use crate::signals::{MAX_SIGNALS, Signal, SignalType, Signals};
 
 /// Reads `"64f"`, `{ count = 8, type = "float", name = "u" }`, or a list of `{ name, unit, type }`.
-/// `full_name` is the setting's own, for messages, such as `in.signals`.
+/// `full_name` is the setting's name for messages, such as `in.signals`.
 pub(super) fn read(setting: &Setting, full_name: &str, ignored: &mut Ignored) -> Result<Signals, ConfigError> {
     match &setting.value.data {
         Data::Text(text) => text.parse().map_err(|error| ConfigError::at(&setting.value.place, error)),
@@ -23,7 +23,7 @@ pub(super) fn read(setting: &Setting, full_name: &str, ignored: &mut Ignored) ->
     }
 }
 
-/// So many alike: their names are the one that is given, with their indices behind it.
+/// Several equal signals: each name is the given one followed by the index.
 fn repeated(signals: &Setting, settings: &[Setting], full_name: &str, ignored: &mut Ignored) -> Result<Signals, ConfigError> {
     let mut count = None;
     let mut model = Signal { name: None, unit: None, kind: SignalType::Float };
@@ -60,9 +60,9 @@ fn property(
         "name" => signal.name = Some(word(setting)?),
         "unit" => signal.unit = Some(word(setting)?),
         "type" => signal.kind = signal_type(setting)?,
-        // A start value for hooks and paths, of which there are none here.
+        // A start value for hooks and paths, which do not exist here.
         "init" => ignored.add(&setting.place, &format!("{full_name}.init")),
-        // VILLASnode 1.2 itself takes no notice of it.
+        // VILLASnode 1.2 itself ignores it.
         "enabled" => ignored.add_enabled(setting, &format!("{full_name}.enabled"))?,
         name => {
             let message = format!("unknown key \"{name}\" in \"signals\"{}", suggestion(name, known));
@@ -72,7 +72,7 @@ fn property(
     Ok(())
 }
 
-/// A name or unit, which a tab or line end would tear apart in the header line.
+/// A name or unit, which must not contain a tab or line end: it would break the header line.
 fn word(setting: &Setting) -> Result<String, ConfigError> {
     let text = setting.text()?;
     if text.contains(['\t', '\n', '\r']) {

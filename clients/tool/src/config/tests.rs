@@ -1,4 +1,4 @@
-//! What a node's keys mean, in both syntaxes.
+//! The meaning of a node's keys, in both syntaxes.
 
 use super::*;
 use crate::signals::{MAX_SIGNALS, SignalType, Signals};
@@ -8,7 +8,7 @@ fn read(file: &str, text: &str, node: &str) -> Result<NodeConfig, String> {
     let path = directory.path().join(file);
     std::fs::write(&path, text).unwrap();
     load(&path, node).map_err(|error| {
-        // Where the test's directory lies does not matter.
+        // Independent of the test's directory.
         error.to_string().replace(&format!("{}/", directory.path().display()), "")
     })
 }
@@ -70,7 +70,7 @@ fn as_many_signals_as_a_sample_has_room_for_are_read_from_json() {
     let json = format!("{{ \"nodes\": {{ \"n\": {{ \"type\": \"shmem\", \"name\": \"r\", \"signals\": [ {signals} ] }} }} }}");
     let begin = std::time::Instant::now();
     assert_eq!(read("a.json", &json, "n").unwrap().samplelen, 65_536);
-    // Not a figure: a line that is counted from the top for each value takes a minute.
+    // A generous bound: counting lines from the top for each value would take a minute.
     assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
 }
 
@@ -134,7 +134,7 @@ fn signals_that_are_counted_have_names_units_and_all_keys_of_the_schema() {
     refused("in = { signals = ( { enabled = \"no\" } ) }", "must be true or false");
 }
 
-/// All that the schema of VILLASnode has for a node of this type, its directions and its signals.
+/// All keys of VILLASnode's schema for a node of this type, its directions and its signals.
 #[test]
 fn keys_without_effect_make_one_warning() {
     let of = |keys: &str| {
@@ -210,7 +210,7 @@ fn the_other_end_has_the_directions_swapped() {
     assert_eq!((config.input.signals.len(), config.output.signals.len(), config.output.vectorize), (4, 2, 3));
 }
 
-/// A node's keys in the forms that are found in VILLASnode's own files, old and new.
+/// A node's keys in the forms of VILLASnode's own files, old and new.
 #[test]
 fn configurations_that_were_written_for_villasnode_load() {
     let example = "# a comment\nnodes = {\n    shmem_node = {\n        type = \"shmem\",\n

@@ -1,4 +1,4 @@
-//! A configuration as a tree, in which everything knows where it was written.
+//! A configuration as a tree, in which every part knows where it was written.
 
 use std::fmt;
 use std::rc::Rc;
@@ -6,9 +6,9 @@ use std::rc::Rc;
 /// A file and a line, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The file's name as it was given.
+    /// The file's name, as given.
     pub(crate) file: Rc<str>,
-    /// The line, from 1.
+    /// The line number, from 1.
     pub(crate) line: usize,
 }
 
@@ -18,7 +18,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What is wrong with a configuration, with its place.
+/// An error in a configuration, with its place.
 #[derive(Debug)]
 pub(crate) struct ConfigError(String);
 
@@ -40,7 +40,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What a value is.
+/// The contents of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Data {
     /// Named settings, in the order of the file.
@@ -70,7 +70,7 @@ pub(super) struct Value {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Setting {
     pub(super) name: String,
-    /// Where the name stands.
+    /// The place of the name.
     pub(super) place: Place,
     pub(super) value: Value,
 }
@@ -105,7 +105,7 @@ impl Setting {
         }
     }
 
-    /// The value, if it is true or false; 0 and 1 pass, too.
+    /// The value, if it is true or false; 0 and 1 are accepted, too.
     pub(super) fn boolean(&self) -> Result<bool, ConfigError> {
         match self.value.data {
             Data::Boolean(value) => Ok(value),
@@ -140,7 +140,7 @@ impl Setting {
     }
 }
 
-/// Of several names the one that a misspelt one is likely to mean, as a part of a message.
+/// The known name that a misspelt one probably means, as a part of a message.
 pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
     let distance = |known: &&&str| strsim::osa_distance(name, known);
     match known.iter().min_by_key(distance) {
@@ -149,8 +149,7 @@ pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Keys that VILLASnode knows and that have no effect here: all that are found in a node make one
-/// warning.
+/// Keys that VILLASnode knows and that have no effect here. One warning names all that a node has.
 #[derive(Debug, Default)]
 pub(super) struct Ignored {
     /// Where the first of them is.
@@ -166,14 +165,14 @@ impl Ignored {
         }
     }
 
-    /// The warning shows what is asked for in vain.
+    /// Adds `enabled`, with its value if that is `false`: neither value has an effect here.
     pub(super) fn add_enabled(&mut self, setting: &Setting, name: &str) -> Result<(), ConfigError> {
         let value = if setting.boolean()? { "" } else { " = false" };
         self.add(&setting.place, &format!("{name}{value}"));
         Ok(())
     }
 
-    /// What there is to say of them.
+    /// The warning about them, if there are any.
     pub(super) fn warning(&self, node: &str) -> Option<String> {
         let place = self.place.as_ref()?;
         Some(format!("{place}: ignored in node \"{node}\", since they mean nothing here: {}", self.names.join(", ")))

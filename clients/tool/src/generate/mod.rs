@@ -1,7 +1,7 @@
 //! `villas-shm signal`: a signal generator.
 //!
-//! Steps are counted from 0. Step `k` is due `k / rate` seconds after the start and has the timestamp of
-//! that moment, whether or not it is printed then, so that neither the times nor the values drift.
+//! Steps are counted from 0. Step `k` is due `k / rate` seconds after the start and has that moment
+//! as its timestamp, even if it is printed later. So neither the times nor the values drift.
 
 mod wave;
 
@@ -20,14 +20,14 @@ use crate::standard;
 use wave::Wave;
 pub(crate) use wave::{Kind, Shape};
 
-/// So much text is gathered before it is written while more samples are due.
+/// Bytes of text that are gathered before a write while more samples are due.
 const CHUNK: usize = 64 << 10;
 
-/// A step that cannot be printed within this time is missed. What is less late is caught up, so that
-/// rates far above those of the system's sleeps are kept.
+/// A step that cannot be printed within this time is skipped. Smaller delays are caught up, so that
+/// rates far above that of the system's sleeps are kept.
 const LATEST: Duration = Duration::from_millis(100);
 
-/// How long a generator that was told to stop may sit in a write that nobody reads.
+/// How long a stopped generator may stay in a write that has no reader.
 const STOP_TIME: Duration = Duration::from_secs(1);
 
 /// What the command line says.
@@ -37,9 +37,9 @@ pub(crate) struct Options {
     pub(crate) shape: Shape,
     /// Values of each sample.
     pub(crate) values: usize,
-    /// Their types, and their names where they have some.
+    /// Their types, and their names if they have any.
     pub(crate) types: Signals,
-    /// So many samples are printed.
+    /// How many samples to print.
     pub(crate) limit: Option<u64>,
     /// Wait for the time of each step.
     pub(crate) is_paced: bool,
@@ -50,7 +50,7 @@ enum Event {
     Done(Result<(), String>),
 }
 
-/// Runs the command until all is printed, a signal comes, or nobody reads any more.
+/// Runs the command until all is printed, a signal comes, or the reader has left.
 pub(crate) fn run(options: Options) -> Result<(), String> {
     let (events, inbox) = channel();
     events::catch_signals(events.clone(), Event::Signal)?;
@@ -65,7 +65,7 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
     }
     match event {
         Some(Event::Done(result)) => result,
-        // Told twice, or stuck in a write: what has not been written is not wanted.
+        // Told twice, or stuck in a write: unwritten text is not wanted.
         _ => Ok(()),
     }
 }
@@ -73,7 +73,7 @@ pub(crate) fn run(options: Options) -> Result<(), String> {
 struct Generator {
     options: Options,
     waves: Vec<Wave>,
-    /// Loses its other end when it is over.
+    /// Disconnected when the command must end.
     stop: Receiver<()>,
     stdout: File,
     output: Vec<u8>,
@@ -124,7 +124,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Columns are named after what they show, unless they have names.
+    /// Columns without names are named after the signals that they show.
     fn signals(&self) -> Signals {
         let column = |index| {
             let given = self.options.types.get(index);
@@ -139,13 +139,13 @@ impl Generator {
     fn due(&self, step: u64) -> Duration {
         let rate = self.options.shape.rate;
         let whole = (step as f64 / rate).floor();
-        // The rest is exact, so that nanoseconds do not get lost in years.
+        // The rest is exact, so that nanoseconds are not lost even after years.
         let rest = (-whole).mul_add(rate, step as f64) / rate;
         Duration::from_secs(whole as u64) + Duration::from_nanos((rest * 1e9).round() as u64)
     }
 
-    /// Waits until `step` is due; gives the step that is, a later one when some were missed, or `None`
-    /// when it is over.
+    /// Waits until `step` is due. Returns the step that is due, which is later if steps were
+    /// skipped, or `None` when the command must end.
     fn wait_for(&mut self, step: u64, start: Instant) -> io::Result<Option<u64>> {
         let (due, now) = (self.due(step), start.elapsed());
         if now < due {
@@ -173,7 +173,7 @@ impl Generator {
 fn bits(kind: SignalType, value: f64) -> u64 {
     match kind {
         SignalType::Float => value.to_bits(),
-        // One that is too large becomes the largest.
+        // A value that is too large becomes the largest integer.
         SignalType::Integer => value.round() as i64 as u64,
         SignalType::Boolean => u64::from_ne_bytes([u8::from(value > 0.0), 0, 0, 0, 0, 0, 0, 0]),
         SignalType::Complex => join(value as f32, 0.0),

@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     Mixed,
 }
 
-/// What `mixed` puts side by side: VILLASnode's order.
+/// The forms that `mixed` puts side by side, in VILLASnode's order.
 const MIXED: [Kind; 8] =
     [Kind::Random, Kind::Sine, Kind::Square, Kind::Triangle, Kind::Ramp, Kind::Counter, Kind::Constant, Kind::Pulse];
 
@@ -45,27 +45,27 @@ impl Kind {
     }
 }
 
-/// What shapes the signals of one sample.
+/// The parameters of the signals of one sample.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
-    /// Samples in a second.
+    /// Samples per second.
     pub(crate) rate: f64,
-    /// Hz; of a ramp the period in seconds, as in VILLASnode.
+    /// In Hz; for a ramp the period in seconds, as in VILLASnode.
     pub(crate) frequency: f64,
     pub(crate) amplitude: f64,
     pub(crate) offset: f64,
-    /// Of a random walk, in each step.
+    /// Standard deviation of each step of a random walk.
     pub(crate) deviation: f64,
-    /// Radians.
+    /// In radians.
     pub(crate) phase: f64,
 }
 
-/// One signal. All but the random walk are functions of the step alone.
+/// One signal. All except the random walk are functions of the step alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Wave {
     kind: Kind,
     shape: Shape,
-    /// Where the random walk has come to.
+    /// Present position of the random walk.
     position: f64,
 }
 
@@ -78,7 +78,7 @@ impl Wave {
     pub(crate) fn value(&mut self, step: u64) -> f64 {
         let Shape { rate, frequency, amplitude, offset, deviation, phase } = self.shape;
         let step = step as f64;
-        // Rounded once, so that a period that is a whole number of steps begins exactly at its step.
+        // Rounded once, so that a period of a whole number of steps begins exactly at its step.
         let cycles = step * frequency / rate;
         let part = fraction(cycles + phase / TAU);
         match self.kind {
@@ -98,7 +98,7 @@ impl Wave {
     }
 }
 
-/// What `number` is above the next whole number below it.
+/// The fractional part of `number`, counted from the whole number below it.
 fn fraction(number: f64) -> f64 {
     number - number.floor()
 }

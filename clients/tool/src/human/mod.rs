@@ -4,12 +4,12 @@
 //! SECONDS.NANOSECONDS[+OFFSET][(SEQUENCE)][F]<TAB>VALUE<TAB>VALUE...
 //! ```
 //!
-//! NANOSECONDS is a number of its own, not a decimal fraction: `1.5` is one second and five
-//! nanoseconds. A sign counts for the whole time: `-0.500000000` is half a second before zero.
-//! OFFSET is the time from the sample's origin to its reception, in seconds. `F` marks the first
-//! sample of a frame. Lines that start with `#` are comments. A cell between two tabs in which
-//! nothing stands is a missing value: NaN for a float, an error for what has none. Printing and
-//! parsing are inverse to each other, bit for bit, for everything that a sample can hold.
+//! NANOSECONDS is an integer, not a decimal fraction: `1.5` is one second and five nanoseconds. A
+//! sign applies to the whole time: `-0.500000000` is half a second before zero. OFFSET is the time
+//! from the sample's origin to its reception, in seconds. `F` marks the first sample of a frame.
+//! Lines that start with `#` are comments. An empty cell between two tabs is a missing value: NaN
+//! for a float, an error for other types. Printing and parsing are inverse to each other, bit for
+//! bit, for everything that a sample can hold.
 
 mod nan;
 mod parse;
@@ -24,20 +24,20 @@ pub(crate) use remarks::Remarks;
 pub(crate) use time::Time;
 pub(crate) use value::{join, show as show_value, split};
 
-/// One sample, away from shared memory.
+/// One sample, outside shared memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// When the sample came into being; printed as `0.0` where that is not known.
+    /// When the sample was made; printed as `0.0` if unknown.
     pub(crate) origin: Option<Time>,
     /// When it was received.
     pub(crate) received: Option<Time>,
-    /// Its number.
+    /// Its sequence number.
     pub(crate) sequence: Option<u64>,
-    /// Whether a frame begins with it.
+    /// Whether it is the first sample of a frame.
     pub(crate) new_frame: bool,
-    /// Its values, as the 8 bytes that a sample holds; the signals say what they mean.
+    /// Its values, as the 8 bytes that a sample holds; the signals give their types.
     pub(crate) values: Vec<u64>,
-    /// What of its line was taken in another way than it stands there.
+    /// The parts of its line that were not taken literally.
     pub(crate) oddities: Vec<remarks::Oddity>,
 }
 

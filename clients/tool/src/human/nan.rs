@@ -1,7 +1,8 @@
 //! Not-a-number values, whose sign and payload survive the text.
 //!
 //! The usual one is `nan`, or `-nan` with its sign set. Others are written as the C library reads
-//! them, `nan(0xPAYLOAD)`; signalling ones, which have no form there, as `snan(0xPAYLOAD)`.
+//! them, `nan(0xPAYLOAD)`. Signalling ones, for which the C library has no form, are written as
+//! `snan(0xPAYLOAD)`.
 
 use std::io::Write;
 
@@ -38,7 +39,7 @@ impl Nan {
         }
     }
 
-    /// Reads a sign and a not-a-number at the start of `text`; also says how long it is.
+    /// Reads a sign and a not-a-number at the start of `text`; also returns its length.
     pub(super) fn parse(text: &[u8], fraction_bits: u32) -> Option<(Self, usize)> {
         let (negative, body) = match text {
             [b'-', body @ ..] => (true, body),
@@ -61,7 +62,7 @@ impl Nan {
             };
             rest = &after[close + 1..];
         }
-        // Without a single bit set it would be infinity; with too many, another number.
+        // Without any bit set it would be infinity; with too many, another number.
         let valid = nan.payload < 1 << (fraction_bits - 1) && (!signalling || nan.payload != 0);
         valid.then_some((nan, text.len() - rest.len()))
     }

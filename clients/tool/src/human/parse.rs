@@ -7,7 +7,7 @@ use super::{Record, Time, value};
 use crate::encoding;
 use crate::signals::{SignalType, Signals};
 
-/// What is wrong with a line, for people.
+/// The error in a line, for people.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed(String);
 
@@ -17,25 +17,24 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// What is wrong, and the rest of the line from there on.
+/// An error, and the rest of the line from its place on.
 struct Wrong<'a> {
     at: &'a [u8],
     what: String,
 }
 
-/// The first byte of a line is in column 1.
+/// The column of `rest` in its line; the first byte is in column 1.
 fn column(line: &[u8], rest: &[u8]) -> usize {
     line.len() - rest.len() + 1
 }
 
-/// Parses one line, without its line feed, of a sample with at most `limit` values.
+/// Parses one line, without its line feed, into a sample with at most `limit` values.
 ///
-/// Gives `false`, with `record` unchanged, for a comment or an empty line. After an error `record`
-/// holds a part of the line. What was taken in another way than it stands there is in
-/// `record.oddities`.
+/// Returns `false` and leaves `record` unchanged for a comment or an empty line. After an error
+/// `record` has a part of the line. `record.oddities` lists what was not taken literally.
 pub(crate) fn parse(line: &[u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<bool, Malformed> {
     let mut line = encoding::without_mark(line);
-    // Here alone a carriage return is a part of the line's end.
+    // Only here a carriage return belongs to the line's end.
     while let [head @ .., b'\r'] = line {
         line = head;
     }
@@ -65,13 +64,13 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[count_blanks(text)..]
 }
 
-/// Whether nothing more follows, or only a comment.
+/// Whether the text ends here, or only a comment follows.
 fn is_end(text: &[u8]) -> Result<bool, Wrong<'_>> {
     match text.first() {
         None => Ok(true),
         Some(b'#') => match memchr::memchr(b'\r', text) {
             None => Ok(true),
-            // Where each line ends so, the whole text would be one comment.
+            // If each line ended like this, the whole text would be one comment.
             Some(at) => Err(Wrong {
                 at: &text[at..],
                 what: "a carriage return stands in a comment: lines must end with a line feed, or with both".into(),
@@ -81,7 +80,7 @@ fn is_end(text: &[u8]) -> Result<bool, Wrong<'_>> {
     }
 }
 
-/// What stands before the values; gives the rest of the line.
+/// Parses what precedes the values; returns the rest of the line.
 fn stamp<'a>(line: &'a [u8], text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Wrong<'a>> {
     let negative = text.starts_with(b"-");
     let sign = usize::from(negative || text.starts_with(b"+"));
@@ -131,7 +130,7 @@ pub(crate) fn has_few_nanoseconds(line: &[u8]) -> Option<std::borrow::Cow<'_, st
         .then(|| String::from_utf8_lossy(&text[..point + 1 + nanos.len()]))
 }
 
-/// Decimal digits at the start of `text` that fit 64 bits, and what follows them.
+/// Decimal digits at the start of `text` that fit into 64 bits, and the text after them.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     let mut digits = 0;
@@ -145,14 +144,14 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     (digits > 0).then_some((value, &text[digits..]))
 }
 
-/// An offset in seconds as nanoseconds: exact where it has no more than nine decimals.
+/// An offset in seconds as nanoseconds: exact if it has at most nine decimals.
 fn offset_nanos(text: &[u8]) -> Option<i128> {
     let negative = text.starts_with(b"-");
     let (seconds, rest) = number(text.get(1..)?)?;
     let fraction = rest.strip_prefix(b".").unwrap_or(rest);
     if fraction.len() > 9 || !fraction.iter().all(u8::is_ascii_digit) {
         let seconds: f64 = fast_float2::parse(text).ok()?;
-        // 1e20 s is far beyond all that a time can hold; a cast would hide that.
+        // 1e20 s exceeds every possible time; a cast would hide that.
         return (seconds.abs() < 1e20).then(|| (seconds * 1e9).round() as i128);
     }
     let padded = fraction.iter().map(|byte| byte - b'0').chain(std::iter::repeat(0)).take(9);
@@ -161,7 +160,7 @@ fn offset_nanos(text: &[u8]) -> Option<i128> {
     Some(if negative { -all } else { all })
 }
 
-/// So many values are expected: as many as the last good line had, or as have a name.
+/// Parses the values. It expects as many as the last good line had, or as have a name.
 fn values<'a>(line: &'a [u8], rest: &'a [u8], signals: &Signals, limit: usize, record: &mut Record) -> Result<(), Wrong<'a>> {
     let last = record.values.len();
     record.values.clear();
@@ -172,7 +171,7 @@ fn values<'a>(line: &'a [u8], rest: &'a [u8], signals: &Signals, limit: usize, r
     result
 }
 
-/// What is rare is not in this loop, which takes most of the time that a line takes.
+/// This loop takes most of the time for a line, so rare cases are outside it.
 fn cells<'a>(
     line: &'a [u8],
     mut rest: &'a [u8],
@@ -210,7 +209,7 @@ fn is_word_end(text: &[u8], at: usize) -> bool {
     text.get(at).is_none_or(|&byte| is_blank(byte))
 }
 
-/// A value in a form that is rare, or what is wrong with it.
+/// A value in a rare form, or the error in it.
 #[cold]
 fn odd_value<'a>(kind: SignalType, index: usize, text: &'a [u8], why: Option<&'static str>) -> Result<(u64, usize), Wrong<'a>> {
     let hexadecimal = if kind == SignalType::Float { value::parse_hexadecimal(text) } else { None };
@@ -220,9 +219,9 @@ fn odd_value<'a>(kind: SignalType, index: usize, text: &'a [u8], why: Option<&'s
     })
 }
 
-/// Takes the cells between the tabs of a separator of `blanks` bytes, in which nothing stands: a
-/// tab separates two cells. Behind the last tab of a line, which many programs write, there is a
-/// cell only where a value is expected.
+/// Takes the empty cells between the tabs of a separator of `blanks` bytes; a tab separates two
+/// cells. After the last tab of a line, which many programs write, there is a cell only if a value
+/// is expected.
 #[cold]
 fn empty_cells<'a>(
     line: &'a [u8],
@@ -273,7 +272,7 @@ fn bad<'a>(part: &str, text: &'a [u8]) -> Wrong<'a> {
     Wrong { at: text, what: format!("{part}: {} is not valid", quoted(text)) }
 }
 
-/// The word at the start of `text`, so that it can be shown whatever it consists of.
+/// The word at the start of `text`, escaped so that it can be shown.
 fn quoted(text: &[u8]) -> String {
     const SHOWN: usize = 40;
     let word = text.split(|&byte| is_blank(byte)).next().unwrap_or_default();
@@ -340,8 +339,7 @@ mod tests {
         }
     }
 
-    /// Of which types, the line before, and this line: its values or what is wrong, and what is
-    /// odd.
+    /// Checks a line of these types after another line: its values or its error, and its oddities.
     #[track_caller]
     fn taken(types: &str, before: &str, line: &str, expected: Result<&str, &str>, odd: &[Oddity]) {
         let signals: Signals = types.parse().unwrap();

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{Record, Time, value};
 use crate::signals::Signals;
 
-/// Appends the header line: what the columns are, for `count` values.
+/// Appends the header line, which names the columns of `count` values.
 pub(crate) fn header(signals: &Signals, count: usize, offset: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(b"# seconds.nanoseconds");
     if offset {
@@ -21,7 +21,7 @@ pub(crate) fn header(signals: &Signals, count: usize, offset: bool, out: &mut Ve
 
 /// Appends one sample and a line feed.
 pub(crate) fn print(record: &Record, signals: &Signals, out: &mut Vec<u8>) {
-    // Room for the longest times and for doubles as they mostly are: one growth at most.
+    // Room for the longest times and for usual doubles: the buffer grows at most once.
     out.reserve(96 + 26 * record.values.len());
     match record.origin {
         Some(origin) => {
@@ -52,7 +52,7 @@ pub(crate) fn print(record: &Record, signals: &Signals, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// `.` and all nine digits.
+/// Appends `.` and all nine digits.
 fn print_nanos(mut nanos: u32, out: &mut Vec<u8>) {
     let mut text = *b".000000000";
     for digit in text[1..].iter_mut().rev() {
@@ -62,7 +62,7 @@ fn print_nanos(mut nanos: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&text);
 }
 
-/// The time from origin to reception, exact: `+0.000012345`.
+/// Appends the exact time from origin to reception: `+0.000012345`.
 fn print_offset(origin: Time, received: Time, out: &mut Vec<u8>) {
     let (negative, seconds, nanos) = received.since(origin);
     out.push(if negative { b'-' } else { b'+' });

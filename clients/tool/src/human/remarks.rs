@@ -1,19 +1,19 @@
-//! What was taken in another way than it stands in a line, for people.
+//! Warnings about parts of a line that were not taken literally.
 
 use std::fmt;
 
 use super::Record;
 use crate::log::log;
 
-/// So many empty cells are mentioned.
+/// How many empty cells are mentioned.
 const DESCRIBED: u32 = 100;
 
-/// What of a line was taken in another way than it stands there. Columns count bytes, from 1.
+/// A part of a line that was not taken literally. Columns count bytes, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Oddity {
-    /// Nothing stands where the value at `index` is expected: NaN was taken.
+    /// The value at `index` is missing: it became NaN.
     Empty { index: usize, column: usize },
-    /// Nothing stands behind the last tab: no value was taken.
+    /// The cell after the last tab is empty: no value was taken.
     OpenEnd { column: usize },
     /// The nanoseconds are a second or more.
     Carried { nanos: u64, column: usize },
@@ -43,7 +43,8 @@ pub(crate) struct Remarks {
 }
 
 impl Remarks {
-    /// Warns of what is odd in a record that was read at `place`, such as `standard input, line 5`.
+    /// Warns of the oddities of a record that was read at `place`, such as `standard input, line
+    /// 5`.
     #[inline]
     pub(crate) fn say(&mut self, place: fmt::Arguments<'_>, record: &Record) {
         for oddity in &record.oddities {

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const NANOS: i64 = 1_000_000_000;
 
-/// A point in time: seconds since 1970 and nanoseconds below a full second, which always count forward.
+/// A point in time: seconds since 1970, and nanoseconds within the second, which always count
+/// forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time {
     /// Whole seconds, negative before 1970.
@@ -15,13 +16,13 @@ pub(crate) struct Time {
 }
 
 impl Time {
-    /// From two numbers that a peer wrote and that may be anything: what is too much, or below zero,
-    /// in the nanoseconds is carried into the seconds.
+    /// From two numbers that a peer wrote and that may be anything: nanoseconds below zero or
+    /// beyond a second are carried into the seconds.
     pub(crate) fn carried(sec: i64, nsec: i64) -> Self {
         Self { sec: sec.saturating_add(nsec.div_euclid(NANOS)), nsec: nsec.rem_euclid(NANOS) as u32 }
     }
 
-    /// From what a text says: a sign, which is that of the whole, and two numbers; `None` when the
+    /// From the parts of a text: a sign, which applies to the whole, and two numbers; `None` if the
     /// seconds do not fit. Nanoseconds of a second or more are carried.
     #[inline]
     pub(crate) fn from_parts(negative: bool, seconds: u64, nanos: u64) -> Option<Self> {
@@ -44,12 +45,12 @@ impl Time {
 
     /// The present.
     pub(crate) fn now() -> Self {
-        // A clock before 1970 is not worth a case of its own.
+        // A clock before 1970 counts as 1970.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { sec: since.as_secs() as i64, nsec: since.subsec_nanos() }
     }
 
-    /// This time, so many nanoseconds later; `None` when that cannot be said.
+    /// This time plus this many nanoseconds; `None` if the result does not fit.
     pub(crate) fn plus_nanos(self, nanos: i128) -> Option<Self> {
         let all = (i128::from(self.sec) * i128::from(NANOS) + i128::from(self.nsec)).checked_add(nanos)?;
         let sec = i64::try_from(all.div_euclid(i128::from(NANOS))).ok()?;
@@ -74,7 +75,7 @@ impl Time {
     }
 }
 
-/// As the format has it: `-0.500000000` is half a second before zero.
+/// In the format: `-0.500000000` is half a second before zero.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (negative, seconds, nanos) = self.parts();

@@ -1,13 +1,11 @@
 //! One value: 8 bytes of a sample as text, and back.
 //!
-//! What the bytes are is a C union, so its members lie at the lowest address in the machine's own
-//! byte order.
+//! The bytes are a C union, so each member lies at the lowest address in the machine's byte order.
 
 use super::nan::Nan;
 use crate::signals::SignalType;
 
-/// Appends a value in the form that VILLASnode prints; floats with as many digits as it takes to
-/// read the same bits back.
+/// Appends a value in VILLASnode's form; floats with enough digits to read the same bits back.
 #[inline]
 pub(super) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
     match kind {
@@ -35,7 +33,7 @@ pub(crate) fn show(kind: SignalType, bits: u64) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Reads a value at the start of `text`; gives its bits and its length, or what is wrong with it.
+/// Reads a value at the start of `text`; returns its bits and its length, or the error in it.
 #[inline]
 pub(super) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'static str> {
     match kind {
@@ -54,12 +52,12 @@ pub(super) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'sta
     }
 }
 
-/// In any case of letters: programs write `True`, too.
+/// In any case: programs write `True`, too.
 fn begins_with(text: &[u8], word: &[u8]) -> bool {
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
-/// The value that says that there is none, if the type has one.
+/// The value that means "missing", if the type has one.
 pub(super) fn missing(kind: SignalType) -> Option<u64> {
     match kind {
         SignalType::Float => Some(f64::NAN.to_bits()),
@@ -68,12 +66,12 @@ pub(super) fn missing(kind: SignalType) -> Option<u64> {
     }
 }
 
-/// Why a cell of a type that has no such value must not be empty.
+/// Why a cell of a type without such a value must not be empty.
 pub(super) fn no_missing(kind: SignalType) -> &'static str {
     if kind == SignalType::Boolean { "a boolean is 0 or 1" } else { "an integer cannot say that: there is no NaN" }
 }
 
-/// What a text is that is no value of this type.
+/// The error for a text that is no value of this type.
 pub(super) fn no_value(kind: SignalType) -> &'static str {
     match kind {
         SignalType::Float => NO_NUMBER,
@@ -89,7 +87,7 @@ pub(crate) fn split(bits: u64) -> (f32, f32) {
     (f32::from_ne_bytes([a, b, c, d]), f32::from_ne_bytes([e, f, g, h]))
 }
 
-/// The value of these parts.
+/// The complex value with these parts.
 pub(crate) fn join(real: f32, imaginary: f32) -> u64 {
     let ([a, b, c, d], [e, f, g, h]) = (real.to_ne_bytes(), imaginary.to_ne_bytes());
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
@@ -141,7 +139,7 @@ fn parse_double(text: &[u8]) -> Result<(f64, usize), &'static str> {
     }
 }
 
-/// What is not finite: infinity that the text names, not a number, or a number that is too large.
+/// A value that is not finite: infinity by name, not a number, or a number that is too large.
 #[cold]
 fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usize), &'static str> {
     if let Some((nan, len)) = Nan::parse(text, 52) {
@@ -155,8 +153,8 @@ fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usi
     }
 }
 
-/// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: it is none, or
-/// no double is exactly it.
+/// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: the text is not
+/// one, or no double has exactly this value.
 #[cold]
 pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
     let negative = text.starts_with(b"-");
@@ -180,7 +178,7 @@ pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
         exponent = exponent.checked_add(i32::try_from(power).ok().filter(|power| power.abs() < 10_000)?)?;
         rest = &after[len..];
     }
-    // In two steps: 2^-1074 is a double, and so is what it takes to get there.
+    // In two steps: 2^-1074 is a double, and so are both factors.
     let (half, other) = (exponent / 2, exponent - exponent / 2);
     let value = digits as f64 * 2_f64.powi(half) * 2_f64.powi(other);
     let is_exact = value * 2_f64.powi(-other) * 2_f64.powi(-half) == digits as f64 && digits as f64 as u128 == digits.into();

@@ -1,4 +1,4 @@
-//! Removal of everything that is certainly stale.
+//! Removes everything that is certainly stale.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -14,7 +14,7 @@ pub(crate) fn run(args: &CleanArgs) -> Result<bool, String> {
     let entries = inspect::list().map_err(|error| error.to_string())?;
     let mine: Vec<&Entry> = entries.iter().filter(|entry| entry.uid == geteuid().as_raw()).collect();
     let mut stale: Vec<&Entry> = mine.iter().copied().filter(|entry| is_stale(entry)).collect();
-    // The semaphore of a region that goes; any other may be another program's.
+    // Only the semaphores of removed regions; any other may belong to another program.
     let semaphores = mine.iter().filter(|entry| entry.kind == Kind::Semaphore && stale.iter().any(|region| is_of(entry, region)));
     let semaphores: Vec<&Entry> = semaphores.copied().filter(|entry| entry.check_removable().is_ok()).collect();
     stale.extend(semaphores);
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &CleanArgs) -> Result<bool, String> {
         let removed = if args.dry_run { Ok(()) } else { entry.remove(false) };
         match removed {
             Ok(()) => (count, bytes) = (count + 1, bytes + entry.size),
-            // Another has been faster, or somebody has just come back.
+            // Another process has removed it, or has just opened it.
             Err(error) if matches!(error.errno(), libc::ENOENT | libc::ESTALE) => {}
             Err(error) => {
                 failed = true;
@@ -38,10 +38,10 @@ pub(crate) fn run(args: &CleanArgs) -> Result<bool, String> {
     Ok(!failed)
 }
 
-/// Whether it is a region whose processes are gone for certain.
+/// Whether it is a region whose processes are certainly gone.
 fn is_stale(entry: &Entry) -> bool {
     let is_region = matches!(entry.kind, Kind::Channel | Kind::Ring | Kind::Wire);
-    // Who reads a wire region can be hidden from a look at `/proc`; the kernel knows.
+    // A look at `/proc` may miss readers of a wire region; the kernel knows them.
     let may_be = entry.state == State::Stale || entry.kind == Kind::Wire && entry.state == State::Unknown;
     is_region && may_be && entry.check_removable().is_ok()
 }

@@ -50,7 +50,7 @@ fn entry(entry: &Entry) -> Value {
     })
 }
 
-/// A name that is no UTF-8 text, in hexadecimal: as text it has lost what it is.
+/// In hexadecimal, a name that is not UTF-8: as text it would lose its bytes.
 fn bytes(name: &OsStr) -> Option<String> {
     let hex = |name: &OsStr| name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     name.to_str().is_none().then(|| hex(name))

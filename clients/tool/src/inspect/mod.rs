@@ -1,4 +1,5 @@
-//! What is in shared memory: `ls`, `show`, `top`, `rm`, `clean`. All looking and judging is the library's.
+//! What is in shared memory: `ls`, `show`, `top`, `rm`, `clean`. The library does all the looking
+//! and judging.
 
 mod clean;
 mod json;

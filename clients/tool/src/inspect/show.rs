@@ -12,9 +12,9 @@ use crate::human::{self, Record, Time};
 use crate::signals::Signals;
 use crate::standard;
 
-/// Bytes of a line of `--hex`.
+/// Bytes per line of `--hex`.
 const LINE: usize = 16;
-/// As many bytes of an object as are read at once.
+/// Bytes of an object that are read at once.
 const CHUNK: usize = 64 << 10;
 
 /// The text of `show`. Writing to a `String` cannot fail.
@@ -70,14 +70,15 @@ pub(super) fn parameter(value: &Parameter) -> String {
     }
 }
 
-/// The samples, as `villas.human` has them, or the messages.
+/// The samples, in `villas.human` format, or the messages.
 fn waiting(queue: &Queue, types: &Signals) -> String {
     let mut lines = Vec::new();
     for waiting in &queue.waiting {
         lines.extend_from_slice(b"    ");
         match waiting {
             Waiting::Sample { flags, sequence, origin, received, values, .. } => {
-                // In this library's own layout a sample without flags is as its header says.
+                // In this library's own layout, the whole header of a sample without flags is
+                // valid.
                 let has = |flag| *flags == Flags::NONE || flags.contains(flag);
                 let record = Record {
                     origin: has(Flags::HAS_TS_ORIGIN).then(|| time(origin)),
@@ -102,7 +103,7 @@ fn waiting(queue: &Queue, types: &Signals) -> String {
     String::from_utf8_lossy(&lines).into_owned()
 }
 
-/// Nanoseconds are whatever stands in the region.
+/// The nanoseconds in the region may be anything.
 fn time(at: &Timespec) -> Time {
     Time { sec: at.sec, nsec: at.nsec.clamp(0, 999_999_999) as u32 }
 }
@@ -121,7 +122,7 @@ fn hex_line(offset: u64, bytes: &[u8]) -> String {
     line
 }
 
-/// Prints all bytes of an object; `*` stands for lines that are like the one before.
+/// Prints all bytes of an object; `*` stands for lines equal to the one before.
 pub(super) fn hex(name: &OsStr) -> Result<(), String> {
     let mut out = io::BufWriter::new(standard::stdout()?);
     let (mut offset, mut last, mut chunk) = (0u64, Vec::new(), vec![0; CHUNK]);

@@ -1,4 +1,5 @@
-//! The table of `ls`. What does not fit beside the rest goes to a second line below; then names are shortened.
+//! The table of `ls`. Columns that do not fit go to a second line below; if that does not suffice,
+//! names are shortened.
 
 use villas_shm::inspect::{Entry, Kind, State};
 
@@ -6,16 +7,16 @@ use super::words;
 
 const HEADINGS: [&str; 11] = ["KIND", "NAME", "SIZE", "MODE", "OWNER", "USERS", "STATE", "AGE", "QUEUED", "FREE", "PEERS"];
 const NAME: usize = 1;
-/// Columns that are numbers stand at the right.
+/// Columns of numbers, which are aligned to the right.
 const NUMBERS: [usize; 4] = [2, 3, 5, 7];
-/// Those from here on are the first that go to a second line: peers; then queues and blocks too.
+/// From these columns on, columns go to a second line: first peers, then queues and blocks too.
 const FIRST_TO_GO: [usize; 3] = [11, 10, 8];
 const INDENT: &str = "    ";
 const SHORTEST_NAME: usize = 12;
 
 type Row = [String; 11];
 
-/// The table, no wider than `width`, where there is a width.
+/// The table, at most `width` columns wide if a width is given.
 pub(super) fn table(entries: &[Entry], width: Option<usize>) -> String {
     let mut rows: Vec<Row> = vec![HEADINGS.map(String::from)];
     rows.extend(entries.iter().map(row));
@@ -80,7 +81,7 @@ fn line(row: &Row, widths: &[usize]) -> String {
     format!("{}\n", cells.join(" ").trim_end())
 }
 
-/// The columns that had no place, with their headings, broken where a line is full.
+/// The columns that did not fit, with their headings, in lines of at most `width`.
 fn below(cells: &[String], headings: &[&str], width: usize, text: &mut String) {
     let parts = cells.iter().zip(headings).filter(|(cell, _)| !cell.is_empty());
     let said: Vec<String> = parts

@@ -1,4 +1,4 @@
-//! How parts of an object are said, in tables, texts and JSON alike.
+//! How tables, texts and JSON name the parts of an object.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -37,13 +37,13 @@ pub(super) fn peer_state(peer: &Peer) -> &'static str {
     }
 }
 
-/// Names are anybody's: a terminal must not take them for commands.
+/// Any program may choose a name: a terminal must not take it for commands.
 pub(super) fn plain(text: &str) -> String {
     let is_plain = |c| matches!(c, '\'' | '"' | '\\');
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
 }
 
-/// The same for a name, which may be any bytes: those that are no text are `\xNN`.
+/// As [`plain`], for a name of any bytes: those that are no text become `\xNN`.
 pub(super) fn text(name: &OsStr) -> String {
     let chunk = |chunk: std::str::Utf8Chunk| {
         let invalid: String = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")).collect();
@@ -72,7 +72,7 @@ pub(super) fn owner(uid: u32) -> String {
     }
 }
 
-/// `node 4711 (villas-shm)`, and what is not as it should be.
+/// `node 4711 (villas-shm)`, and what is wrong with it.
 pub(super) fn peer(peer: &Peer) -> String {
     let mut text = format!("{} {} ({})", peer.role, peer.process.pid, plain(&peer.process.program));
     if peer.state != PeerState::Alive {
@@ -89,7 +89,7 @@ pub(super) fn queue(queue: &Queue) -> String {
     format!("{}/{}", queue.depth, queue.capacity)
 }
 
-/// Who has it mapped, as far as that is seen.
+/// The processes that have it mapped, as far as visible.
 pub(super) fn attached(entry: &Entry) -> Vec<String> {
     entry.attached.iter().map(|process| format!("{} ({})", process.pid, plain(&process.program))).collect()
 }
@@ -111,7 +111,7 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{size:.0}E")
 }
 
-/// `12s`, `3m`, `5h`, `9d`. `-`: not known.
+/// `12s`, `3m`, `5h`, `9d`. `-`: unknown.
 pub(super) fn age(created: Option<u64>) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     match created.map(|created| now.saturating_sub(created)) {

@@ -26,47 +26,47 @@ use receive::Ended;
 use session::Session;
 use supervise::Supervisor;
 
-/// How long nothing may arrive after the end of standard input, unless said otherwise.
+/// How long nothing may arrive after the end of standard input, by default.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// What the command line says.
 pub(crate) struct Options {
-    /// Reads standard input.
+    /// Read standard input.
     pub(crate) sends: bool,
-    /// Prints what arrives; else it is thrown away.
+    /// Print received samples; otherwise discard them.
     pub(crate) receives: bool,
-    /// Stop sending after so many.
+    /// Stop sending after this many samples.
     pub(crate) send_limit: Option<u64>,
-    /// End after so many were received.
+    /// End after this many samples were received.
     pub(crate) receive_limit: Option<u64>,
     /// End after this time.
     pub(crate) time_limit: Option<Duration>,
-    /// How long nothing may arrive once all is sent; `None`: as long as it likes.
+    /// How long nothing may arrive once all is sent; `None`: without limit.
     pub(crate) linger: Option<Duration>,
-    /// How long the program may take to end by itself once its channel has ended.
+    /// How long the program may take to end by itself after the end of its channel.
     pub(crate) grace: Duration,
 }
 
-/// What the main thread waits for.
+/// The events of the main thread.
 enum Event {
     Signal(Signal),
     ProgramEnded,
-    /// The sender is through; how many lines it had to skip.
+    /// The sender has ended; how many lines it skipped.
     Sent(Result<u64, String>),
     Received(Result<Ended, String>),
 }
 
-/// Runs the command, at the other end of the channel if `swap` says so; gives whether all went well.
-/// What did not has been said.
+/// Runs the command, at the other end of the channel if `swap` is set. Returns whether all went
+/// well; errors have been reported.
 pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Result<bool, String> {
-    // Before anything is started, or taken from the input.
+    // Before anything is started or read.
     if options.receives {
         standard::stdout()?;
     }
     if options.sends {
         standard::stdin()?;
     }
-    // A time that no clock reaches never comes.
+    // A time beyond the clock's range never comes.
     let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     let (events, inbox) = channel();
     events::catch_signals(events.clone(), Event::Signal)?;
@@ -83,14 +83,14 @@ pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Resu
         }
         None => Ok(None),
     };
-    // Two regions: each side waits for the other, so the program must be there before.
+    // With two regions each side waits for the other, so the program must be started first.
     let starts_first = matches!(&config.layout, Layout::TwoRegions { input, output } if input != output);
     let mut program = if starts_first { start()? } else { None };
     let opened = if swap { Region::open(&config, &inbox, deadline) } else { Region::create(&config, &inbox, deadline) };
     let mut sees_the_end = false;
     let good = opened.and_then(|opened| match opened {
         Opened::Open(region) => {
-            // From here on the name is there, and goes with the region whatever happens.
+            // From here on the name exists, and is removed with the region whatever happens.
             if !starts_first {
                 program = start()?;
             }
@@ -105,10 +105,10 @@ pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Resu
         log!(Error, "{message}");
         false
     });
-    // Last, because it may take its time: the name is free for the next one meanwhile.
+    // Last, because it may take long: the name is free for another session meanwhile.
     if let Some(program) = program {
         let name = program.name().to_owned();
-        // A program that has never been at the channel sees no end of it.
+        // A program that never opened the channel does not see its end.
         let is_urgent = || !sees_the_end || inbox.try_iter().any(|event| matches!(event, Event::Signal(_)));
         let status = program.stop(options.grace, is_urgent).map_err(|error| format!("cannot stop {name}: {error}"))?;
         log!(Debug, "{name} has ended: {status}");
@@ -116,7 +116,7 @@ pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Resu
     Ok(good)
 }
 
-/// Gives whether all went well, and whether a program has ever been there.
+/// Returns whether all went well, and whether a program ever attached.
 fn with_region(
     config: &NodeConfig,
     options: &Options,

@@ -15,19 +15,20 @@ use super::session::{SILENCE, SLICE};
 use crate::config::{Layout, NodeConfig};
 use crate::log::log;
 
-/// An open channel; what was created for it is removed in the end.
+/// An open channel; on drop, what was created for it is removed.
 pub(super) struct Region {
     channel: Arc<Channel>,
-    /// The other end does not come back once it is gone.
+    /// Whether the other end cannot come back once it is gone.
     ends_with_peer: bool,
-    /// VILLASnode's layout, whose programs do not all say which parts of a sample's header are valid.
+    /// Whether the layout is VILLASnode's, where some programs do not flag the valid parts of a
+    /// sample's header.
     pub(super) is_wire: bool,
     created: Option<Created>,
-    /// Somebody has said that the name was removed, or leads to another region.
+    /// Whether it was reported that the name was removed, or leads to another region.
     pub(super) is_loss_told: Cell<bool>,
 }
 
-/// A name to remove in the end, if it still leads where it led.
+/// A name to remove in the end, if it still leads to the same object.
 struct Created {
     name: String,
     object: Option<(u64, u64)>,
@@ -39,7 +40,7 @@ impl Created {
     }
 }
 
-/// Device and number of what a name leads to.
+/// Device and inode number of a name's object.
 fn object(name: &str) -> Option<(u64, u64)> {
     let data = Path::new("/dev/shm").join(name.trim_start_matches('/')).symlink_metadata().ok()?;
     Some((data.dev(), data.ino()))
@@ -50,12 +51,13 @@ pub(super) enum Opened {
     Open(Region),
     /// A signal came first.
     Signalled,
-    /// The program that was started has ended first.
+    /// The started program ended first.
     ProgramEnded,
 }
 
 impl Region {
-    /// Creates what the configuration says, and takes the node's end of it. With two regions it waits for the other side.
+    /// Creates what the configuration describes, and takes the node's end of it. With two regions
+    /// it waits for the other side.
     pub(super) fn create(config: &NodeConfig, inbox: &Receiver<Event>, deadline: Option<Instant>) -> Result<Opened, String> {
         match &config.layout {
             Layout::OneRegion(name) => {
@@ -67,7 +69,7 @@ impl Region {
         }
     }
 
-    /// Takes the program's end of a region that another process creates, for which it waits.
+    /// Waits for a region that another process creates, and takes its program's end.
     pub(super) fn open(config: &NodeConfig, inbox: &Receiver<Event>, deadline: Option<Instant>) -> Result<Opened, String> {
         let name = match &config.layout {
             Layout::OneRegion(name) => name,
@@ -89,7 +91,8 @@ impl Region {
         }
     }
 
-    /// Writes the region `output`, reads `input`; waits for who does the opposite. Both ends do the same.
+    /// Writes the region `output`, reads `input`, and waits for a peer that does the opposite. Both
+    /// ends do the same.
     fn shake_hands(
         config: &NodeConfig,
         input: &str,
@@ -134,17 +137,17 @@ impl Region {
         Arc::clone(&self.channel)
     }
 
-    /// What the other end opens, for people.
+    /// The regions of the other end, for messages.
     pub(super) fn describe(&self) -> String {
         self.created.as_ref().map_or_else(|| "its region".into(), |Created { name, .. }| format!("the region \"{name}\""))
     }
 
-    /// What would open it, for people.
+    /// The program or call that would open it, for messages.
     pub(super) fn opener(&self) -> String {
         self.created.as_ref().map_or_else(String::new, |Created { name, .. }| format!("\"villas-shmem {name}\" does"))
     }
 
-    /// Whether the other end does not come back once it is gone.
+    /// Whether the other end cannot come back once it is gone.
     pub(super) fn ends_with_peer(&self) -> bool {
         self.ends_with_peer
     }
@@ -152,8 +155,8 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // A thread that is stuck in standard output holds the channel; the program sees its end
-        // anyway.
+        // A thread that is stuck in standard output still has the channel; the program sees the end
+        // nevertheless.
         self.channel.close();
         let Some(Created { name, object: created }) = &self.created else { return };
         match object(name) {
@@ -161,7 +164,8 @@ impl Drop for Region {
             None => log!(Info, "the name \"{name}\" of the region was already removed by another process"),
             now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now and is left alone"),
             _ => {
-                // Another may have removed it meanwhile: whom that harms is told when it does (ESTALE).
+                // Another process may have replaced it since the check; a process that this harms
+                // is told so (ESTALE).
                 if let Err(error) = Channel::unlink(name) {
                     if error.errno() != Errno::ENOENT as i32 {
                         log!(Warning, "cannot remove the region \"{name}\": {error}");
@@ -193,7 +197,7 @@ impl<'a> Wait<'a> {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// What has happened meanwhile, if that ends the wait.
+    /// An event that ends the wait, if one has come.
     fn event(&self) -> Option<Opened> {
         match self.inbox.try_recv() {
             Ok(Event::ProgramEnded) => Some(Opened::ProgramEnded),
@@ -202,7 +206,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Says what is waited for, once, after a while.
+    /// Reports once, after a while, what the wait is for.
     fn say(&mut self, what: impl FnOnce() -> String) {
         if self.silent && self.started.elapsed() >= SILENCE {
             log!(Info, "waiting for {}", what());

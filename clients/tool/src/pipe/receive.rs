@@ -19,37 +19,37 @@ use crate::log::log;
 use crate::signals::Signals;
 use crate::standard;
 
-/// So much text is gathered before it is written while more samples are ready.
+/// Bytes of text that are gathered before a write while more samples are ready.
 const CHUNK: usize = 64 << 10;
 /// More samples than this are not kept until their lines are written: the other end needs their
 /// blocks.
 const MOST_UNSHOWN: usize = 256;
 
-/// A program that has just been started may take so long before it opens the region: not before then
-/// does `--linger` end the session.
+/// How long a started program may take to open the region: `--linger` does not end the session
+/// before.
 const START_TIME: Duration = Duration::from_secs(5);
 
-/// Why there is nothing more to receive.
+/// Why receiving has ended.
 pub(super) enum Ended {
     /// The tool was told to stop.
     Stopped,
-    /// As many as were asked for.
+    /// As many samples came as were asked for.
     Limit,
-    /// As many as were sent.
+    /// As many samples came back as were sent.
     AllBack,
-    /// All that was sent was taken, and nothing is to be received.
+    /// All sent samples were taken, and none are to be received.
     AllTaken,
-    /// Nothing for a while.
+    /// Nothing came for a while.
     Quiet,
     /// The program is gone, and no other has come for a while.
     Left,
-    /// Nobody reads what is printed any more.
+    /// The reader of the output has left.
     NoReader,
     /// No program has opened the region in its time.
     NobodyCame,
-    /// The time that the session was given.
+    /// The session's time is over.
     TimeOver,
-    /// The program that was started has ended, or the node has closed.
+    /// The started program has ended, or the node has closed.
     PeerGone {
         /// More samples were asked for.
         too_early: bool,
@@ -81,23 +81,23 @@ pub(super) struct Receiver {
     /// successor of a tool that is killed gets them again.
     unshown: Vec<Sample>,
     batch: usize,
-    /// Samples are printed, not thrown away.
+    /// Whether samples are printed or discarded.
     prints: bool,
     limit: Option<u64>,
     linger: Option<Duration>,
     output: Vec<u8>,
     header_printed: bool,
     started: Instant,
-    /// When a sample came, or the peer: `linger` counts from there.
+    /// When the last sample came, or the peer: `linger` counts from there.
     last_activity: Option<Instant>,
     said_that_it_waits: bool,
-    /// When a program was there last; at first, the beginning.
+    /// When a program was last attached; at first, the beginning.
     alone_since: Instant,
-    /// When as many had come as were sent.
+    /// When as many samples had come as were sent.
     all_back: Option<Instant>,
     received: u64,
     redelivered: u64,
-    /// Numbers samples that have no sequence number.
+    /// The number of the next sample without a sequence number.
     running: u64,
 }
 
@@ -146,11 +146,11 @@ impl Receiver {
             let most = self.limit.map_or(u64::MAX, |limit| limit - self.received).min(self.batch as u64) as usize;
             let mut result = session.channel.try_read(&mut samples, most);
             if samples.is_empty() {
-                // Nothing is ready, so this is the moment to show what there is.
+                // Nothing is ready: print what there is.
                 if !self.flush(stdout)? {
                     return Ok(Ended::NoReader);
                 }
-                // Asked before the wait: what came until then is found by it.
+                // Loaded before the wait, which finds everything that came until then.
                 let last_wait = session.peer_ended();
                 result = session.channel.read(&mut samples, most);
                 if samples.is_empty() {
@@ -201,7 +201,8 @@ impl Receiver {
         self.session.count_received(samples.len() as u64, redelivered, arrival);
     }
 
-    /// Names the columns: those of the configuration, else as many as the first sample has.
+    /// Prints the names of the columns: the configuration's, or as many as the first sample has
+    /// values.
     fn print_header(&mut self, values: usize) {
         if !self.header_printed {
             let count = if self.signals.len() > 0 { self.signals.len() } else { values };
@@ -210,7 +211,7 @@ impl Receiver {
         }
     }
 
-    /// Prints what has gathered; gives whether somebody reads it.
+    /// Prints the gathered text; returns whether it has a reader.
     fn flush(&mut self, stdout: &mut Option<File>) -> Result<bool, String> {
         let has_reader = match stdout {
             Some(stdout) => standard::has_reader(stdout.write_all(&self.output))?,
@@ -221,13 +222,13 @@ impl Receiver {
         Ok(has_reader)
     }
 
-    /// After a wait in vain.
+    /// Handles a wait that ended without a sample.
     fn idle(&mut self, error: Option<villas_shm::Error>) -> Result<(), String> {
         self.look_for_program();
         match error {
             None => Ok(()),
             Some(error) if error.is_transient() => Ok(()),
-            // Who comes again makes a region of its own.
+            // A peer that comes back makes its own region.
             Some(error)
                 if self.session.ends_with_peer && [Errno::EPIPE as i32, Errno::ESTALE as i32].contains(&error.errno()) =>
             {
@@ -235,7 +236,7 @@ impl Receiver {
                 Ok(())
             }
             Some(error) if error.errno() == Errno::EPIPE as i32 => {
-                // The peer is gone and left nothing; perhaps there will be another.
+                // The peer is gone and left nothing; another may come.
                 if !self.session.peer_ended() {
                     let _ = self.session.channel.wait(Some(SLICE));
                 }
@@ -246,7 +247,7 @@ impl Receiver {
         }
     }
 
-    /// Notes when a program is there; says what is waited for, once, after a while.
+    /// Notes when a program is attached; reports once, after a while, what the wait is for.
     fn look_for_program(&mut self) {
         let now = Instant::now();
         let is_there = self.session.channel.peer_alive();
@@ -296,7 +297,7 @@ impl Receiver {
         }
         let sent_all = self.session.sent_all()?;
         let sent = self.session.sent();
-        // What is marked may have been counted before; then as much is missing still.
+        // Marked samples may have been counted before; then that many are still missing.
         if sent > 0 && self.received - self.redelivered >= sent {
             let since = *self.all_back.get_or_insert_with(Instant::now);
             return self.is_settled(since).then_some(Ended::AllBack);
@@ -305,20 +306,20 @@ impl Receiver {
         self.has_lingered(quiet_since)
     }
 
-    /// Of `-s`: whether all was taken, or nobody is there to take it.
+    /// For `-s`: whether all was taken, or no program is there to take it.
     fn is_taken(&self) -> Option<Ended> {
         let idle_since = self.session.sends_nothing_since()?;
         if self.session.sent_all().is_some() && self.session.not_taken() == 0 {
             return Some(Ended::AllTaken);
         }
-        // A program that is there may take its time.
+        // An attached program may take its time.
         let is_there = self.session.channel.peer_alive();
         if is_there { None } else { self.has_lingered(idle_since.max(self.alone_since)) }
     }
 
-    /// Whether `--linger` is over, and a program that was started has had its time to come.
+    /// Whether `--linger` is over, and a started program has had time to come.
     fn has_lingered(&self, since: Instant) -> Option<Ended> {
-        // A time that no clock reaches never comes.
+        // A time beyond the clock's range never comes.
         let mut end = since.checked_add(self.linger?)?;
         if self.session.has_program && self.last_activity.is_none() {
             end = end.max(self.started + START_TIME);
@@ -333,8 +334,8 @@ impl Receiver {
         })
     }
 
-    /// Whether the peer has taken all, or has had its time to do so: one that does not echo may still
-    /// be about to.
+    /// Whether the peer has taken all, or has had time to: a peer that does not echo may still be
+    /// about to.
     fn is_settled(&self, since: Instant) -> bool {
         self.session.not_taken() == 0 || since.elapsed() >= SLICE
     }

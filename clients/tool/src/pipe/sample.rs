@@ -1,14 +1,14 @@
-//! Between a sample in shared memory and a record.
+//! Conversion between a sample in shared memory and a record.
 
 use villas_shm::{Error, Flags, Sample, Timespec};
 
 use crate::human::{Record, Time};
 
-/// Any of the flags that say which parts of the header are valid.
+/// Any of the flags for the valid parts of the header.
 const HAS_ANY: Flags =
     Flags::HAS_TS_ORIGIN.union(Flags::HAS_TS_RECEIVED).union(Flags::HAS_OFFSET).union(Flags::HAS_SEQUENCE).union(Flags::HAS_DATA);
 
-/// Fills a sample that is to be sent; a record without a sequence number gets `sequence`.
+/// Fills a sample to be sent; a record without a sequence number gets `sequence`.
 pub(super) fn fill(sample: &mut Sample, record: &Record, sequence: u64) -> Result<(), Error> {
     let origin = record.origin.unwrap_or_default();
     sample.set_sequence(record.sequence.unwrap_or(sequence));
@@ -22,7 +22,8 @@ pub(super) fn fill(sample: &mut Sample, record: &Record, sequence: u64) -> Resul
     Ok(())
 }
 
-/// Takes a sample that was received at `now` apart. `as_it_stands`: one without any flag has a valid header.
+/// Reads a sample that was received at `now`. `as_it_stands`: the header of a sample without flags
+/// is valid.
 pub(super) fn take(sample: &Sample, now: Time, as_it_stands: bool, record: &mut Record) {
     let marks = sample.flags();
     let has = |flag| (as_it_stands && !marks.intersects(HAS_ANY)) || marks.contains(flag);

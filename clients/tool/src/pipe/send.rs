@@ -19,14 +19,14 @@ use crate::log::log;
 use crate::signals::Signals;
 use crate::standard;
 
-/// As many samples as are written at once when more is ready, whatever `vectorize` says: that is a
-/// matter of speed only, since the reader decides itself how many it takes.
+/// The most samples that are written at once if more are ready, whatever `vectorize` says: this
+/// affects only the speed, because the reader decides how many it takes.
 pub(super) const BATCH: usize = 64;
 
-/// So many lines are looked at for a time that is written in another way.
+/// How many lines are checked for times in another notation.
 const LOOKED_AT: u32 = 1000;
 
-/// So many malformed lines are described; more are only counted.
+/// How many malformed lines are described; further ones are only counted.
 const DESCRIBED: u64 = 100;
 
 /// The thread that sends.
@@ -37,24 +37,24 @@ pub(super) struct Sender {
     samplelen: usize,
     batch: usize,
     limit: u64,
-    /// Blocks that were allocated and not filled yet.
+    /// Blocks that were allocated and not yet filled.
     free: Vec<Sample>,
-    /// Samples that are filled and not written yet.
+    /// Samples that were filled and not yet written.
     filled: Vec<Sample>,
     skipped: u64,
     said_all_out: bool,
-    /// Lines whose time was looked at.
+    /// Lines whose time was checked.
     looked_at: u32,
-    /// The queue is so long that the reader is busy while the sender pauses.
+    /// The queue is long enough to keep the reader busy while the sender pauses.
     is_paced: bool,
     pace: Pace,
-    /// The queue took nothing the last time, or nobody is there.
+    /// The last write moved nothing, or there is no peer.
     is_stuck: bool,
 }
 
 impl Sender {
     pub(super) fn new(session: Arc<Session>, wake: OwnedFd, config: &NodeConfig, limit: Option<u64>) -> Self {
-        // The region's own: one that another process has created may have been given others.
+        // The region's own: another process may have created it with other parameters.
         let villas_shm::Config { queuelen, samplelen, .. } = session.channel.config();
         let batch = BATCH.max(config.output.vectorize as usize).min(queuelen as usize);
         Self {
@@ -75,7 +75,7 @@ impl Sender {
         }
     }
 
-    /// Sends until standard input or the session is over; gives how many lines were no samples.
+    /// Sends until standard input or the session is over; returns how many lines were no samples.
     pub(super) fn run(mut self) -> Result<u64, String> {
         if self.send_all()? {
             self.session.set_sent_all();
@@ -83,7 +83,7 @@ impl Sender {
         Ok(self.skipped)
     }
 
-    /// Gives whether all that was to be sent has been sent.
+    /// Returns whether everything to be sent was sent.
     fn send_all(&mut self) -> Result<bool, String> {
         let input = standard::stdin()?;
         let wake = self.wake.try_clone().map_err(stdin_error)?;
@@ -100,7 +100,7 @@ impl Sender {
                 }
             }
             let problem = match lines.next() {
-                // That is how a wait is ended.
+                // This error ends a wait when the session is over.
                 Err(_) if self.is_over() => return Ok(false),
                 Err(error) => return Err(stdin_error(error)),
                 Ok(Next::End) => return self.write(),
@@ -122,7 +122,8 @@ impl Sender {
         }
     }
 
-    /// Warns once, of one of the first lines, where a time looks as if its nanoseconds were meant as a decimal fraction.
+    /// Checks the first lines, and warns once if the nanoseconds of a time look like a decimal
+    /// fraction.
     fn look_at_time(&mut self, line: &[u8]) {
         if self.looked_at < LOOKED_AT {
             self.looked_at += 1;
@@ -149,7 +150,8 @@ impl Sender {
         }
     }
 
-    /// Copies a record into a block, for which it waits if it must; `false` when the session is over first.
+    /// Copies a record into a block, and waits for a block if necessary; `false` if the session
+    /// ends first.
     fn append(&mut self, record: &Record, sequence: u64) -> Result<bool, String> {
         let mut since = None;
         while self.free.is_empty() {
@@ -158,7 +160,7 @@ impl Sender {
             }
             self.allocate()?;
             let since = *since.get_or_insert_with(Instant::now);
-            // What the other end has taken it must give back.
+            // The other end has taken samples and must put them.
             if !self.said_all_out && self.free.is_empty() && since.elapsed() >= SILENCE && self.session.not_taken() == 0 {
                 self.said_all_out = true;
                 log!(Warning, "the other end holds all samples and gives none back: does it put them (sample_put)?");
@@ -179,7 +181,7 @@ impl Sender {
                 Ok(())
             }
             Err(error) if error.is_transient() => {
-                // All blocks are out: what is filled must go before any can come back.
+                // All blocks are in use: filled ones must be sent before any can come back.
                 self.write()?;
                 self.pace.wait();
                 Ok(())
@@ -188,8 +190,8 @@ impl Sender {
         }
     }
 
-    /// Writes all that is filled; waits while the queue is full or, after a death, without a peer.
-    /// `false` when the session is over first.
+    /// Writes all filled samples. Waits while the queue is full or, after a death, while there is
+    /// no peer. `false` if the session ends first.
     fn write(&mut self) -> Result<bool, String> {
         while !self.filled.is_empty() {
             if self.is_over() {
@@ -222,7 +224,7 @@ impl Sender {
         Ok(true)
     }
 
-    /// Tells the session when the queue takes nothing any more, and when it does again.
+    /// Tells the session whether the queue accepts samples.
     fn note_stuck(&mut self, is_stuck: bool) {
         if is_stuck != self.is_stuck {
             self.is_stuck = is_stuck;
@@ -230,8 +232,8 @@ impl Sender {
         }
     }
 
-    /// Waits for a successor of a peer that is gone; gives back what no waiting mends. A program of
-    /// ours has no successor, but its end ends the session.
+    /// Waits for a successor of a peer that is gone; returns errors that waiting does not cure. A
+    /// started program has no successor, but its end ends the session.
     fn wait_after<'a>(&mut self, error: &'a villas_shm::Error) -> Result<(), &'a villas_shm::Error> {
         if error.errno() == Errno::EPIPE as i32 {
             self.note_stuck(true);
@@ -243,10 +245,10 @@ impl Sender {
     }
 }
 
-/// Pauses of a sender that is ahead of its reader.
+/// The pauses of a sender that is ahead of its reader.
 ///
-/// It sleeps for about as long as the reader takes for a good part of what is queued, instead of
-/// being woken for every single place; longer and longer while nothing moves.
+/// It sleeps for about as long as the reader takes for a good part of the queue, instead of being
+/// woken for every place; longer and longer while nothing moves.
 struct Pace(Duration);
 
 impl Pace {
@@ -273,8 +275,8 @@ fn stdin_error(error: io::Error) -> String {
     format!("cannot read standard input: {error}")
 }
 
-/// A stream whose wait ends with an error when the session is over. Once all else has ended, what can
-/// be read without a wait still is: so the end of a short input is seen in any case.
+/// A stream whose wait ends with an error when the session is over. After that it still reads what
+/// is available without a wait, so that the end of a short input is always seen.
 struct Wakeable<R> {
     input: R,
     wake: OwnedFd,

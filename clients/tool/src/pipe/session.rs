@@ -1,4 +1,4 @@
-//! What the threads of a session share.
+//! State that the threads of a session share.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,45 +13,45 @@ use villas_shm::Channel;
 
 use super::open::Region;
 
-/// Waits on the channel last no longer than this before the flags are looked at again.
+/// The longest wait on the channel between two checks of the flags.
 pub(super) const SLICE: Duration = Duration::from_millis(100);
 
-/// After so long it is said what is waited for.
+/// After this time a wait is reported.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
-/// A rate is told of what took at least so long: that of less is the rate of its first moments.
+/// The shortest time for which a rate is reported: a shorter one shows only the first moments.
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// State and counters of one session.
 ///
-/// All is `Relaxed`: the flags are looked at again and again, and the counters that decide when it
-/// is over are stored before the flag or the `OnceLock` that makes anybody look at them.
+/// All is `Relaxed`: threads check the flags regularly. The counters that decide when it is over
+/// are stored before the flag or the `OnceLock` that makes a thread look at them.
 pub(super) struct Session {
     pub(super) channel: Arc<Channel>,
-    /// What the other end opens, for people.
+    /// The regions of the other end, for messages.
     pub(super) region: String,
-    /// What would open it, for people.
+    /// The program or call that would open them, for messages.
     pub(super) opener: String,
-    /// The other end does not come back once it is gone.
+    /// Whether the other end cannot come back once it is gone.
     pub(super) ends_with_peer: bool,
-    /// There is no other end: what is written is read here.
+    /// There is no other end: this process reads what it writes.
     pub(super) is_loopback: bool,
-    /// Samples come from programs that do not all say which parts of the header are valid.
+    /// Some programs do not flag the valid parts of a sample's header.
     pub(super) is_wire: bool,
-    /// There is a program of ours, which may take a moment before it opens the region.
+    /// A program was started, which may need a moment to open the region.
     pub(super) has_program: bool,
     started: Instant,
     came: AtomicBool,
     stopped: AtomicBool,
-    /// Somebody has said that the name does not lead here any more.
+    /// Whether it was reported that the name no longer leads here.
     told_of_name: AtomicBool,
     time_over: OnceLock<Instant>,
     peer_ended: AtomicBool,
-    /// Dropped to wake the sender out of its wait for standard input.
+    /// Dropped to end the sender's wait for standard input.
     wake: Mutex<Option<OwnedFd>>,
     /// Set once nothing more will be sent.
     sent_all: OnceLock<Instant>,
-    /// Since when the queue takes nothing: it is full, or the peer is gone.
+    /// Since when the queue accepts nothing: it is full, or the peer is gone.
     stuck_since: Mutex<Option<Instant>>,
     first: OnceLock<Instant>,
     sent: AtomicU64,
@@ -96,8 +96,8 @@ impl Session {
         self.wake_all();
     }
 
-    /// Tells the sender to end, and the receiver to end when nothing is left to receive: the program
-    /// that was started has ended, or the node has closed.
+    /// Tells the sender to end, and the receiver to end when nothing is left to receive: the
+    /// started program has ended, or the node has closed.
     pub(super) fn peer_has_ended(&self) {
         self.peer_ended.store(true, Relaxed);
         self.wake_all();
@@ -119,17 +119,17 @@ impl Session {
         self.stopped.load(Relaxed)
     }
 
-    /// Whether the program that was started has ended, or the node has closed.
+    /// Whether the started program has ended, or the node has closed.
     pub(super) fn peer_ended(&self) -> bool {
         self.peer_ended.load(Relaxed)
     }
 
-    /// Since when the time of the session is over.
+    /// When the session's time was over.
     pub(super) fn time_over(&self) -> Option<Instant> {
         self.time_over.get().copied()
     }
 
-    /// Says that nothing more will be sent, and wakes the receiver, which may have waited for that.
+    /// Notes that nothing more will be sent, and wakes the receiver, which may be waiting for that.
     pub(super) fn set_sent_all(&self) {
         let _ = self.sent_all.set(Instant::now());
         self.channel.interrupt();
@@ -140,19 +140,19 @@ impl Session {
         self.sent_all.get().copied()
     }
 
-    /// Notes that the queue takes nothing, or does again.
+    /// Notes whether the queue accepts samples.
     pub(super) fn set_stuck(&self, is_stuck: bool) {
         let mut since = self.stuck_since.lock().unwrap_or_else(PoisonError::into_inner);
         *since = is_stuck.then(|| since.unwrap_or_else(Instant::now));
     }
 
-    /// Since when nothing more can be sent: all is, or the queue takes nothing.
+    /// Since when nothing more can be sent: all is sent, or the queue accepts nothing.
     pub(super) fn sends_nothing_since(&self) -> Option<Instant> {
         self.sent_all().or_else(|| *self.stuck_since.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether an error has to be told. Both threads meet the loss of the name (`ESTALE`), which is
-    /// told once and ends the session.
+    /// Whether to report an error. Both threads meet the loss of the name (`ESTALE`), which is
+    /// reported once and ends the session.
     pub(super) fn is_to_be_told(&self, errno: i32) -> bool {
         if errno != Errno::ESTALE as i32 || !self.told_of_name.swap(true, Relaxed) {
             return true;
@@ -161,17 +161,17 @@ impl Session {
         false
     }
 
-    /// Whether the loss of the name was told.
+    /// Whether the loss of the name was reported.
     pub(super) fn has_told_of_name(&self) -> bool {
         self.told_of_name.load(Relaxed)
     }
 
-    /// Counts samples that the queue took.
+    /// Counts samples that the queue accepted.
     pub(super) fn count_sent(&self, count: u64) {
         self.sent.fetch_add(count, Relaxed);
     }
 
-    /// Notes when the first sample went its way; the rate is counted from there.
+    /// Notes when the first sample was sent; the rate is counted from there.
     pub(super) fn start_clock(&self) {
         self.first.get_or_init(Instant::now);
     }
@@ -181,7 +181,7 @@ impl Session {
         self.sent.load(Relaxed)
     }
 
-    /// Counts samples that arrived at `now`, of which so many may have been seen by a predecessor.
+    /// Counts samples that arrived at `now`; a predecessor may have seen `redelivered` of them.
     pub(super) fn count_received(&self, count: u64, redelivered: u64, now: Instant) {
         self.start_clock();
         self.received.fetch_add(count, Relaxed);
@@ -189,7 +189,7 @@ impl Session {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
-    /// Whether a program has ever been there.
+    /// Whether a program ever attached.
     pub(super) fn has_come(&self) -> bool {
         let traces = || self.received.load(Relaxed) > 0 || self.sent() > self.not_taken();
         let has_come = self.came.load(Relaxed) || traces() || self.channel.peer_alive();
@@ -197,18 +197,18 @@ impl Session {
         has_come
     }
 
-    /// How many samples were sent that the peer has not taken.
+    /// How many sent samples the peer has not taken.
     pub(super) fn not_taken(&self) -> u64 {
         self.channel.stats().queued_out
     }
 
-    /// One line for people.
+    /// A summary in one line.
     pub(super) fn summary(&self) -> String {
         let (sent, received) = (self.sent(), self.received.load(Relaxed));
         let redelivered = self.redelivered.load(Relaxed);
         let mut text = format!("sent {sent}, received {received}, redelivered {redelivered}");
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // What nobody has received or taken has not moved, however fast it was queued.
+        // Samples that no peer has taken have not moved, however fast they were queued.
         let end = last.or_else(|| self.sent_all().filter(|_| sent > 0 && self.not_taken() == 0));
         if let (Some(&first), Some(end)) = (self.first.get(), end) {
             let moved = end.saturating_duration_since(first);

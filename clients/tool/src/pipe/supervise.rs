@@ -1,4 +1,4 @@
-//! The main thread: it waits for one event after the other, decides when it is over, and judges.
+//! The main thread: it waits for events, decides when the session is over, and judges the result.
 
 use std::fmt;
 use std::sync::mpsc::Receiver;
@@ -10,38 +10,39 @@ use super::session::Session;
 use crate::exec::Program;
 use crate::log::log;
 
-/// Threads that have been told to stop look up from their waits far more often than this; only one
-/// that is stuck in standard output, which nobody reads, does not.
+/// Stopped threads check their waits far more often than this, except a thread that is stuck in a
+/// standard output without a reader.
 const STOP_TIME: Duration = Duration::from_secs(1);
 
-/// What is known so far.
+/// The state of the supervision.
 pub(super) struct Supervisor<'a> {
     session: &'a Session,
     good: bool,
-    /// Threads that have not ended.
+    /// Number of threads that still run.
     running: u32,
-    /// When the session has lasted as long as it may.
+    /// When the session must end.
     time_limit: Option<Instant>,
-    /// When those that still run are given up.
+    /// When to give up on the threads that still run.
     deadline: Option<Instant>,
     is_signalled: bool,
     ended: Option<Ended>,
 }
 
 impl<'a> Supervisor<'a> {
-    /// For a session with so many threads running.
+    /// For a session with this many threads.
     pub(super) fn new(session: &'a Session, running: u32, time_limit: Option<Instant>) -> Self {
         Self { session, good: true, running, time_limit, deadline: None, is_signalled: false, ended: None }
     }
 
-    /// Waits until it is over and both threads have stopped, or will not; gives whether all went well.
+    /// Waits until the session is over and both threads have stopped or are given up; returns
+    /// whether all went well.
     pub(super) fn watch(mut self, mut program: Option<&mut Program>, inbox: &Receiver<Event>) -> bool {
         while self.running > 0 {
             let event = match self.deadline.or(self.time_limit) {
                 None => inbox.recv().ok(),
                 Some(deadline) => inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
             };
-            // The threads that are awaited could send, so that only a time that is over gives nothing.
+            // The running threads hold senders, so `None` can only mean that the time is over.
             match event {
                 // A node that reads what it writes needs no program.
                 Some(Event::ProgramEnded) if self.session.is_loopback => {
@@ -57,11 +58,11 @@ impl<'a> Supervisor<'a> {
                 self.deadline = Some(Instant::now() + STOP_TIME);
             }
         }
-        // A signal from the terminal reaches the program, too, whose end may be noticed first.
+        // A signal from the terminal reaches the program too, and its end may be noticed first.
         self.is_signalled |= inbox.try_iter().any(|event| matches!(event, Event::Signal(_)));
         if let Some(Ended::PeerGone { too_early }) = self.ended {
             if !self.is_signalled {
-                // Only now: the sender had until here to find the end of its input.
+                // Only now: until here the sender could find the end of its input.
                 let complete = !too_early && self.session.sent_all().is_some() && self.session.not_taken() == 0;
                 self.judge_peer(program, complete);
             }
@@ -98,7 +99,8 @@ impl<'a> Supervisor<'a> {
                     }
                     Err(error) => self.fail(error),
                 }
-                // The sender ends by itself when the peer has gone, after what is there of its input.
+                // When the peer has gone, the sender ends by itself, after the input that is
+                // available.
                 if matches!(self.ended, Some(Ended::PeerGone { .. })) {
                     self.deadline = Some(Instant::now() + STOP_TIME);
                 } else {
@@ -113,7 +115,7 @@ impl<'a> Supervisor<'a> {
         self.good = false;
     }
 
-    /// The other end may close by itself when the work is done, and only then.
+    /// The other end may close by itself when the work is done, not before.
     fn judge_peer(&mut self, program: Option<&mut Program>, complete: bool) {
         match program {
             Some(program) => {
@@ -126,8 +128,8 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// What was sent must have been taken, unless the session was ended on request: by a signal, or
-    /// by the number of samples to receive.
+    /// All sent samples must have been taken, unless the session was ended on request: by a signal,
+    /// or by the number of samples to receive.
     fn judge_queue(&mut self) {
         let queued = self.session.not_taken();
         log!(Info, "{}", self.session.summary());

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A wait that finds nothing: whether an interruption ends it.
+/// A wait that finds nothing; returns whether an interruption ends it.
 fn wait(interrupts: &Interrupts) -> bool {
     let is_due = interrupts.is_due(interrupts.seen());
     if is_due {

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// What the images of the wire layout show of glibc 2.36; and where the flag was moved to.
+/// The images of the wire layout show the place of glibc 2.36; the other is where newer versions
+/// have it.
 #[test]
 fn the_condition_of_this_c_library_is_known_or_the_newer_one() {
     let words = fresh();

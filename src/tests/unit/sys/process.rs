@@ -11,7 +11,7 @@ fn a_process_reads_the_same_start_time_of_itself_as_others_read_of_it() {
     for path in ["/proc/self/stat".to_string(), format!("/proc/{me}/stat"), format!("/proc/self/task/{me}/stat")] {
         assert_eq!(start_time_in(format_args!("{path}")), Some(own), "{path}");
     }
-    // As long as a path can be.
+    // The longest possible path.
     assert_eq!(start_time(u32::MAX), None);
 }
 
@@ -22,7 +22,7 @@ fn a_start_time_from_another_source_says_nothing() {
     // Another process had the pid before.
     let earlier = Identity { start_time: me.start_time - 1, ..me };
     assert!(earlier.is_gone(&me, true) && !earlier.is_gone(&me, false));
-    // This process, as an emulator tells it of itself.
+    // This process, as it reads itself under an emulator.
     let elsewhere = Identity { namespace: me.namespace ^ SOURCE, ..earlier };
     assert!(!elsewhere.is_comparable(&me) && !elsewhere.is_gone(&me, true));
     for unknown in [Identity { start_time: 0, ..earlier }, Identity { namespace: 0, ..earlier }] {

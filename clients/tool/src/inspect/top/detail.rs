@@ -8,7 +8,7 @@ use super::super::{show, words};
 use super::list::Item;
 use super::rates;
 
-/// One paragraph for each part, its heading apart.
+/// One paragraph for each part, under its heading.
 pub(super) fn lines(item: &Item) -> Vec<Line<'static>> {
     let entry = &item.entry;
     let mut lines = vec![line("object", vec![object(entry).into()])];

@@ -1,4 +1,4 @@
-//! What is on the screen: a line about all, the list, the marked object, the keys.
+//! The screen: a summary line, the list, the selected object, the keys.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::list::{Item, List};
 use super::{detail, rates};
 use crate::cli::Sort;
 
-/// Where the screen is lower, the marked object is not shown in full.
+/// A lower screen does not show the selected object in full.
 const ROOM_FOR_DETAIL: u16 = 14;
 const KEYS: [(&str, &str); 9] = [
     ("q", "quit"),
@@ -30,7 +30,7 @@ const KEYS: [(&str, &str); 9] = [
 const FAINT: Style = Style::new().fg(Color::DarkGray);
 const KEY: Style = Style::new().add_modifier(Modifier::BOLD);
 
-/// What is drawn.
+/// What to draw.
 pub(super) struct View<'a> {
     pub(super) interval: Duration,
     pub(super) is_paused: bool,
@@ -39,7 +39,7 @@ pub(super) struct View<'a> {
     pub(super) list: &'a mut List,
 }
 
-/// Draws all; how many lines the list has.
+/// Draws everything; returns how many lines the list has.
 pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View<'_>) -> usize {
     let area = frame.area();
     let mut left = area;
@@ -92,7 +92,8 @@ fn cut_bottom(left: &mut Rect, height: u16) -> Rect {
     Rect { y: left.y + left.height, height, ..*left }
 }
 
-/// Writes parts one after the other, as far as they fit whole, each with what separates it from the one before.
+/// Writes parts one after the other while they fit completely, each with its separator from the one
+/// before.
 fn parts(frame: &mut Frame<'_>, line: Rect, parts: impl IntoIterator<Item = (String, Style)>) {
     let mut x = line.x;
     for (text, style) in parts {
@@ -176,7 +177,8 @@ enum Column {
 
 use Column::{Direction, Free, Kind, Name, Peers, Queued, Read, Size, State as StateColumn, Users, Written};
 
-/// As they stand, with the width of each and how early it gets a place: 0 is always there, and takes what the others leave.
+/// The columns in order, each with its width and its priority: 0 is always shown, and takes the
+/// rest of the width.
 const COLUMNS: [(Column, u16, u8); 11] = [
     (Kind, 7, 5),
     (Name, SHORTEST_NAME, 0),
@@ -191,9 +193,9 @@ const COLUMNS: [(Column, u16, u8); 11] = [
     (Peers, 18, 7),
 ];
 const SHORTEST_NAME: u16 = 12;
-/// Names are shortened to that for the peers.
+/// Names may be shortened to this width to make room for peers.
 const READABLE_NAME: u16 = 18;
-/// Beyond that a name takes no place from the peers.
+/// A name beyond this width takes no room from peers.
 const LONG_NAME: u16 = 32;
 
 impl Columns {
@@ -204,7 +206,7 @@ impl Columns {
         let mut by_rank = COLUMNS;
         by_rank.sort_by_key(|column| column.2);
         for (column, wide, _) in by_rank.into_iter().skip(1) {
-            // What is also shown below the list takes no place from names.
+            // Columns that are also shown below the list take no room from names.
             let name = match column {
                 Peers => longest.min(READABLE_NAME),
                 Users | Size => longest.min(LONG_NAME),
@@ -256,13 +258,13 @@ fn headings(frame: &mut Frame<'_>, line: Rect, columns: &Columns, (sort, is_reve
         };
         let arrow = if is_reversed { "▲" } else { "▼" };
         let mark = if by == Some(sort) { arrow } else { "" };
-        // The arrow of a full column stands in the gap behind it.
+        // The arrow of a full column is in the gap after it.
         let text = if is_number(column) { format!("{text:>w$}{mark}", w = width.into()) } else { format!("{text}{mark}") };
         frame.buffer_mut().set_stringn(line.x + x, line.y, text, usize::from(width) + 1, style);
     }
 }
 
-/// A line of an object: that of one of its queues.
+/// A line of an object: one of its queues.
 fn row(frame: &mut Frame<'_>, line: Rect, columns: &Columns, item: &Item, at: usize, is_marked: bool) {
     let entry = &item.entry;
     let state = if words::state(entry) == "unknown" { "?" } else { words::state(entry) };
@@ -287,7 +289,7 @@ fn row(frame: &mut Frame<'_>, line: Rect, columns: &Columns, item: &Item, at: us
                 None => continue,
             },
             Free if is_first => match entry.blocks {
-                // A pool is full when nothing of it is free.
+                // A pool is full if nothing of it is free.
                 Some((free, total)) => (bar(free, total, wide), fill_style(total.saturating_sub(free), total)),
                 None => continue,
             },
@@ -304,7 +306,7 @@ fn row(frame: &mut Frame<'_>, line: Rect, columns: &Columns, item: &Item, at: us
     }
 }
 
-/// Whom a line has room for: where there are as many lines as peers, one in each.
+/// The peers in a line: one in each, if there are as many lines as peers.
 fn peers(entry: &Entry, at: usize) -> String {
     let peers: Vec<String> = entry.peers.iter().map(words::peer).collect();
     match (&entry.note, at) {
@@ -333,7 +335,7 @@ fn fill_style(depth: u64, capacity: u64) -> Style {
     }
 }
 
-/// A bar of so many cells. It is empty only for nothing, and full only for all.
+/// A bar of `width` cells. It is empty only for zero, and full only for `total`.
 fn bar(value: u64, total: u64, width: usize) -> String {
     const EIGHTHS: [char; 8] = ['·', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
     let steps = 8 * width;

@@ -1,4 +1,4 @@
-//! The objects: looked at, put in order, and one of them marked.
+//! The list of objects: read, sorted, and one of them selected.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -9,11 +9,11 @@ use super::super::words;
 use super::rates::Rates;
 use crate::cli::Sort;
 
-/// An object, with what is known from the look before.
+/// An object, and its rates since the look before.
 pub(super) struct Item {
     pub(super) entry: Entry,
     pub(super) name: String,
-    /// `None`: it was not there before.
+    /// `None`: it was absent from the look before.
     pub(super) rates: Option<Rates>,
 }
 
@@ -23,7 +23,7 @@ impl Item {
         self.entry.queues.len().max(1)
     }
 
-    /// The part that is taken of the fullest queue.
+    /// The filled fraction of the fullest queue.
     fn fill(&self) -> f64 {
         self.entry.queues.iter().map(|queue| queue.depth as f64 / queue.capacity.max(1) as f64).fold(0.0, f64::max)
     }
@@ -32,7 +32,7 @@ impl Item {
         self.rates.as_ref().map_or(0.0, Rates::total)
     }
 
-    /// What somebody should look after comes first.
+    /// States that need attention come first.
     fn urgency(&self) -> u8 {
         match self.entry.state {
             State::Corrupt => 0,
@@ -52,7 +52,7 @@ pub(super) struct List {
     sort: Sort,
     is_reversed: bool,
     filter: String,
-    /// Index of the one that is marked; it stays with the object.
+    /// Index of the selected object; the selection follows the object.
     marked: usize,
     /// The first line that is shown.
     first: usize,
@@ -63,7 +63,7 @@ impl List {
         List { items: Vec::new(), trouble: None, sort, is_reversed: false, filter, marked: 0, first: 0 }
     }
 
-    /// Looks at all that is wanted.
+    /// Looks at all wanted objects.
     pub(super) fn look(&mut self) {
         let is_wanted = |id: &Id| words::id(id).contains(&self.filter);
         let entries = match inspect::list_if(is_wanted) {
@@ -81,7 +81,7 @@ impl List {
         self.arrange(marked);
     }
 
-    /// Puts all in order. The mark stays on the same object; if that has gone, on the place.
+    /// Sorts all. The selection stays on the same object, or on its place if the object is gone.
     fn arrange(&mut self, marked: Option<Id>) {
         let sort = self.sort;
         let by = |a: &Item, b: &Item| match sort {
@@ -144,12 +144,12 @@ impl List {
         at == self.marked
     }
 
-    /// Moves the mark by so many objects, as far as there are some.
+    /// Moves the selection by this many objects, within the list.
     pub(super) fn step(&mut self, by: isize) {
         self.marked = self.marked.saturating_add_signed(by).min(self.items.len().saturating_sub(1));
     }
 
-    /// Moves it by so many lines, but by one object at least.
+    /// Moves the selection by this many lines, and by at least one object.
     pub(super) fn step_lines(&mut self, by: isize) {
         let mut left = by.unsigned_abs();
         let start = self.marked;
@@ -167,7 +167,8 @@ impl List {
         }
     }
 
-    /// The lines that a page of this height shows, as indices of object and queue: all of the marked one, if it fits.
+    /// The lines on a page of this height, as indices of object and queue: including all lines of
+    /// the selected object, if they fit.
     pub(super) fn page(&mut self, height: usize) -> Vec<(usize, usize)> {
         let lines: Vec<(usize, usize)> =
             self.items.iter().enumerate().flat_map(|(at, item)| (0..item.lines()).map(move |queue| (at, queue))).collect();
@@ -177,7 +178,7 @@ impl List {
         lines.into_iter().skip(self.first).take(height).collect()
     }
 
-    /// How many there are in each state: of `State`, with its word.
+    /// How many objects are in each state, with the state's word.
     pub(super) fn counts(&self) -> Vec<(&'static str, usize)> {
         let mut counts: Vec<(&'static str, usize)> = ["live", "stale", "corrupt", "unused", "unknown"].map(|s| (s, 0)).into();
         for item in &self.items {

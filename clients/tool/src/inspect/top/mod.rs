@@ -1,7 +1,7 @@
 //! `villas-shm top`: what `ls` shows, live.
 //!
-//! The main thread looks, draws and decides; one thread reads keys, another takes signals, and all they do is to tell it. So the
-//! terminal is restored in one place, whatever ends the command.
+//! The main thread looks, draws and decides. One thread reads keys, another takes signals, and both
+//! only report to the main thread. So one place restores the terminal, whatever ends the command.
 
 mod detail;
 mod draw;
@@ -22,14 +22,14 @@ use crate::events;
 use list::List;
 use screen::Screen;
 
-/// The second look comes sooner than the others: the first has no rates.
+/// The second look comes sooner than later ones, because the first has no rates.
 const FIRST: Duration = Duration::from_millis(250);
-/// How long after an error of the terminal a hang-up is waited for.
+/// How long to wait for a hang-up after an error of the terminal.
 const HANG_UP: Duration = Duration::from_millis(100);
-/// What `+` and `-` step through, in milliseconds.
+/// The intervals that `+` and `-` step through, in milliseconds.
 const INTERVALS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
 
-/// What the main thread waits for.
+/// The events of the main thread.
 enum Event {
     Signal(Signal),
     /// A key, or another size of the terminal.
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &TopArgs) -> Result<bool, String> {
     }
 }
 
-/// Whether an error comes from a terminal that is gone: its signal may be seen a moment later.
+/// Whether an error means that the terminal is gone: its signal may arrive a moment later.
 fn has_hung_up(inbox: &mpsc::Receiver<Event>) -> bool {
     std::iter::from_fn(|| inbox.recv_timeout(HANG_UP).ok()).any(|event| matches!(event, Event::Signal(Signal::SIGHUP)))
 }
@@ -72,7 +72,7 @@ fn watch(top: &mut Top, screen: &mut Screen, inbox: &mpsc::Receiver<Event>) -> R
         let left = if top.is_paused { Duration::MAX } else { next.saturating_duration_since(Instant::now()) };
         match inbox.recv_timeout(left) {
             Ok(Event::Signal(Signal::SIGTSTP)) => screen.suspend()?,
-            // Whoever had the terminal meanwhile may have left it in another state.
+            // Another user of the terminal may have left it in another state.
             Ok(Event::Signal(Signal::SIGCONT)) => screen.enter_again()?,
             Ok(Event::Signal(_)) => return Ok(true),
             Ok(Event::Deaf(why)) => return why.map(|()| true),
@@ -81,7 +81,8 @@ fn watch(top: &mut Top, screen: &mut Screen, inbox: &mpsc::Receiver<Event>) -> R
                 match top.key(key) {
                     Then::GoOn => {}
                     Then::LookAgain => next = Instant::now(),
-                    // As the terminal does itself where no program reads its keys one by one: to this process, too.
+                    // As the terminal itself does if no program reads single keys: to the whole
+                    // group, this process included.
                     Then::Suspend => kill(Pid::from_raw(0), Signal::SIGTSTP).map_err(|errno| format!("cannot stop: {errno}"))?,
                     Then::Quit => return Ok(true),
                 }
@@ -108,7 +109,7 @@ fn read_keys(events: &mpsc::Sender<Event>) -> Result<(), String> {
     }
 }
 
-/// What a key leads to.
+/// The effect of a key.
 #[derive(Debug, PartialEq, Eq)]
 enum Then {
     GoOn,
@@ -117,7 +118,7 @@ enum Then {
     Quit,
 }
 
-/// The command, but for its terminal.
+/// The command, without its terminal.
 struct Top {
     list: List,
     interval: Duration,
@@ -177,7 +178,7 @@ impl Top {
             KeyCode::Enter => {
                 let typed = self.filter.take().unwrap_or_default();
                 self.list.set_filter(typed);
-                // What was not wanted so far has not been looked at.
+                // Objects that were filtered out have not been looked at.
                 self.list.look();
             }
             KeyCode::Esc => self.filter = None,

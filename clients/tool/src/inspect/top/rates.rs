@@ -2,14 +2,14 @@
 
 use villas_shm::inspect::{Entry, Queue};
 
-/// Of one queue.
+/// The rates of one queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct QueueRates {
     pub(super) written: f64,
     pub(super) read: f64,
 }
 
-/// Of one object. Nothing can be said before its second look.
+/// The rates of one object. They need two looks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rates {
     queues: Vec<QueueRates>,
@@ -17,7 +17,7 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// `None`: they are not looks at the same object in different moments.
+    /// `None`: the looks are not at the same object at different moments.
     pub(super) fn between(before: &Entry, now: &Entry) -> Option<Rates> {
         let seconds = now.at.checked_duration_since(before.at)?.as_secs_f64();
         if seconds <= 0.0 || !now.is_same_object(before) {
@@ -41,18 +41,18 @@ impl Rates {
         self.counters.get(at).copied()
     }
 
-    /// All that is written.
+    /// The rate of all writes.
     pub(super) fn total(&self) -> f64 {
         self.queues.iter().map(|queue| queue.written).sum()
     }
 }
 
-/// Counters wrap; one that seems to have gone back was read in the middle of a change.
+/// Counters wrap; one that seems to go back was read during a change.
 fn per_second(before: u64, now: u64, seconds: f64) -> f64 {
     (now.wrapping_sub(before) as i64).max(0) as f64 / seconds
 }
 
-/// At most five characters: `0`, `0.4`, `37`, `999`, `1.0k`, `12k`, `1.4M`. `-`: not known.
+/// At most five characters: `0`, `0.4`, `37`, `999`, `1.0k`, `12k`, `1.4M`. `-`: unknown.
 pub(super) fn say(rate: Option<f64>) -> String {
     let Some(mut rate) = rate else { return "-".into() };
     if rate == 0.0 {

@@ -1,4 +1,4 @@
-//! The terminal: taken for the whole screen, and given back as it was.
+//! The terminal: taken over for the whole screen, and restored afterwards.
 
 use std::io::{self, IsTerminal, Write};
 use std::mem::ManuallyDrop;
@@ -12,28 +12,29 @@ use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, d
 use ratatui::layout::{Position, Rect};
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
-/// Whether there is something to give back. Relaxed: it is the terminal that is shared, and who gives it back does all of that.
+/// Whether there is something to restore. Relaxed: only the terminal is shared, and one caller
+/// restores all of it.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// No terminal that people look at is larger, and each cell takes memory: one that claims to be is
-/// drawn on in its upper left corner.
+/// No terminal that people look at is larger, and each cell takes memory: a terminal that claims to
+/// be larger is drawn on only in its upper left corner.
 const LARGEST: Rect = Rect::new(0, 0, 1000, 500);
 
-/// ratatui 0.29 numbers the cells with 16 bits (`Buffer::pos_of`). A terminal that has more is drawn
-/// on in its upper part.
+/// ratatui 0.29 numbers the cells with 16 bits (`Buffer::pos_of`). A terminal with more cells is
+/// drawn on only in its upper part.
 const MOST_CELLS: u16 = u16::MAX;
 
-/// Given back when it is dropped, and before a panic is reported.
+/// The terminal, restored when this is dropped, and before a panic is reported.
 pub(super) struct Screen {
-    /// Never dropped: that would show the cursor, which [`leave`] has done, and where the terminal
-    /// is gone it would print that on a standard error that is gone, too, and panic.
+    /// Never dropped: its drop shows the cursor, which [`leave`] has done already. If the terminal
+    /// is gone, the drop would print an error on a standard error that is gone too, and panic.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<io::Stdout>>>,
-    /// What is drawn on.
+    /// The area that is drawn on.
     area: Rect,
 }
 
 impl Screen {
-    /// Whether there is a terminal that can be drawn on.
+    /// Whether there is a terminal to draw on.
     pub(super) fn check() -> Result<(), String> {
         if !io::stdout().is_terminal() {
             return Err("top needs a terminal as standard output: \"villas-shm ls\" prints the same once".into());
@@ -50,7 +51,7 @@ impl Screen {
     pub(super) fn enter() -> Result<Screen, String> {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            // Else its words would go with the screen.
+            // Otherwise the panic's message would vanish with the screen.
             leave();
             report(panic);
         }));
@@ -61,7 +62,7 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Takes the terminal anew, in whatever state it is, and forgets what is on it.
+    /// Takes the terminal over again, whatever its state, and forgets its contents.
     pub(super) fn enter_again(&mut self) -> Result<(), String> {
         let _ = disable_raw_mode();
         IS_TAKEN.store(true, Ordering::Relaxed);
@@ -71,7 +72,7 @@ impl Screen {
         self.fit()
     }
 
-    /// Fills the terminal as it is now, and begins anew if that has changed.
+    /// Fits the screen to the terminal's present size, and starts over if that has changed.
     fn fit(&mut self) -> Result<(), String> {
         let size = self.terminal.size().map_err(failed)?;
         let mut area = Rect::from((Position::ORIGIN, size)).intersection(LARGEST);
@@ -84,7 +85,7 @@ impl Screen {
         self.terminal.resize(area).map_err(failed)
     }
 
-    /// Draws, and returns what the drawing does.
+    /// Draws, and returns the result of `draw`.
     pub(super) fn draw<T>(&mut self, draw: impl FnOnce(&mut Frame<'_>) -> T) -> Result<T, String> {
         self.fit()?;
         let mut outcome = None;
@@ -92,7 +93,8 @@ impl Screen {
         outcome.ok_or_else(|| "nothing was drawn".into())
     }
 
-    /// Stops the process, with the terminal given back, until somebody has it go on. Where nobody could, the kernel does not stop it.
+    /// Restores the terminal and stops the process until it is continued. If no process could
+    /// continue it, the kernel does not stop it.
     pub(super) fn suspend(&mut self) -> Result<(), String> {
         leave();
         let stop = SigSet::from(Signal::SIGTSTP);
@@ -108,8 +110,8 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back, once: the second time would put the cursor back over what has been written since. If the terminal
-/// is gone, so is what there would be to restore.
+/// Restores the terminal, once: a second time would move the cursor back over later output. If the
+/// terminal is gone, there is nothing to restore.
 fn leave() {
     if !IS_TAKEN.swap(false, Ordering::Relaxed) {
         return;

@@ -3,8 +3,8 @@
 use super::*;
 use std::ffi::OsString;
 
-/// A program finds the node dead, and another node takes its place before the program has taken
-/// its own.
+/// A program finds the node dead, and another node takes its place before the program takes its
+/// own.
 #[test]
 fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
     let name = OsString::from(format!("villas-test-{}-come", std::process::id()));

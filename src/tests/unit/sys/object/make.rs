@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// As where a signal comes in the time that a megabyte takes.
+/// As if signals came more often than a megabyte takes.
 #[test]
 fn all_is_allocated_once_also_where_signals_interrupt_all_but_short_steps() {
     let (size, mut end) = (40 << 20 | 5, 0);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The probe takes a lease for a moment, and an open that does not wait fails in it.
+/// The probe takes a lease for a moment, in which an open that does not wait fails.
 #[test]
 fn an_object_can_be_opened_at_any_moment_of_a_probe() {
     let name = Name::new(format!("villas-probe-{}", std::process::id())).unwrap();
