@@ -29,7 +29,7 @@ prepared     seen   prepared           src/protocol/pool.rs      s/if self.is_fr
 high-water   seen   killed             src/protocol/pool.rs      /words.used(self.side).publish/d
 complete     seen   reader_that_is_killed             src/protocol/half.rs  /pool.complete(/d
 roll-forward seen   killed             src/protocol/half.rs  /pool.complete(/,/notify(/{/output.publish/d}
-mark         seen   killed             src/protocol/half.rs  /flags::REDELIVERED)/d
+mark         seen   killed             src/protocol/half.rs  /Flags::REDELIVERED/d
 I1-raise     seen   ^interrupts::      src/protocol/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
 I1-loads     seen   ^interrupts::      src/protocol/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
 answered     seen   ^interrupts::      src/protocol/interrupts.rs /self.answered.fetch_max/d
