@@ -122,7 +122,8 @@ impl Side {
             None => self.channel.write(&mut samples),
             Some(timeout) => self.channel.timed_write(&mut samples, timeout),
         };
-        let count = allow(done, &[libc::EAGAIN, libc::ETIMEDOUT, libc::EINVAL, libc::EPIPE, libc::ESTALE]).unwrap_or(0);
+        let count =
+            allow(done, &[libc::EAGAIN, libc::ETIMEDOUT, libc::EINTR, libc::EINVAL, libc::EPIPE, libc::ESTALE]).unwrap_or(0);
         assert_eq!(count + samples.len(), before);
         self.held.extend(samples);
     }
@@ -134,8 +135,8 @@ impl Side {
     }
 
     fn make_call(&mut self, which: usize, input: &mut Input) {
-        const READ: [i32; 5] = [libc::EAGAIN, libc::ETIMEDOUT, libc::EBADMSG, libc::EPIPE, libc::ESTALE];
-        const ALLOC: [i32; 4] = [libc::EAGAIN, libc::ETIMEDOUT, libc::EPIPE, libc::ESTALE];
+        const READ: [i32; 6] = [libc::EAGAIN, libc::ETIMEDOUT, libc::EINTR, libc::EBADMSG, libc::EPIPE, libc::ESTALE];
+        const ALLOC: [i32; 5] = [libc::EAGAIN, libc::ETIMEDOUT, libc::EINTR, libc::EPIPE, libc::ESTALE];
         let mut got = Vec::new();
         match which {
             0 => {
