@@ -9,8 +9,6 @@ use crate::sys::futex;
 use crate::waiting::Limit;
 use std::time::{Duration, Instant};
 
-/// How long a plain wait lasts, so that a loop can check a flag.
-const PLAIN: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
 /// Looks at the word between two looks at the clock.
 const LOOKS: u32 = 64;
 /// How long to spin before sleeping: about the cost of a sleep and a wake-up.
@@ -119,7 +117,7 @@ impl<'m> Event<'m> {
     }
 
     pub(crate) fn plain_wait(&self, seen: &mut u64) -> std::result::Result<u64, i32> {
-        self.within(seen, &PLAIN)
+        self.within(seen, &Limit::PLAIN)
     }
 
     /// Waits for signals after the first `seen`: spins for a short time, then sleeps in slices.

@@ -64,6 +64,9 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
+    /// Of a plain `read` or `wait`, which returns so soon that its caller can check a flag.
+    pub(crate) const PLAIN: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
+
     /// The interface's timeout: `None` is no limit.
     pub(crate) fn timeout(timeout: Option<Duration>) -> Limit {
         timeout.map_or(Limit::Forever, |t| Limit::For(t, libc::ETIMEDOUT))

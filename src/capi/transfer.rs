@@ -7,7 +7,7 @@ use super::error::Call;
 use super::{Found, check_array, convert, error};
 use crate::channel::backend::Backend;
 use crate::channel::count::Count;
-use crate::channel::handle::{ChannelHandle, READ_LIMIT};
+use crate::channel::handle::ChannelHandle;
 use crate::error::Result;
 use crate::layout::sample::Raw;
 use crate::waiting::Limit;
@@ -90,7 +90,7 @@ pub(super) unsafe fn read<E: Backend>(
     count: c_uint,
     limit: Option<&Limit>,
 ) -> c_int {
-    let (patient, limit) = (!matches!(limit, Some(Limit::Now)), limit.unwrap_or(&READ_LIMIT));
+    let (patient, limit) = (!matches!(limit, Some(Limit::Now)), limit.unwrap_or(&Limit::PLAIN));
     // SAFETY: no more than `count` are given, and the array has room for so many.
     let give = unsafe { into(smps) };
     let fast = move |handle: &ChannelHandle<E>| handle.read_fast(count as usize, patient, give);

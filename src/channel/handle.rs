@@ -18,7 +18,6 @@ use crate::sys::{barrier, fork};
 use crate::waiting::{self, Attempt, Limit, Watched};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
-use std::time::Duration;
 
 /// The part of a [`ChannelHandle`] that a C program sees: `struct shmem_shared`. Its fields are
 /// atomics because handles are reused.
@@ -39,8 +38,13 @@ pub(crate) struct ChannelHandle<E: Backend> {
 /// Registers this process for asymmetric fences and forks. Must precede the use of a region.
 pub(crate) fn prepare<E: Registered>() -> Result<()> {
     barrier::register();
-    // In the child of a fork, the channels belong to the parent.
-    fork::on_child(|| E::registry().handles.iter().for_each(|handle| handle.gate.abandon()))
+    fork::on_child(in_child::<E>)
+}
+
+/// In the child of a fork, the channels belong to the parent. A function and no closure, as hooks
+/// are told apart by their addresses, and a closure may have several.
+fn in_child<E: Registered>() {
+    E::registry().handles.iter().for_each(|handle| handle.gate.abandon());
 }
 
 /// A layout whose handles have a registry.
@@ -50,9 +54,6 @@ pub(crate) trait Registered: Backend {
 
 /// What a wait on this backend looks at.
 type HintOf<E> = <<E as Backend>::Liveness as Watched>::Hint;
-
-/// How long a plain `read` waits before it returns, so that its caller can check a flag.
-pub(crate) const READ_LIMIT: Limit = Limit::For(Duration::from_millis(100), libc::EAGAIN);
 
 impl<E: Backend> Reused for ChannelHandle<E> {
     fn claim(&self) -> bool {

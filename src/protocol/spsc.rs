@@ -75,8 +75,8 @@ fn check(position: u64) -> Result<u64> {
 /// storing its word and `tail`, so the search continues from there.
 fn true_tail<W: RingWords>(words: &W) -> Result<(u64, u64)> {
     let capacity = u64::from(words.capacity());
-    // In this order, neither is ahead of the other by more than what happened between the two
-    // loads.
+    // The caller has one of the two ends, whose index stands still meanwhile; an observer has a copy.
+    // So the other index is within the capacity, and `tail` lacks one batch at most.
     let stored = check(words.tail().observe())?; // R1: it follows the word
     let head = check(words.head().observe())?; // R2
     if stored > head + capacity || head > stored + capacity {

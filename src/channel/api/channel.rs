@@ -4,7 +4,6 @@ use super::sample::Sample;
 use crate::channel::any_handle::{AnyHandle, each};
 use crate::channel::config::Config;
 use crate::channel::count::Count;
-use crate::channel::handle::READ_LIMIT;
 use crate::channel::native;
 use crate::channel::stats::Stats;
 use crate::channel::wire;
@@ -158,7 +157,7 @@ impl Channel {
     /// # Errors
     /// `Corrupt` the descriptor does not lead to a region, or the region's size is not sealed, or
     /// it is damaged; `PermissionDenied` the descriptor is not open for reading and writing, the
-    /// region's mode forbids it, or it is another user's; `Unsupported` `/proc` is not mounted;
+    /// region's permissions forbid it, or it is another user's; `Unsupported` `/proc` is not mounted;
     /// `NotFound` the node is gone and nothing is left to read; `Busy` a live process holds the
     /// program side; `WouldBlock` a process is about to take it; `Mismatch` another layout version.
     pub fn open_fd(descriptor: impl AsFd) -> Result<Channel> {
@@ -278,7 +277,7 @@ impl Channel {
     /// - `Stale` open again: the name leads to another region, this side was taken over, or no peer
     ///   can come, because there has been none alive for a second and the name was removed.
     pub fn read(&self, samples: &mut Vec<Sample>, most: usize) -> Result<usize> {
-        self.read_within(samples, most, READ_LIMIT)
+        self.read_within(samples, most, Limit::PLAIN)
     }
 
     /// Appends up to `most` waiting samples to `samples`; returns how many. Does not wait.
