@@ -10,6 +10,8 @@ fn main() {
     println!("cargo::rerun-if-changed=src/capi");
     println!("cargo::rerun-if-env-changed=VILLAS_SHM_WRITE_HEADER");
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libvillas_shm.so.0");
+    // A helper thread (src/readiness) may be inside the library when a program closes it by dlclose.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     #[cfg(feature = "capi")]
@@ -32,8 +34,7 @@ fn write_header(root: &Path, out: &Path) {
 #[cfg(feature = "capi")]
 fn header(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
-    let files =
-        "error sample channel channel_samples channel_control wire ring ring_messages ring_control endpoint segment event";
+    let files = "error sample channel channel_samples channel_control wire ring ring_messages ring_control endpoint descriptor segment event";
     let builder = files.split(' ').fold(cbindgen::Builder::new().with_config(config), |builder, file| {
         builder.with_src(root.join("src/capi").join(file).with_extension("rs"))
     });
@@ -44,7 +45,7 @@ fn header(root: &Path) -> String {
 }
 
 /// The groups of functions: the first of each, its title, and what it is for.
-const GROUPS: [(&str, &str, &[&str]); 8] = [
+const GROUPS: [(&str, &str, &[&str]); 9] = [
     ("shmem_version", "Version and errors", &["The loaded library, and the last failure."]),
     ("sample_alloc", "Samples", &["Blocks of a channel's pool, counted by references: allocate, keep, give back, copy."]),
     (
@@ -80,6 +81,30 @@ const GROUPS: [(&str, &str, &[&str]); 8] = [
         "shmem_endpoint_open",
         "Endpoints",
         &["Duplex connections: two rings, one for each direction. What the group above says of rings", "holds for both."],
+    ),
+    (
+        "shmem_shared_fd",
+        "Descriptors to poll",
+        &[
+            "For poll(2), epoll(7) and what is built on them: libuv, asyncio, Qt, GLib, tokio. Add them for",
+            "reading (POLLIN, EPOLLIN), also those of SHMEM_FD_WRITE; level-triggered, as is the default.",
+            "",
+            "A descriptor is readable while the call would not wait: because it would succeed, or because",
+            "the end is there (EPIPE, ESTALE, a closed handle). It may be readable without a reason, so use",
+            "the calls that do not wait. A call that moves nothing, or not all, makes it not readable: after",
+            "an event, call until that happens, or go on at the next event. Peeking at a descriptor changes",
+            "nothing; reading from it, or closing it, is an error.",
+            "",
+            "A second call returns the same descriptor. It is close-on-exec, closed with the handle, and",
+            "closed in the child of a fork. So remove it from an event loop before the handle is closed.",
+            "",
+            "Two threads of the library serve all descriptors of a process, and a third one for each 127",
+            "beyond the first eight. They block all signals, and inherit the priority of the first caller. A",
+            "program that asks for no descriptor has none of them.",
+            "",
+            "A peer's death is seen at once where the kernel has pidfds and both processes share a pid",
+            "namespace, else within 100 ms. A ring tells of no death.",
+        ],
     ),
     ("shmem_segment_open", "Segments", &["Raw shared memory, POSIX or System V. It stays until its name, key or id is removed."]),
     (

@@ -101,6 +101,7 @@ mod memory;
 mod nothing;
 mod pod;
 mod protocol;
+mod readiness;
 mod region;
 mod ring;
 mod segment;

@@ -194,6 +194,11 @@ impl<L: Layout> Region<L> {
         self.ask_incarnation(place, incarnation, thorough).unwrap_or(true)
     }
 
+    /// The pid of the last holder of `place`, if it means to this process what it means to that one.
+    pub(crate) fn process(&self, place: L::Place) -> Option<u32> {
+        self.view.holder(place).identity().pid_for(&self.me)
+    }
+
     /// As [`Region::is_incarnation_alive`], but an error if the system does not answer.
     fn ask_incarnation(&self, place: L::Place, incarnation: u64, thorough: bool) -> Result<bool> {
         let _whole = Uncancelled::new();

@@ -70,7 +70,7 @@ def absolute(path, here):
 
 
 def uses(name):
-    for found in re.finditer(r"(pub(?:\([a-z]+\))? )?use ([^;]+);", code[name]):
+    for found in re.finditer(r"(pub(?:\([a-z]+\))? )?\buse ([^;]+);", code[name]):
         for path, alias in tree(found.group(2)):
             target = absolute(path, name)
             if target is not None:

@@ -250,6 +250,11 @@ public:
   /* Ends the waits that have begun, or else the next one: they return with EINTR.
    * Async-signal-safe. Returns 0, or -1: EPIPE while closed. */
   int interrupt() noexcept { return callInHandler(shmem_shared_interrupt); }
+  /* A descriptor for an event loop, which the library owns: readable while a read (SHMEM_FD_READ), or
+   * a write and an allocation (SHMEM_FD_WRITE), would not wait. Level-triggered, and closed with the
+   * channel. It may be readable without a reason, so use calls that do not wait; one that finds
+   * nothing makes it not readable. -1: EPIPE while closed; EMFILE, ENOMEM, EAGAIN a limit. */
+  int fd(int which = SHMEM_FD_READ) const noexcept { return call(shmem_shared_fd, which); }
   /* Whether the process at the other end lives. If that cannot be known, true. */
   bool peerAlive() const noexcept { return call(shmem_shared_peer_alive) == 1; }
   /* Fills `stats` with counters and fill levels; sets its size itself. Looks at every block of this

@@ -250,6 +250,11 @@ public:
   /* Ends the waits of this end that have begun, or else the next one: they return with EINTR.
    * Async-signal-safe. Returns 0, or -1: EPIPE while closed. */
   int interrupt() noexcept { return callInHandler(shmem_ring_interrupt); }
+  /* A descriptor for an event loop, which the library owns: of a consumer readable while a pop would
+   * not wait, of a producer while a push would not. Level-triggered, and closed with this object. It
+   * may be readable without a reason, so use calls that do not wait; one that finds nothing makes it
+   * not readable. -1: EPIPE while closed; EMFILE, ENOMEM, EAGAIN a limit. */
+  int fd() const noexcept { return this->call(shmem_ring_fd); }
 
   /* Fills `stats` with counters and fill levels; sets its size itself. Asks the kernel for each
    * participant, so it is not for a hot loop. Returns 0, or -1: EPIPE while closed. */
@@ -516,6 +521,9 @@ public:
   /* Ends the waits of this side that have begun, or else the next one, in each direction: they
    * return with EINTR. Async-signal-safe. Returns 0, or -1: EPIPE while closed. */
   int interrupt() noexcept { return callInHandler(shmem_endpoint_interrupt); }
+  /* A descriptor for an event loop, as that of a queue: readable while a receive (SHMEM_FD_READ), or
+   * a send (SHMEM_FD_WRITE), would not wait. */
+  int fd(int which = SHMEM_FD_READ) const noexcept { return this->call(shmem_endpoint_fd, which); }
 
   /* Removes the names of both rings. Processes that have them open keep them. Returns 0, also if
    * there are no such names, or -1: EINVAL the name is bad; EACCES. */

@@ -291,6 +291,12 @@ struct sample {
 /** A side of an endpoint: sends by `NAME_BA`, receives by `NAME_AB`. */
 #define SHMEM_SIDE_B 2
 
+/** A descriptor that is readable while a read or receive would not wait. */
+#define SHMEM_FD_READ 1
+
+/** A descriptor that is readable while a write, an allocation or a send would not wait. */
+#define SHMEM_FD_WRITE 2
+
 /** `flags` of a segment: create it if it does not exist. */
 #define SHMEM_SEGMENT_CREATE 1
 
@@ -1739,6 +1745,69 @@ int shmem_endpoint_abandon(struct shmem_endpoint *endpoint);
  *         `EACCES`, `EPERM` the system forbids it
  */
 int shmem_endpoint_unlink(const char *name);
+
+/* Descriptors to poll ---------------------------------------------------------------------------
+ *
+ * For poll(2), epoll(7) and what is built on them: libuv, asyncio, Qt, GLib, tokio. Add them for
+ * reading (POLLIN, EPOLLIN), also those of SHMEM_FD_WRITE; level-triggered, as is the default.
+ *
+ * A descriptor is readable while the call would not wait: because it would succeed, or because
+ * the end is there (EPIPE, ESTALE, a closed handle). It may be readable without a reason, so use
+ * the calls that do not wait. A call that moves nothing, or not all, makes it not readable: after
+ * an event, call until that happens, or go on at the next event. Peeking at a descriptor changes
+ * nothing; reading from it, or closing it, is an error.
+ *
+ * A second call returns the same descriptor. It is close-on-exec, closed with the handle, and
+ * closed in the child of a fork. So remove it from an event loop before the handle is closed.
+ *
+ * Two threads of the library serve all descriptors of a process, and a third one for each 127
+ * beyond the first eight. They block all signals, and inherit the priority of the first caller. A
+ * program that asks for no descriptor has none of them.
+ *
+ * A peer's death is seen at once where the kernel has pidfds and both processes share a pid
+ * namespace, else within 100 ms. A ring tells of no death.
+ */
+
+/**
+ * Returns a descriptor of a channel of one region, for an event loop.
+ *
+ * @param shm   an open channel
+ * @param which `SHMEM_FD_READ` or `SHMEM_FD_WRITE`
+ * @return the descriptor, which the library owns. -1: `EINVAL` `which`;
+ *         `ESTALE` this process was taken for dead and its side was taken over;
+ *         `EMFILE`, `ENFILE`, `ENOMEM`, `EAGAIN` a limit of descriptors, memory or threads;
+ *         a handle error (`EINVAL`, `EPIPE`)
+ */
+int shmem_shared_fd(struct shmem_shared *shm, int which);
+
+/**
+ * Returns a descriptor of a channel in VILLASnode's layout, for an event loop.
+ *
+ * @param shm   an open channel
+ * @param which `SHMEM_FD_READ` or `SHMEM_FD_WRITE`
+ * @return the descriptor, which the library owns. -1: `ENOTSUP` the region that this process reads
+ *         is in `polling` mode, in which writers wake nobody; else as `shmem_shared_fd`
+ */
+int shmem_int_fd(struct shmem_int *shm, int which);
+
+/**
+ * Returns the descriptor of an end of a ring, for an event loop: of a consumer's end readable while
+ * a pop or peek would not wait, of a producer's while a push or reserve would not.
+ *
+ * @param ring an end of a ring
+ * @return the descriptor, which the library owns. -1: as `shmem_shared_fd`
+ */
+int shmem_ring_fd(struct shmem_ring *ring);
+
+/**
+ * Returns a descriptor of an endpoint, for an event loop: that of `shmem_endpoint_incoming` or of
+ * `shmem_endpoint_outgoing`.
+ *
+ * @param endpoint an open endpoint
+ * @param which    `SHMEM_FD_READ` or `SHMEM_FD_WRITE`
+ * @return the descriptor, which the library owns. -1: as `shmem_shared_fd`
+ */
+int shmem_endpoint_fd(struct shmem_endpoint *endpoint, int which);
 
 /* Segments --------------------------------------------------------------------------------------
  *

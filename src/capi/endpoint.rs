@@ -37,7 +37,7 @@ unsafe fn pair(endpoint: *const shmem_endpoint) -> Found<&'static Pair> {
 /// # Safety
 /// As for [`pair`].
 #[inline(always)]
-unsafe fn outgoing(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
+pub(super) unsafe fn outgoing(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
     // SAFETY: the caller's promise is passed on.
     unsafe { pair(endpoint) }?.outgoing().ok_or(Wrong(endpoint.cast(), |_| Pair::closed()))
 }
@@ -47,7 +47,7 @@ unsafe fn outgoing(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle
 /// # Safety
 /// As for [`pair`].
 #[inline(always)]
-unsafe fn incoming(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
+pub(super) unsafe fn incoming(endpoint: *const shmem_endpoint) -> Found<&'static RingHandle> {
     // SAFETY: the caller's promise is passed on.
     unsafe { pair(endpoint) }?.incoming().ok_or(Wrong(endpoint.cast(), |_| Pair::closed()))
 }

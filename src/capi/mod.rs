@@ -9,6 +9,7 @@
 mod channel;
 mod channel_control;
 mod channel_samples;
+mod descriptor;
 mod endpoint;
 mod error;
 mod event;

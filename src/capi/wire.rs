@@ -48,7 +48,7 @@ const CHECK: usize = usize::from_le_bytes(*b"shmemint");
 /// # Safety
 /// `shm` is null or leads to a `struct shmem_int`.
 #[inline(always)]
-unsafe fn handle(shm: *const shmem_int) -> Found<&'static ChannelHandle<Wire>> {
+pub(super) unsafe fn handle(shm: *const shmem_int) -> Found<&'static ChannelHandle<Wire>> {
     if shm.is_null() {
         return Err(Wrong(shm.cast(), |at| not_a("channel", at)));
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::memory::tag::HandleKind;
 use crate::protocol::gate::{Common, Idle};
+use crate::readiness::Polled;
 use crate::waiting::{Pace, Watched};
 
 /// Time between two thorough probes.
@@ -28,7 +29,7 @@ pub(crate) enum KnownPeer {
 }
 
 /// The common part.
-pub(crate) trait Liveness: Common + Watched + Send + Sync {
+pub(crate) trait Liveness: Common + Watched + Polled + Send + Sync {
     fn pace(&self) -> &Pace;
     /// What is known of the peer.
     fn peer(&self) -> KnownPeer;

@@ -14,6 +14,7 @@ use crate::layout::sample::Raw;
 use crate::memory::slab::Reused;
 use crate::memory::tag::Tag;
 use crate::protocol::gate::{Common, Gate, Pass};
+use crate::readiness::{Polled, PolledPart, Wish};
 use crate::sys::{barrier, fork};
 use crate::waiting::{self, Attempt, Limit, Watched};
 use std::ffi::c_void;
@@ -32,7 +33,8 @@ pub(crate) struct CPart {
 #[repr(C)]
 pub(crate) struct ChannelHandle<E: Backend> {
     c_part: CPart,
-    gate: Gate<E::Liveness, E>,
+    pub(super) gate: Gate<E::Liveness, E>,
+    pub(super) polled: PolledPart,
 }
 
 /// Registers this process for asymmetric fences and forks. Must precede the use of a region.
@@ -44,7 +46,10 @@ pub(crate) fn prepare<E: Registered>() -> Result<()> {
 /// In the child of a fork, the channels belong to the parent. A function and no closure, as hooks
 /// are told apart by their addresses, and a closure may have several.
 fn in_child<E: Registered>() {
-    E::registry().handles.iter().for_each(|handle| handle.gate.abandon());
+    for handle in E::registry().handles.iter() {
+        handle.gate.abandon();
+        handle.polled.abandon();
+    }
 }
 
 /// A layout whose handles have a registry.
@@ -53,7 +58,7 @@ pub(crate) trait Registered: Backend {
 }
 
 /// What a wait on this backend looks at.
-type HintOf<E> = <<E as Backend>::Liveness as Watched>::Hint;
+pub(super) type HintOf<E> = <<E as Backend>::Liveness as Watched>::Hint;
 
 impl<E: Backend> Reused for ChannelHandle<E> {
     fn claim(&self) -> bool {
@@ -71,7 +76,7 @@ impl<E: Registered> ChannelHandle<E> {
     #[inline(never)]
     pub(crate) fn new(liveness: Box<E::Liveness>, backend: Box<E>) -> Result<&'static ChannelHandle<E>> {
         let registry = E::registry();
-        let make = || ChannelHandle { c_part: CPart::default(), gate: Gate::new() };
+        let make = || ChannelHandle { c_part: CPart::default(), gate: Gate::new(), polled: PolledPart::default() };
         let handle = registry.handles.take(make);
         for (base, length) in liveness.spans() {
             if !registry.pools.set(base, length, handle) {
@@ -85,6 +90,7 @@ impl<E: Registered> ChannelHandle<E> {
         }
         handle.c_part.polling.store(i32::from(liveness.is_polling()), Relaxed);
         handle.c_part.channel.mark(E::KIND);
+        handle.polled.reset();
         handle.gate.fill(*liveness, *backend);
         Ok(handle)
     }
@@ -114,7 +120,7 @@ impl<E: Backend> ChannelHandle<E> {
     }
 
     #[inline(always)]
-    fn enter(&self) -> Result<Pass<'_, E::Liveness, E>> {
+    pub(super) fn enter(&self) -> Result<Pass<'_, E::Liveness, E>> {
         match self.gate.enter(false) {
             Some(pass) => Ok(pass),
             None => Err(self.closed()),
@@ -133,18 +139,7 @@ impl<E: Backend> ChannelHandle<E> {
         pass: Pass<'_, E::Liveness, E>,
         mut attempt: impl FnMut(&E::Liveness, &mut E) -> Result<Attempt<T, HintOf<E>>>,
     ) -> Result<std::result::Result<T, i32>> {
-        waiting::repeat(
-            limit,
-            pass,
-            || self.closed(),
-            |liveness, backend, _| {
-                liveness.check_tenure()?;
-                match attempt(liveness, backend)? {
-                    Attempt::Wait(hint) => liveness.lost().map_or(Ok(Attempt::Wait(hint)), Err),
-                    done => Ok(done),
-                }
-            },
-        )
+        waiting::repeat(limit, pass, || self.closed(), |liveness, backend, _| checked(liveness, backend, &mut attempt))
     }
 
     /// Receives up to `most` samples by the fast path, which does only the work of the usual case.
@@ -183,7 +178,7 @@ impl<E: Backend> ChannelHandle<E> {
             return Ok(Count { count: 0, why: 0 });
         }
         let patient = !matches!(limit, Limit::Now);
-        let done = self.repeat(limit, pass, |liveness, backend| {
+        let mut attempt = |liveness: &E::Liveness, backend: &mut E| {
             let count = backend.read(most, &mut give)?;
             if count > 0 {
                 return Ok(Attempt::Done(count));
@@ -202,8 +197,9 @@ impl<E: Backend> ChannelHandle<E> {
                 }
             }
             Ok(Attempt::Wait(backend.entry_hint()))
-        })?;
-        Ok(match done {
+        };
+        let done = self.repeat(limit, pass, &mut attempt);
+        Ok(match self.settle(Wish::Read, done, attempt)? {
             Ok(count) => Count { count, why: 0 },
             Err(why) => Count { count: 0, why },
         })
@@ -246,31 +242,31 @@ impl<E: Backend> ChannelHandle<E> {
         limit: &Limit,
         mut address: impl FnMut(usize) -> usize,
     ) -> Result<Count> {
-        let done = self.enter().and_then(|pass| {
-            self.repeat(limit, pass, |liveness, backend| {
-                let before = sent;
-                let outcome = loop {
-                    if liveness.peer() == KnownPeer::Gone {
-                        break Err(liveness.end());
-                    }
-                    let result;
-                    (sent, result) = backend.write(sent, count, &mut address);
-                    match result {
-                        Err(e) => break Err(e),
-                        Ok(()) if sent == count => break Ok(Attempt::Done(())),
-                        Ok(()) => {}
-                    }
-                    liveness.pace().probe_now_and_then(liveness);
-                    if liveness.peer() != KnownPeer::Gone {
-                        break Ok(Attempt::Wait(backend.room_hint()));
-                    }
-                };
-                if sent != before {
-                    backend.notify_data(liveness);
+        let mut attempt = |liveness: &E::Liveness, backend: &mut E| {
+            let before = sent;
+            let outcome = loop {
+                if liveness.peer() == KnownPeer::Gone {
+                    break Err(liveness.end());
                 }
-                outcome
-            })
-        });
+                let result;
+                (sent, result) = backend.write(sent, count, &mut address);
+                match result {
+                    Err(e) => break Err(e),
+                    Ok(()) if sent == count => break Ok(Attempt::Done(())),
+                    Ok(()) => {}
+                }
+                liveness.pace().probe_now_and_then(liveness);
+                if liveness.peer() != KnownPeer::Gone {
+                    break Ok(Attempt::Wait(backend.room_hint()));
+                }
+            };
+            if sent != before {
+                backend.notify_data(liveness);
+            }
+            outcome
+        };
+        let done = self.enter().and_then(|pass| self.repeat(limit, pass, &mut attempt));
+        let done = self.settle(Wish::Write, done, attempt);
         counted(sent, done)
     }
 
@@ -309,20 +305,20 @@ impl<E: Backend> ChannelHandle<E> {
             count += backend.alloc(most - before, |at, sample| give(before + at, sample));
             count == most
         };
-        let done = self.enter().and_then(|pass| {
-            self.repeat(limit, pass, |liveness, backend| {
-                // Look at the peer first: if it is gone, the blocks that it gave back before its
-                // end are available afterwards (S2).
-                if !patient && E::IS_POOL_SHORT {
-                    liveness.pace().probe_now_and_then(liveness);
-                }
-                let is_gone = liveness.peer() == KnownPeer::Gone && (patient || E::IS_POOL_SHORT);
-                if take(backend) {
-                    return Ok(Attempt::Done(()));
-                }
-                if is_gone { Err(liveness.end()) } else { Ok(Attempt::Wait(liveness.block_hint())) }
-            })
-        });
+        let mut attempt = |liveness: &E::Liveness, backend: &mut E| {
+            // Look at the peer first: if it is gone, the blocks that it gave back before its end are
+            // available afterwards (S2).
+            if !patient && E::IS_POOL_SHORT {
+                liveness.pace().probe_now_and_then(liveness);
+            }
+            let is_gone = liveness.peer() == KnownPeer::Gone && (patient || E::IS_POOL_SHORT);
+            if take(backend) {
+                return Ok(Attempt::Done(()));
+            }
+            if is_gone { Err(liveness.end()) } else { Ok(Attempt::Wait(liveness.block_hint())) }
+        };
+        let done = self.enter().and_then(|pass| self.repeat(limit, pass, &mut attempt));
+        let done = self.settle(Wish::Write, done, attempt);
         counted(count, done)
     }
 
@@ -347,103 +343,6 @@ impl<E: Backend> ChannelHandle<E> {
             Err(libc::EINTR) => Err(Error::new(libc::EINTR, "a signal handler ran, or the wait was interrupted")),
             Err(why) => Err(Error::new(why, "no peer has attached within the time")),
         }
-    }
-
-    #[cold]
-    fn closed_sample(&self) -> Error {
-        Error::invalid("not a live sample: its channel is closed and all its samples are put")
-    }
-
-    /// Takes a turn for work on samples: even after a close, while a sample is still held.
-    #[inline(always)]
-    fn enter_late(&self) -> Result<Pass<'_, E::Liveness, E>> {
-        match self.gate.enter(true) {
-            Some(pass) => Ok(pass),
-            None => Err(self.closed_sample()),
-        }
-    }
-
-    /// Gives up a reference to the sample at `address` by the fast path; returns how many are left.
-    /// `None`: take the slow path, [`ChannelHandle::put_slow`].
-    #[inline(always)]
-    pub(crate) fn put_fast(&self, address: usize) -> Option<u32> {
-        let mut turn = self.gate.enter_as_owner()?;
-        let (liveness, backend) = turn.parts();
-        if liveness.has_tenure() { backend.put(address) } else { None }
-    }
-
-    /// Gives up a reference to the sample at `address`; returns how many are left.
-    #[inline(always)]
-    pub(crate) fn put(&self, address: usize) -> Result<u32> {
-        match self.put_fast(address) {
-            Some(left) => Ok(left),
-            None => self.put_slow(address),
-        }
-    }
-
-    /// The slow path of [`ChannelHandle::put`], also after a close.
-    #[inline(never)]
-    pub(crate) fn put_slow(&self, address: usize) -> Result<u32> {
-        let mut pass = self.enter_late()?;
-        let (liveness, backend) = pass.parts();
-        let left = if liveness.has_tenure() { backend.put(address) } else { backend.drop_reference(address) };
-        left.ok_or_else(|| not_live("put"))
-    }
-
-    /// Gives up one reference to each sample whose address `next` gives, up to the first that this
-    /// process does not hold; returns how many.
-    #[inline(always)]
-    pub(crate) fn put_many(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
-        let mut count = 0;
-        if let Some(mut turn) = self.gate.enter_as_owner() {
-            let (liveness, backend) = turn.parts();
-            if liveness.has_tenure() {
-                count = backend.put_all(&mut next);
-                backend.notify_room();
-            }
-        }
-        if count > 0 { count } else { self.put_many_slow(next) }
-    }
-
-    /// The slow path of [`ChannelHandle::put_many`], also after a close.
-    #[inline(never)]
-    fn put_many_slow(&self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
-        let Ok(mut pass) = self.enter_late() else { return 0 };
-        let (liveness, backend) = pass.parts();
-        let mut count = 0;
-        if liveness.has_tenure() {
-            count = backend.put_all(next);
-            backend.notify_room();
-        } else {
-            while next(count).and_then(|address| backend.drop_reference(address)).is_some() {
-                count += 1;
-            }
-        }
-        count
-    }
-
-    /// Adds a reference to the sample at `address`; returns how many there are.
-    pub(crate) fn get(&self, address: usize) -> Result<u32> {
-        let mut pass = self.enter_late()?;
-        let references = pass.parts().1.get(address);
-        if references == 0 { Err(not_live("referenced")) } else { Ok(references) }
-    }
-
-    /// Checks that a live sample begins at `address`.
-    pub(crate) fn live(&self, address: usize) -> Result<Raw> {
-        let mut pass = self.enter_late()?;
-        let sample = pass.parts().1.live(address);
-        sample.ok_or_else(|| not_live("used"))
-    }
-
-    /// Passes the sample at `address` to `look`: a live one, or, in the wire layout, one that was
-    /// sent and not handed out again. `look` runs in this side's turn, so meanwhile the sample is
-    /// not handed out and the mapping stays.
-    pub(crate) fn look_at<R>(&self, address: usize, look: impl FnOnce(&Raw) -> Result<R>) -> Result<R> {
-        let mut pass = self.enter_late()?;
-        let backend = pass.parts().1;
-        let sample = backend.live(address).or_else(|| backend.sent(address));
-        look(&sample.ok_or_else(|| not_live("used"))?)
     }
 
     /// The parameters of the region; the defaults if the channel is closed.
@@ -488,13 +387,23 @@ impl<E: Backend> ChannelHandle<E> {
         }
         // The waiters leave; the last one stores in the region that this side has closed.
         visit.with(E::Liveness::notify_own);
+        visit.with(|liveness| [Wish::Read, Wish::Write].map(|wish| liveness.raise(wish)));
+        drop(visit);
+        self.polled.await_helpers();
         Ok(())
     }
 }
 
-#[cold]
-fn not_live(what: &str) -> Error {
-    Error::invalid(format!(
-        "not a live sample of this process: it cannot be {what}, it was written or put already (copy what is to be kept before the write)"
-    ))
+/// Makes an attempt, if this process still holds its side. An attempt that has to wait fails if the
+/// wait cannot end.
+pub(super) fn checked<E: Backend, T>(
+    liveness: &E::Liveness,
+    backend: &mut E,
+    attempt: &mut impl FnMut(&E::Liveness, &mut E) -> Result<Attempt<T, HintOf<E>>>,
+) -> Result<Attempt<T, HintOf<E>>> {
+    liveness.check_tenure()?;
+    match attempt(liveness, backend)? {
+        Attempt::Wait(hint) => liveness.lost().map_or(Ok(Attempt::Wait(hint)), Err),
+        done => Ok(done),
+    }
 }

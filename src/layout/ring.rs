@@ -278,6 +278,12 @@ impl RingView {
         (offset % stride == 0 && offset / stride < self.facts.capacity as usize).then_some((offset / stride) as u32)
     }
 
+    /// The futex word of a bell.
+    #[inline(always)]
+    pub(crate) fn bell(&self, bell: RingBell) -> &Shared32 {
+        &self.region_head().doorbells[bell as usize].0
+    }
+
     /// A bell, to ring it or sleep on it.
     #[inline(always)]
     pub(crate) fn doorbell(&self, bell: RingBell) -> RingDoorbell<'_> {
@@ -329,7 +335,7 @@ pub(crate) struct RingDoorbell<'v> {
 impl Doorbell for RingDoorbell<'_> {
     #[inline(always)]
     fn word(&self) -> &Shared32 {
-        &self.view.region_head().doorbells[self.bell as usize].0
+        self.view.bell(self.bell)
     }
     fn sleep(&self, seen: u32, slice: Duration) -> Slept {
         self.view.counters().waits.count();

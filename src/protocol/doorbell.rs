@@ -17,7 +17,7 @@ use crate::sys::Slept;
 use crate::sys::trial::looks;
 use std::time::Duration;
 
-const ASLEEP: u32 = 1;
+pub(super) const ASLEEP: u32 = 1;
 /// The longest sleep without a check whether the peer is alive: half the time within which a death
 /// is noticed, and half the limit of a plain read.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
@@ -67,7 +67,7 @@ fn wake(bell: impl Doorbell, mut seen: u32) {
             return;
         }
         match bell.word().exchange(seen, (seen & !ASLEEP).wrapping_add(2)) {
-            // W1: the sleeper's kernel compares the word
+            // W1: the sleeper's kernel compares the word; N1
             Ok(_) => return bell.wake(),
             Err(now) => seen = now,
         }
@@ -80,6 +80,14 @@ fn wake(bell: impl Doorbell, mut seen: u32) {
 pub(crate) struct Armed {
     seen: u32,
     longest: Duration,
+}
+
+impl Armed {
+    /// `Some`: the kernel has no `membarrier`, so a notification may be missed; look again after this
+    /// time.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        (self.longest < SLICE).then_some(self.longest)
+    }
 }
 
 /// Announces that a thread is about to sleep on `bell`. Before it does ([`sleep`]), it must look

@@ -18,6 +18,7 @@ pub(crate) mod mpmc;
 pub(crate) mod mutex;
 pub(crate) mod pool;
 pub(crate) mod queue;
+pub(crate) mod readiness;
 pub(crate) mod ring_words;
 pub(crate) mod spsc;
 

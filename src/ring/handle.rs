@@ -17,6 +17,7 @@ use crate::memory::tag::{HandleKind, Tag};
 use crate::protocol::doorbell::QUICK_LOOKS;
 use crate::protocol::gate::{Gate, Pass};
 use crate::protocol::ring_words::Role;
+use crate::readiness::{Polled, PolledPart, Wish};
 use crate::sys::{barrier, fork};
 use crate::waiting::{self, Attempt, Limit};
 use std::ffi::c_void;
@@ -28,7 +29,8 @@ pub(crate) struct RingHandle {
     tag: Tag,
     /// Closed with its endpoint, which would else go on with whatever ring has this handle next.
     is_endpoints: AtomicBool,
-    gate: Gate<RingLiveness, Core>,
+    pub(super) gate: Gate<RingLiveness, Core>,
+    pub(super) polled: PolledPart,
 }
 
 impl Reused for RingHandle {
@@ -44,7 +46,10 @@ static HANDLES: Slab<RingHandle> = Slab::new();
 
 /// In the child of a fork: the rings are the parent's.
 fn in_child() {
-    HANDLES.iter().for_each(|handle| handle.gate.abandon());
+    for handle in HANDLES.iter() {
+        handle.gate.abandon();
+        handle.polled.abandon();
+    }
 }
 
 /// Done, or the `errno` for which it was not: `EAGAIN`, `ETIMEDOUT`, `EINTR`.
@@ -62,10 +67,16 @@ impl RingHandle {
     #[allow(clippy::boxed_local)]
     #[inline(never)]
     pub(crate) fn new(liveness: Box<RingLiveness>, end: Box<End>) -> &'static RingHandle {
-        let make = || RingHandle { tag: Tag::default(), is_endpoints: AtomicBool::new(false), gate: Gate::new() };
+        let make = || RingHandle {
+            tag: Tag::default(),
+            is_endpoints: AtomicBool::new(false),
+            gate: Gate::new(),
+            polled: PolledPart::default(),
+        };
         let handle = HANDLES.take(make);
         handle.tag.mark(HandleKind::Ring);
         handle.is_endpoints.store(false, Relaxed);
+        handle.polled.reset();
         handle.gate.fill(*liveness, Core::new(*end));
         handle
     }
@@ -110,7 +121,7 @@ impl RingHandle {
     }
 
     #[inline(always)]
-    fn enter(&self) -> Result<Pass<'_, RingLiveness, Core>> {
+    pub(super) fn enter(&self) -> Result<Pass<'_, RingLiveness, Core>> {
         match self.gate.enter(false) {
             Some(pass) => Ok(pass),
             None => Err(self.closed()),
@@ -164,24 +175,26 @@ impl RingHandle {
         let mut try_once = |liveness: &RingLiveness, core: &mut Core| {
             if self.gate.is_closed() { Err(self.closed()) } else { attempt(liveness, core) }
         };
+        let mut attempt = |liveness: &RingLiveness, core: &mut Core, is_about_to_sleep: bool| {
+            liveness.check_tenure()?;
+            Ok(match attempt_past_the_dead(liveness, core, is_about_to_sleep, &mut try_once)? {
+                Ok(done) => Attempt::Done(done),
+                Err(hint) => Attempt::Wait((hint, core.bell())),
+            })
+        };
         let mut pass = self.enter()?;
-        pass.parts().0.check_tenure()?;
-        if matches!(limit, Limit::Now) {
+        let done = if matches!(limit, Limit::Now) {
             let (liveness, core) = pass.parts();
-            return Ok(attempt_past_the_dead(liveness, core, false, &mut try_once)?.map_err(|_| libc::EAGAIN));
-        }
-        waiting::repeat(
-            limit,
-            pass,
-            || self.closed(),
-            |liveness, core, is_about_to_sleep| {
-                liveness.check_tenure()?;
-                Ok(match attempt_past_the_dead(liveness, core, is_about_to_sleep, &mut try_once)? {
-                    Ok(done) => Attempt::Done(done),
-                    Err(hint) => Attempt::Wait((hint, core.bell())),
-                })
-            },
-        )
+            let done = attempt(liveness, core, false);
+            drop(pass);
+            done.map(|done| match done {
+                Attempt::Done(done) => Ok(done),
+                Attempt::Wait(_) => Err(libc::EAGAIN),
+            })
+        } else {
+            waiting::repeat(limit, pass, || self.closed(), &mut attempt)
+        };
+        if self.polled.is_on() { self.settle(done, |liveness, core| attempt(liveness, core, false)) } else { done }
     }
 
     /// Makes an attempt, by the fast path: without a lock, in the turn of the thread that owns the
@@ -411,6 +424,9 @@ impl RingHandle {
             return Err(closed_already());
         }
         visit.with(RingLiveness::ring_all);
+        visit.with(|liveness| [Wish::Read, Wish::Write].map(|wish| liveness.raise(wish)));
+        drop(visit);
+        self.polled.await_helpers();
         Ok(())
     }
 

@@ -10,13 +10,14 @@ use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{CONSUMER, FIRST_SHARED, PRODUCER, RingBell, RingView};
 use crate::memory::zeroed::Table;
-use crate::protocol::atomics::Shared64;
+use crate::protocol::atomics::{Shared32, Shared64};
 use crate::protocol::doorbell::{self, QUICK_LOOKS};
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::mpmc::{self, Obstacle};
 use crate::protocol::ring_words::{Policy, Role, broken};
 use crate::protocol::spsc;
+use crate::readiness::{Polled, Readiness, Wish};
 use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient, taken_over};
 use crate::sys::Slept;
 use crate::waiting::{Habit, Watched};
@@ -58,6 +59,7 @@ pub(crate) struct RingLiveness {
     /// several claims, and none of the others is given time first.
     expects_dead: AtomicBool,
     opened: Instant,
+    readiness: Readiness,
 }
 
 /// The place for `role`: a fixed one, or the first that can be had.
@@ -138,6 +140,7 @@ impl RingLiveness {
             claim_asked: AtomicU64::new(0),
             expects_dead: AtomicBool::new(false),
             opened: Instant::now(),
+            readiness: Readiness::new(),
         });
         liveness.notify(RingBell::Data);
         liveness.notify(RingBell::Room);
@@ -263,6 +266,27 @@ impl Drop for RingLiveness {
         if self.has_tenure() {
             self.view().holder(self.place).closed.publish(self.incarnation); // S2
         }
+    }
+}
+
+fn bell_for(wish: Wish) -> RingBell {
+    match wish {
+        Wish::Read => RingBell::Data,
+        Wish::Write => RingBell::Room,
+    }
+}
+
+/// Nothing tells of a death here: a claim that is in the way raises the flag from time to time, and
+/// the next attempt asks for its owner.
+impl Polled for RingLiveness {
+    fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
+        [Some(self.view().bell(bell_for(wish))), None]
+    }
+    fn arm_to_rest(&self, wish: Wish) -> Option<Duration> {
+        doorbell::arm(&self.view().doorbell(bell_for(wish))).limit()
     }
 }
 

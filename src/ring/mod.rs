@@ -6,6 +6,7 @@
 
 pub(crate) mod api;
 mod core;
+mod descriptor;
 pub(crate) mod handle;
 mod liveness;
 pub(crate) mod open;

@@ -23,7 +23,8 @@
 //! | D1 | the entry's owner: its range and its page's zeros, then `state`, `start` or `next`, release | others: that word, acquire | a whole entry |
 //!
 //! The child recognises a region's descriptor by [`MARK`], flags with which no other program opens
-//! a shared memory object. Segments have no mark: the child inherits them.
+//! a shared memory object, and the library's own eventfds and pidfds (`own_fd`) by [`OWN_MARK`].
+//! Segments have no mark: the child inherits them.
 //!
 //! The list also tells whether a number still leads to its object. A program may have closed
 //! descriptors that are not its own, and the next object gets the same number. Then the older entry
@@ -40,6 +41,14 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 /// Flags of a region's open description, by which a forked child recognises it. `O_SYNC` changes
 /// nothing in memory without a disk behind it.
 pub(crate) const MARK: libc::c_int = libc::O_SYNC | libc::O_NONBLOCK;
+
+/// Flags of the library's own eventfds and pidfds. Nothing can be appended to one, so no other
+/// program sets `O_APPEND` on it.
+pub(super) const OWN_MARK: libc::c_int = libc::O_APPEND | libc::O_NONBLOCK;
+
+/// Of the file systems in which eventfds and pidfds are (`linux/magic.h`; before Linux 6.9 the first
+/// has both).
+const OWN_FILE_SYSTEMS: [libc::c_long; 2] = [0x0904_1934, 0x5049_4446];
 
 // The states of an entry: the lowest three bits are the kind, the others the number if it is known.
 const FREE: u32 = 0;
@@ -199,7 +208,7 @@ fn in_child() {
                 is_open_unknown = true;
                 continue;
             }
-            HELD => close_marked(number(state)),
+            HELD => close_ours(number(state)),
             _ => is_open_unknown = true,
         }
         let start = entry.start.swap(0, Relaxed);
@@ -210,25 +219,39 @@ fn in_child() {
         entry.state.store(FREE, Relaxed);
     }
     if is_open_unknown {
-        for_each_descriptor(close_marked);
+        for_each_descriptor(close_ours);
     }
+}
+
+/// The flags of an open description. `None`: the system does not say.
+fn flags(fd: RawFd) -> Option<libc::c_int> {
+    // SAFETY: a command without an argument, on a number that may be anything.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    (flags >= 0).then_some(flags)
 }
 
 /// Whether an open description has a region's flags. `None`: the system does not say.
 pub(super) fn is_marked(fd: RawFd) -> Option<bool> {
-    // SAFETY: a command without an argument, on a number that may be anything.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    (flags >= 0).then_some(flags & MARK == MARK)
+    flags(fd).map(|flags| flags & MARK == MARK)
 }
 
-/// Closes a descriptor if it leads to a region.
-fn close_marked(fd: RawFd) {
+/// Whether a number leads to an eventfd or pidfd of the library.
+pub(super) fn is_own(fd: RawFd) -> bool {
+    flags(fd).is_some_and(|flags| flags & (OWN_MARK | libc::O_ACCMODE) == OWN_MARK | libc::O_RDWR) && is_in(fd, &OWN_FILE_SYSTEMS)
+}
+
+/// Whether a number leads to a file in a file system of one of these kinds.
+fn is_in(fd: RawFd, kinds: &[libc::c_long]) -> bool {
     // SAFETY: the struct is written to before the call returns; zero is valid for its integers.
-    let in_memory = || unsafe {
+    unsafe {
         let mut fs: libc::statfs = std::mem::zeroed();
-        libc::fstatfs(fd, &raw mut fs) == 0 && fs.f_type == libc::TMPFS_MAGIC
-    };
-    if is_marked(fd) == Some(true) && in_memory() {
+        libc::fstatfs(fd, &raw mut fs) == 0 && kinds.contains(&(fs.f_type as libc::c_long))
+    }
+}
+
+/// Closes a descriptor if it leads to a region, or is one of the library's own.
+fn close_ours(fd: RawFd) {
+    if is_marked(fd) == Some(true) && is_in(fd, &[libc::TMPFS_MAGIC as libc::c_long]) || is_own(fd) {
         // SAFETY: nothing in the child uses the number.
         unsafe { libc::close(fd) };
     }

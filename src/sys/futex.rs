@@ -5,6 +5,69 @@ use nix::errno::Errno;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+/// A futex word and the value with which to sleep on it: `struct futex_waitv`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Awaited {
+    seen: u64,
+    word: u64,
+    flags: u32,
+    _reserved: u32,
+}
+
+/// Of `linux/futex.h`: a word of 32 bits.
+const SIZE_U32: u32 = 2;
+/// The most words of [`wait_any`].
+pub(crate) const MOST_AWAITED: usize = 128;
+
+impl Awaited {
+    /// The address may be any.
+    pub(crate) fn new(word: *const u32, seen: u32) -> Awaited {
+        Awaited { seen: seen.into(), word: word as usize as u64, flags: SIZE_U32, _reserved: 0 }
+    }
+    pub(crate) fn seen(&self) -> u32 {
+        self.seen as u32
+    }
+}
+
+/// How a sleep on several words ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Roused {
+    /// The word of this index was woken.
+    By(usize),
+    /// A word had another value, or its memory is gone; or without a reason.
+    Changed,
+    /// The time is over.
+    Late,
+}
+
+/// Whether the kernel has `futex_waitv` and allows it (Linux 5.16).
+pub(crate) fn can_wait_for_any() -> bool {
+    let (word, seen) = (1, 0);
+    let awaited = [Awaited::new(&raw const word, seen)];
+    let (words, never) = (awaited.as_ptr(), std::ptr::null::<libc::timespec>());
+    // SAFETY: as in `wait_any`; it returns at once, because the word has another value.
+    let result = unsafe { libc::syscall(libc::SYS_futex_waitv, words, 1, 0, never, libc::CLOCK_MONOTONIC) };
+    result < 0 && Errno::last() == Errno::EAGAIN
+}
+
+/// Sleeps while each word has its value, at most for `limit`. At most [`MOST_AWAITED`] words.
+pub(crate) fn wait_any(awaited: &[Awaited], limit: Duration) -> Roused {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is written to before the call returns.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32) + limit;
+    let end = libc::timespec { tv_sec: end.as_secs() as libc::time_t, tv_nsec: end.subsec_nanos() as _ };
+    let (words, count) = (awaited.as_ptr(), awaited.len());
+    // SAFETY: the array and the time live across the call; the kernel checks the addresses in it.
+    let result = unsafe { libc::syscall(libc::SYS_futex_waitv, words, count, 0, &raw const end, libc::CLOCK_MONOTONIC) };
+    match usize::try_from(result) {
+        Ok(index) => Roused::By(index),
+        Err(_) if Errno::last() == Errno::ETIMEDOUT => Roused::Late,
+        Err(_) => Roused::Changed,
+    }
+}
+
 /// Sleeps while the word at an address is `seen`, at most for `slice`.
 ///
 /// With a timeout the kernel ends the call with `EINTR` after any signal handler. Without one it

@@ -12,6 +12,7 @@ pub(crate) mod limits;
 pub(crate) mod mapping;
 pub(crate) mod nap;
 pub(crate) mod object;
+pub(crate) mod own_fd;
 pub(crate) mod process;
 pub(crate) mod processor;
 pub(crate) mod resident;

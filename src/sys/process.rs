@@ -158,6 +158,11 @@ impl Identity {
         is_known(self) && is_known(observer) && self.namespace == observer.namespace
     }
 
+    /// The pid, if it means to `observer` what it means to this process.
+    pub(crate) fn pid_for(&self, observer: &Identity) -> Option<u32> {
+        self.is_comparable(observer).then_some(self.pid)
+    }
+
     /// `true` only if the process is certainly gone: it has ended (zombies included), or another
     /// process has its pid, which only a `thorough` check detects. Nothing can be known of a
     /// process that is not comparable.

@@ -1,6 +1,7 @@
 //! The running thread: its number, which costs one instruction, and how it gives way.
 
 use super::nap::nap;
+use crate::error::{Error, Result};
 use std::time::Duration;
 
 /// Unique among living threads, never 0, 1 or 2. A later thread may get the number of one that
@@ -87,4 +88,26 @@ impl Standing {
             let _ = nap(Duration::from_micros(50));
         }
     }
+}
+
+/// The stack of a helper thread: its calls are shallow, and a process may have all its memory locked.
+const HELPER_STACK: usize = 256 << 10;
+
+/// Starts a thread of the library, which never ends. It blocks all signals, so that the program's
+/// handlers run in the program's threads, and inherits the priority of this one.
+pub(crate) fn start_helper(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    let thread = std::thread::Builder::new().name(name.into()).stack_size(HELPER_STACK);
+    // SAFETY: both sets are written to before they are read; the mask is this thread's own.
+    let started = unsafe {
+        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let started = thread.spawn(run);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        started
+    };
+    started.map(drop).map_err(|e| {
+        let errno = e.raw_os_error().unwrap_or(libc::EAGAIN);
+        Error::new(errno, format!("cannot start the thread \"{name}\", which watches for this process's descriptors: {e}"))
+    })
 }

@@ -10,6 +10,7 @@ use crate::channel::wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::nothing::Call;
+use crate::readiness::{Wish, duplicate};
 use crate::sys::object::Name;
 use crate::waiting::Limit;
 use std::ffi::OsStr;
@@ -376,6 +377,30 @@ impl Channel {
     pub fn close(&self) {
         // An error means that it is closed already.
         let _ = each!(self.handle, handle => handle.close());
+    }
+
+    /// A descriptor that is readable while a read would not wait, for an event loop: because samples
+    /// are there, or because the end is (`Closed`, `Stale`). Level-triggered. It may be readable
+    /// without a reason, so read by [`Channel::try_read`]: one that finds nothing makes it not
+    /// readable. Each call returns a duplicate, which the caller owns; once the channel is closed,
+    /// it stays readable.
+    ///
+    /// The first call in a process starts two threads, which serve all descriptors.
+    ///
+    /// # Errors
+    /// The channel is closed, or its side was taken over; a limit of descriptors, memory or threads;
+    /// `ENOTSUP` VILLASnode's layout in `polling` mode, in which writers wake nobody.
+    pub fn read_fd(&self) -> Result<OwnedFd> {
+        duplicate(each!(self.handle, handle => handle.fd(Wish::Read))?)
+    }
+
+    /// A descriptor that is *readable* while a write or an allocation would not wait. Else as
+    /// [`Channel::read_fd`]; a call that finds no room or no block makes it not readable.
+    ///
+    /// # Errors
+    /// As [`Channel::read_fd`].
+    pub fn write_fd(&self) -> Result<OwnedFd> {
+        duplicate(each!(self.handle, handle => handle.fd(Wish::Write))?)
     }
 
     /// Whether the peer's process is alive, as far as can be known.

@@ -17,11 +17,13 @@ use crate::channel::config::Config;
 use crate::channel::handle::Registered;
 use crate::error::{Error, Result};
 use crate::layout::channel::ChannelView;
+use crate::protocol::atomics::Shared32;
 use crate::protocol::channel_words::{ChannelBell, ChannelDoorbell, ChannelWords, Side};
 use crate::protocol::doorbell;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::queue::{EntryLookout, RoomLookout};
+use crate::readiness::{PeerProcess, Polled, Readiness, Wish};
 use crate::region::taken_over;
 use crate::sys::Slept;
 use crate::waiting::{Habit, Pace, Watched};
@@ -69,6 +71,7 @@ impl ChannelRegion {
             asks_at: AtomicU64::new(0),
             is_lost: AtomicBool::new(false),
             pace: Pace::new(),
+            readiness: Readiness::new(),
         })
     }
 }
@@ -96,6 +99,7 @@ pub(crate) struct NativeLiveness {
     /// No peer is there, and none can come by the name.
     is_lost: AtomicBool,
     pace: Pace,
+    readiness: Readiness,
 }
 
 impl Drop for NativeLiveness {
@@ -181,6 +185,10 @@ impl NativeLiveness {
             NativeHint::Entry(_) | NativeHint::Peer(_) => ChannelBell::Data,
             NativeHint::Room(_) | NativeHint::Block => ChannelBell::Room,
         };
+        self.own_bell(bell)
+    }
+
+    fn own_bell(&self, bell: ChannelBell) -> ChannelDoorbell<'_, ChannelView> {
         self.view().doorbell(self.side, self.side, bell)
     }
 }
@@ -266,7 +274,7 @@ impl Liveness for NativeLiveness {
 
     fn notify_own(&self) {
         for bell in [ChannelBell::Data, ChannelBell::Room] {
-            doorbell::notify(self.view().doorbell(self.side, self.side, bell));
+            doorbell::notify(self.own_bell(bell));
         }
     }
 
@@ -295,6 +303,44 @@ impl Common for NativeLiveness {
             closed.publish(self.incarnation); // S2
             self.notify_peer();
         }
+    }
+}
+
+fn bell_for(wish: Wish) -> ChannelBell {
+    match wish {
+        Wish::Read => ChannelBell::Data,
+        Wish::Write => ChannelBell::Room,
+    }
+}
+
+impl Polled for NativeLiveness {
+    fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
+        [Some(self.view().bell(self.side, bell_for(wish))), None]
+    }
+    fn arm_to_rest(&self, wish: Wish) -> Option<Duration> {
+        doorbell::arm(&self.own_bell(bell_for(wish))).limit()
+    }
+    fn peer_number(&self) -> u64 {
+        self.peer_incarnation()
+    }
+    fn tend(&self) -> PeerProcess {
+        let is_alive = self.probe_peer();
+        let peer = self.peer();
+        if peer == KnownPeer::Gone
+            || !self.has_tenure()
+            || self.lost().is_some()
+            || peer == KnownPeer::Never && self.replaced().is_some()
+        {
+            self.raise(Wish::Read);
+            self.raise(Wish::Write);
+        }
+        if !is_alive {
+            return PeerProcess::Unneeded;
+        }
+        self.region.process(self.side.other()).map_or(PeerProcess::Unknown, PeerProcess::Process)
     }
 }
 

@@ -85,14 +85,8 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// `None`: the mutex stayed locked for `limit`, or the condition's words are not known.
     pub(super) fn new(view: &WireView, limit: Duration) -> Option<Waiter> {
-        if !condition::is_known() {
-            return None;
-        }
-        let _held = Held::take(view, limit)?; // B1, B2
-        let condition = view.condition();
-        let group = (condition.waiters.add(2) & 1) as usize; // B1, B2
-        condition.waiting.add(ONE_WAITS); // B1, B2
-        Some(Waiter { view: *view, group, signals: condition.signals[group].observe() }) // B1
+        let (group, signals) = count_in(view, limit)?;
+        Some(Waiter { view: *view, group, signals })
     }
 
     /// Sleeps until the condition is broadcast, at most for `slice`; returns at once if it has been
@@ -104,13 +98,37 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        let waiting = &self.view.condition().waiting;
-        // The third bit: a thread destroys the condition, and waits for the last waiter to leave.
-        if waiting.add(ONE_WAITS.wrapping_neg()) >> 2 == 3 {
-            // glibc's own order
-            futex::wake(waiting.as_ptr());
-        }
+        count_out(&self.view);
     }
+}
+
+/// Counts one more among the waiters of a region's condition, until [`count_out`]. Returns its group
+/// and the value of the group's futex word. `None`: as [`Waiter::new`].
+pub(super) fn count_in(view: &WireView, limit: Duration) -> Option<(usize, u32)> {
+    if !condition::is_known() {
+        return None;
+    }
+    let _held = Held::take(view, limit)?; // B1, B2
+    let condition = view.condition();
+    let group = (condition.waiters.add(2) & 1) as usize; // B1, B2
+    condition.waiting.add(ONE_WAITS); // B1, B2
+    Some((group, condition.signals[group].observe())) // B1
+}
+
+/// Undoes [`count_in`].
+pub(super) fn count_out(view: &WireView) {
+    let waiting = &view.condition().waiting;
+    // The third bit: a thread destroys the condition, and waits for the last waiter to leave.
+    if waiting.add(ONE_WAITS.wrapping_neg()) >> 2 == 3 {
+        // glibc's own order
+        futex::wake(waiting.as_ptr());
+    }
+}
+
+/// The futex words of both groups.
+pub(super) fn bells(view: &WireView) -> [&Shared32; 2] {
+    let [first, second] = &view.condition().signals;
+    [first, second]
 }
 
 /// Whether a writer that has pushed must broadcast.

@@ -19,6 +19,7 @@ use crate::protocol::atomics::Shared32;
 use crate::protocol::doorbell::SLICE;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
+use crate::readiness::{PeerProcess, Polled, Readiness, Wish};
 use crate::sys::Slept;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
@@ -26,7 +27,7 @@ use crate::sys::process::Identity;
 use crate::sys::thread::Uncancelled;
 use crate::sys::{futex, semaphore};
 use crate::waiting::{Habit, Pace, Watched};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,9 @@ const REMOVAL: u64 = ALIVE + 1;
 const NAP: Duration = Duration::from_micros(500);
 /// How long a reader tries to take the mutex before it naps instead.
 const READER_PATIENCE: Duration = Duration::from_millis(5);
+/// A flag that rests is raised after this time even if nothing was heard: the words of a condition
+/// may come to the same values again while the helper does not look.
+const UNHEARD: Duration = Duration::from_secs(1);
 /// How long a writer tries to take the mutex, while the peer lives, before it leaves the broadcast
 /// to a later call.
 const WRITER_PATIENCE: Duration = Duration::from_secs(1);
@@ -135,6 +139,9 @@ pub(crate) struct WireLiveness {
     pace: Pace,
     waits: AtomicU64,
     wakeups: AtomicU64,
+    readiness: Readiness,
+    /// Whether the helper counts among the waiters of the input region, for a descriptor that rests.
+    is_counted: AtomicBool,
 }
 
 impl WireLiveness {
@@ -154,6 +161,8 @@ impl WireLiveness {
             pace: Pace::new(),
             waits: AtomicU64::new(0),
             wakeups: AtomicU64::new(0),
+            readiness: Readiness::new(),
+            is_counted: AtomicBool::new(false),
         })
     }
 
@@ -390,6 +399,70 @@ impl Liveness for WireLiveness {
     fn config(&self) -> Config {
         let facts = self.own.view.facts();
         Config::new().polling(facts.polling).queuelen(facts.blocks).samplelen(facts.capacity())
+    }
+}
+
+impl Polled for WireLiveness {
+    fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// The words of both groups, as each broadcast wakes the other one.
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
+        match wish {
+            Wish::Read => doorbell::bells(&self.input().view).map(Some),
+            Wish::Write => [None; 2],
+        }
+    }
+
+    /// Counts the helper out first. In the other order, a reader between the two steps would lower
+    /// the flag and rely on a count that then ends.
+    fn raise(&self, wish: Wish) {
+        if wish == Wish::Read && self.is_counted.swap(false, AcqRel) {
+            doorbell::count_out(&self.input().view);
+        }
+        self.readiness.raise(wish);
+    }
+
+    /// The helper counts among the condition's waiters until the flag is raised, so that a writer
+    /// broadcasts. If it is counted already, a broadcast that it has not heard yet will raise the
+    /// flag.
+    fn arm_to_rest(&self, wish: Wish) -> Option<Duration> {
+        if wish == Wish::Write {
+            return Some(NAP);
+        }
+        if self.is_counted.load(Acquire) {
+            return Some(UNHEARD);
+        }
+        match doorbell::count_in(&self.input().view, READER_PATIENCE) {
+            Some(_) => {
+                self.is_counted.store(true, Release);
+                Some(UNHEARD)
+            }
+            None => Some(NAP),
+        }
+    }
+
+    fn check_pollable(&self) -> Result<()> {
+        if !self.is_polling() {
+            return Ok(());
+        }
+        Err(Error::new(
+            libc::ENOTSUP,
+            "a channel of VILLASnode's layout in \"polling\" mode has no descriptor, because its writers wake nobody: open both ends with mode \"pthread\"",
+        ))
+    }
+
+    fn tend(&self) -> PeerProcess {
+        if !self.probe_peer() {
+            self.raise(Wish::Read);
+            self.raise(Wish::Write);
+            return PeerProcess::Unneeded;
+        }
+        match self.peer.as_ref().map(|peer| peer.maker()) {
+            None => PeerProcess::Unneeded,
+            Some(maker) => maker.and_then(|maker| maker.pid_for(&self.me)).map_or(PeerProcess::Unknown, PeerProcess::Process),
+        }
     }
 }
 

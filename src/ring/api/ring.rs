@@ -6,6 +6,7 @@ use crate::nothing::Call;
 use crate::pod::Plain;
 use crate::protocol::atomics::store_bytes;
 use crate::protocol::ring_words::{Policy, Role};
+use crate::readiness::duplicate;
 use crate::ring::handle::{Outcome, RingHandle};
 use crate::ring::open::Wanted;
 use crate::ring::stats::RingStats;
@@ -14,6 +15,7 @@ use crate::waiting::Limit;
 use std::ffi::OsStr;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Bytes of an element unless asked for otherwise.
@@ -122,6 +124,20 @@ impl<T> Ring<T> {
     /// Counters and fill levels. Asks the kernel for each participant: not for a hot loop.
     pub fn stats(&self) -> RingStats {
         self.handle.stats().unwrap_or_default()
+    }
+
+    /// A descriptor for an event loop: of a consumer's end readable while a pop or peek would not
+    /// wait, of a producer's *readable* while a push would not. Level-triggered. It may be readable
+    /// without a reason, so use the calls that do not wait: one that finds nothing makes it not
+    /// readable. Each call returns a duplicate, which the caller owns; once the ring is closed, it
+    /// stays readable. It tells of no death.
+    ///
+    /// The first call in a process starts two threads, which serve all descriptors.
+    ///
+    /// # Errors
+    /// The ring is closed, or its place was taken over; a limit of descriptors, memory or threads.
+    pub fn fd(&self) -> Result<OwnedFd> {
+        duplicate(self.handle.fd()?)
     }
 
     /// Changes permission bits and owner of the ring's object, which is made with mode 0600;

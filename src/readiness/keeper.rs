@@ -1,0 +1,174 @@
+//! The thread that looks after what no doorbell tells of: deaths of peers, and flags that must be
+//! raised after a time.
+//!
+//! It holds one pidfd for each peer process, however many channels it shares with this one, and
+//! sleeps in one `poll`. A probe of each peer once a second tells what a pidfd cannot: a pid in use
+//! by another process, a name that is gone, a side that was taken over. A peer without a pidfd
+//! (another pid namespace, a VILLASnode, a kernel without them) is probed once in a slice.
+
+use super::{Client, Helpers, PeerProcess, Polled, Wish};
+use crate::error::Result;
+use crate::protocol::doorbell::SLICE;
+use crate::protocol::mutex::Mutex;
+use crate::sys::own_fd::{EventFd, PidFd, poll};
+use crate::sys::thread::start_helper;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Between two probes of a peer that has a pidfd.
+const LONG: Duration = Duration::from_secs(1);
+
+/// The thread, as others see it.
+pub(super) struct Keeper {
+    inbox: Mutex<Vec<Client>>,
+    /// Raised when the thread is to look at all handles.
+    control: Mutex<EventFd>,
+}
+
+impl Keeper {
+    pub(super) fn new() -> Result<Keeper> {
+        Ok(Keeper { inbox: Mutex::new(Vec::new()), control: Mutex::new(EventFd::new()?) })
+    }
+
+    pub(super) fn add(&self, client: Client) {
+        self.inbox.lock().push(client);
+        self.rouse();
+    }
+
+    pub(super) fn rouse(&self) {
+        self.control.lock().raise();
+    }
+
+    /// The number to poll, lowered. The program may have closed it.
+    fn control(&self) -> i32 {
+        let mut control = self.control.lock();
+        if !control.is_ours() {
+            if let Ok(fresh) = EventFd::new() {
+                *control = fresh;
+            }
+        }
+        control.lower();
+        control.number()
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(helpers: &'static Helpers) -> Result<()> {
+    start_helper("villas-shm-peer", move || Keeping { helpers, wards: Vec::new(), peers: BTreeMap::new() }.run())
+}
+
+/// A handle that has descriptors.
+struct Ward {
+    client: Client,
+    peer: PeerProcess,
+    /// The peer's number at the last probe.
+    number: u64,
+    next_probe: Instant,
+}
+
+/// The keeper at work.
+struct Keeping {
+    helpers: &'static Helpers,
+    wards: Vec<Ward>,
+    /// The processes of the peers.
+    peers: BTreeMap<u32, PidFd>,
+}
+
+impl Keeping {
+    fn run(mut self) {
+        loop {
+            // Lowered before the look at all handles: what comes after it raises it again.
+            let control = self.helpers.keeper.control();
+            let fresh = std::mem::take(&mut *self.helpers.keeper.inbox.lock());
+            let now = Instant::now();
+            self.wards.extend(fresh.into_iter().map(|client| Ward {
+                client,
+                peer: PeerProcess::Unneeded,
+                number: 0,
+                next_probe: now,
+            }));
+            let due = self.raise_due();
+            if self.probe_due(now) {
+                self.open_peers();
+            }
+            let next = self.wards.iter().map(|ward| ward.next_probe.saturating_duration_since(now)).chain(due).min();
+            let numbers: Vec<i32> = std::iter::once(control).chain(self.peers.values().map(PidFd::number)).collect();
+            let mut dead = Vec::new();
+            poll(&numbers, next, |ready| {
+                dead.extend(self.peers.iter().find(|(_, fd)| fd.number() == ready).map(|(pid, _)| *pid))
+            });
+            for pid in dead {
+                // Its number may also be closed: then the probe finds it alive, and opens another.
+                self.peers.remove(&pid);
+                let ended = self.wards.iter_mut().filter(|ward| ward.peer == PeerProcess::Process(pid));
+                ended.for_each(|ward| ward.next_probe = now);
+            }
+        }
+    }
+
+    /// Raises the flags whose time has come; forgets closed handles. Returns the time until the
+    /// next.
+    fn raise_due(&mut self) -> Option<Duration> {
+        let now = self.helpers.micros();
+        let mut next = None;
+        self.wards.retain(|ward| {
+            let seen = ward.client.visit(|polled| [Wish::Read, Wish::Write].map(|wish| raise_if_due(polled, wish, now)));
+            seen.iter().flatten().flatten().for_each(|due| next = Some(next.unwrap_or(*due).min(*due)));
+            seen.is_some()
+        });
+        next.map(|due| Duration::from_micros(due.saturating_sub(now)))
+    }
+
+    /// Probes the peers of handles that are due. Returns whether there were any.
+    fn probe_due(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for ward in &mut self.wards {
+            let (last, is_due) = (ward.number, now >= ward.next_probe);
+            let probed = ward.client.visit(|polled| {
+                let number = polled.peer_number();
+                (is_due || number != last).then(|| {
+                    polled.readiness().kept_peer.store(number, Relaxed);
+                    (number, polled.tend())
+                })
+            });
+            let Some(Some((number, peer))) = probed else { continue };
+            (ward.number, ward.peer) = (number, peer);
+            ward.next_probe = self.helpers.next(if peer == PeerProcess::Unknown { SLICE } else { LONG });
+            any = true;
+        }
+        any
+    }
+
+    /// Opens a pidfd for each peer that has none, and closes the others'.
+    fn open_peers(&mut self) {
+        let Keeping { wards, peers, helpers } = self;
+        peers.retain(|pid, _| wards.iter().any(|ward| ward.peer == PeerProcess::Process(*pid)));
+        for ward in wards {
+            let PeerProcess::Process(pid) = ward.peer else { continue };
+            if peers.contains_key(&pid) {
+                continue;
+            }
+            // It may have ended before this, and its pid may be another's: the next probe tells.
+            match PidFd::open(pid) {
+                Ok(fd) => drop(peers.insert(pid, fd)),
+                Err(_) => ward.peer = PeerProcess::Unknown,
+            }
+            ward.next_probe = helpers.next(SLICE);
+        }
+    }
+}
+
+/// Raises the flag if its time has come; else returns the time.
+fn raise_if_due(polled: &dyn Polled, wish: Wish, now: u64) -> Option<u64> {
+    let descriptor = polled.readiness().get(wish)?;
+    let due = descriptor.due.load(Relaxed);
+    if due == 0 || due > now {
+        return (due != 0).then_some(due);
+    }
+    // A new time may have been set since.
+    if descriptor.due.compare_exchange(due, 0, Relaxed, Relaxed).is_ok() {
+        polled.raise(wish);
+    }
+    None
+}

@@ -1,0 +1,356 @@
+//! Descriptors to poll: eventfds that are readable while a call would not wait.
+//!
+//! The protocol is in `protocol::readiness`. Helper threads raise the flags: [`watcher`] has those
+//! that listen to doorbells, [`keeper`] the one that looks after all that no doorbell tells of. Both
+//! reach a handle through [`Source::visit`], which lasts for a few system calls at most and keeps
+//! the handle's memory mapped. They keep no lock while they sleep or visit. A program that asks for
+//! no descriptor has none of these threads.
+//!
+//! A descriptor lives in the common part of its handle's gate. So it is written to within a visit
+//! only, and its number is closed when the gate clears.
+
+mod keeper;
+mod watcher;
+
+use crate::error::{Error, Result};
+use crate::protocol::atomics::Shared32;
+use crate::protocol::doorbell::SLICE;
+use crate::protocol::gate::{Common, Idle, Pass};
+use crate::protocol::readiness::{self, Flag};
+use crate::sys::fork;
+use crate::sys::own_fd::EventFd;
+use crate::sys::thread::{Standing, Uncancelled};
+use crate::waiting::{Attempt, Watched};
+use keeper::Keeper;
+use nix::errno::Errno;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+use std::time::{Duration, Instant};
+use watcher::{Watch, Watchers};
+
+/// What a descriptor tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// A read, or a pop, would not wait.
+    Read = 0,
+    /// A write, an allocation, or a push would not wait.
+    Write = 1,
+}
+
+/// The common part of a handle that has descriptors.
+pub(crate) trait Polled {
+    fn readiness(&self) -> &Readiness;
+    /// The words that change when what is wished for may be possible. Their addresses never change.
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2];
+    /// Raises the descriptor, if there is one.
+    fn raise(&self, wish: Wish) {
+        self.readiness().raise(wish);
+    }
+    /// Arms the bell for `wish`. `Some`: the flag must be raised after this time, because no bell may
+    /// tell.
+    fn arm_to_rest(&self, wish: Wish) -> Option<Duration>;
+    /// `ENOTSUP` if there can be no descriptor.
+    fn check_pollable(&self) -> Result<()> {
+        Ok(())
+    }
+    /// Distinguishes a peer from those before it.
+    fn peer_number(&self) -> u64 {
+        0
+    }
+    /// Probes the peer, and raises the descriptors if no call waits for it any more. Returns the
+    /// peer.
+    fn tend(&self) -> PeerProcess {
+        PeerProcess::Unneeded
+    }
+}
+
+/// The peer of a handle, as the keeper sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerProcess {
+    /// There is none, or none whose end would be told.
+    Unneeded,
+    /// It is this process.
+    Process(u32),
+    /// It lives, but only a probe tells for how long.
+    Unknown,
+}
+
+/// A handle; it lives forever.
+pub(crate) trait Source: Sync {
+    /// Passes the common part to `look`, unless the handle is closed.
+    fn visit(&self, look: &mut dyn FnMut(&dyn Polled));
+}
+
+/// What a handle has outside its gate for its descriptors.
+#[derive(Default)]
+pub(crate) struct PolledPart {
+    /// Whether it has any.
+    is_on: AtomicBool,
+    /// Helper threads that visit it.
+    helpers: AtomicU32,
+}
+
+/// How long a close waits for helpers. It may have interrupted the thread that has what they need.
+const HELPERS_PATIENCE: Duration = Duration::from_millis(10);
+
+impl PolledPart {
+    /// A call that finds nothing asks this. Relaxed: a thread that sees it late leaves a flag raised.
+    #[inline(always)]
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Relaxed)
+    }
+    pub(crate) fn begin(&self) {
+        self.is_on.store(true, Relaxed);
+    }
+    pub(crate) fn reset(&self) {
+        self.is_on.store(false, Relaxed);
+    }
+    /// In the child of a fork, which has no helpers.
+    pub(crate) fn abandon(&self) {
+        self.helpers.store(0, Relaxed);
+    }
+
+    /// A helper's visit, until it is dropped.
+    pub(crate) fn helper(&self) -> impl Drop + '_ {
+        struct Helper<'h>(&'h AtomicU32);
+        impl Drop for Helper<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, SeqCst);
+            }
+        }
+        self.helpers.fetch_add(1, SeqCst);
+        Helper(&self.helpers)
+    }
+
+    /// Waits, after a close, until helpers have left, which takes microseconds: the caller may open
+    /// the name again at once, or end the process. Async-signal-safe.
+    pub(crate) fn await_helpers(&self) {
+        if self.is_on() {
+            let begin = Instant::now();
+            let mut patience = Standing::new();
+            while self.helpers.load(SeqCst) != 0 && begin.elapsed() < HELPERS_PATIENCE {
+                patience.give_way();
+            }
+        }
+    }
+}
+
+/// A handle while it is open, as a helper thread knows it.
+#[derive(Clone, Copy)]
+struct Client {
+    source: &'static dyn Source,
+    number: u64,
+}
+
+impl Client {
+    /// `None`: the handle was closed, or is in use by a later open.
+    fn visit<R>(&self, mut work: impl FnMut(&dyn Polled) -> R) -> Option<R> {
+        let mut done = None;
+        self.source.visit(&mut |polled| {
+            if polled.readiness().number == self.number {
+                done = Some(work(polled));
+            }
+        });
+        done
+    }
+}
+
+/// The descriptors of an open handle. In private memory, and without a heap: a signal handler may
+/// drop it.
+pub(crate) struct Readiness {
+    /// No other open handle of this process has it.
+    number: u64,
+    descriptors: [OnceLock<Descriptor>; 2],
+    /// The peer that the keeper knows.
+    kept_peer: AtomicU64,
+}
+
+struct Descriptor {
+    eventfd: EventFd,
+    helpers: &'static Helpers,
+    /// When to raise it without a bell, in microseconds after the helpers began. 0: never.
+    due: AtomicU64,
+}
+
+/// A handle's descriptor as the protocol's flag.
+pub(crate) struct FlagOf<'p>(pub(crate) &'p dyn Polled, pub(crate) Wish);
+
+impl Flag for FlagOf<'_> {
+    fn raise(&self) {
+        self.0.raise(self.1);
+    }
+    fn take_down(&self) {
+        if let Some(descriptor) = self.0.readiness().get(self.1) {
+            descriptor.eventfd.lower();
+        }
+    }
+}
+
+impl Readiness {
+    pub(crate) fn new() -> Readiness {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        Readiness {
+            number: NUMBERS.fetch_add(1, Relaxed),
+            descriptors: [const { OnceLock::new() }; 2],
+            kept_peer: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    fn get(&self, wish: Wish) -> Option<&Descriptor> {
+        self.descriptors[wish as usize].get()
+    }
+
+    /// Whether a program has asked for this descriptor.
+    pub(crate) fn has(&self, wish: Wish) -> bool {
+        self.get(wish).is_some()
+    }
+
+    /// Async-signal-safe.
+    pub(crate) fn raise(&self, wish: Wish) {
+        if let Some(descriptor) = self.get(wish) {
+            descriptor.eventfd.raise();
+        }
+    }
+
+    /// Notes that the flag rests. It is raised after `limit` without a bell.
+    pub(crate) fn rests(&self, wish: Wish, limit: Option<Duration>, peer_number: u64) {
+        let Some(descriptor) = self.get(wish) else { return };
+        let due = limit.map_or(0, |limit| descriptor.helpers.micros() + limit.as_micros() as u64);
+        descriptor.due.store(due, Relaxed);
+        if limit.is_some() || self.kept_peer.load(Relaxed) != peer_number {
+            descriptor.helpers.keeper.rouse();
+        }
+    }
+}
+
+/// Lets the flag rest after an attempt that found nothing. Makes another first, whose result it
+/// returns. `None`: that one found nothing either.
+pub(crate) fn rest<S: Common + Watched + Polled, C: Idle, T>(
+    mut pass: Pass<'_, S, C>,
+    wish: Wish,
+    is_closed: impl Fn() -> bool,
+    mut attempt: impl FnMut(&S, &mut C) -> Result<Attempt<T, S::Hint>>,
+) -> Result<Option<T>> {
+    let _whole = Uncancelled::new();
+    let (common, core) = pass.parts();
+    let flag = FlagOf(common, wish);
+    let mut longest = SLICE;
+    let look = || match attempt(common, core) {
+        Ok(Attempt::Done(done)) => Some(Ok(done)),
+        Ok(Attempt::Wait(hint)) => {
+            longest = common.longest_sleep(&hint);
+            None
+        }
+        Err(e) => Some(Err(e)),
+    };
+    let found = match readiness::rest(&flag, || common.arm_to_rest(wish), look) {
+        Ok(found) => found.map(Some)?,
+        Err(limit) => {
+            // Waits for what is in the way are in short slices where no bell tells of its end.
+            let limit = limit.or((longest < SLICE).then_some(longest));
+            common.readiness().rests(wish, limit, common.peer_number());
+            None
+        }
+    };
+    // A close raises the flag for good after it has closed the gate. If it did so before the flag
+    // was lowered, this thread sees the closed gate: the kernel orders the two.
+    if is_closed() {
+        flag.raise();
+    }
+    Ok(found)
+}
+
+/// The descriptor of `polled`, the common part of `source`; made at the first call. In the turn of
+/// the handle, so that one thread at a time makes it.
+pub(crate) fn open(source: &'static dyn Source, polled: &dyn Polled, wish: Wish) -> Result<RawFd> {
+    let readiness = polled.readiness();
+    if let Some(descriptor) = readiness.get(wish) {
+        return Ok(descriptor.eventfd.number());
+    }
+    polled.check_pollable()?;
+    let helpers = Helpers::get()?;
+    let eventfd = EventFd::new()?;
+    // What can be read already rings no bell.
+    eventfd.raise();
+    let number = eventfd.number();
+    let client = Client { source, number: readiness.number };
+    let bells = polled.bells(wish);
+    let words = bells.iter().enumerate().filter_map(|(part, word)| Some((part, (*word)?)));
+    let mut watches: Vec<Watch> = words.map(|(part, word)| Watch::new(client, wish, part, word)).collect();
+    let places = helpers.watchers.reserve(watches.len())?;
+    let is_first = !readiness.has(Wish::Read) && !readiness.has(Wish::Write);
+    let _ = readiness.descriptors[wish as usize].set(Descriptor { eventfd, helpers, due: AtomicU64::new(0) });
+    for place in places {
+        watches.pop().into_iter().for_each(|watch| place.add(watch));
+    }
+    if is_first {
+        helpers.keeper.add(client);
+    }
+    Ok(number)
+}
+
+/// A duplicate of a descriptor of the library, for a caller who may keep it for longer.
+pub(crate) fn duplicate(fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: a number and two plain integers. If another thread has just closed the handle, the
+    // duplicate is of whatever has the number now, or there is none.
+    let fresh = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+    if fresh < 0 {
+        return Err(Error::system(Errno::last(), "cannot duplicate the descriptor to poll (fcntl)"));
+    }
+    // SAFETY: the kernel has just given it to this thread.
+    Ok(unsafe { OwnedFd::from_raw_fd(fresh) })
+}
+
+/// The helper threads of this process, and what they share.
+struct Helpers {
+    began: Instant,
+    watchers: Watchers,
+    keeper: Keeper,
+}
+
+static HELPERS: AtomicPtr<Helpers> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The child of a fork has none of its parent's threads, and starts its own.
+fn in_child() {
+    HELPERS.store(std::ptr::null_mut(), Release);
+}
+
+impl Helpers {
+    /// Those of this process; made at the first call. They stay forever.
+    fn get() -> Result<&'static Helpers> {
+        fork::on_child(in_child)?;
+        // SAFETY: null or one that stays forever.
+        if let Some(helpers) = unsafe { HELPERS.load(Acquire).as_ref() } {
+            return Ok(helpers);
+        }
+        let made = Box::new(Helpers { began: Instant::now(), watchers: Watchers::new(), keeper: Keeper::new()? });
+        let made = Box::into_raw(made);
+        match HELPERS.compare_exchange(std::ptr::null_mut(), made, Release, Acquire) {
+            Ok(_) => {
+                // SAFETY: stays forever from here on.
+                let helpers = unsafe { &*made };
+                keeper::start(helpers).inspect_err(|_| HELPERS.store(std::ptr::null_mut(), Release))?;
+                Ok(helpers)
+            }
+            Err(other) => {
+                // SAFETY: no other thread knows `made`.
+                drop(unsafe { Box::from_raw(made) });
+                // SAFETY: as above.
+                Ok(unsafe { &*other })
+            }
+        }
+    }
+
+    /// The next multiple of `interval` after the beginning: so one wake-up serves many handles.
+    fn next(&self, interval: Duration) -> Instant {
+        let count = self.began.elapsed().as_micros() / interval.as_micros() + 1;
+        self.began + Duration::from_micros((count * interval.as_micros()) as u64)
+    }
+
+    /// Microseconds since the beginning, at least 1.
+    fn micros(&self) -> u64 {
+        self.began.elapsed().as_micros() as u64 + 1
+    }
+}
