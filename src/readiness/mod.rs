@@ -272,7 +272,7 @@ pub(crate) fn open(source: &'static dyn Source, polled: &dyn Polled, wish: Wish)
     polled.check_pollable()?;
     let helpers = Helpers::get()?;
     let eventfd = EventFd::new()?;
-    // What can be read already rings no bell.
+    // No bell tells of what can be read already.
     eventfd.raise();
     let number = eventfd.number();
     let client = Client { source, number: readiness.number };
