@@ -36,6 +36,10 @@ answered     seen   ^interrupts::      src/protocol/interrupts.rs /self.answered
 W1-notifier  seen   sleep              src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
 W1-sleeper   seen   sleep              src/protocol/doorbell.rs      /W1$/s/heavy_fence()/true/
 W1-bit       seen   sleep              src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
+N1-loads     seen   ^readiness::       src/protocol/readiness.rs /observe(); \/\/ N1/s/observe/get/
+N-down       seen   ^readiness::       src/protocol/readiness.rs /flag.take_down();/d;s/None => Err(armed),/None => { flag.take_down(); Err(armed) }/
+N-arm        seen   ^readiness::       src/protocol/readiness.rs s/let armed = arm(); \/\/ W1/let found = look(); let armed = arm();/;s/match look() {/match found {/
+N-look       seen   ^readiness::       src/protocol/readiness.rs s/match look() {/match None::<T> {/
 G1-owner     seen   ^gate::            src/protocol/gate.rs  /light_fence_here(); \/\/ G1, G2/d
 fast-path    seen   ^gate::            src/protocol/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/
 G1-stranger  seen   ^gate::            src/protocol/gate.rs  /heavy_fence_here(); \/\/ G1/d

@@ -24,5 +24,7 @@ mod harness;
 #[cfg(test)]
 mod interrupts;
 #[cfg(test)]
+mod readiness;
+#[cfg(test)]
 mod ring;
 mod sys;
