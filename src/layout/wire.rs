@@ -14,6 +14,7 @@
 //!   …   chunk, gap, blocks     block size × queue length, from a multiple of 64
 //!   …   chunk, cells of the pool's queue
 //!   …   chunk                  the rest, unused; ends where VILLASnode's region ends
+//!   …   signals                this library's alone, as `signals` has them, up to a multiple of 8
 //!   …   trailer 128            this library's alone: the region's maker
 //! ```
 //!
@@ -32,9 +33,9 @@ use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
 use super::glibc::{Condition, GlibcMutex, MUTEX_KIND};
 use super::holder::Holder;
-use super::sample;
+use super::{sample, signals};
 use crate::error::{Error, Result};
-use crate::protocol::atomics::{Shared32, Shared64};
+use crate::protocol::atomics::{self, Shared32, Shared64};
 use crate::sys::condition;
 use std::mem::{offset_of, size_of};
 
@@ -120,9 +121,12 @@ pub(crate) struct Trailer {
     magic: Shared64,
     version: Shared32,
     _padding: u32,
-    /// Where the trailer begins: VILLASnode's part of the region.
+    /// Where VILLASnode's part of the region ends, and the table of signals begins. Behind that is
+    /// the trailer.
     length: Shared64,
-    _reserved: [u64; 5],
+    signals_size: Shared64,
+    signal_count: Shared32,
+    _reserved: [u32; 7],
     holder: Holder,
 }
 
@@ -152,8 +156,9 @@ pub(crate) struct WireFacts {
     /// Where the cells begin in the region.
     pub(crate) cells_at: [u64; 2],
     pub(crate) pool_at: u64,
-    /// Without the trailer.
+    /// Without the table of signals and the trailer.
     length: u64,
+    signals_size: u64,
 }
 
 impl WireFacts {
@@ -192,12 +197,22 @@ impl WireFacts {
             cells_at: [queue_at, pool_cells_at],
             pool_at,
             length,
+            signals_size: 0,
         })
+    }
+
+    /// With a table of signals of so many bytes.
+    pub(crate) fn with_signals(self, signals_size: u64) -> WireFacts {
+        WireFacts { signals_size, ..self }
     }
 
     /// Bytes of a region of this library.
     pub(crate) fn total_size(&self) -> u64 {
-        self.length + TRAILER
+        self.trailer_at() + TRAILER
+    }
+
+    fn trailer_at(&self) -> u64 {
+        self.length + self.signals_size.next_multiple_of(8)
     }
 
     /// How many values fit into a block.
@@ -276,6 +291,7 @@ impl WireFacts {
             cells_at,
             pool_at,
             length: size,
+            signals_size: 0,
         })
     }
 }
@@ -442,13 +458,20 @@ impl WireView {
         }
     }
 
-    /// The trailer of a fresh region of this library.
-    pub(crate) fn fresh_trailer(&self) -> &Trailer {
-        // SAFETY: the mapping of such a region is longer than `length` by the trailer.
-        let trailer = unsafe { &*self.base.add(self.facts.length as usize).cast::<Trailer>() };
+    /// Writes the table of signals into a fresh region of this library, and its trailer.
+    pub(crate) fn fresh_trailer(&self, count: usize, table: &[u8]) -> &Trailer {
+        assert!(table.len() as u64 == self.facts.signals_size);
+        // SAFETY: the mapping of such a region is longer than `length` by the table and the
+        // trailer; no other process has it so far.
+        let trailer = unsafe {
+            atomics::store_bytes(table.as_ptr(), self.base.add(self.facts.length as usize).cast_mut(), table.len());
+            &*self.base.add(self.facts.trailer_at() as usize).cast::<Trailer>()
+        };
         trailer.magic.set(TRAILER_MAGIC);
         trailer.version.set(TRAILER_VERSION);
         trailer.length.set(self.facts.length);
+        trailer.signals_size.set(table.len() as u64);
+        trailer.signal_count.set(count as u32);
         trailer
     }
 }
@@ -456,6 +479,26 @@ impl WireView {
 impl Trailer {
     pub(crate) fn holder(&self) -> &Holder {
         &self.holder
+    }
+
+    /// Where the table of signals before a trailer at `at` begins, and its bytes. `None`: the
+    /// trailer does not say so.
+    fn table(&self, at: u64) -> Option<(u64, u64)> {
+        let (length, size) = (self.length.get(), self.signals_size.get());
+        let (_, most) = signals::possible_size(MAX_SAMPLELEN.into());
+        (size <= most && length >= HEAD && length.checked_add(size.next_multiple_of(8)) == Some(at)).then_some((length, size))
+    }
+
+    /// Where the table of signals of a region of `size` bytes lies, its bytes, and how many signals
+    /// there are. Samples have room for `capacity` values.
+    pub(crate) fn signals(&self, size: u64, capacity: u32) -> Result<(u64, u64, usize)> {
+        let count = self.signal_count.get();
+        match self.table(size - TRAILER) {
+            Some((at, size)) if count <= capacity => Ok((at, size, count as usize)),
+            _ => {
+                Err(Error::corrupt(format!("the region's trailer is inconsistent: it has {count} signals of at most {capacity}")))
+            }
+        }
     }
 
     /// The trailer of a region of `size` bytes, if this library made it.
@@ -469,7 +512,7 @@ impl Trailer {
         let is_ours = trailer.holder.incarnation.observe() != 0
             && trailer.magic.get() == TRAILER_MAGIC
             && trailer.version.get() == TRAILER_VERSION
-            && trailer.length.get() == at;
+            && trailer.table(at).is_some();
         is_ours.then_some(trailer)
     }
 }

@@ -13,7 +13,9 @@ use super::presence::Presence;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
 use crate::channel::config::Config;
 use crate::channel::handle::Registered;
+use crate::channel::signals::Direction;
 use crate::error::{Error, Result};
+use crate::layout::signals::{self, SignalTable};
 use crate::layout::wire::{STOPPED, Trailer, Which, WireView};
 use crate::protocol::atomics::Shared32;
 use crate::protocol::doorbell::SLICE;
@@ -52,6 +54,8 @@ pub(super) struct Mapped {
     pub(super) name: Name,
     /// Whether this library made it.
     is_ours: bool,
+    /// What its samples are, as far as it was asked.
+    pub(super) signals: SignalTable,
 }
 
 impl Mapped {
@@ -59,12 +63,22 @@ impl Mapped {
     pub(super) fn new(view: WireView, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
         // SAFETY: this many bytes are mapped.
         let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
-        Box::new(Mapped { view, mapping, object, name, is_ours })
+        Box::new(Mapped { view, mapping, object, name, is_ours, signals: SignalTable::default() })
     }
 
     fn trailer(&self) -> Option<&Trailer> {
         // SAFETY: the mapping has this length, and outlives what borrows from `self`.
         unsafe { Trailer::find(self.mapping.base(), self.mapping.length() as u64) }
+    }
+
+    /// Copies the signals that the region names, which are none if VILLASnode made it.
+    pub(super) fn ask_signals(&mut self) -> Result<()> {
+        let Some(trailer) = self.trailer() else { return Ok(()) };
+        let (at, size, count) = trailer.signals(self.mapping.length() as u64, self.view.facts().capacity())?;
+        // SAFETY: the table lies before the trailer in the mapping, as was checked.
+        let table = unsafe { signals::copy(self.mapping.base().add(at as usize), size) }?;
+        self.signals = SignalTable::checked(&signals::decode(&table, count)?)?;
+        Ok(())
     }
 
     /// Locks the byte that shows that the maker lives.
@@ -390,6 +404,13 @@ impl Liveness for WireLiveness {
     fn config(&self) -> Config {
         let facts = self.own.view.facts();
         Config::new().polling(facts.polling).queuelen(facts.blocks).samplelen(facts.capacity())
+    }
+
+    fn signals(&self, direction: Direction) -> &SignalTable {
+        match direction {
+            Direction::In => &self.input().signals,
+            Direction::Out => &self.own.signals,
+        }
     }
 }
 

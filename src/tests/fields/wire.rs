@@ -70,7 +70,7 @@ fn image() -> Vec<u8> {
     // SAFETY: page-aligned, as long as the facts say, and it outlives the view.
     let view = unsafe { WireView::new(memory.as_mut_ptr(), facts) };
     view.initialise();
-    view.fresh_trailer().holder().occupy(1, &crate::sys::process::Identity::mine());
+    view.fresh_trailer(0, &[]).holder().occupy(1, &crate::sys::process::Identity::mine());
     memory.to_vec()
 }
 
