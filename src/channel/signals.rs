@@ -55,6 +55,9 @@ pub(crate) fn with_signals(facts: ChannelFacts, [read, written]: &BothWays) -> R
 
 /// The signals that the table in a region names, for this side.
 pub(crate) fn of_region(view: &ChannelView, side: Side) -> Result<BothWays> {
+    if view.facts().signals_size == 0 {
+        return Ok(BothWays::default());
+    }
     let table = view.copy_signals()?;
     let [to_program, to_node] = tables(view.facts(), &table)?;
     Ok(match side {
@@ -96,10 +99,8 @@ impl Expected<'_> {
 impl fmt::Display for Expected<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.name)?;
-        match self.unit {
-            Some("") => f.write_str(" without a unit")?,
-            Some(unit) => write!(f, " [{}]", unit.escape_debug())?,
-            None => {}
+        if let Some(unit) = self.unit.filter(|unit| !unit.is_empty()) {
+            write!(f, " [{}]", unit.escape_debug())?;
         }
         self.kind.map_or(Ok(()), |kind| write!(f, ", {kind}"))
     }

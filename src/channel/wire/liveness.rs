@@ -75,6 +75,9 @@ impl Mapped {
     pub(super) fn ask_signals(&mut self) -> Result<()> {
         let Some(trailer) = self.trailer() else { return Ok(()) };
         let (at, size, count) = trailer.signals(self.mapping.length() as u64, self.view.facts().capacity())?;
+        if (size, count) == (0, 0) {
+            return Ok(());
+        }
         // SAFETY: the table lies before the trailer in the mapping, as was checked.
         let table = unsafe { signals::copy(self.mapping.base().add(at as usize), size) }?;
         self.signals = SignalTable::checked(&signals::decode(&table, count)?)?;
