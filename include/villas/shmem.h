@@ -1075,16 +1075,16 @@ int shmem_shared_signal_index(struct shmem_shared *shm, int direction, const cha
  *
  * @param shm       an open channel
  * @param direction `SHMEM_IN` or `SHMEM_OUT`
- * @param signals   what is expected, in order; a `unit` of `NULL` and a `type` of 0 stand for any.
+ * @param expected  signals, in order; a `unit` of `NULL` and a `type` of 0 stand for any.
  *                  Read during the call only
- * @param count     how many signals are expected
+ * @param count     how many they are
  * @return 0: they are as expected. -1: `EPROTO` they are not: the sentence of `shmem_last_error`
  *         has the first difference; `EINVAL` the direction or the list; a handle error (`EINVAL`,
  *         `EPIPE`)
  */
 int shmem_shared_expect_signals(struct shmem_shared *shm,
                                 int direction,
-                                const struct shmem_signal *signals,
+                                const struct shmem_signal *expected,
                                 size_t count);
 
 /* Channels in VILLASnode's layout ---------------------------------------------------------------
@@ -1288,14 +1288,14 @@ int shmem_int_signal_index(struct shmem_int *shm, int direction, const char *nam
  *
  * @param shm       an open channel
  * @param direction `SHMEM_IN` or `SHMEM_OUT`
- * @param signals   what is expected, as for `shmem_shared_expect_signals`
- * @param count     how many signals are expected
+ * @param expected  signals, as for `shmem_shared_expect_signals`
+ * @param count     how many they are
  * @return 0: they are as expected. -1: `EPROTO` they are not, or the writer named none; `EINVAL`
  *         the direction or the list; a handle error (`EINVAL`, `EPIPE`)
  */
 int shmem_int_expect_signals(struct shmem_int *shm,
                              int direction,
-                             const struct shmem_signal *signals,
+                             const struct shmem_signal *expected,
                              size_t count);
 
 /**

@@ -198,22 +198,22 @@ pub unsafe extern "C" fn shmem_shared_signal_index(shm: *mut shmem_shared, direc
 ///
 /// @param shm       an open channel
 /// @param direction `SHMEM_IN` or `SHMEM_OUT`
-/// @param signals   what is expected, in order; a `unit` of `NULL` and a `type` of 0 stand for any.
+/// @param expected  signals, in order; a `unit` of `NULL` and a `type` of 0 stand for any.
 ///                  Read during the call only
-/// @param count     how many signals are expected
+/// @param count     how many they are
 /// @return 0: they are as expected. -1: `EPROTO` they are not: the sentence of `shmem_last_error`
 ///         has the first difference; `EINVAL` the direction or the list; a handle error (`EINVAL`,
 ///         `EPIPE`)
 ///
 /// # Safety
-/// `shm` leads to a channel, `signals` to `count` signals.
+/// `shm` leads to a channel, `expected` to `count` signals.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_expect_signals(
     shm: *mut shmem_shared,
     direction: c_int,
-    signals: *const shmem_signal,
+    expected: *const shmem_signal,
     count: usize,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { expect(handle(shm), direction, signals, count) }
+    unsafe { expect(handle(shm), direction, expected, count) }
 }

@@ -359,22 +359,22 @@ pub unsafe extern "C" fn shmem_int_signal_index(shm: *mut shmem_int, direction: 
 ///
 /// @param shm       an open channel
 /// @param direction `SHMEM_IN` or `SHMEM_OUT`
-/// @param signals   what is expected, as for `shmem_shared_expect_signals`
-/// @param count     how many signals are expected
+/// @param expected  signals, as for `shmem_shared_expect_signals`
+/// @param count     how many they are
 /// @return 0: they are as expected. -1: `EPROTO` they are not, or the writer named none; `EINVAL`
 ///         the direction or the list; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
-/// `shm` is null or valid, `signals` leads to `count` signals.
+/// `shm` is null or valid, `expected` leads to `count` signals.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_expect_signals(
     shm: *mut shmem_int,
     direction: c_int,
-    signals: *const shmem_signal,
+    expected: *const shmem_signal,
     count: usize,
 ) -> c_int {
     // SAFETY: the caller's promise is passed on.
-    unsafe { signals::expect(handle(shm), direction, signals, count) }
+    unsafe { signals::expect(handle(shm), direction, expected, count) }
 }
 
 /// Closes a channel, and removes the names of its regions. Waits up to a second for a live other
