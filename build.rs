@@ -34,7 +34,7 @@ fn write_header(root: &Path, out: &Path) {
 #[cfg(feature = "capi")]
 fn header(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
-    let files = "error sample channel channel_samples channel_control wire ring ring_messages ring_control endpoint descriptor segment event";
+    let files = "error sample channel channel_samples channel_control signals wire ring ring_messages ring_control endpoint descriptor segment event";
     let builder = files.split(' ').fold(cbindgen::Builder::new().with_config(config), |builder, file| {
         builder.with_src(root.join("src/capi").join(file).with_extension("rs"))
     });

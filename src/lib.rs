@@ -109,9 +109,10 @@ mod sys;
 mod tests;
 mod waiting;
 
-pub use channel::{Channel, Config, Sample, Stats, Unsent};
+pub use channel::{Channel, Config, Direction, Sample, Stats, Unsent};
 pub use error::{Error, ErrorKind, Result, strerror};
 pub use event::Event;
+pub use layout::signals::{Signal, SignalType};
 pub use pod::Plain;
 pub use protocol::flags::Flags;
 pub use protocol::ring_words::{Policy, Role};

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use villas_shm::{Channel, Config, Error, ErrorKind, Flags, Sample, Timespec};
+use villas_shm::{Channel, Config, Direction, Error, ErrorKind, Flags, Sample, Signal, SignalType, Timespec};
 
 /// A region's name, removed at the end of the test.
 struct Name(String);
@@ -359,4 +359,55 @@ fn hundreds_of_channels_may_be_open_and_each_is_unmapped_at_the_end() {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let left = maps.lines().filter(|line| line.contains(&format!("villas-test-{}-", std::process::id()))).count();
     assert!(left < 100, "{left} regions are still mapped");
+}
+
+#[test]
+fn both_ends_see_the_signals_that_the_node_names() {
+    let written = [Signal::new("u_a", "V", SignalType::Float), Signal::new("n", "", SignalType::Integer)];
+    let read = [Signal::new("switch", "", SignalType::Boolean)];
+    let config = Config::new().samplelen(2).out_signals(written.clone()).in_signals(read.clone());
+    let (name, node, program) = pair(&config);
+    for (own, direction, signals) in [
+        (&node, Direction::Out, &written[..]),
+        (&program, Direction::In, &written[..]),
+        (&node, Direction::In, &read[..]),
+        (&program, Direction::Out, &read[..]),
+    ] {
+        assert_eq!(own.signals(direction), signals);
+        own.expect_signals(direction, signals).unwrap();
+        signals.iter().enumerate().for_each(|(at, signal)| assert_eq!(own.signal_index(direction, signal.name()).unwrap(), at));
+    }
+    assert_eq!((node.config().out_signals, program.config().in_signals), (written.to_vec(), written.to_vec()));
+
+    let wrong = program.signal_index(Direction::In, "switch").unwrap_err();
+    assert!(wrong.kind() == ErrorKind::NotFound && wrong.message().contains("\"u_a\", \"n\""), "{wrong}");
+    let wrong = program.expect_signals(Direction::In, &read).unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Mismatch);
+    assert!(wrong.message().ends_with("signal 0 is \"u_a\" [V], float; expected \"switch\", boolean"), "{wrong}");
+
+    // The list is the program's own: it stays when another thread closes the channel.
+    program.close();
+    assert_eq!(program.signals(Direction::In), written);
+    assert_eq!(program.signal_index(Direction::In, "u_a").unwrap_err().kind(), ErrorKind::Closed);
+    drop(node);
+    // Both have closed: another node may name others.
+    let node = Channel::create(&name.0, &config.out_signals([])).unwrap();
+    assert_eq!((node.signals(Direction::Out), node.signals(Direction::In)), (&[][..], &read[..]));
+}
+
+#[test]
+fn signals_that_cannot_be_are_refused_when_the_region_is_made() {
+    let signal = |name: &str, unit: &str| Signal::new(name, unit, SignalType::Float);
+    let config = Config::new().samplelen(2);
+    for (signals, why) in [
+        (vec![signal("a", ""), signal("", "")], "out_signals: signal 1 has no name"),
+        (vec![signal(&"n".repeat(256), "")], "out_signals: signal 0 has a name of 256 bytes"),
+        (vec![signal("a", &"u".repeat(64))], "out_signals: signal 0 has a unit of 64 bytes"),
+        (vec![signal("a\0", "")], "out_signals: signal 0 has a control character in its name, \"a\\0\""),
+        (vec![signal("a", ""), signal("a", "V")], "out_signals: signals 0 and 1 have one name, \"a\""),
+        (vec![signal("a", ""), signal("b", ""), signal("c", "")], "out_signals: there are 3, more than the 2 values"),
+    ] {
+        let refused = Channel::create(&Name::new().0, &config.clone().out_signals(signals)).unwrap_err();
+        assert!(refused.kind() == ErrorKind::InvalidInput && refused.message().starts_with(why), "{refused}");
+    }
 }

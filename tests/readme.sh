@@ -6,7 +6,7 @@ set -eu
 bin=$(cd "$1" && pwd)
 root=$(pwd)
 out=$(mktemp -d)
-trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts /dev/shm/survivor' EXIT
+trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts /dev/shm/survivor /dev/shm/measured' EXIT
 
 block() { # NAME FILE
   tests/block.sh "$@"
@@ -125,6 +125,11 @@ block sealed.c docs/untrusted-peers.md >"$out/sealed.c"
 compile sealed.c -D_DEFAULT_SOURCE
 [ "$(timeout 20 "$out/sealed")" = 'the program got 49.98' ]
 echo "readme: a region was handed over by its descriptor"
+block signals.c docs/channels.md >"$out/signals.c"
+compile signals.c
+timeout 20 "$out/signals" >"$out/actual"
+sed -n '/^It prints$/,/^## /p' docs/channels.md | sed '1,/^```text/d; /^```/,$d' | diff -u - "$out/actual" || fail "the program of docs/channels.md prints something else"
+echo "readme: a program saw what its node's values are"
 block volts.c docs/rings.md >"$out/volts.c"
 compile volts.c
 (cd "$out" && timeout 20 ./volts & timeout 20 "$out/volts" 230.5; wait $!) >"$out/actual"

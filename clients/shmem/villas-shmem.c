@@ -34,6 +34,7 @@ static const char usage[] =
   "  -w SECONDS  wait that long for the node (2.5 is two and a half); by default not at all for\n"
   "              NAME, and without limit for WNAME and RNAME\n"
   "  -s VALUES   values that a sample in WNAME can have (default 64)\n"
+  "  -v          print the name, unit and type of each value that is read or written\n"
   "Ends at SIGINT or SIGTERM, and when the node closes or dies.\n";
 
 /* One of the two is open. */
@@ -67,6 +68,25 @@ static int write_some(struct sample *smps[], int cnt, const struct timespec *tim
 {
   return one ? shmem_shared_timed_write(one, smps, (unsigned int)cnt, timeout)
              : shmem_int_timed_write(&two, smps, (unsigned int)cnt, timeout);
+}
+
+/* Prints what the values of the samples are, as far as the region says. */
+static void print_signals(int direction)
+{
+  static const char *const types[] = {"", "float", "integer", "boolean", "complex"};
+  const char *what = direction == SHMEM_IN ? "reads" : "writes";
+  size_t count = 0;
+  const struct shmem_signal *list = one ? shmem_shared_signals(one, direction, &count)
+                                        : shmem_int_signals(&two, direction, &count);
+
+  if (count == 0)
+    printf("%s values without names\n", what);
+  for (size_t i = 0; i < count; i++) {
+    printf("%s value %zu: %s", what, i, list[i].name);
+    if (*list[i].unit)
+      printf(" [%s]", list[i].unit);
+    printf(", %s\n", types[list[i].type]);
+  }
 }
 
 static int bad_usage(const char *what, const char *value)
@@ -135,11 +155,12 @@ int main(int argc, char *argv[])
   struct shmem_conf conf = SHMEM_CONF_INIT;
   long vectorize = 1;
   double seconds = -1; /* none given */
+  bool verbose = false;
   char *end;
   void *base = NULL;
   int option;
 
-  while ((option = getopt(argc, argv, "hs:w:")) != -1) {
+  while ((option = getopt(argc, argv, "hs:vw:")) != -1) {
     switch (option) {
     case 'h':
       return fputs(usage, stdout) < 0 || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -147,6 +168,9 @@ int main(int argc, char *argv[])
       conf.samplelen = is_number(optarg) && strlen(optarg) < 6 ? atoi(optarg) : 0;
       if (conf.samplelen < 1 || conf.samplelen > 65536)
         return bad_usage("-s wants a number of values from 1 to 65536, not ", optarg);
+      break;
+    case 'v':
+      verbose = true;
       break;
     case 'w':
       seconds = strtod(optarg, &end);
@@ -197,6 +221,12 @@ int main(int argc, char *argv[])
       fprintf(stderr, "villas-shmem: cannot open %s%s%s: %s\n", names[0], has_two ? " and " : "",
               has_two ? names[1] : "", shmem_last_error());
     return stopped_by ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
+
+  if (verbose) {
+    print_signals(SHMEM_IN);
+    print_signals(SHMEM_OUT);
+    fflush(stdout);
   }
 
   unsigned long long read = 0, written = 0, redelivered = 0;

@@ -1,6 +1,6 @@
 //! A channel between two sides of this process, and somebody who stores anything anywhere in the region while they use it.
 
-use villas_shm::{Channel, Config};
+use villas_shm::{Channel, Config, Signal, SignalType};
 
 use crate::input::{Input, Poke};
 use crate::object::{Memory, Name};
@@ -20,6 +20,7 @@ pub fn live_channel(bytes: &[u8]) -> bool {
         .queuelen(1 + input.below(7) as u32)
         .samplelen(1 + input.below(5) as u32)
         .spare(1 + input.below(7) as u32);
+    let config = if how & 8 == 0 { config } else { config.out_signals([Signal::new("u_a", "V", SignalType::Float)]) };
     let places = seeds::places_of_channel(&config);
     let name = Name::new("channel");
     let mut node = Some(side(Channel::create(&name.0, &config).expect("a name of our own")));

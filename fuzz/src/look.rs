@@ -20,6 +20,7 @@ pub fn look(bytes: &[u8]) -> bool {
     assert_eq!(entry.size, region.len() as u64);
     assert!(entry.queues.iter().all(|queue| queue.depth <= queue.capacity && queue.waiting.len() <= waiting), "{entry:?}");
     assert!(entry.queues.iter().all(|queue| queue.written.wrapping_sub(queue.read) == queue.depth), "{entry:?}");
+    assert!(entry.queues.iter().flat_map(|queue| &queue.signals).all(|signal| !signal.name().is_empty()), "{entry:?}");
     assert!(entry.blocks.is_none_or(|(free, all)| free <= all), "{entry:?}");
     assert!(entry.state != State::Corrupt || entry.note.is_some(), "{entry:?}");
     // All that is said can be printed.

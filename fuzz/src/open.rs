@@ -27,6 +27,7 @@ fn channel_on(stage: &Stage, how: u8, input: &mut Input) -> bool {
     let node = (how & 4 != 0).then(|| stage.lock(1 << 60 | 1));
     let ways = [libc::EAGAIN, libc::EBADMSG, libc::EBUSY, libc::ENOENT, libc::EPROTO, libc::ENOSPC];
     let opened = ends("an open", || match how & 3 {
+        0 if how & 32 != 0 => Channel::create(name, &seeds::with_signals()),
         0 => Channel::create(name, &seeds::channel()),
         1 => Channel::create(name, &seeds::channel().queuelen(2)),
         _ => Channel::open(name),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::thread::LocalKey;
 
-use villas_shm::{Channel, Config, Policy, Ring, Role};
+use villas_shm::{Channel, Config, Policy, Ring, Role, Signal, SignalType};
 
 use crate::input::{Input, Poke};
 use crate::object::{self, Name};
@@ -113,7 +113,22 @@ pub(crate) fn channel() -> Config {
     Config::new().queuelen(5).samplelen(3).spare(3)
 }
 
-/// Fresh; in traffic; as a node and a program leave it that both die with samples in hand, one of them sent on.
+/// The same, with signals.
+pub(crate) fn with_signals() -> Config {
+    let signal = |(name, unit, kind)| Signal::new(name, unit, kind);
+    let written = [("u_a", "V", SignalType::Float), ("n", "", SignalType::Integer), ("ü", "°", SignalType::Complex)];
+    channel().out_signals(written.map(signal)).in_signals([signal(("set", "", SignalType::Boolean))])
+}
+
+/// A region in use, and where its signals are named: the texts, and the records several times.
+fn with_table(bytes: Vec<u8>, places: &[usize], table: usize, records: usize) -> Seed {
+    let often = (table..table + 16 * records).step_by(2).filter(|at| at % 16 < 8);
+    let places = places.iter().copied().chain((0..4).flat_map(|_| often.clone())).chain(table + 16 * records..bytes.len());
+    Seed { places: places.collect(), bytes }
+}
+
+/// Fresh; in traffic; as a node and a program leave it that both die with samples in hand, one of them sent on;
+/// with signals.
 pub(crate) fn channels() -> &'static [Seed] {
     static SEEDS: OnceLock<Vec<Seed>> = OnceLock::new();
     SEEDS.get_or_init(|| {
@@ -134,7 +149,12 @@ pub(crate) fn channels() -> &'static [Seed] {
         regions.push(name.bytes());
         drop((node, program, taken, kept, back));
         let places = places_of_channel(&channel());
-        regions.into_iter().map(|bytes| Seed { bytes, places: places.clone() }).collect()
+        let mut seeds: Vec<Seed> = regions.into_iter().map(|bytes| Seed { bytes, places: places.clone() }).collect();
+        let node = Channel::create(&name.0, &with_signals()).expect("the last ones have gone");
+        send(&node, 2);
+        let table = seeds[0].bytes.len();
+        seeds.push(with_table(name.bytes(), &places, table, 4));
+        seeds
     })
 }
 
@@ -175,6 +195,12 @@ pub(crate) fn wires() -> &'static [Seed] {
         let config = channel().samplelen(4);
         let ours = Channel::open_wire(&name.0, &name.0, &config, None).expect("a name of our own");
         send(&ours, 2);
+        let named = Name::new("named");
+        let config = with_signals().samplelen(4).in_signals([]);
+        let ours_named = Channel::open_wire(&named.0, &named.0, &config, None).expect("a name of our own");
+        send(&ours_named, 2);
+        let end = name.bytes().len() - 128;
+        let named = with_table(named.bytes(), &places_of_wire(end), end, 3);
         let images: [&[u8]; 5] = [
             include_bytes!("../../tests/wire/images/polling-q8-s4-3-queued-1-held.img"),
             include_bytes!("../../tests/wire/images/polling-q8-s4-fresh.img"),
@@ -182,7 +208,9 @@ pub(crate) fn wires() -> &'static [Seed] {
             include_bytes!("../../tests/wire/images/pthread-q8-s4-closed.img"),
             &name.bytes(),
         ];
-        images.map(|bytes| Seed { bytes: bytes.to_vec(), places: places_of_wire(bytes.len()) }).into()
+        let mut seeds: Vec<Seed> = images.map(|bytes| Seed { bytes: bytes.to_vec(), places: places_of_wire(bytes.len()) }).into();
+        seeds.push(named);
+        seeds
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use villas_shm::{Channel, Sample, Timespec, fuzzing};
+use villas_shm::{Channel, Direction, Sample, Timespec, fuzzing};
 
 use crate::input::Input;
 use crate::{allow, ends};
@@ -226,5 +226,8 @@ impl Side {
         assert!(stats.queued_out <= self.queuelen.next_power_of_two(), "{stats:?}");
         let config = self.channel.config();
         assert_eq!((u64::from(config.queuelen), config.samplelen as usize), (self.queuelen, self.samplelen));
+        for (at, signal) in config.in_signals.iter().enumerate() {
+            assert_eq!(self.channel.signal_index(Direction::In, signal.name()).expect("it is open"), at);
+        }
     }
 }

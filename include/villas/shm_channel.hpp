@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -82,6 +83,72 @@ private:
 /* Samples that were read together. Its destructor puts those that were neither moved away nor
  * written. */
 using Samples = std::vector<Sample>;
+
+/* A direction of a channel, as its end sees it: what a node writes, its program reads. */
+enum class Direction { In = SHMEM_IN, Out = SHMEM_OUT };
+
+/* What the values of a signal are: which member of signal_data. */
+enum class SignalType {
+  Float = SHMEM_SIGNAL_FLOAT,
+  Integer = SHMEM_SIGNAL_INTEGER,
+  Boolean = SHMEM_SIGNAL_BOOLEAN,
+  Complex = SHMEM_SIGNAL_COMPLEX
+};
+
+/* What a value of a sample is. Its texts are UTF-8 and belong to the channel, until that is
+ * closed. */
+class Signal {
+public:
+  explicit Signal(const shmem_signal &signal) noexcept : signal_(&signal) {}
+
+  std::string_view name() const noexcept { return signal_->name; }
+  /* Empty: it has none. */
+  std::string_view unit() const noexcept { return signal_->unit; }
+  SignalType type() const noexcept { return static_cast<SignalType>(signal_->type); }
+
+private:
+  const shmem_signal *signal_;
+};
+
+/* The signals of a direction. They belong to the channel, until that is closed. */
+class SignalRange {
+public:
+  class Iterator {
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Signal;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Signal;
+
+    explicit Iterator(const shmem_signal *at) noexcept : at_(at) {}
+    Signal operator*() const noexcept { return Signal(*at_); }
+    Iterator &operator++() noexcept
+    {
+      ++at_;
+      return *this;
+    }
+    Iterator operator++(int) noexcept { return Iterator(at_++); }
+    friend bool operator==(Iterator a, Iterator b) noexcept { return a.at_ == b.at_; }
+    friend bool operator!=(Iterator a, Iterator b) noexcept { return a.at_ != b.at_; }
+
+  private:
+    const shmem_signal *at_;
+  };
+
+  SignalRange(const shmem_signal *first, std::size_t size) noexcept : first_(first), size_(size) {}
+
+  Iterator begin() const noexcept { return Iterator(first_); }
+  Iterator end() const noexcept { return Iterator(first_ + size_); }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+  /* Signal `i`, which must be below size(). */
+  Signal operator[](std::size_t i) const noexcept { return Signal(first_[i]); }
+
+private:
+  const shmem_signal *first_;
+  std::size_t size_;
+};
 
 /*
  * One end of a channel. The destructor closes it. Any thread may call any member, except
@@ -157,6 +224,31 @@ public:
   int wait(std::chrono::duration<Rep, Period> timeout) noexcept
   {
     return call(shmem_shared_wait, detail::Timeout(timeout).get());
+  }
+
+  /* What the values of a direction's samples are: value 0 is that of signal 0. Empty if the node
+   * named none, or with EPIPE while closed. */
+  SignalRange signals(Direction direction) const noexcept
+  {
+    std::size_t count = 0;
+    const shmem_signal *const first =
+      pointer(shmem_shared_signals, static_cast<int>(direction), &count);
+    return SignalRange(first, count);
+  }
+  /* The place of the signal of this name among the values of a sample. Returns -1 on failure.
+   * ENOENT: no signal has it; lastError has those that there are. */
+  int signalIndex(Direction direction, const std::string &name) const noexcept
+  {
+    return call(shmem_shared_signal_index, static_cast<int>(direction), name.c_str());
+  }
+  /* Compares the signals with those of a vector or an array of shmem_signal, in which a unit of
+   * nullptr and a type of 0 stand for any. Returns 0, or -1: EPROTO they differ; lastError has the
+   * first difference. */
+  template <typename List>
+  int expectSignals(Direction direction, const List &expected) const noexcept
+  {
+    return call(shmem_shared_expect_signals, static_cast<int>(direction), std::data(expected),
+                std::size(expected));
   }
 
   /* Allocates an empty sample. Never waits. The result is empty on failure. EAGAIN: all blocks of

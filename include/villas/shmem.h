@@ -213,7 +213,7 @@ struct sample {
 #define DEFAULT_SHMEM_SAMPLELEN 64
 
 /* The initialisers of extensible structs: struct shmem_conf conf = SHMEM_CONF_INIT; */
-#define SHMEM_CONF_INIT { 0, 0, 0, sizeof(struct shmem_conf), 0, 0, 0, 0 }
+#define SHMEM_CONF_INIT { 0, 0, 0, sizeof(struct shmem_conf), 0, 0, 0, 0, NULL, 0, NULL, 0 }
 #define SHMEM_STATS_INIT { sizeof(struct shmem_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define SHMEM_RING_STATS_INIT \
   { sizeof(struct shmem_ring_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -269,6 +269,24 @@ struct sample {
 
 /** `flags` of `struct shmem_conf`: `group` is valid. */
 #define SHMEM_CONF_GROUP 2
+
+/** A direction of a channel: what this handle reads. A node's output is its program's input. */
+#define SHMEM_IN 0
+
+/** A direction of a channel: what this handle writes. */
+#define SHMEM_OUT 1
+
+/** `type` of `struct shmem_signal`: member `f` of `union signal_data`. */
+#define SHMEM_SIGNAL_FLOAT 1
+
+/** `type` of `struct shmem_signal`: member `i` of `union signal_data`. */
+#define SHMEM_SIGNAL_INTEGER 2
+
+/** `type` of `struct shmem_signal`: member `b` of `union signal_data`. */
+#define SHMEM_SIGNAL_BOOLEAN 3
+
+/** `type` of `struct shmem_signal`: member `z` of `union signal_data`. */
+#define SHMEM_SIGNAL_COMPLEX 4
 
 /** A policy of a ring: one producer, one consumer. The fastest. */
 #define SHMEM_SPSC 1
@@ -359,6 +377,22 @@ struct shmem_shared {
 };
 
 /**
+ * What a value of a sample is. Value 0 of a sample is that of signal 0, and so on. Texts are UTF-8
+ * without control characters.
+ */
+struct shmem_signal {
+  /** 1 to 255 bytes; no other signal of its direction has it. */
+  const char *name;
+  /**
+   * At most 63 bytes; empty: none. `NULL` in a caller's list: none, or to
+   * `shmem_shared_expect_signals`: any.
+   */
+  const char *unit;
+  /** `SHMEM_SIGNAL_*`. 0 in a list for `shmem_shared_expect_signals`: any. */
+  int type;
+};
+
+/**
  * The parameters of a region, initialised by `SHMEM_CONF_INIT`. A field that is 0 means the
  * default.
  */
@@ -369,7 +403,7 @@ struct shmem_conf {
   int queuelen;
   /** Values that fit into a sample: 1 to 65536; 0: 64. */
   int samplelen;
-  /** `sizeof(struct shmem_conf)`; 0: the fields of version 0.1. */
+  /** `sizeof(struct shmem_conf)`; 0: the fields up to `group`. */
   size_t size;
   /** Samples that each side can hold besides the queued ones: 1 to 2^20; 0: 64. */
   int spare;
@@ -382,6 +416,17 @@ struct shmem_conf {
    * member of it (`EPERM`). Without `SHMEM_CONF_GROUP`: 0.
    */
   unsigned int group;
+  /**
+   * What the values are that the caller reads; `NULL`: not said. In VILLASnode's layout: what it
+   * expects of a peer of this library (`shmem_int_open`). Lists are read during the call only.
+   */
+  const struct shmem_signal *in_signals;
+  /** How many signals `in_signals` has: 0 to `samplelen`. */
+  size_t in_count;
+  /** What the values are that the caller writes; `NULL`: not said. */
+  const struct shmem_signal *out_signals;
+  /** How many signals `out_signals` has: 0 to `samplelen`. */
+  size_t out_count;
 };
 
 /**
@@ -737,7 +782,7 @@ struct sample *sample_clone(struct sample *src);
  * @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
  *         `EINVAL` name or parameters;
  *         `EBUSY` a live process holds the node side;
- *         `EPROTO` the region is in use with other parameters;
+ *         `EPROTO` the region is in use with other parameters, or other signals;
  *         `EBADMSG` the name leads to something other than a region;
  *         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
  *         `ENOSPC` `/dev/shm` is full;
@@ -803,7 +848,8 @@ struct shmem_shared *shmem_shared_create_fd(const struct shmem_conf *conf, int *
  *             and `group` have no effect
  * @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
  *         `EINVAL` parameters;
- *         `EBUSY` a live process holds the node side; `EPROTO` the region has other parameters;
+ *         `EBUSY` a live process holds the node side; `EPROTO` the region has other parameters or
+ *         signals;
  *         else as `shmem_shared_open_fd`
  */
 struct shmem_shared *shmem_shared_recreate_fd(int fd, const struct shmem_conf *conf);
@@ -1002,6 +1048,51 @@ int shmem_shared_close(struct shmem_shared *shm, void *base);
  */
 int shmem_shared_unlink(const char *name);
 
+/**
+ * Gives the signals of a direction: what the values of its samples are. The node names them when it
+ * creates the region.
+ *
+ * @param shm       an open channel
+ * @param direction `SHMEM_IN` or `SHMEM_OUT`
+ * @param count     filled with their number; 0: the node named none
+ * @return the first of them, which the library owns: the list is valid until the channel is closed.
+ *         It is a pointer also for 0 signals. `NULL`: `EINVAL` the direction, or `count` is `NULL`;
+ *         a handle error (`EINVAL`, `EPIPE`)
+ */
+const struct shmem_signal *shmem_shared_signals(struct shmem_shared *shm,
+                                                int direction,
+                                                size_t *count);
+
+/**
+ * Finds a signal by its name.
+ *
+ * @param shm       an open channel
+ * @param direction `SHMEM_IN` or `SHMEM_OUT`
+ * @param name      of the signal
+ * @return its place in the list and among the values of a sample, from 0. -1: `ENOENT` no signal
+ *         has the name: the sentence of `shmem_last_error` has those that there are; `EINVAL` the
+ *         direction, or the name is not UTF-8; a handle error (`EINVAL`, `EPIPE`)
+ */
+int shmem_shared_signal_index(struct shmem_shared *shm, int direction, const char *name);
+
+/**
+ * Compares the signals of a direction with those that the program expects, so that it does not take
+ * one value for another.
+ *
+ * @param shm       an open channel
+ * @param direction `SHMEM_IN` or `SHMEM_OUT`
+ * @param expected  signals, in order; a `unit` of `NULL` and a `type` of 0 stand for any.
+ *                  Read during the call only
+ * @param count     how many they are
+ * @return 0: they are as expected. -1: `EPROTO` they are not: the sentence of `shmem_last_error`
+ *         has the first difference; `EINVAL` the direction or the list; a handle error (`EINVAL`,
+ *         `EPIPE`)
+ */
+int shmem_shared_expect_signals(struct shmem_shared *shm,
+                                int direction,
+                                const struct shmem_signal *expected,
+                                size_t count);
+
 /* Channels in VILLASnode's layout ---------------------------------------------------------------
  *
  * For an unmodified VILLASnode 1.2 on x86-64 with glibc: two regions, one for each direction.
@@ -1014,6 +1105,9 @@ int shmem_shared_unlink(const char *name);
  * layout; any other failure ends the wait at once. With both names equal, this process reads what
  * it writes.
  *
+ * A VILLASnode names no signals. A peer of this library may: then they must be `conf->in_signals`,
+ * unless the caller gives none.
+ *
  * @param wname the node's `in.name`
  * @param rname the node's `out.name`
  * @param shm   filled; the caller owns it, and closes the channel by `shmem_int_close`
@@ -1023,7 +1117,9 @@ int shmem_shared_unlink(const char *name);
  *         `EBUSY` a live process holds `wname`, or it is a region of the other layout;
  *         `EINTR` a signal handler ran;
  *         `ESTALE` `wname` was removed during the wait, so nobody can attach any more: open again;
- *         `EBADMSG` `wname`, or the semaphore of a name, leads to something else;
+ *         `EBADMSG` `wname`, or the semaphore of a name, leads to something else, or the peer's
+ *         table of signals is corrupt;
+ *         `EPROTO` the peer writes other signals than `conf->in_signals`;
  *         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
  *         `ENOSPC` `/dev/shm` is full;
  *         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process, as for `shmem_shared_create`;
@@ -1169,6 +1265,44 @@ int shmem_int_peer_alive(struct shmem_int *shm);
  * @return 0. -1: `EINVAL` `stats` or its `size`; a handle error (`EINVAL`, `EPIPE`)
  */
 int shmem_int_stats(struct shmem_int *shm, struct shmem_stats *stats);
+
+/**
+ * Gives the signals of a direction: what the values of its samples are. Each side names what it
+ * writes, in its own region.
+ *
+ * @param shm       an open channel
+ * @param direction `SHMEM_IN` or `SHMEM_OUT`
+ * @param count     filled with their number; 0: the writer named none, or it is a VILLASnode
+ * @return the first of them, as `shmem_shared_signals` gives them. `NULL`: `EINVAL` the direction,
+ *         or `count` is `NULL`; a handle error (`EINVAL`, `EPIPE`)
+ */
+const struct shmem_signal *shmem_int_signals(struct shmem_int *shm, int direction, size_t *count);
+
+/**
+ * Finds a signal by its name, as `shmem_shared_signal_index` does.
+ *
+ * @param shm       an open channel
+ * @param direction `SHMEM_IN` or `SHMEM_OUT`
+ * @param name      of the signal
+ * @return its place among the values of a sample, from 0. -1: `ENOENT` no signal has the name;
+ *         `EINVAL` the direction, or the name is not UTF-8; a handle error (`EINVAL`, `EPIPE`)
+ */
+int shmem_int_signal_index(struct shmem_int *shm, int direction, const char *name);
+
+/**
+ * Compares the signals of a direction with those that the caller expects.
+ *
+ * @param shm       an open channel
+ * @param direction `SHMEM_IN` or `SHMEM_OUT`
+ * @param expected  signals, as for `shmem_shared_expect_signals`
+ * @param count     how many they are
+ * @return 0: they are as expected. -1: `EPROTO` they are not, or the writer named none; `EINVAL`
+ *         the direction or the list; a handle error (`EINVAL`, `EPIPE`)
+ */
+int shmem_int_expect_signals(struct shmem_int *shm,
+                             int direction,
+                             const struct shmem_signal *expected,
+                             size_t count);
 
 /**
  * Closes a channel, and removes the names of its regions. Waits up to a second for a live other

@@ -1,13 +1,15 @@
 //! Group "channel, one region": what a channel is, and opening one.
 
 use super::sample::pool;
-use super::{Found, check_size, guard, known, limit, not_a, text};
+use super::signals::{named, shmem_signal};
+use super::{Found, guard, known, limit, not_a, text};
 use crate::channel::Config;
 use crate::channel::backend::Backend;
 use crate::channel::handle::ChannelHandle;
 use crate::channel::native::{self, Native};
 use crate::error::{Error, Result};
 use libc::{c_char, c_int, c_uint, c_void, timespec};
+use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::IntoRawFd;
 
 /// `flags` of `struct shmem_conf`: accept an existing object of another user.
@@ -41,7 +43,7 @@ pub struct shmem_conf {
     pub queuelen: c_int,
     /// Values that fit into a sample: 1 to 65536; 0: 64.
     pub samplelen: c_int,
-    /// `sizeof(struct shmem_conf)`; 0: the fields of version 0.1.
+    /// `sizeof(struct shmem_conf)`; 0: the fields up to `group`.
     pub size: usize,
     /// Samples that each side can hold besides the queued ones: 1 to 2^20; 0: 64.
     pub spare: c_int,
@@ -52,7 +54,19 @@ pub struct shmem_conf {
     /// With `SHMEM_CONF_GROUP`: the object's group, a `gid_t`. A user other than root must be a
     /// member of it (`EPERM`). Without `SHMEM_CONF_GROUP`: 0.
     pub group: c_uint,
+    /// What the values are that the caller reads; `NULL`: not said. In VILLASnode's layout: what it
+    /// expects of a peer of this library (`shmem_int_open`). Lists are read during the call only.
+    pub in_signals: *const shmem_signal,
+    /// How many signals `in_signals` has: 0 to `samplelen`.
+    pub in_count: usize,
+    /// What the values are that the caller writes; `NULL`: not said.
+    pub out_signals: *const shmem_signal,
+    /// How many signals `out_signals` has: 0 to `samplelen`.
+    pub out_count: usize,
 }
+
+/// The size of `struct shmem_conf` before it had signals.
+const WITHOUT_SIGNALS: usize = offset_of!(shmem_conf, in_signals);
 
 /// What a C program sees of a handle.
 pub(super) fn face<E: Backend>(handle: &'static ChannelHandle<E>) -> *mut shmem_shared {
@@ -70,15 +84,21 @@ pub(super) unsafe fn handle(shm: *const shmem_shared) -> Found<&'static ChannelH
 }
 
 /// # Safety
-/// `conf` is null or leads to a `struct shmem_conf` of the size that it says.
+/// `conf` is null or leads to a `struct shmem_conf` of the size that it says, and it to lists as long
+/// as it says.
 pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
     if conf.is_null() {
         return Ok(Config::default());
     }
     // SAFETY: every version of the struct begins with the fields up to `size`.
-    let size = unsafe { (*conf).size };
+    let size = match unsafe { (&raw const (*conf).size).read() } {
+        0 => WITHOUT_SIGNALS,
+        size => size,
+    };
     let known = size_of::<shmem_conf>();
-    check_size::<shmem_conf>(size, "conf", "shmem_conf")?;
+    if size < known && size != WITHOUT_SIGNALS {
+        return Err(Error::invalid(format!("conf.size is {size}, but must be sizeof(struct shmem_conf), {known}, or 0")));
+    }
     if size > 4096 {
         return Err(Error::invalid(format!("conf.size is {size}: is the struct initialised? (SHMEM_CONF_INIT does it)")));
     }
@@ -88,8 +108,12 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
             return Err(Error::invalid("conf has fields of a newer version that are not zero: update the library"));
         }
     }
-    // SAFETY: the struct has at least the fields of this version.
-    let conf = unsafe { conf.read() };
+    let mut whole = MaybeUninit::<shmem_conf>::zeroed();
+    // SAFETY: the struct has so many of the fields of this version, and 0 is a value of the others.
+    let conf = unsafe {
+        whole.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(conf.cast(), size.min(known));
+        whole.assume_init()
+    };
     let positive = |what: &str, value: c_int| {
         u32::try_from(value).map_err(|_| Error::invalid(format!("conf.{what} is {value}, but cannot be negative")))
     };
@@ -114,6 +138,10 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
         permissions: conf.permissions,
         group: has_group.then_some(conf.group),
         any_owner: conf.flags & SHMEM_CONF_ANY_OWNER != 0,
+        // SAFETY: the lists are as the struct says.
+        in_signals: unsafe { named(conf.in_signals, conf.in_count, "conf.in_signals") }?,
+        // SAFETY: as above.
+        out_signals: unsafe { named(conf.out_signals, conf.out_count, "conf.out_signals") }?,
     }
     .with_zeros())
 }
@@ -128,7 +156,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
 /// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
 ///         `EINVAL` name or parameters;
 ///         `EBUSY` a live process holds the node side;
-///         `EPROTO` the region is in use with other parameters;
+///         `EPROTO` the region is in use with other parameters, or other signals;
 ///         `EBADMSG` the name leads to something other than a region;
 ///         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
 ///         `ENOSPC` `/dev/shm` is full;
@@ -234,7 +262,8 @@ pub unsafe extern "C" fn shmem_shared_create_fd(conf: *const shmem_conf, fd: *mu
 ///             and `group` have no effect
 /// @return the channel, which the caller closes by `shmem_shared_close`. `NULL`:
 ///         `EINVAL` parameters;
-///         `EBUSY` a live process holds the node side; `EPROTO` the region has other parameters;
+///         `EBUSY` a live process holds the node side; `EPROTO` the region has other parameters or
+///         signals;
 ///         else as `shmem_shared_open_fd`
 ///
 /// # Safety

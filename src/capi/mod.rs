@@ -18,6 +18,7 @@ mod ring_control;
 mod ring_messages;
 mod sample;
 mod segment;
+mod signals;
 mod transfer;
 mod wire;
 

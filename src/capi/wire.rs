@@ -2,6 +2,7 @@
 
 use super::channel::{config, face, shmem_conf, shmem_shared};
 use super::channel_control::{fill_stats, shmem_stats};
+use super::signals::{self, shmem_signal};
 use super::transfer::{alloc, read, sample, write};
 use super::{Found, Wrong, guard, guard_signal_safe, known, limit, not_a, text, within};
 use crate::channel::Config;
@@ -77,6 +78,9 @@ pub(super) unsafe fn handle(shm: *const shmem_int) -> Found<&'static ChannelHand
 /// layout; any other failure ends the wait at once. With both names equal, this process reads what
 /// it writes.
 ///
+/// A VILLASnode names no signals. A peer of this library may: then they must be `conf->in_signals`,
+/// unless the caller gives none.
+///
 /// @param wname the node's `in.name`
 /// @param rname the node's `out.name`
 /// @param shm   filled; the caller owns it, and closes the channel by `shmem_int_close`
@@ -86,7 +90,9 @@ pub(super) unsafe fn handle(shm: *const shmem_int) -> Found<&'static ChannelHand
 ///         `EBUSY` a live process holds `wname`, or it is a region of the other layout;
 ///         `EINTR` a signal handler ran;
 ///         `ESTALE` `wname` was removed during the wait, so nobody can attach any more: open again;
-///         `EBADMSG` `wname`, or the semaphore of a name, leads to something else;
+///         `EBADMSG` `wname`, or the semaphore of a name, leads to something else, or the peer's
+///         table of signals is corrupt;
+///         `EPROTO` the peer writes other signals than `conf->in_signals`;
 ///         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
 ///         `ENOSPC` `/dev/shm` is full;
 ///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process, as for `shmem_shared_create`;
@@ -314,6 +320,61 @@ pub unsafe extern "C" fn shmem_int_peer_alive(shm: *mut shmem_int) -> c_int {
 pub unsafe extern "C" fn shmem_int_stats(shm: *mut shmem_int, stats: *mut shmem_stats) -> c_int {
     // SAFETY: the caller's promise is passed on.
     unsafe { fill_stats(handle(shm), stats) }
+}
+
+/// Gives the signals of a direction: what the values of its samples are. Each side names what it
+/// writes, in its own region.
+///
+/// @param shm       an open channel
+/// @param direction `SHMEM_IN` or `SHMEM_OUT`
+/// @param count     filled with their number; 0: the writer named none, or it is a VILLASnode
+/// @return the first of them, as `shmem_shared_signals` gives them. `NULL`: `EINVAL` the direction,
+///         or `count` is `NULL`; a handle error (`EINVAL`, `EPIPE`)
+///
+/// # Safety
+/// `shm` and `count` are null or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_int_signals(shm: *mut shmem_int, direction: c_int, count: *mut usize) -> *const shmem_signal {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { signals::signals(handle(shm), direction, count) }
+}
+
+/// Finds a signal by its name, as `shmem_shared_signal_index` does.
+///
+/// @param shm       an open channel
+/// @param direction `SHMEM_IN` or `SHMEM_OUT`
+/// @param name      of the signal
+/// @return its place among the values of a sample, from 0. -1: `ENOENT` no signal has the name;
+///         `EINVAL` the direction, or the name is not UTF-8; a handle error (`EINVAL`, `EPIPE`)
+///
+/// # Safety
+/// `shm` is null or valid, `name` null or a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_int_signal_index(shm: *mut shmem_int, direction: c_int, name: *const c_char) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { signals::index(handle(shm), direction, name) }
+}
+
+/// Compares the signals of a direction with those that the caller expects.
+///
+/// @param shm       an open channel
+/// @param direction `SHMEM_IN` or `SHMEM_OUT`
+/// @param expected  signals, as for `shmem_shared_expect_signals`
+/// @param count     how many they are
+/// @return 0: they are as expected. -1: `EPROTO` they are not, or the writer named none; `EINVAL`
+///         the direction or the list; a handle error (`EINVAL`, `EPIPE`)
+///
+/// # Safety
+/// `shm` is null or valid, `expected` leads to `count` signals.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn shmem_int_expect_signals(
+    shm: *mut shmem_int,
+    direction: c_int,
+    expected: *const shmem_signal,
+    count: usize,
+) -> c_int {
+    // SAFETY: the caller's promise is passed on.
+    unsafe { signals::expect(handle(shm), direction, expected, count) }
 }
 
 /// Closes a channel, and removes the names of its regions. Waits up to a second for a live other

@@ -6,9 +6,11 @@
 //! addresses, as programs know them.
 
 use super::config::Config;
+use super::signals::Direction;
 use super::stats::Stats;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
+use crate::layout::signals::SignalTable;
 use crate::memory::tag::HandleKind;
 use crate::protocol::gate::{Common, Idle};
 use crate::readiness::Polled;
@@ -61,8 +63,10 @@ pub(crate) trait Liveness: Common + Watched + Polled + Send + Sync {
     fn before_close(&self) {}
     /// Address and length of the regions in this process, its own region first.
     fn spans(&self) -> [(usize, usize); 2];
-    /// The parameters stored in the region.
+    /// The parameters stored in the region, without its signals.
     fn config(&self) -> Config;
+    /// The signals that the region names.
+    fn signals(&self, direction: Direction) -> &SignalTable;
 }
 
 /// The core. Where a call takes an address, `None` or 0 means that this process holds no sample

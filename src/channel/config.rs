@@ -1,6 +1,7 @@
 //! The parameters of a channel.
 
 use crate::error::{Error, Result};
+use crate::layout::signals::Signal;
 
 /// Entries of each queue, by default.
 pub(crate) const DEFAULT_QUEUELEN: u32 = 512;
@@ -37,6 +38,11 @@ pub struct Config {
     pub group: Option<u32>,
     /// Accept an object of another user.
     pub any_owner: bool,
+    /// What the values are that this side reads; empty: the region does not say. In VILLASnode's
+    /// layout: what a peer of this library must write, if it says what that is.
+    pub in_signals: Vec<Signal>,
+    /// What the values are that this side writes; empty: the region does not say.
+    pub out_signals: Vec<Signal>,
 }
 
 impl Default for Config {
@@ -49,6 +55,8 @@ impl Default for Config {
             permissions: DEFAULT_PERMISSIONS,
             group: None,
             any_owner: false,
+            in_signals: Vec::new(),
+            out_signals: Vec::new(),
         }
     }
 }
@@ -92,6 +100,16 @@ impl Config {
     /// Sets [`Config::any_owner`].
     pub fn any_owner(self, any_owner: bool) -> Config {
         Config { any_owner, ..self }
+    }
+
+    /// Sets [`Config::in_signals`].
+    pub fn in_signals(self, signals: impl IntoIterator<Item = Signal>) -> Config {
+        Config { in_signals: signals.into_iter().collect(), ..self }
+    }
+
+    /// Sets [`Config::out_signals`].
+    pub fn out_signals(self, signals: impl IntoIterator<Item = Signal>) -> Config {
+        Config { out_signals: signals.into_iter().collect(), ..self }
     }
 
     /// For a C caller, whose 0 means the default.

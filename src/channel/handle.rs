@@ -115,7 +115,7 @@ impl<E: Backend> ChannelHandle<E> {
         is_one.then(|| unsafe { &*pointer.cast::<ChannelHandle<E>>() })
     }
 
-    fn closed(&self) -> Error {
+    pub(super) fn closed(&self) -> Error {
         Error::new(libc::EPIPE, "this channel is closed in this process (or belongs to the parent that forked it)")
     }
 

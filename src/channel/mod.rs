@@ -10,10 +10,12 @@ pub(crate) mod handle;
 pub(crate) mod native;
 mod references;
 mod registry;
+pub(crate) mod signals;
 mod stats;
 pub(crate) mod wire;
 
 pub(crate) use any_handle::AnyHandle;
 pub use api::{Channel, Sample, Unsent};
 pub use config::Config;
+pub use signals::Direction;
 pub use stats::Stats;

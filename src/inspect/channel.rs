@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::{Snapshot, sample};
+use crate::channel::signals;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::channel::{ChannelFacts, ChannelView, ENTRIES, VERSION};
@@ -52,6 +53,9 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
         entry.queues.push(queue(&region, &view, from, waiting)?);
     }
     entry.blocks = Some((count_free(&region, &view)?, facts.blocks().into()));
+    region.load(facts.signals, facts.signals_size)?;
+    let tables = signals::tables(&facts, &region.bytes(facts.signals, facts.signals_size))?;
+    entry.queues.iter_mut().zip(&tables).for_each(|(queue, signals)| queue.signals = signals.to_vec());
     Ok(())
 }
 
@@ -95,7 +99,15 @@ fn queue(region: &Snapshot<'_>, view: &ChannelView, from: Side, waiting: usize) 
     }
     let waiting: Vec<Waiting> = found.into_iter().map(|(_, sample)| sample).collect();
     let direction = if from == Side::A { "node to program" } else { "program to node" };
-    Ok(Queue { direction, depth, capacity: facts.queuelen.into(), written: read.wrapping_add(depth), read, waiting })
+    Ok(Queue {
+        direction,
+        depth,
+        capacity: facts.queuelen.into(),
+        written: read.wrapping_add(depth),
+        read,
+        waiting,
+        signals: Vec::new(),
+    })
 }
 
 /// How many blocks neither side owes the other.

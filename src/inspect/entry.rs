@@ -2,6 +2,7 @@
 
 use super::processes::Process;
 use crate::layout::holder::Holder;
+use crate::layout::signals::Signal;
 use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
@@ -124,6 +125,8 @@ pub struct Queue {
     pub read: u64,
     /// The first of those that wait, as many as were asked for.
     pub waiting: Vec<Waiting>,
+    /// What the values of its samples are, if the region says.
+    pub signals: Vec<Signal>,
 }
 
 /// A parameter of a region.

@@ -79,7 +79,15 @@ fn queue(region: &Snapshot<'_>, view: &RingView, waiting: usize) -> Result<Queue
             Ok((written, read)) => {
                 let waiting = next_messages(region, view, waiting)?;
                 let depth = written.wrapping_sub(read);
-                return Ok(Queue { direction: "", depth, capacity: facts.capacity.into(), written, read, waiting });
+                return Ok(Queue {
+                    direction: "",
+                    depth,
+                    capacity: facts.capacity.into(),
+                    written,
+                    read,
+                    waiting,
+                    signals: Vec::new(),
+                });
             }
             Err(e) if before == Some(indices) => return Err(e),
             Err(_) => before = Some(indices),

@@ -4,6 +4,7 @@ use super::entry::{Entry, Kind, Parameter, Queue, State, Waiting};
 use super::snapshot::{Snapshot, sample};
 use crate::channel::wire::ALIVE;
 use crate::error::{Error, Result};
+use crate::layout::signals::{self, SignalTable};
 use crate::layout::wire::{CELL, HEAD, STOPPED, Which, WireView};
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
@@ -57,9 +58,15 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
         written,
         read,
         waiting,
+        signals: Vec::new(),
     });
     let (taken, given) = indices(&view, Which::Free);
     entry.blocks = Some((given.wrapping_sub(taken), facts.blocks.into()));
+    if let Some(trailer) = trailer {
+        let (at, length, count) = trailer.signals(size, facts.capacity())?;
+        region.load(at, length)?;
+        entry.queues[0].signals = SignalTable::checked(&signals::decode(&region.bytes(at, length), count)?)?.to_vec();
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 0x0000  facts      never written after the region has a name             256 bytes
+//!                    from 0x50: signals u64, signals_size u64, signal_counts u32 × 2
 //! 0x0100  holder A   who holds the node side      } written by the holder  128
 //! 0x0180  holder B   who holds the program side   } of that side's lock    128
 //! 0x0200  words A    ┌ 0x000 taken                    A: written on each read  128
@@ -13,15 +14,16 @@
 //! 0x1000  entries A → B   u32 × entries, from a multiple of 128
 //!         entries B → A   u32 × entries, from a multiple of 128
 //!         pool            block_size × 2 × home_blocks, a multiple of 128; side A's home first
+//!         signals         signals_size bytes (`signals`): those of A → B, then those of B → A
 //! ```
 //!
 //! Words of different writers are 128 bytes apart, because processors fetch lines in adjacent
 //! pairs. The holders are written at attach and close only, so that a look at the peer's costs no
 //! cache miss.
 //!
-//! All offsets follow from `queuelen`, `samplelen` and `spare`. They are stored too, for other
-//! programs' sake; attaching computes them again and refuses a region where they differ, so that
-//! one check covers them all.
+//! All offsets follow from `queuelen`, `samplelen` and `spare`, the region's end also from
+//! `signals_size`. They are stored too, for other programs' sake; attaching computes them again and
+//! refuses a region where they differ, so that one check covers them all.
 
 #[cfg(test)]
 #[path = "../tests/fields/channel.rs"]
@@ -31,7 +33,9 @@ use super::Layout;
 use super::blocks::Blocks;
 use super::holder::Holder;
 use super::sample::{self, Raw};
+use super::signals;
 use crate::error::{Error, Result};
+use crate::memory::zeroed::Table;
 use crate::protocol::atomics::{self, Shared32, Shared64};
 use crate::protocol::channel_words::{ChannelBell, ChannelWords, Side};
 use crate::sys;
@@ -42,7 +46,7 @@ use std::time::Duration;
 /// The first eight bytes of a region.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"VILLASHM");
 /// The version of this layout.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// The largest queue length.
 pub(crate) const MAX_QUEUELEN: u32 = 1 << 20;
 /// The most values that a sample can have.
@@ -68,7 +72,11 @@ pub(crate) struct RawChannelFacts {
     pub(crate) pool: Shared64,
     /// Seconds since 1970.
     pub(crate) created: Shared64,
-    _reserved: [u64; 22],
+    /// Where the table of signals begins.
+    pub(crate) signals: Shared64,
+    pub(crate) signals_size: Shared64,
+    pub(crate) signal_counts: [Shared32; 2],
+    _reserved: [u64; 19],
 }
 
 #[repr(C, align(128))]
@@ -102,6 +110,7 @@ pub(crate) const ENTRIES: u64 = 0x1000;
 const _: () = {
     assert!(size_of::<RawChannelFacts>() == 0x100 && size_of::<Apart<Holder>>() == 0x80);
     assert!(offset_of!(RawChannelFacts, version) == 8 && offset_of!(RawChannelFacts, total_size) == 16);
+    assert!(offset_of!(RawChannelFacts, signals) == 0x50 && offset_of!(RawChannelFacts, signal_counts) == 0x60);
     assert!(offset_of!(ChannelHead, holders) == 0x100 && offset_of!(ChannelHead, words) == 0x200);
     assert!(offset_of!(SideWords, counters) == 0x80 && offset_of!(SideWords, doorbells) == 0x100);
     assert!(size_of::<SideWords>() == 0x200 && size_of::<ChannelHead>() <= ENTRIES as usize);
@@ -121,13 +130,18 @@ pub(crate) struct ChannelFacts {
     pub(crate) home_blocks: u32,
     pub(crate) queues: [u64; 2],
     pub(crate) pool: u64,
+    pub(crate) signals: u64,
+    pub(crate) signals_size: u64,
+    /// Of A → B, of B → A.
+    pub(crate) signal_counts: [u32; 2],
     pub(crate) total_size: u64,
 }
 
-stored!(ChannelFacts in RawChannelFacts: total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool);
+stored!(ChannelFacts in RawChannelFacts:
+    total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool, signals, signals_size);
 
 impl ChannelFacts {
-    /// Computes the layout; the parameters must be in range.
+    /// Computes the layout of a region without signals; the parameters must be in range.
     pub(crate) fn new(polling: bool, queuelen: u32, samplelen: u32, spare: u32) -> Result<ChannelFacts> {
         let check = |what: &str, value: u32, least: u32, most: u32| {
             if (least..=most).contains(&value) {
@@ -161,8 +175,23 @@ impl ChannelFacts {
             home_blocks,
             queues: [ENTRIES, ENTRIES + queue_bytes],
             pool,
+            signals: pool + pool_bytes,
+            signals_size: 0,
+            signal_counts: [0; 2],
             total_size: pool + pool_bytes,
         })
+    }
+
+    /// Appends a table of signals of `size` bytes.
+    pub(crate) fn with_signals(self, counts: [u32; 2], size: u64) -> Result<ChannelFacts> {
+        let (least, most) = signals::possible_size(counts.into_iter().map(u64::from).sum());
+        if counts.into_iter().any(|count| count > self.samplelen) || !(least..=most).contains(&size) {
+            return Err(Error::invalid(format!(
+                "{} and {} signals in {size} bytes are not possible with samplelen {}",
+                counts[0], counts[1], self.samplelen
+            )));
+        }
+        Ok(ChannelFacts { signals_size: size, signal_counts: counts, total_size: self.signals + size, ..self })
     }
 
     pub(crate) fn blocks(&self) -> u32 {
@@ -190,7 +219,9 @@ impl ChannelFacts {
             ));
         }
         let polling = raw.polling.get();
+        let counts = [raw.signal_counts[0].get(), raw.signal_counts[1].get()];
         let facts = ChannelFacts::new(polling == 1, raw.queuelen.get(), raw.samplelen.get(), raw.spare.get())
+            .and_then(|facts| facts.with_signals(counts, raw.signals_size.get()))
             .map_err(|e| Error::corrupt(format!("the region's header is inconsistent: {e}")))?;
         let stored = raw.load(ChannelFacts { queues: [raw.queues[0].get(), raw.queues[1].get()], ..facts });
         if polling > 1 || stored != facts || facts.total_size != size {
@@ -209,6 +240,8 @@ impl ChannelFacts {
         raw.store(self);
         raw.queues[0].set(self.queues[0]);
         raw.queues[1].set(self.queues[1]);
+        raw.signal_counts[0].set(self.signal_counts[0]);
+        raw.signal_counts[1].set(self.signal_counts[1]);
         raw.created.set(created);
         raw.version.publish(VERSION);
     }
@@ -248,6 +281,22 @@ impl ChannelView {
 
     pub(crate) fn base(&self) -> *const u8 {
         self.base
+    }
+
+    /// Writes the table of signals, of `signals_size` bytes, into a region that has no name yet.
+    pub(crate) fn write_signals(&self, table: &[u8]) {
+        assert!(table.len() as u64 == self.facts.signals_size);
+        // SAFETY: the table lies within the mapping, and no other process has that so far.
+        unsafe {
+            let to = self.base.add(self.facts.signals as usize).cast_mut();
+            atomics::store_bytes(table.as_ptr(), to, table.len());
+        }
+    }
+
+    /// A private copy of the table of signals.
+    pub(crate) fn copy_signals(&self) -> Result<Table<u8>> {
+        // SAFETY: the table lies within the mapping.
+        unsafe { signals::copy(self.base.add(self.facts.signals as usize), self.facts.signals_size) }
     }
 
     fn head(&self) -> &ChannelHead {

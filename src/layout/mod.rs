@@ -26,6 +26,8 @@ pub(crate) mod holder;
 pub(crate) mod ring;
 pub(crate) mod sample;
 pub(crate) mod segment;
+pub(crate) mod signals;
+pub(crate) mod trailer;
 pub(crate) mod wire;
 
 use crate::error::Result;

@@ -14,6 +14,7 @@
 //!   …   chunk, gap, blocks     block size × queue length, from a multiple of 64
 //!   …   chunk, cells of the pool's queue
 //!   …   chunk                  the rest, unused; ends where VILLASnode's region ends
+//!   …   signals                this library's alone, as `signals` has them, up to a multiple of 8
 //!   …   trailer 128            this library's alone: the region's maker
 //! ```
 //!
@@ -31,10 +32,10 @@ mod fields;
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
 use super::glibc::{Condition, GlibcMutex, MUTEX_KIND};
-use super::holder::Holder;
 use super::sample;
+use super::trailer::{TRAILER, Trailer};
 use crate::error::{Error, Result};
-use crate::protocol::atomics::{Shared32, Shared64};
+use crate::protocol::atomics::{self, Shared32, Shared64};
 use crate::sys::condition;
 use std::mem::{offset_of, size_of};
 
@@ -113,23 +114,6 @@ struct Chunk {
     _padding: u32,
 }
 
-/// What this library appends to a region of its own; `holder.incarnation` is stored last, when the
-/// region is ready.
-#[repr(C)]
-pub(crate) struct Trailer {
-    magic: Shared64,
-    version: Shared32,
-    _padding: u32,
-    /// Where the trailer begins: VILLASnode's part of the region.
-    length: Shared64,
-    _reserved: [u64; 5],
-    holder: Holder,
-}
-
-pub(crate) const TRAILER: u64 = size_of::<Trailer>() as u64;
-const TRAILER_MAGIC: u64 = u64::from_le_bytes(*b"VILLASHW");
-const TRAILER_VERSION: u32 = 1;
-
 const _: () = {
     assert!(size_of::<WireQueue>() == 296 && offset_of!(WireQueue, mask) == 72 && offset_of!(WireQueue, cells) == 80);
     assert!(offset_of!(WireQueue, tail) == 152 && offset_of!(WireQueue, head) == 224);
@@ -137,7 +121,7 @@ const _: () = {
     assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
     assert!(size_of::<WirePool>() == 336 && offset_of!(WirePool, queue) == 40);
     assert!(size_of::<Shared>() == 736 && offset_of!(Shared, pool) == 400 && HEAD == 816);
-    assert!(size_of::<Cell>() == 16 && size_of::<Chunk>() == 32 && size_of::<Trailer>() == 128);
+    assert!(size_of::<Cell>() == 16 && size_of::<Chunk>() == 32);
 };
 
 /// The facts of a region, checked and kept in private memory.
@@ -152,8 +136,9 @@ pub(crate) struct WireFacts {
     /// Where the cells begin in the region.
     pub(crate) cells_at: [u64; 2],
     pub(crate) pool_at: u64,
-    /// Without the trailer.
+    /// Without the table of signals and the trailer.
     length: u64,
+    signals_size: u64,
 }
 
 impl WireFacts {
@@ -192,12 +177,22 @@ impl WireFacts {
             cells_at: [queue_at, pool_cells_at],
             pool_at,
             length,
+            signals_size: 0,
         })
+    }
+
+    /// With a table of signals of so many bytes.
+    pub(crate) fn with_signals(self, signals_size: u64) -> WireFacts {
+        WireFacts { signals_size, ..self }
     }
 
     /// Bytes of a region of this library.
     pub(crate) fn total_size(&self) -> u64 {
-        self.length + TRAILER
+        self.trailer_at() + TRAILER
+    }
+
+    fn trailer_at(&self) -> u64 {
+        self.length + self.signals_size.next_multiple_of(8)
     }
 
     /// How many values fit into a block.
@@ -276,6 +271,7 @@ impl WireFacts {
             cells_at,
             pool_at,
             length: size,
+            signals_size: 0,
         })
     }
 }
@@ -442,34 +438,16 @@ impl WireView {
         }
     }
 
-    /// The trailer of a fresh region of this library.
-    pub(crate) fn fresh_trailer(&self) -> &Trailer {
-        // SAFETY: the mapping of such a region is longer than `length` by the trailer.
-        let trailer = unsafe { &*self.base.add(self.facts.length as usize).cast::<Trailer>() };
-        trailer.magic.set(TRAILER_MAGIC);
-        trailer.version.set(TRAILER_VERSION);
-        trailer.length.set(self.facts.length);
+    /// Writes the table of signals into a fresh region of this library, and its trailer.
+    pub(crate) fn fresh_trailer(&self, count: usize, table: &[u8]) -> &Trailer {
+        assert!(table.len() as u64 == self.facts.signals_size);
+        // SAFETY: the mapping of such a region is longer than `length` by the table and the
+        // trailer; no other process has it so far.
+        let trailer = unsafe {
+            atomics::store_bytes(table.as_ptr(), self.base.add(self.facts.length as usize).cast_mut(), table.len());
+            &*self.base.add(self.facts.trailer_at() as usize).cast::<Trailer>()
+        };
+        trailer.fill(self.facts.length, table.len() as u64, count as u32);
         trailer
-    }
-}
-
-impl Trailer {
-    pub(crate) fn holder(&self) -> &Holder {
-        &self.holder
-    }
-
-    /// The trailer of a region of `size` bytes, if this library made it.
-    ///
-    /// # Safety
-    /// At `base`, page-aligned, are `size` mapped bytes, for as long as the trailer is used.
-    pub(crate) unsafe fn find<'r>(base: *const u8, size: u64) -> Option<&'r Trailer> {
-        let at = size.checked_sub(TRAILER).filter(|at| at % 8 == 0)?;
-        // SAFETY: within the mapping, 8-aligned, all atomics.
-        let trailer = unsafe { &*base.add(at as usize).cast::<Trailer>() };
-        let is_ours = trailer.holder.incarnation.observe() != 0
-            && trailer.magic.get() == TRAILER_MAGIC
-            && trailer.version.get() == TRAILER_VERSION
-            && trailer.length.get() == at;
-        is_ours.then_some(trailer)
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Field<Who> {
     name: String,
     at: usize,
     bytes: usize,
-    /// Bytes of a word: 4 or 8.
+    /// Bytes of a word: 1, 2, 4 or 8.
     width: usize,
     rule: Rule<Who>,
 }

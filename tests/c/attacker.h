@@ -17,6 +17,7 @@ enum plan {
   TOGGLE,     /* incarnations that change at every look */
   PIDS,       /* who is there: other processes, this one, none; incarnations, closed or not */
   WORDS,      /* states, laps and owners of slots, phases of entries: what makes others begin again */
+  TABLE,      /* lengths, types and texts in the table of signals at the end of an object */
   PLANS
 };
 
@@ -27,6 +28,7 @@ struct attacker {
   size_t head;            /* bytes until the queues, slots or samples begin */
   const uint16_t *bells;  /* offsets of futex words, 0 at the end */
   const uint16_t *slots;  /* offsets of who is there, 0 at the end */
+  size_t table;           /* bytes at the end in which the table of signals lies; 0: none */
   pid_t bystander;        /* named in their place; must live on */
   _Atomic uint64_t stores;
 };
@@ -135,6 +137,13 @@ static void attacker_step(const struct attacker *attacker, const struct target *
       }
     }
     break;
+  case TABLE:
+    if (attacker->table && attacker->table < target->size) {
+      static const unsigned char bytes[] = {0, 1, 2, 3, 4, 'a', 'b', 0x7f, 0x80, 0xc3, 0xff};
+      size_t at = target->size - 1 - check_chance(attacker->table);
+      *(volatile unsigned char *)(target->bytes + at) = bytes[check_chance(sizeof bytes)];
+      break;
+    } /* fall through */
   default: {
     /* A slot's word of a ring is lap, state (from bit 10), owner; an entry of a channel block and phase. */
     size_t at = head + check_chance(target->size - head);

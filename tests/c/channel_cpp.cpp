@@ -208,6 +208,37 @@ void a_region_without_a_name_is_opened_by_its_descriptor()
   FAILS(Channel().openFd(-1), EBADF);
 }
 
+void signals_are_seen_found_and_compared()
+{
+  const shmem_signal written[] = {{"u_a", "V", SHMEM_SIGNAL_FLOAT}, {"Größe", nullptr, SHMEM_SIGNAL_COMPLEX}};
+  Pair pair;
+  Channel node{pair}, program{pair};
+  pair.node.close();
+  pair.program.close();
+  shmem_conf parameters = conf(8, 4);
+  parameters.out_signals = written;
+  parameters.out_count = 2;
+  CHECK(node.create(&parameters) == 0 && program.open() == 0);
+  const SignalRange read = program.signals(Direction::In);
+  CHECK(read.size() == 2 && !read.empty() && read[0].name() == "u_a" && read[0].unit() == "V");
+  std::string all;
+  for (const Signal signal : read)
+    all.append(signal.name()).append(signal.unit()).append(std::to_string(static_cast<int>(signal.type()))) += ' ';
+  CHECK(all == "u_aV1 Größe4 ");
+  CHECK(read[1].type() == SignalType::Complex);
+  CHECK(program.signals(Direction::Out).empty() && node.signals(Direction::Out).size() == 2);
+  CHECK_EQ(program.signalIndex(Direction::In, "Größe"), 1);
+  FAILS(program.signalIndex(Direction::In, "u_b"), ENOENT);
+  CHECK_EQ(program.expectSignals(Direction::In, written), 0);
+  const std::vector<shmem_signal> one(written, written + 1);
+  FAILS(program.expectSignals(Direction::In, one), EPROTO);
+  FAILS(program.expectSignals(Direction::Out, written), EPROTO);
+  program.close();
+  lastError.clear();
+  CHECK(program.signals(Direction::In).empty() && lastError.value() == EPIPE);
+  FAILS(program.signalIndex(Direction::In, "u_a"), EPIPE);
+}
+
 } // namespace
 
 int main()
@@ -220,5 +251,6 @@ int main()
   RUN(a_closed_channel_does_nothing);
   RUN(an_empty_batch_lets_a_loop_look_around);
   RUN(a_region_without_a_name_is_opened_by_its_descriptor);
+  RUN(signals_are_seen_found_and_compared);
   return 0;
 }

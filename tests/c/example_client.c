@@ -391,6 +391,36 @@ static void a_name_that_is_held_is_said_with_who_holds_it(void)
   CHECK_EQ(shmem_int_close(&node), 0);
 }
 
+static void with_v_it_prints_what_the_values_are(void)
+{
+  static const struct shmem_signal written[] = {{"u_a", "V", SHMEM_SIGNAL_FLOAT}, {"Größe", NULL, SHMEM_SIGNAL_COMPLEX}},
+                                   read[] = {{"switch", "", SHMEM_SIGNAL_BOOLEAN}};
+  struct shmem_conf conf = check_conf(0, 8, 8, 0);
+  const char *name = check_name("verbose");
+  struct names names = make_names("verbose");
+  struct shmem_shared *node;
+  struct shmem_int two;
+
+  conf.out_signals = written;
+  conf.out_count = 2;
+  conf.in_signals = read;
+  conf.in_count = 1;
+  CHECK_HANDLE(node = shmem_shared_create(name, &conf));
+  struct run run = START("-v", name);
+  CHECK_EQ(shmem_shared_wait(node, PATIENT), 0);
+  CHECK_EQ(shmem_shared_close(node, NULL), 0);
+  CHECK_EQ(end(&run), 0);
+  CHECK(strcmp(out, "reads value 0: u_a [V], float\nreads value 1: Größe, complex\n"
+                    "writes value 0: switch, boolean\n") == 0);
+
+  run = START("-v", names.in, names.out);
+  CHECK_EQ(shmem_int_timed_open(names.out, names.in, &two, &conf, PATIENT), 0);
+  CHECK_EQ(shmem_int_close(&two), 0);
+  CHECK_EQ(end(&run), 0);
+  CHECK(strcmp(out, "reads value 0: u_a [V], float\nreads value 1: Größe, complex\n"
+                    "writes values without names\n") == 0);
+}
+
 int main(void)
 {
   check_begin();
@@ -409,5 +439,6 @@ int main(void)
   RUN(samples_that_do_not_fit_into_its_region_end_it_with_a_reason);
   RUN(a_signal_ends_it_while_it_waits_for_the_node_and_nothing_is_left);
   RUN(a_name_that_is_held_is_said_with_who_holds_it);
+  RUN(with_v_it_prints_what_the_values_are);
   return 0;
 }

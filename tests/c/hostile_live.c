@@ -162,6 +162,46 @@ static void fight_all(struct attacker form, void (*use)(struct fight *), void *m
   check_kill(bystander); /* until now nobody had */
 }
 
+/* ---- signals --------------------------------------------------------------------------------- */
+
+static const struct shmem_signal SIGNALS[] = {{"a", "V", 1}, {"ab", "", 2}, {"abc", "A", 3}, {"b", NULL, 4}};
+enum { SIGNALS_SIZE = 2 * (4 * 16 + 9) };
+
+static void name_signals(struct shmem_conf *conf)
+{
+  conf->in_signals = conf->out_signals = SIGNALS;
+  conf->in_count = conf->out_count = 4;
+}
+
+/* What was checked once stays as it was, whatever is in the region by now. */
+static void use_signals(const struct shmem_signal *list, size_t count, int (*index)(void *, const char *), void *shm)
+{
+  uint64_t sums[2] = {0};
+
+  CHECK(list && count <= SAMPLELEN);
+  for (int look = 0; look < 2; look++)
+    for (size_t i = 0; i < count; i++) {
+      CHECK(list[i].type >= 1 && list[i].type <= 4);
+      CHECK(strlen(list[i].name) >= 1 && strlen(list[i].name) <= 255 && strlen(list[i].unit) <= 63);
+      for (const char *text = list[i].name; *text; text++)
+        sums[look] = check_mix(sums[look] + (unsigned char)*text);
+      for (const char *text = list[i].unit; *text; text++)
+        sums[look] = check_mix(sums[look] + (unsigned char)*text);
+      CHECK_EQ(index(shm, list[i].name), (int)i);
+    }
+  CHECK_EQ(sums[0], sums[1]);
+}
+
+static int index_of_shared(void *shm, const char *name)
+{
+  return shmem_shared_signal_index(shm, SHMEM_IN, name);
+}
+
+static int index_of_int(void *shm, const char *name)
+{
+  return shmem_int_signal_index(shm, SHMEM_IN, name);
+}
+
 /* ---- channels -------------------------------------------------------------------------------- */
 
 static const uint16_t channel_bells[] = {0x300, 0x380, 0x500, 0x580, 0}, channel_slots[] = {0x100, 0x180, 0};
@@ -171,6 +211,10 @@ static void use_side(struct shmem_shared *shm)
   struct sample *smps[4];
   struct shmem_stats stats = SHMEM_STATS_INIT;
   double value = 0;
+  size_t count;
+  const struct shmem_signal *list = shmem_shared_signals(shm, SHMEM_IN, &count);
+
+  use_signals(list, count, index_of_shared, shm);
 
   for (int i = 0; i < 40; i++) {
     int got = i % 8 ? INT_CALL(shmem_shared_try_read(shm, smps, 4), EBADMSG, EPIPE, ESTALE)
@@ -236,7 +280,8 @@ static void a_channel_is_used_under_attack(void)
 {
   for (int polling = 0; polling <= 1; polling++) {
     struct shmem_conf conf = check_conf(polling, 16, SAMPLELEN, 8);
-    struct attacker form = {.names = {check_name("channel")}, .count = 1, .head = 0x600, .bells = channel_bells, .slots = channel_slots};
+    struct attacker form = {.names = {check_name("channel")}, .count = 1, .head = 0x600, .bells = channel_bells, .slots = channel_slots, .table = SIGNALS_SIZE};
+    name_signals(&conf);
     struct pair pair = {.name = form.names[0]};
 
     fight_all(form, use_channel, &conf);
@@ -427,6 +472,10 @@ static void use_wire_end(const struct fight *fight, struct shmem_int *end)
   struct sample *smps[4];
   struct shmem_stats stats = SHMEM_STATS_INIT;
   double value = 0;
+  size_t count;
+  const struct shmem_signal *list = shmem_int_signals(end, SHMEM_IN, &count);
+
+  use_signals(list, count, index_of_int, end);
 
   for (int i = 0; i < 20 && goes_on(fight); i++) {
     int got = i % 8 ? INT_CALL(shmem_int_try_read(end, smps, 4), EBADMSG, EPIPE) : INT_CALL(shmem_int_timed_read(end, smps, 4, MS(2)), EBADMSG, EPIPE);
@@ -492,7 +541,8 @@ static void the_wire_layout_is_used_under_attack(void)
 {
   for (int polling = 0; polling <= 1; polling++) {
     struct wire_fight wire = {.conf = check_conf(polling, 8, SAMPLELEN, 0)};
-    struct attacker form = {.count = 4, .head = 848, .bells = wire_bells, .slots = wire_slots};
+    struct attacker form = {.count = 4, .head = 848, .bells = wire_bells, .slots = wire_slots, .table = 128 + SIGNALS_SIZE / 2};
+    name_signals(&wire.conf);
 
     for (int i = 0; i < 2; i++) {
       wire.names[i] = form.names[2 * i] = wire_name("wire");

@@ -5,10 +5,12 @@ use crate::channel::any_handle::{AnyHandle, each};
 use crate::channel::config::Config;
 use crate::channel::count::Count;
 use crate::channel::native;
+use crate::channel::signals::Direction;
 use crate::channel::stats::Stats;
 use crate::channel::wire;
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
+use crate::layout::signals::{Signal, SignalTable};
 use crate::nothing::Call;
 use crate::readiness::{Wish, duplicate};
 use crate::sys::object::Name;
@@ -81,18 +83,26 @@ impl From<Unsent> for Error {
 #[derive(Debug)]
 pub struct Channel {
     pub(crate) handle: AnyHandle,
+    /// Of [`Direction::In`], of [`Direction::Out`]; its own, as another thread may close the handle.
+    signals: [Vec<Signal>; 2],
 }
 
 impl Channel {
+    fn of(handle: AnyHandle) -> Channel {
+        let signals = [Direction::In, Direction::Out]
+            .map(|direction| each!(handle, handle => handle.signals(direction, SignalTable::to_vec)).unwrap_or_default());
+        Channel { handle, signals }
+    }
+
     /// Creates the region `name` and takes its node side. If dead processes have left a region
     /// there, repairs or replaces it.
     ///
     /// # Errors
     /// `InvalidInput` name or parameters; `Busy` a live process holds the node side; `Mismatch` a
-    /// program is attached to a region with other parameters; `Corrupt` the name leads to something
+    /// program is attached to a region with other parameters or signals; `Corrupt` the name leads to something
     /// else; `PermissionDenied`, `StorageFull` from the system.
     pub fn create(name: impl AsRef<OsStr>, config: &Config) -> Result<Channel> {
-        native::create(name.as_ref(), config).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+        native::create(name.as_ref(), config).map(|handle| Channel::of(AnyHandle::Native(handle)))
     }
 
     /// Opens the region `name` and takes its program side.
@@ -103,7 +113,7 @@ impl Channel {
     /// region; `Busy` a live process holds the program side; `Mismatch` another layout version;
     /// `Corrupt` not a region, or damaged; `PermissionDenied` another user's.
     pub fn open(name: impl AsRef<OsStr>) -> Result<Channel> {
-        native::open(name.as_ref()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+        native::open(name.as_ref()).map(|handle| Channel::of(AnyHandle::Native(handle)))
     }
 
     /// Opens the region `name` and takes its program side. Waits for the region for at most
@@ -112,7 +122,7 @@ impl Channel {
     /// # Errors
     /// As [`Channel::open`]; `TimedOut`; `Interrupted` a signal handler ran.
     pub fn timed_open(name: impl AsRef<OsStr>, timeout: Option<Duration>) -> Result<Channel> {
-        native::timed_open(name.as_ref(), Limit::timeout(timeout)).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+        native::timed_open(name.as_ref(), Limit::timeout(timeout)).map(|handle| Channel::of(AnyHandle::Native(handle)))
     }
 
     /// Creates a region without a name and takes its node side. Hand the descriptor to the program
@@ -138,7 +148,7 @@ impl Channel {
     /// `/proc` is not mounted; others from the system.
     pub fn create_fd(config: &Config) -> Result<(Channel, OwnedFd)> {
         let (handle, descriptor) = native::create_fd(config)?;
-        Ok((Channel { handle: AnyHandle::Native(handle) }, descriptor))
+        Ok((Channel::of(AnyHandle::Native(handle)), descriptor))
     }
 
     /// Takes the node side of the region behind a descriptor after its node has died or closed: the
@@ -146,10 +156,10 @@ impl Channel {
     ///
     /// # Errors
     /// `InvalidInput` parameters; `Busy` a live process holds the node side; `Mismatch` the region
-    /// has other parameters; else as [`Channel::open_fd`].
+    /// has other parameters or signals; else as [`Channel::open_fd`].
     pub fn recreate_fd(descriptor: impl AsFd, config: &Config) -> Result<Channel> {
         let handle = native::recreate_fd(descriptor.as_fd().as_raw_fd(), config)?;
-        Ok(Channel { handle: AnyHandle::Native(handle) })
+        Ok(Channel::of(AnyHandle::Native(handle)))
     }
 
     /// Opens the region behind a descriptor and takes its program side. The descriptor may be
@@ -162,7 +172,7 @@ impl Channel {
     /// `NotFound` the node is gone and nothing is left to read; `Busy` a live process holds the
     /// program side; `WouldBlock` a process is about to take it; `Mismatch` another layout version.
     pub fn open_fd(descriptor: impl AsFd) -> Result<Channel> {
-        native::open_fd(descriptor.as_fd().as_raw_fd()).map(|handle| Channel { handle: AnyHandle::Native(handle) })
+        native::open_fd(descriptor.as_fd().as_raw_fd()).map(|handle| Channel::of(AnyHandle::Native(handle)))
     }
 
     /// Opens a channel in the layout of VILLASnode 1.2's `shmem` node: creates the region `wname`,
@@ -177,7 +187,8 @@ impl Channel {
     /// # Errors
     /// `InvalidInput` names or parameters; `Busy` a live process holds `wname`; `TimedOut`;
     /// `Interrupted` a signal handler ran; `Corrupt` `wname` leads to something else; `Stale`
-    /// `wname` was removed during the wait; `PermissionDenied`, `StorageFull` from the system;
+    /// `wname` was removed during the wait; `Mismatch` the peer writes other signals than
+    /// [`Config::in_signals`]; `PermissionDenied`, `StorageFull` from the system;
     /// `Unsupported` not on x86-64 Linux with glibc.
     pub fn open_wire(
         wname: impl AsRef<OsStr>,
@@ -186,7 +197,7 @@ impl Channel {
         timeout: Option<Duration>,
     ) -> Result<Channel> {
         let handle = wire::open(wname.as_ref(), rname.as_ref(), config, &Limit::timeout(timeout), &|| false)?;
-        Ok(Channel { handle: AnyHandle::Wire(handle) })
+        Ok(Channel::of(AnyHandle::Wire(handle)))
     }
 
     /// As [`Channel::open_wire`] without a time limit, until `cancelled` returns true. It is called
@@ -201,7 +212,7 @@ impl Channel {
         cancelled: impl Fn() -> bool,
     ) -> Result<Channel> {
         let handle = wire::open(wname.as_ref(), rname.as_ref(), config, &Limit::Forever, &cancelled)?;
-        Ok(Channel { handle: AnyHandle::Wire(handle) })
+        Ok(Channel::of(AnyHandle::Wire(handle)))
     }
 
     /// The size in bytes of a region that [`Channel::open_wire`] creates with these parameters.
@@ -415,7 +426,43 @@ impl Channel {
 
     /// The parameters of the region.
     pub fn config(&self) -> Config {
-        each!(self.handle, handle => handle.config())
+        let [read, written] = self.signals.clone();
+        each!(self.handle, handle => handle.config()).in_signals(read).out_signals(written)
+    }
+
+    /// What the values of a direction's samples are, as the region says: value 0 is that of signal
+    /// 0, and so on. Empty: it does not say, or in VILLASnode's layout the writer is a VILLASnode.
+    ///
+    /// ```
+    /// use villas_shm::{Channel, Config, Direction, Signal, SignalType};
+    /// # let name = format!("villas-doc-signals-{}", std::process::id());
+    /// let config = Config::new().out_signals([Signal::new("u_a", "V", SignalType::Float)]);
+    /// let node = Channel::create(&name, &config)?;
+    /// let program = Channel::open(&name)?;
+    /// assert_eq!(program.signals(Direction::In)[0].unit(), "V");
+    /// assert_eq!(program.signal_index(Direction::In, "u_a")?, 0);
+    /// # Channel::unlink(&name)?;
+    /// # Ok::<(), villas_shm::Error>(())
+    /// ```
+    pub fn signals(&self, direction: Direction) -> &[Signal] {
+        &self.signals[direction as usize]
+    }
+
+    /// Finds a signal by its name: its place among the values of a sample.
+    ///
+    /// # Errors
+    /// `NotFound` there is none of this name; `Closed` the channel is closed.
+    pub fn signal_index(&self, direction: Direction, name: &str) -> Result<usize> {
+        each!(self.handle, handle => handle.signal_index(direction, name))
+    }
+
+    /// Compares the signals of a direction with those that the program expects.
+    ///
+    /// # Errors
+    /// `Mismatch` with the first difference; `Closed` the channel is closed.
+    pub fn expect_signals(&self, direction: Direction, expected: &[Signal]) -> Result<()> {
+        let expected = || expected.iter().map(|signal| signal.borrow().into());
+        each!(self.handle, handle => handle.expect_signals(direction, expected()))
     }
 }
 

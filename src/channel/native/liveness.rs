@@ -15,8 +15,10 @@ use super::Native;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
 use crate::channel::config::Config;
 use crate::channel::handle::Registered;
+use crate::channel::signals::{BothWays, Direction};
 use crate::error::{Error, Result};
 use crate::layout::channel::ChannelView;
+use crate::layout::signals::SignalTable;
 use crate::protocol::atomics::Shared32;
 use crate::protocol::channel_words::{ChannelBell, ChannelDoorbell, ChannelWords, Side};
 use crate::protocol::doorbell;
@@ -57,10 +59,11 @@ impl ChannelRegion {
 
     /// Becomes the claimed incarnation. `found` was the peer's incarnation before.
     #[inline(never)]
-    pub(crate) fn occupy(self: Box<Self>, side: Side, incarnation: u64, found: u64) -> Box<NativeLiveness> {
+    pub(crate) fn occupy(self: Box<Self>, side: Side, incarnation: u64, found: u64, signals: BothWays) -> Box<NativeLiveness> {
         self.announce(side, incarnation);
         Box::new(NativeLiveness {
             region: *self,
+            signals,
             side,
             incarnation,
             found,
@@ -80,6 +83,7 @@ impl ChannelRegion {
 /// that the locks.
 pub(crate) struct NativeLiveness {
     pub(crate) region: ChannelRegion,
+    signals: BothWays,
     pub(crate) side: Side,
     incarnation: u64,
     /// The peer's incarnation before this side was taken. If that peer is dead, it was another
@@ -291,6 +295,10 @@ impl Liveness for NativeLiveness {
             spare: facts.spare,
             ..Config::default()
         }
+    }
+
+    fn signals(&self, direction: Direction) -> &SignalTable {
+        &self.signals[direction as usize]
     }
 }
 

@@ -23,6 +23,7 @@ use super::liveness::{ChannelRegion, NativeLiveness};
 use crate::channel::backend::Liveness;
 use crate::channel::config::Config;
 use crate::channel::handle::{self, ChannelHandle};
+use crate::channel::signals::{self, BothWays, Direction};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::channel::{ChannelFacts, ChannelView, MAGIC};
@@ -42,9 +43,26 @@ fn sizes(facts: &ChannelFacts) -> Sizes {
     Sizes { queuelen: facts.queuelen, entries: facts.entries, home_blocks: facts.home_blocks }
 }
 
-/// The parameters that were asked for.
-fn facts(config: &Config) -> Result<ChannelFacts> {
-    ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)
+/// What was asked for: the parameters, the signals and their table.
+struct Described {
+    facts: ChannelFacts,
+    signals: BothWays,
+    table: Vec<u8>,
+}
+
+impl Described {
+    fn new(config: &Config) -> Result<Described> {
+        let facts = ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)?;
+        let of = |direction| signals::asked_for(config, direction, config.samplelen);
+        let signals = [of(Direction::In)?, of(Direction::Out)?];
+        let (facts, table) = signals::with_signals(facts, &signals)?;
+        Ok(Described { facts, signals, table })
+    }
+}
+
+/// The signals that the region names.
+fn signals_of(region: &ChannelRegion, side: Side) -> Result<BothWays> {
+    signals::of_region(&region.view, side).map_err(|e| Error::new(e.errno(), format!("{}: {e}", region.origin)))
 }
 
 /// A side that was taken over, with its backend.
@@ -53,7 +71,7 @@ type Entered = (Box<NativeLiveness>, Box<Native>);
 /// A new region with its node side taken, before it has a name.
 struct Fresh<'c> {
     name: Name,
-    facts: ChannelFacts,
+    wanted: Described,
     config: &'c Config,
     mode: u32,
     made: Option<Entered>,
@@ -63,11 +81,10 @@ impl Fresh<'_> {
     #[inline(never)]
     fn make(&mut self) -> Result<()> {
         if self.made.is_none() {
-            let region = ChannelRegion::fresh(self.facts, self.name, self.mode, self.config.group)?;
-            let incarnation = region.claim(Side::A)?;
+            let region = ChannelRegion::fresh(self.wanted.facts, self.name, self.mode, self.config.group)?;
             // The holder is filled in before the name exists, so a program that finds the name
             // finds a live node.
-            self.made = Some(entered(region, Side::A, incarnation, 0, None)?);
+            self.made = Some(begun(region, &self.wanted)?);
         }
         Ok(())
     }
@@ -76,7 +93,7 @@ impl Fresh<'_> {
     /// failure. If memory suffices for one region only, the new one is created afterwards.
     fn make_beside(&mut self, old: &Object) -> Result<()> {
         match self.make() {
-            Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(ChannelView::size(&self.facts)) => Ok(()),
+            Err(e) if e.errno() == libc::ENOSPC && old.leaves_room_for(ChannelView::size(&self.wanted.facts)) => Ok(()),
             // The memory that may be locked may suffice for one region.
             Err(e) if e.errno() == libc::ENOMEM && environment::asks_for(c"SHMEM_LOCK") => Ok(()),
             made => made,
@@ -113,7 +130,7 @@ impl Fresh<'_> {
 /// Creates the region of `name` and takes its node side.
 pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let name = Name::new(name)?;
-    let mut fresh = Fresh { name, facts: facts(config)?, config, mode: config.permission_bits()?, made: None };
+    let mut fresh = Fresh { name, wanted: Described::new(config)?, config, mode: config.permission_bits()?, made: None };
     handle::prepare::<Native>()?;
     let start = Instant::now();
     loop {
@@ -131,26 +148,26 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHa
 /// Creates a region of sealed size without a name, and takes its node side. Also returns a
 /// descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Native>, OwnedFd)> {
-    let (facts, mode) = (facts(config)?, config.permission_bits()?);
+    let (wanted, mode) = (Described::new(config)?, config.permission_bits()?);
     handle::prepare::<Native>()?;
-    let (region, descriptor) = ChannelRegion::sealed(facts, mode, config.group)?;
-    let incarnation = region.claim(Side::A)?;
-    Ok((attached(region, Side::A, incarnation, 0, None)?, descriptor))
+    let (region, descriptor) = ChannelRegion::sealed(wanted.facts, mode, config.group)?;
+    let (liveness, backend) = begun(region, &wanted)?;
+    Ok((handle_of(liveness, backend)?, descriptor))
 }
 
 /// Takes over the node side of the region behind a descriptor. No process may hold that side. The
 /// descriptor stays the caller's.
 pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static ChannelHandle<Native>> {
-    let wanted = facts(config)?;
+    let wanted = Described::new(config)?;
     config.permission_bits()?;
     let region = of_descriptor(fd, config.any_owner)?;
-    let found = *region.view.facts();
-    if found != wanted {
-        return Err(others(&format!("the region of descriptor {fd} has other parameters"), &found, &wanted));
+    let signals = signals_of(&region, Side::A)?;
+    if let Some(others) = others(&region, &signals, &wanted) {
+        return Err(Error::new(libc::EPROTO, format!("the region of descriptor {fd} has other parameters: {others}")));
     }
     let incarnation = region.claim(Side::A)?;
     let program = region.last_of(Side::B);
-    attached(region, Side::A, incarnation, program, None)
+    attached(region, Side::A, incarnation, program, None, signals)
 }
 
 fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<ChannelRegion>> {
@@ -162,11 +179,15 @@ fn of_descriptor(fd: RawFd, any_owner: bool) -> Result<Box<ChannelRegion>> {
 
 /// Takes over the node side of an existing region, or removes the region. `None`: start again.
 fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option<&'static ChannelHandle<Native>>> {
-    let (name, wanted) = (fresh.name, fresh.facts);
+    let name = fresh.name;
     object.check_owner(Origin::Named(name), fresh.config.any_owner)?;
     let is_deserted = !ChannelRegion::has_any_lock(&object);
-    let region = match ChannelRegion::existing(object, Origin::Named(name)) {
-        Ok(region) => region,
+    let existing = ChannelRegion::existing(object, Origin::Named(name)).and_then(|region| {
+        let signals = signals_of(&region, Side::A)?;
+        Ok((region, signals))
+    });
+    let (region, signals) = match existing {
+        Ok(found) => found,
         Err(e) if matches!(e.errno(), libc::EBADMSG | libc::EPROTO | libc::EAGAIN) => return remove_unreadable(fresh, e, start),
         // An error of the system is no fault of the region.
         Err(e) => return Err(e),
@@ -176,9 +197,12 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
         // processes wait for those.
         fresh.make_beside(&region.object)?;
     }
-    let found = *region.view.facts();
-    if found != wanted && !is_deserted && (region.is_alive(Side::A) || region.is_alive(Side::B)) {
-        return Err(in_use(&name, &found, &wanted));
+    let in_use = others(&region, &signals, &fresh.wanted)
+        .map(|others| Error::new(libc::EPROTO, format!("the region \"{name}\" is in use with other parameters: {others}")));
+    if let (Some(in_use), false) = (&in_use, is_deserted) {
+        if region.is_alive(Side::A) || region.is_alive(Side::B) {
+            return Err(in_use.clone());
+        }
     }
     let incarnation = match region.claim(Side::A) {
         Err(e) if e.errno() == libc::EBADMSG => {
@@ -207,8 +231,10 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
             remove_unreadable(fresh, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
-        Err(_) if found == wanted => attached(region, Side::A, incarnation, program, None).map(Some),
-        Err(_) => Err(in_use(&name, &found, &wanted)),
+        Err(_) => match in_use {
+            None => attached(region, Side::A, incarnation, program, None, signals).map(Some),
+            Some(in_use) => Err(in_use),
+        },
     }
 }
 
@@ -244,12 +270,11 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
     }
 }
 
-fn in_use(name: &Name, found: &ChannelFacts, wanted: &ChannelFacts) -> Error {
-    others(&format!("the region \"{name}\" is in use with other parameters"), found, wanted)
-}
-
-fn others(what: &str, found: &ChannelFacts, wanted: &ChannelFacts) -> Error {
+/// What differs between a region, which has these signals, and what was asked for.
+fn others(region: &ChannelRegion, named: &BothWays, wanted: &Described) -> Option<String> {
     let mode = |polling| if polling { "polling" } else { "pthread" };
+    let Described { facts: wanted, signals: asked, .. } = wanted;
+    let found = region.view.facts();
     let mut parts = Vec::new();
     for (what, is, asked) in [
         ("queuelen", found.queuelen, wanted.queuelen),
@@ -263,7 +288,8 @@ fn others(what: &str, found: &ChannelFacts, wanted: &ChannelFacts) -> Error {
     if found.polling != wanted.polling {
         parts.push(format!("mode is {} there, {} was asked for", mode(found.polling), mode(wanted.polling)));
     }
-    Error::new(libc::EPROTO, format!("{what}: {}", parts.join("; ")))
+    parts.extend(signals::differences(named, asked));
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// Opens the region of `name` and takes its program side.
@@ -313,6 +339,7 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
     if !is_worth_it(region.gone_node(false))? {
         return if origin.leads_to(&region.object)? { Err(nothing()) } else { Ok(None) };
     }
+    let signals = signals_of(&region, Side::B)?;
     // A process that has claimed the side without entering it has been stopped for a while, perhaps
     // with the whole machine. A waiting open retries.
     let contended = || {
@@ -338,16 +365,23 @@ fn attach_to(region: Box<ChannelRegion>, patience: Duration) -> Result<Option<&'
     if !is_worth_it(gone)? {
         return Err(nothing());
     }
-    attached(region, Side::B, incarnation, gone.unwrap_or(found), Some(gone.is_none())).map(Some)
+    attached(region, Side::B, incarnation, gone.unwrap_or(found), Some(gone.is_none()), signals).map(Some)
 }
 
 /// Enters this process as the holder of `side`, and repairs the side. `peer` was the last
 /// incarnation of the other side before. `is_alive` says whether it lives, if that was just
 /// checked.
 #[inline(never)]
-fn entered(region: Box<ChannelRegion>, side: Side, incarnation: u64, peer: u64, is_alive: Option<bool>) -> Result<Entered> {
+fn entered(
+    region: Box<ChannelRegion>,
+    side: Side,
+    incarnation: u64,
+    peer: u64,
+    is_alive: Option<bool>,
+    signals: BothWays,
+) -> Result<Entered> {
     let view = region.view;
-    let liveness = region.occupy(side, incarnation, peer);
+    let liveness = region.occupy(side, incarnation, peer, signals);
     match is_alive {
         Some(true) => liveness.note_live_peer(peer),
         Some(false) => liveness.note_dead_peer(peer),
@@ -364,6 +398,14 @@ fn entered(region: Box<ChannelRegion>, side: Side, incarnation: u64, peer: u64, 
     }
 }
 
+/// Enters the node side of a region that no other process has.
+fn begun(region: Box<ChannelRegion>, wanted: &Described) -> Result<Entered> {
+    region.view.write_signals(&wanted.table);
+    let signals = signals::of_region(&region.view, Side::A)?;
+    let incarnation = region.claim(Side::A)?;
+    entered(region, Side::A, incarnation, 0, None, signals)
+}
+
 /// Makes a handle of an entered side, and tells the peer.
 fn handle_of(liveness: Box<NativeLiveness>, backend: Box<Native>) -> Result<&'static ChannelHandle<Native>> {
     let handle = ChannelHandle::new(liveness, backend)?;
@@ -378,8 +420,9 @@ fn attached(
     incarnation: u64,
     peer: u64,
     is_alive: Option<bool>,
+    signals: BothWays,
 ) -> Result<&'static ChannelHandle<Native>> {
-    let (liveness, backend) = entered(region, side, incarnation, peer, is_alive)?;
+    let (liveness, backend) = entered(region, side, incarnation, peer, is_alive, signals)?;
     handle_of(liveness, backend)
 }
 

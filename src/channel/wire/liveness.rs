@@ -13,13 +13,16 @@ use super::presence::Presence;
 use crate::channel::backend::{KnownPeer, Liveness, THOROUGH_MICROS};
 use crate::channel::config::Config;
 use crate::channel::handle::Registered;
+use crate::channel::signals::Direction;
 use crate::error::{Error, Result};
-use crate::layout::wire::{STOPPED, Trailer, Which, WireView};
+use crate::layout::signals::{self, SignalTable};
+use crate::layout::trailer::Trailer;
+use crate::layout::wire::{STOPPED, Which, WireView};
 use crate::protocol::atomics::Shared32;
 use crate::protocol::doorbell::SLICE;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
-use crate::readiness::{PeerProcess, Polled, Readiness, Wish};
+use crate::readiness::Readiness;
 use crate::sys::Slept;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
@@ -27,7 +30,7 @@ use crate::sys::process::Identity;
 use crate::sys::thread::Uncancelled;
 use crate::sys::{futex, semaphore};
 use crate::waiting::{Habit, Pace, Watched};
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
@@ -36,12 +39,9 @@ pub(crate) const ALIVE: u64 = 1 << 60;
 /// The byte that a process locks in a leftover region while it removes the region.
 const REMOVAL: u64 = ALIVE + 1;
 /// Sleep in a wait for which no notification exists: for room in a queue, or a free block.
-const NAP: Duration = Duration::from_micros(500);
+pub(super) const NAP: Duration = Duration::from_micros(500);
 /// How long a reader tries to take the mutex before it naps instead.
-const READER_PATIENCE: Duration = Duration::from_millis(5);
-/// A flag that rests is raised after this time even if nothing was heard: the words of a condition
-/// may come to the same values again while the helper does not look.
-const UNHEARD: Duration = Duration::from_secs(1);
+pub(super) const READER_PATIENCE: Duration = Duration::from_millis(5);
 /// How long a writer tries to take the mutex, while the peer lives, before it leaves the broadcast
 /// to a later call.
 const WRITER_PATIENCE: Duration = Duration::from_secs(1);
@@ -56,6 +56,8 @@ pub(super) struct Mapped {
     pub(super) name: Name,
     /// Whether this library made it.
     is_ours: bool,
+    /// What its samples are, as far as it was asked.
+    pub(super) signals: SignalTable,
 }
 
 impl Mapped {
@@ -63,12 +65,25 @@ impl Mapped {
     pub(super) fn new(view: WireView, mapping: Mapping, object: Object, name: Name) -> Box<Mapped> {
         // SAFETY: this many bytes are mapped.
         let is_ours = unsafe { Trailer::find(mapping.base(), mapping.length() as u64) }.is_some();
-        Box::new(Mapped { view, mapping, object, name, is_ours })
+        Box::new(Mapped { view, mapping, object, name, is_ours, signals: SignalTable::default() })
     }
 
     fn trailer(&self) -> Option<&Trailer> {
         // SAFETY: the mapping has this length, and outlives what borrows from `self`.
         unsafe { Trailer::find(self.mapping.base(), self.mapping.length() as u64) }
+    }
+
+    /// Copies the signals that the region names, which are none if VILLASnode made it.
+    pub(super) fn ask_signals(&mut self) -> Result<()> {
+        let Some(trailer) = self.trailer() else { return Ok(()) };
+        let (at, size, count) = trailer.signals(self.mapping.length() as u64, self.view.facts().capacity())?;
+        if (size, count) == (0, 0) {
+            return Ok(());
+        }
+        // SAFETY: the table lies before the trailer in the mapping, as was checked.
+        let table = unsafe { signals::copy(self.mapping.base().add(at as usize), size) }?;
+        self.signals = SignalTable::checked(&signals::decode(&table, count)?)?;
+        Ok(())
     }
 
     /// Locks the byte that shows that the maker lives.
@@ -121,8 +136,8 @@ impl Drop for Mapped {
 pub(crate) struct WireLiveness {
     own: Mapped,
     /// `None`: both names are the same.
-    peer: Option<Mapped>,
-    me: Identity,
+    pub(super) peer: Option<Mapped>,
+    pub(super) me: Identity,
     /// Whether the peer was seen to have this side's region open.
     seen: AtomicBool,
     presence: Presence,
@@ -139,9 +154,9 @@ pub(crate) struct WireLiveness {
     pace: Pace,
     waits: AtomicU64,
     wakeups: AtomicU64,
-    readiness: Readiness,
+    pub(super) readiness: Readiness,
     /// Whether the helper counts among the waiters of the input region, for a descriptor that rests.
-    is_counted: AtomicBool,
+    pub(super) is_counted: AtomicBool,
 }
 
 impl WireLiveness {
@@ -171,7 +186,7 @@ impl WireLiveness {
         (self.waits.load(Relaxed), self.wakeups.load(Relaxed))
     }
 
-    fn input(&self) -> &Mapped {
+    pub(super) fn input(&self) -> &Mapped {
         self.peer.as_ref().unwrap_or(&self.own)
     }
 
@@ -400,68 +415,11 @@ impl Liveness for WireLiveness {
         let facts = self.own.view.facts();
         Config::new().polling(facts.polling).queuelen(facts.blocks).samplelen(facts.capacity())
     }
-}
 
-impl Polled for WireLiveness {
-    fn readiness(&self) -> &Readiness {
-        &self.readiness
-    }
-
-    /// The words of both groups, as each broadcast wakes the other one.
-    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
-        match wish {
-            Wish::Read => doorbell::bells(&self.input().view).map(Some),
-            Wish::Write => [None; 2],
-        }
-    }
-
-    /// Counts the helper out first. In the other order, a reader between the two steps would lower
-    /// the flag and rely on a count that then ends.
-    fn raise(&self, wish: Wish) {
-        if wish == Wish::Read && self.is_counted.swap(false, AcqRel) {
-            doorbell::count_out(&self.input().view);
-        }
-        self.readiness.raise(wish);
-    }
-
-    /// The helper counts among the condition's waiters until the flag is raised, so that a writer
-    /// broadcasts. If it is counted already, a broadcast that it has not heard yet will raise the
-    /// flag.
-    fn arm_to_rest(&self, wish: Wish) -> Option<Duration> {
-        if wish == Wish::Write {
-            return Some(NAP);
-        }
-        if self.is_counted.load(Acquire) {
-            return Some(UNHEARD);
-        }
-        match doorbell::count_in(&self.input().view, READER_PATIENCE) {
-            Some(_) => {
-                self.is_counted.store(true, Release);
-                Some(UNHEARD)
-            }
-            None => Some(NAP),
-        }
-    }
-
-    fn check_pollable(&self) -> Result<()> {
-        if !self.is_polling() {
-            return Ok(());
-        }
-        Err(Error::new(
-            libc::ENOTSUP,
-            "a channel of VILLASnode's layout in \"polling\" mode has no descriptor, because its writers wake nobody: open both ends with mode \"pthread\"",
-        ))
-    }
-
-    fn tend(&self) -> PeerProcess {
-        if !self.probe_peer() {
-            self.raise(Wish::Read);
-            self.raise(Wish::Write);
-            return PeerProcess::Unneeded;
-        }
-        match self.peer.as_ref().map(|peer| peer.maker()) {
-            None => PeerProcess::Unneeded,
-            Some(maker) => maker.and_then(|maker| maker.pid_for(&self.me)).map_or(PeerProcess::Unknown, PeerProcess::Process),
+    fn signals(&self, direction: Direction) -> &SignalTable {
+        match direction {
+            Direction::In => &self.input().signals,
+            Direction::Out => &self.own.signals,
         }
     }
 }

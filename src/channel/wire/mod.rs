@@ -19,6 +19,7 @@
 mod doorbell;
 mod liveness;
 mod open;
+mod polled;
 mod presence;
 #[cfg(any(test, feature = "_test_fuzzing"))]
 #[path = "../../tests/wire/mod.rs"]

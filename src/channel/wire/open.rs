@@ -23,8 +23,10 @@ use super::liveness::{Mapped, WireLiveness};
 use super::presence::Presence;
 use crate::channel::config::Config;
 use crate::channel::handle::{self, ChannelHandle};
+use crate::channel::signals::{Direction, asked_for, check_peer};
 use crate::error::{Error, Result};
-use crate::layout::channel::MAGIC;
+use crate::layout::channel::{MAGIC, MAX_SAMPLELEN};
+use crate::layout::signals::{self, SignalTable};
 use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
 use crate::protocol::gate::Common;
 use crate::region::{Origin, RIVAL_NAP, RIVAL_PATIENCE, is_patient};
@@ -44,9 +46,16 @@ const SLICE: Duration = Duration::from_millis(20);
 /// How long this side's region must be without both a name and a peer before that is reported.
 const ALONE: Duration = Duration::from_secs(1);
 
+/// The facts of a region with these parameters, and the signals that it names.
+fn wanted(config: &Config) -> Result<(WireFacts, SignalTable)> {
+    let facts = WireFacts::new(config.polling, config.queuelen, config.samplelen)?;
+    let signals = asked_for(config, Direction::Out, config.samplelen)?;
+    Ok((facts.with_signals(signals::size(signals.iter())), signals))
+}
+
 /// The size in bytes of a region with these parameters; 0 means the default.
 pub(crate) fn total_size(config: &Config) -> Result<u64> {
-    Ok(WireFacts::new(config.polling, config.queuelen, config.samplelen)?.total_size())
+    Ok(wanted(config)?.0.total_size())
 }
 
 /// Opens a channel that writes into the region of `wname` and reads from that of `rname`. While it
@@ -65,11 +74,15 @@ pub(crate) fn open(
         ));
     }
     let (wname, rname) = (Name::new(wname)?, Name::new(rname)?);
-    let facts = WireFacts::new(config.polling, config.queuelen, config.samplelen)?;
+    let (facts, signals) = wanted(config)?;
+    let expected = asked_for(config, Direction::In, MAX_SAMPLELEN)?;
+    if wname == rname {
+        check_peer(&signals, &expected)?;
+    }
     handle::prepare::<Wire>()?;
     let me = Identity::mine();
-    let own = make(wname, facts, config, &me)?;
-    let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &me, limit, cancelled)?) };
+    let own = make(wname, facts, signals, config, &me)?;
+    let peer = if wname == rname { None } else { Some(shake_hands(&own, rname, config, &expected, &me, limit, cancelled)?) };
     opened(own, peer, me)
 }
 
@@ -90,15 +103,17 @@ fn opened(own: Box<Mapped>, peer: Option<Box<Mapped>>, me: Identity) -> Result<&
 
 /// Makes this side's region.
 #[inline(never)]
-fn make(name: Name, facts: WireFacts, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
+fn make(name: Name, facts: WireFacts, signals: SignalTable, config: &Config, me: &Identity) -> Result<Box<Mapped>> {
     let mode = config.permission_bits()?;
     let object = Object::unnamed(facts.total_size(), mode, config.group)?;
     let mapping = Mapping::new(&object, facts.total_size() as usize)?;
     // SAFETY: the mapping is as long as the facts say and goes with the view.
     let view = unsafe { WireView::new(mapping.base(), facts) };
     view.initialise();
-    view.fresh_trailer().holder().occupy(unix_time(), me);
-    let region = Mapped::new(view, mapping, object, name);
+    let trailer = view.fresh_trailer(signals.len(), &signals::encode(signals.iter()));
+    trailer.holder().occupy(unix_time(), me);
+    let mut region = Mapped::new(view, mapping, object, name);
+    region.signals = signals;
     region.lock()?;
     let start = Instant::now();
     while !region.object.link(&name)? {
@@ -185,6 +200,7 @@ fn shake_hands(
     own: &Mapped,
     rname: Name,
     config: &Config,
+    expected: &SignalTable,
     me: &Identity,
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
@@ -196,7 +212,12 @@ fn shake_hands(
         Ok(mut posts) => (find_peer(own, &rname, &mut posts, look, limit, cancelled), Some(posts)),
         Err(e) => (Err(e), None),
     };
-    match outcome {
+    let agreed = outcome.and_then(|mut peer| {
+        peer.ask_signals()?;
+        check_peer(&peer.signals, expected)?;
+        Ok(peer)
+    });
+    match agreed {
         Ok(peer) => {
             semaphore::unlink(&wname);
             Ok(peer)

@@ -8,7 +8,7 @@ use crate::layout::holder::Holder;
 use crate::layout::sample::Header;
 use crate::sys::object::Object;
 use crate::tests::edges::{BROKEN, EdgeOutcome, Field, Row, Rule, broken, field, fields_of, try_each, used};
-use crate::{Channel, Config};
+use crate::{Channel, Config, Signal, SignalType};
 use std::mem::{offset_of, size_of};
 use std::os::fd::OwnedFd;
 
@@ -32,7 +32,9 @@ const SENT: u64 = 5;
 const TAKEN: u64 = 2;
 
 fn config() -> Config {
-    Config::new().queuelen(QUEUELEN).samplelen(SAMPLELEN).spare(SPARE)
+    let written = [Signal::new("u_a", "V", SignalType::Float), Signal::new("n", "", SignalType::Integer)];
+    let config = Config::new().queuelen(QUEUELEN).samplelen(SAMPLELEN).spare(SPARE);
+    config.out_signals(written).in_signals([Signal::new("set", "", SignalType::Boolean)])
 }
 
 /// The bytes of a region. Both its processes count as dead, because a copy has none of their locks.
@@ -65,12 +67,26 @@ fn polling(row: Row<AttachedAs>) -> EdgeOutcome {
 
 /// A value that keeps a block's size fits everything else; but the blocks keep their capacity.
 fn samplelen(row: Row<AttachedAs>) -> EdgeOutcome {
-    let fits = (1..=5).contains(&row.value);
+    let fits = (2..=5).contains(&row.value); // at least as many as signals
     match row.who {
         AttachedAs::Program if fits => Garbled,
         AttachedAs::Node if fits => Refused(libc::EPROTO),
         _ => BROKEN,
     }
+}
+
+/// A node that takes the region over has named other signals.
+fn other_signal(row: Row<AttachedAs>) -> EdgeOutcome {
+    if row.who == AttachedAs::Node { Refused(libc::EPROTO) } else { Used }
+}
+
+fn signal_type(row: Row<AttachedAs>) -> EdgeOutcome {
+    if (1..=4).contains(&row.value) { other_signal(row) } else { BROKEN }
+}
+
+/// A byte of a name or unit.
+fn text(row: Row<AttachedAs>) -> EdgeOutcome {
+    if (0x20..0x7f).contains(&row.value) { other_signal(row) } else { BROKEN }
 }
 
 /// Beyond every lock's place.
@@ -90,7 +106,8 @@ fn head() -> Vec<Field<AttachedAs>> {
     let mut fields = fields_of!(RawChannelFacts, 0, size_of::<RawChannelFacts>();
         magic 8 broken, version 4 version, polling 4 polling, total_size 8 broken, queuelen 4 broken,
         samplelen 4 samplelen, spare 4 broken, entries 4 broken, block_size 4 broken,
-        home_blocks 4 broken, queues 8 broken, pool 8 broken, created 8 used, _reserved 8 used);
+        home_blocks 4 broken, queues 8 broken, pool 8 broken, created 8 used,
+        signals 8 broken, signals_size 8 broken, signal_counts 4 broken, _reserved 8 used);
     let holders = offset_of!(ChannelHead, holders);
     holder(&mut fields, holders, |row| incarnation(row, AttachedAs::Node));
     holder(&mut fields, holders + size_of::<Apart<Holder>>(), |row| incarnation(row, AttachedAs::Program));
@@ -106,6 +123,10 @@ fn head() -> Vec<Field<AttachedAs>> {
     fields.push(field("nothing", size_of::<ChannelHead>(), ENTRIES as usize - size_of::<ChannelHead>(), 8, used));
     fields
 }
+
+/// A record of the table of signals. Other lengths do not add up.
+const RECORD: [(&str, usize, usize, Rule<AttachedAs>); 3] =
+    [("lengths", 4, 2, broken), ("type", 4, 4, signal_type), ("zero", 8, 8, broken)];
 
 fn is_published(entry: u64) -> bool {
     entry & 1 == 1 // in the first lap
@@ -180,6 +201,12 @@ fn fields() -> Vec<Field<AttachedAs>> {
         let length = facts.block_size as usize;
         fields.extend(block(number, facts.pool as usize + number * length, length));
     }
+    let mut at = facts.signals as usize;
+    for (name, bytes, width, rule) in (0..3).flat_map(|_| RECORD) {
+        fields.push(field(name, at, bytes, width, rule));
+        at += bytes;
+    }
+    fields.push(field("texts", at, "u_aVnset".len(), 1, text));
     fields
 }
 

@@ -5,7 +5,7 @@ use super::processes::Processes;
 use super::{Entry, Id, Kind, Parameter, PeerState, State, Waiting, look, read_bytes};
 use crate::sys::object::{Name, Object};
 use crate::tests::prng::{Prng, try_cases};
-use crate::{Channel, Config, Endpoint, EndpointSide, Policy, Ring, Role};
+use crate::{Channel, Config, Direction, Endpoint, EndpointSide, Policy, Ring, Role, Signal, SignalType};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn a_channel_is_shown_with_what_waits_in_it_and_not_changed() {
     let before = bytes(&name);
     let entry = look(&name, 2).unwrap();
     assert!(bytes(&name) == before, "a look changed the region");
-    assert_eq!((entry.kind, entry.state, entry.version, entry.size), (Kind::Channel, State::Live, Some(1), before.len() as u64));
+    assert_eq!((entry.kind, entry.state, entry.version, entry.size), (Kind::Channel, State::Live, Some(2), before.len() as u64));
     assert_eq!(entry.parameters[1..], [("queuelen", 5), ("samplelen", 2), ("spare", 3)].map(|(n, v)| (n, Parameter::Number(v))));
     assert_eq!(entry.peers.iter().map(|p| (p.role, p.process.pid, p.state)).collect::<Vec<_>>(), {
         let me = std::process::id();
@@ -108,7 +108,9 @@ fn rings_of_each_policy_are_shown_with_the_messages_that_wait() {
 #[test]
 fn a_wire_region_is_shown_with_what_waits_in_it_and_not_changed() {
     let name = name("wire");
-    let channel = Channel::open_wire(&name, &name, &Config::new().queuelen(4).samplelen(2), None).unwrap();
+    let signals = [Signal::new("u", "V", SignalType::Float), Signal::new("n", "", SignalType::Integer)];
+    let config = Config::new().queuelen(4).samplelen(2).out_signals(signals.clone());
+    let channel = Channel::open_wire(&name, &name, &config, None).unwrap();
     send(&channel, 3..6);
     let before = bytes(&name);
     let entry = look(&name, 2).unwrap();
@@ -118,8 +120,32 @@ fn a_wire_region_is_shown_with_what_waits_in_it_and_not_changed() {
     let queue = &entry.queues[0];
     assert_eq!((queue.depth, queue.capacity, queue.written, queue.read), (3, 4, 3, 0));
     assert_eq!((numbers(&queue.waiting), entry.blocks), (vec![3, 4], Some((1, 4))));
+    assert_eq!(queue.signals, signals);
     let refused = entry.remove(false).unwrap_err();
     assert!(refused.errno() == libc::EBUSY && refused.message().contains(&std::process::id().to_string()), "{refused}");
+}
+
+#[test]
+fn the_signals_of_a_channel_are_shown_or_that_they_are_corrupt() {
+    use std::os::unix::fs::FileExt;
+    let name = name("signals");
+    let signal = |name: &str| Signal::new(name, "V", SignalType::Float);
+    let config = Config::new().samplelen(2).out_signals([signal("a"), signal("b")]).in_signals([signal("c")]);
+    let node = Channel::create(&name, &config).unwrap();
+    let _guard = Unlinked(std::slice::from_ref(&name));
+    send(&node, 3..6);
+    let entry = look(&name, 0).unwrap();
+    assert_eq!(entry.queues.iter().map(|queue| queue.signals.len()).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!((entry.queues[0].signals[1].name(), entry.queues[1].signals[0].name()), ("b", "c"));
+
+    let object = std::fs::OpenOptions::new().write(true).open(format!("/dev/shm/{name}")).unwrap();
+    object.write_all_at(&[0xff], entry.size - 1).unwrap();
+    let entry = look(&name, 0).unwrap();
+    assert_eq!(entry.state, State::Corrupt);
+    assert!(entry.note.is_some_and(|note| note.contains("signal 2 has a text that is not UTF-8")));
+    assert!(entry.queues.iter().all(|queue| queue.signals.is_empty()) && entry.queues[0].depth == 3);
+    assert_eq!(Channel::open(&name).unwrap_err().errno(), libc::EBADMSG);
+    assert_eq!(node.signals(Direction::Out).len(), 2);
 }
 
 /// A reader and a writer run at full speed while looks follow each other.

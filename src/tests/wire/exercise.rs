@@ -5,8 +5,11 @@
 use super::heap::Heap;
 use crate::channel::backend::Backend;
 use crate::channel::wire::{Wire, doorbell};
+use crate::error::Result;
 use crate::layout::sample::Raw;
-use crate::layout::wire::{Trailer, Which, WireFacts, WireView};
+use crate::layout::signals::{self, SignalTable};
+use crate::layout::trailer::Trailer;
+use crate::layout::wire::{Which, WireFacts, WireView};
 use std::time::Duration;
 
 /// The result.
@@ -26,15 +29,27 @@ pub(crate) fn exercise(bytes: &[u8]) -> Exercised {
     for role in [as_the_peers, as_the_own] {
         let region = Heap::of(bytes);
         // SAFETY: so many bytes are there.
-        if let Some(trailer) = unsafe { Trailer::find(region.base(), bytes.len() as u64) } {
-            trailer.holder().identity();
-        }
+        let trailer = unsafe { Trailer::find(region.base(), bytes.len() as u64) };
+        trailer.map(|trailer| trailer.holder().identity());
         let Ok(view) = region.attach() else { continue };
         outcome.attached = true;
+        if let Some(trailer) = trailer {
+            outcome.refused += usize::from(look_at_signals(&region, bytes.len() as u64, trailer, &view).is_err());
+        }
         role(view, &mut outcome);
         use_the_bell(&view);
     }
     outcome
+}
+
+/// As an open does that finds a peer of this library.
+fn look_at_signals(region: &Heap, size: u64, trailer: &Trailer, view: &WireView) -> Result<()> {
+    let (at, length, count) = trailer.signals(size, view.facts().capacity())?;
+    // SAFETY: within the region, as was checked.
+    let table = unsafe { signals::copy(region.base().add(at as usize), length) }?;
+    let table = SignalTable::checked(&signals::decode(&table, count)?)?;
+    assert!(table.iter().enumerate().all(|(at, signal)| table.find(signal.name) == Some(at)));
+    Ok(())
 }
 
 /// A channel that reads from the region: samples are looked at, kept, copied, sent back, put.

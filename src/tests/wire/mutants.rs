@@ -84,7 +84,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let images = Image::all().into_iter().map(|image| image.bytes).filter(|bytes| bytes.len() < 100_000);
     let (heap, view) = Heap::made(WireFacts::new(false, 5, 4).unwrap());
     let me = crate::sys::process::Identity::mine();
-    view.fresh_trailer().holder().occupy(1, &me);
+    view.fresh_trailer(0, &[]).holder().occupy(1, &me);
     images.chain([heap.bytes()]).collect()
 }
 

@@ -22,7 +22,7 @@ fn a_node_that_comes_while_a_program_attaches_is_not_taken_for_the_dead_one() {
     assert_eq!(gone, Some(1));
     let incarnation = region.claim(Side::B).expect("the program has closed");
     let next = create(&name, &config).expect("the program's side is claimed, so the region stays");
-    let program = attached(region, Side::B, incarnation, 1, Some(false)).expect("it is whole");
+    let program = attached(region, Side::B, incarnation, 1, Some(false), BothWays::default()).expect("it is whole");
     assert!(program.is_peer_alive().expect("open"), "the node that has come is alive");
     let read = || program.read(2, &Limit::Now, |_, _| ()).map(|count| (count.count, count.why)).expect("no end");
     assert_eq!(read(), (1, 0), "what the first node has left");
