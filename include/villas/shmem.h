@@ -1889,7 +1889,11 @@ int shmem_endpoint_unlink(const char *name);
  * the end is there (EPIPE, ESTALE, a closed handle). It may be readable without a reason, so use
  * the calls that do not wait. A call that moves nothing, or not all, makes it not readable: after
  * an event, call until that happens, or go on at the next event. Peeking at a descriptor changes
- * nothing; reading from it, or closing it, is an error.
+ * nothing; reading from it, closing it, or changing its flags is an error.
+ *
+ * SHMEM_FD_WRITE is for a program that allocates and writes: also an allocation that finds no
+ * block makes it not readable, until there may be a block or room. So write what you have
+ * allocated before you wait.
  *
  * A second call returns the same descriptor. It is close-on-exec, closed with the handle, and
  * closed in the child of a fork. So remove it from an event loop before the handle is closed.
@@ -1899,7 +1903,8 @@ int shmem_endpoint_unlink(const char *name);
  * program that asks for no descriptor has none of them.
  *
  * A peer's death is seen at once where the kernel has pidfds and both processes share a pid
- * namespace, else within 100 ms. A ring tells of no death.
+ * namespace, else within 100 ms; so is what a peer has written that was stopped or killed before
+ * it told. A ring tells of no death, but of what the dead have left.
  */
 
 /**

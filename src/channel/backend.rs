@@ -13,7 +13,7 @@ use crate::layout::sample::Raw;
 use crate::layout::signals::SignalTable;
 use crate::memory::tag::HandleKind;
 use crate::protocol::gate::{Common, Idle};
-use crate::readiness::Polled;
+use crate::readiness::Resting;
 use crate::waiting::{Pace, Watched};
 
 /// Time between two thorough probes.
@@ -31,7 +31,7 @@ pub(crate) enum KnownPeer {
 }
 
 /// The common part.
-pub(crate) trait Liveness: Common + Watched + Polled + Send + Sync {
+pub(crate) trait Liveness: Common + Resting + Send + Sync {
     fn pace(&self) -> &Pace;
     /// What is known of the peer.
     fn peer(&self) -> KnownPeer;

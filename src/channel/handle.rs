@@ -388,7 +388,6 @@ impl<E: Backend> ChannelHandle<E> {
         // The waiters leave; the last one stores in the region that this side has closed.
         visit.with(E::Liveness::notify_own);
         visit.with(|liveness| [Wish::Read, Wish::Write].map(|wish| liveness.raise(wish)));
-        drop(visit);
         self.polled.await_helpers();
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! raised after a time.
 //!
 //! It holds one pidfd for each peer process, however many channels it shares with this one, and
-//! sleeps in one `poll`. A probe of each peer once a second tells what a pidfd cannot: a pid in use
+//! sleeps in one `poll`, for a slice at most, because the program may close the numbers. A probe of each peer once a second tells what a pidfd cannot: a pid in use
 //! by another process, a name that is gone, a side that was taken over. A peer without a pidfd
 //! (another pid namespace, a VILLASnode, a kernel without them) is probed once in a slice.
 
@@ -10,25 +10,49 @@ use super::{Client, Helpers, PeerProcess, Polled, Wish};
 use crate::error::Result;
 use crate::protocol::doorbell::SLICE;
 use crate::protocol::mutex::Mutex;
+use crate::sys::futex;
 use crate::sys::own_fd::{EventFd, PidFd, poll};
 use crate::sys::thread::start_helper;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicPtr, AtomicU32};
 use std::time::{Duration, Instant};
 
 /// Between two probes of a peer that has a pidfd.
 const LONG: Duration = Duration::from_secs(1);
+/// The sleep of a thread without handles.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// The thread, as others see it.
 pub(super) struct Keeper {
     inbox: Mutex<Vec<Client>>,
-    /// Raised when the thread is to look at all handles.
-    control: Mutex<EventFd>,
+    is_started: Mutex<bool>,
+    /// Raised when the thread is to look at all handles. Never freed, as others may be raising it
+    /// while the thread makes another.
+    control: AtomicPtr<EventFd>,
+    /// On this the thread sleeps while there is no handle: a program may have closed `control`.
+    calls: AtomicU32,
 }
 
 impl Keeper {
-    pub(super) fn new() -> Result<Keeper> {
-        Ok(Keeper { inbox: Mutex::new(Vec::new()), control: Mutex::new(EventFd::new()?) })
+    pub(super) fn new() -> Keeper {
+        Keeper {
+            inbox: Mutex::new(Vec::new()),
+            is_started: Mutex::new(false),
+            control: AtomicPtr::default(),
+            calls: AtomicU32::new(0),
+        }
+    }
+
+    /// Starts the thread, unless it runs.
+    pub(super) fn start(&self, helpers: &'static Helpers) -> Result<()> {
+        let mut is_started = self.is_started.lock();
+        if !*is_started {
+            self.renew()?;
+            start_helper("villas-shm-peer", move || Keeping { helpers, wards: Vec::new(), peers: BTreeMap::new() }.run())?;
+            *is_started = true;
+        }
+        Ok(())
     }
 
     pub(super) fn add(&self, client: Client) {
@@ -37,25 +61,34 @@ impl Keeper {
     }
 
     pub(super) fn rouse(&self) {
-        self.control.lock().raise();
-    }
-
-    /// The number to poll, lowered. The program may have closed it.
-    fn control(&self) -> i32 {
-        let mut control = self.control.lock();
-        if !control.is_ours() {
-            if let Ok(fresh) = EventFd::new() {
-                *control = fresh;
-            }
+        self.calls.fetch_add(1, SeqCst);
+        futex::wake(self.calls.as_ptr());
+        if let Some(control) = self.control() {
+            control.raise();
         }
-        control.lower();
-        control.number()
     }
-}
 
-/// Starts the thread.
-pub(super) fn start(helpers: &'static Helpers) -> Result<()> {
-    start_helper("villas-shm-peer", move || Keeping { helpers, wards: Vec::new(), peers: BTreeMap::new() }.run())
+    fn control(&self) -> Option<&EventFd> {
+        // SAFETY: null, or never freed.
+        unsafe { self.control.load(Acquire).as_ref() }.filter(|control| control.is_ours())
+    }
+
+    /// Makes the descriptor, unless there is one.
+    fn renew(&self) -> Result<()> {
+        if self.control().is_none() {
+            self.control.store(Box::into_raw(Box::new(EventFd::new()?)), Release);
+        }
+        Ok(())
+    }
+
+    /// The number to poll, not raised. -1: there is none; the thread looks once in a slice anyhow.
+    fn renewed(&self) -> i32 {
+        let _ = self.renew();
+        self.control().map_or(-1, |control| {
+            control.lower();
+            control.number()
+        })
+    }
 }
 
 /// A handle that has descriptors.
@@ -79,8 +112,10 @@ impl Keeping {
     fn run(mut self) {
         loop {
             // Lowered before the look at all handles: what comes after it raises it again.
-            let control = self.helpers.keeper.control();
-            let fresh = std::mem::take(&mut *self.helpers.keeper.inbox.lock());
+            let keeper = &self.helpers.keeper;
+            let calls = keeper.calls.load(SeqCst);
+            let control = keeper.renewed();
+            let fresh = std::mem::take(&mut *keeper.inbox.lock());
             let now = Instant::now();
             self.wards.extend(fresh.into_iter().map(|client| Ward {
                 client,
@@ -92,11 +127,16 @@ impl Keeping {
             if self.probe_due(now) {
                 self.open_peers();
             }
+            if self.wards.is_empty() {
+                self.peers.clear();
+                futex::wait(keeper.calls.as_ptr(), calls, IDLE);
+                continue;
+            }
             let next = self.wards.iter().map(|ward| ward.next_probe.saturating_duration_since(now)).chain(due).min();
             let numbers: Vec<i32> = std::iter::once(control).chain(self.peers.values().map(PidFd::number)).collect();
             let mut dead = Vec::new();
-            poll(&numbers, next, |ready| {
-                dead.extend(self.peers.iter().find(|(_, fd)| fd.number() == ready).map(|(pid, _)| *pid))
+            poll(&numbers, next.map_or(SLICE, |next| next.min(SLICE)), |ready| {
+                dead.extend(self.peers.iter().find(|(_, fd)| fd.number() == ready).map(|(pid, _)| *pid));
             });
             for pid in dead {
                 // Its number may also be closed: then the probe finds it alive, and opens another.
@@ -159,16 +199,19 @@ impl Keeping {
     }
 }
 
-/// Raises the flag if its time has come; else returns the time.
+/// Raises the flag if its time has come and there is a reason; returns the time of the next look.
 fn raise_if_due(polled: &dyn Polled, wish: Wish, now: u64) -> Option<u64> {
     let descriptor = polled.readiness().get(wish)?;
-    let due = descriptor.due.load(Relaxed);
+    let due = descriptor.due.load(Acquire);
     if due == 0 || due > now {
         return (due != 0).then_some(due);
     }
-    // A new time may have been set since.
-    if descriptor.due.compare_exchange(due, 0, Relaxed, Relaxed).is_ok() {
+    let again = descriptor.again.load(Relaxed);
+    let is_over = again == 0 || polled.may_go_on(wish);
+    let next = if is_over { 0 } else { now + again };
+    // Another rest may have set a new time since.
+    if descriptor.due.compare_exchange(due, next, Relaxed, Relaxed).is_ok() && is_over {
         polled.raise(wish);
     }
-    None
+    (!is_over).then_some(next)
 }

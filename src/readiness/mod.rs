@@ -6,6 +6,10 @@
 //! the handle's memory mapped. They keep no lock while they sleep or visit. A program that asks for
 //! no descriptor has none of these threads.
 //!
+//! A bell tells of most events, at once. It cannot tell of what a peer has done that was stopped, or
+//! died, before it rang, nor of what a hostile one conceals: once in a slice a helper looks at what
+//! each flag that rests waits for, as a waiting call does.
+//!
 //! A descriptor lives in the common part of its handle's gate. So it is written to within a visit
 //! only, and its number is closed when the gate clears.
 
@@ -16,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::protocol::atomics::Shared32;
 use crate::protocol::doorbell::SLICE;
 use crate::protocol::gate::{Common, Idle, Pass};
+use crate::protocol::mutex::Mutex;
 use crate::protocol::readiness::{self, Flag};
 use crate::sys::fork;
 use crate::sys::own_fd::EventFd;
@@ -44,12 +49,15 @@ pub(crate) trait Polled {
     fn readiness(&self) -> &Readiness;
     /// The words that change when what is wished for may be possible. Their addresses never change.
     fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2];
+    /// Whether a call would find something by now, or its end, although no bell has told: once in a
+    /// slice a helper looks, as a waiting call does.
+    fn may_go_on(&self, wish: Wish) -> bool;
     /// Raises the descriptor, if there is one.
     fn raise(&self, wish: Wish) {
         self.readiness().raise(wish);
     }
-    /// Arms the bell for `wish`. `Some`: the flag must be raised after this time, because no bell may
-    /// tell.
+    /// Arms the bell for `wish`. `Some`: no bell may tell, so look in these intervals
+    /// ([`Polled::may_go_on`]).
     fn arm_to_rest(&self, wish: Wish) -> Option<Duration>;
     /// `ENOTSUP` if there can be no descriptor.
     fn check_pollable(&self) -> Result<()> {
@@ -63,6 +71,25 @@ pub(crate) trait Polled {
     /// peer.
     fn tend(&self) -> PeerProcess {
         PeerProcess::Unneeded
+    }
+}
+
+/// A [`Polled`] that remembers what its rests wait for.
+pub(crate) trait Resting: Watched<Hint: Copy> + Polled {
+    fn rests(&self) -> &Rests<Self::Hint>;
+    /// As [`Polled::may_go_on`], as far as the hint of the last rest tells.
+    fn has_changed(&self, wish: Wish) -> bool {
+        let hint = *self.rests().0[wish as usize].lock();
+        hint.is_some_and(|hint| self.is_worth_a_look(&hint) || self.is_blind(&hint) || self.is_over(&hint))
+    }
+}
+
+/// What the last rests wait for.
+pub(crate) struct Rests<H>([Mutex<Option<H>>; 2]);
+
+impl<H> Rests<H> {
+    pub(crate) fn new() -> Rests<H> {
+        Rests([const { Mutex::new(None) }; 2])
     }
 }
 
@@ -124,8 +151,9 @@ impl PolledPart {
         Helper(&self.helpers)
     }
 
-    /// Waits, after a close, until helpers have left, which takes microseconds: the caller may open
-    /// the name again at once, or end the process. Async-signal-safe.
+    /// Waits until helpers have left a gate that is closed, which takes microseconds. The caller, who
+    /// is still inside, clears it then: what a clear does is no work for a helper, and the program may
+    /// open the name again at once, or end. Async-signal-safe.
     pub(crate) fn await_helpers(&self) {
         if self.is_on() {
             let begin = Instant::now();
@@ -170,8 +198,11 @@ pub(crate) struct Readiness {
 struct Descriptor {
     eventfd: EventFd,
     helpers: &'static Helpers,
-    /// When to raise it without a bell, in microseconds after the helpers began. 0: never.
+    /// When the keeper looks whether to raise it, in microseconds after the helpers began. 0: never.
     due: AtomicU64,
+    /// Microseconds to the next look, if that one finds nothing. 0: raise it in any case, because
+    /// only a call can tell.
+    again: AtomicU64,
 }
 
 /// A handle's descriptor as the protocol's flag.
@@ -214,12 +245,22 @@ impl Readiness {
         }
     }
 
-    /// Notes that the flag rests. It is raised after `limit` without a bell.
-    pub(crate) fn rests(&self, wish: Wish, limit: Option<Duration>, peer_number: u64) {
+    /// Tells the keeper of a peer that it does not know.
+    fn note_peer(&self, peer_number: u64) {
+        if self.kept_peer.load(Relaxed) != peer_number {
+            self.descriptors.iter().find_map(OnceLock::get).into_iter().for_each(|any| any.helpers.keeper.rouse());
+        }
+    }
+
+    /// Notes that the flag rests. `looks`: the keeper looks in these intervals whether to raise it.
+    /// `claim`: it raises it after this time, because only a call can tell.
+    fn rests(&self, wish: Wish, looks: Option<Duration>, claim: Option<Duration>) {
         let Some(descriptor) = self.get(wish) else { return };
-        let due = limit.map_or(0, |limit| descriptor.helpers.micros() + limit.as_micros() as u64);
-        descriptor.due.store(due, Relaxed);
-        if limit.is_some() || self.kept_peer.load(Relaxed) != peer_number {
+        let micros = |time: Option<Duration>| time.map_or(0, |time| time.as_micros() as u64);
+        let limit = micros(looks.or(claim));
+        descriptor.again.store(if claim.is_some() { 0 } else { limit }, Relaxed);
+        descriptor.due.store(if limit == 0 { 0 } else { descriptor.helpers.micros() + limit }, Release);
+        if limit > 0 {
             descriptor.helpers.keeper.rouse();
         }
     }
@@ -227,7 +268,7 @@ impl Readiness {
 
 /// Lets the flag rest after an attempt that found nothing. Makes another first, whose result it
 /// returns. `None`: that one found nothing either.
-pub(crate) fn rest<S: Common + Watched + Polled, C: Idle, T>(
+pub(crate) fn rest<S: Common + Resting, C: Idle, T>(
     mut pass: Pass<'_, S, C>,
     wish: Wish,
     is_closed: impl Fn() -> bool,
@@ -241,16 +282,17 @@ pub(crate) fn rest<S: Common + Watched + Polled, C: Idle, T>(
         Ok(Attempt::Done(done)) => Some(Ok(done)),
         Ok(Attempt::Wait(hint)) => {
             longest = common.longest_sleep(&hint);
+            *common.rests().0[wish as usize].lock() = Some(hint);
             None
         }
         Err(e) => Some(Err(e)),
     };
     let found = match readiness::rest(&flag, || common.arm_to_rest(wish), look) {
         Ok(found) => found.map(Some)?,
-        Err(limit) => {
-            // Waits for what is in the way are in short slices where no bell tells of its end.
-            let limit = limit.or((longest < SLICE).then_some(longest));
-            common.readiness().rests(wish, limit, common.peer_number());
+        Err(looks) => {
+            // Waits for a claim are in short slices, in which its owner is asked for.
+            common.readiness().rests(wish, looks, (longest < SLICE).then_some(longest));
+            common.readiness().note_peer(common.peer_number());
             None
         }
     };
@@ -267,6 +309,12 @@ pub(crate) fn rest<S: Common + Watched + Polled, C: Idle, T>(
 pub(crate) fn open(source: &'static dyn Source, polled: &dyn Polled, wish: Wish) -> Result<RawFd> {
     let readiness = polled.readiness();
     if let Some(descriptor) = readiness.get(wish) {
+        if !descriptor.eventfd.is_ours() {
+            return Err(Error::new(
+                libc::EBADF,
+                "the program has closed this descriptor, which is the library's: open the handle again",
+            ));
+        }
         return Ok(descriptor.eventfd.number());
     }
     polled.check_pollable()?;
@@ -281,7 +329,12 @@ pub(crate) fn open(source: &'static dyn Source, polled: &dyn Polled, wish: Wish)
     let mut watches: Vec<Watch> = words.map(|(part, word)| Watch::new(client, wish, part, word)).collect();
     let places = helpers.watchers.reserve(watches.len())?;
     let is_first = !readiness.has(Wish::Read) && !readiness.has(Wish::Write);
-    let _ = readiness.descriptors[wish as usize].set(Descriptor { eventfd, helpers, due: AtomicU64::new(0) });
+    let _ = readiness.descriptors[wish as usize].set(Descriptor {
+        eventfd,
+        helpers,
+        due: AtomicU64::new(0),
+        again: AtomicU64::new(0),
+    });
     for place in places {
         watches.pop().into_iter().for_each(|watch| place.add(watch));
     }
@@ -321,26 +374,23 @@ impl Helpers {
     /// Those of this process; made at the first call. They stay forever.
     fn get() -> Result<&'static Helpers> {
         fork::on_child(in_child)?;
-        // SAFETY: null or one that stays forever.
-        if let Some(helpers) = unsafe { HELPERS.load(Acquire).as_ref() } {
-            return Ok(helpers);
+        let mut helpers = HELPERS.load(Acquire);
+        if helpers.is_null() {
+            let made = Helpers { began: Instant::now(), watchers: Watchers::new(), keeper: Keeper::new() };
+            let made = Box::into_raw(Box::new(made));
+            helpers = match HELPERS.compare_exchange(helpers, made, Release, Acquire) {
+                Ok(_) => made,
+                Err(other) => {
+                    // SAFETY: no other thread knows `made`.
+                    drop(unsafe { Box::from_raw(made) });
+                    other
+                }
+            };
         }
-        let made = Box::new(Helpers { began: Instant::now(), watchers: Watchers::new(), keeper: Keeper::new()? });
-        let made = Box::into_raw(made);
-        match HELPERS.compare_exchange(std::ptr::null_mut(), made, Release, Acquire) {
-            Ok(_) => {
-                // SAFETY: stays forever from here on.
-                let helpers = unsafe { &*made };
-                keeper::start(helpers).inspect_err(|_| HELPERS.store(std::ptr::null_mut(), Release))?;
-                Ok(helpers)
-            }
-            Err(other) => {
-                // SAFETY: no other thread knows `made`.
-                drop(unsafe { Box::from_raw(made) });
-                // SAFETY: as above.
-                Ok(unsafe { &*other })
-            }
-        }
+        // SAFETY: stays forever.
+        let helpers = unsafe { &*helpers };
+        helpers.keeper.start(helpers)?;
+        Ok(helpers)
     }
 
     /// The next multiple of `interval` after the beginning: so one wake-up serves many handles.

@@ -6,7 +6,8 @@
 //! is missing or forbidden (Linux 5.16), each word has a thread.
 //!
 //! No thread sleeps for longer than a slice before it hears all its words, because a notifier may
-//! die after it has changed a word and before it wakes.
+//! die after it has changed a word and before it wakes. Then it also looks whether something has
+//! come without a bell.
 
 use super::{Client, FlagOf, Wish};
 use crate::error::Result;
@@ -66,12 +67,19 @@ impl Watch {
         Watch { client, wish, part, listener: Listener::new(word), address, seen: word.get(), changes: 0 }
     }
 
-    /// Raises the flag if the bell has rung.
-    fn hear(&mut self, woke: bool) -> Heard {
+    /// Raises the flag if the bell has rung; if it `looks`, also if something has come without it.
+    fn hear(&mut self, woke: bool, looks: bool) -> Heard {
         let Watch { client, wish, part, listener, .. } = self;
         let heard = client.visit(|polled| {
             let word = polled.bells(*wish)[*part]?;
-            Some(listener.hear(word, woke, &FlagOf(polled, *wish)))
+            let heard = listener.hear(word, woke, &FlagOf(polled, *wish));
+            if looks {
+                if polled.may_go_on(*wish) {
+                    polled.raise(*wish);
+                }
+                polled.readiness().note_peer(polled.peer_number());
+            }
+            Some(heard)
         });
         let Some(Some((now, rang))) = heard else { return Heard::End };
         self.changes += u32::from(rang);
@@ -143,8 +151,13 @@ impl Watchers {
             }
         }
         let made = Watcher { control: AtomicU32::new(0), inbox: Mutex::new(Vec::new()), count: AtomicUsize::new(1) };
-        let made: &'static Watcher = Box::leak(Box::new(made));
-        start_helper("villas-shm-poll", move || Listening::new(self, made).run())?;
+        let raw = Box::into_raw(Box::new(made));
+        // SAFETY: stays forever, unless its thread cannot be started.
+        let made: &'static Watcher = unsafe { &*raw };
+        start_helper("villas-shm-poll", move || Listening::new(self, made).run()).inspect_err(|_| {
+            // SAFETY: as no thread was started, nothing has it.
+            drop(unsafe { Box::from_raw(raw) });
+        })?;
         list.push(made);
         Ok(made)
     }
@@ -177,7 +190,7 @@ impl Listening {
             let now = Instant::now();
             if now >= self.slice_ends {
                 self.slice_ends = now + SLICE;
-                self.hear_all();
+                self.hear_all(true);
                 self.redistribute();
             }
             let limit = if self.watches.is_empty() { IDLE } else { self.slice_ends - now };
@@ -192,7 +205,7 @@ impl Listening {
                 }
                 Roused::Changed => {
                     if self.hear(false) != Heard::Change {
-                        self.hear_all();
+                        self.hear_all(false);
                     }
                 }
             }
@@ -215,16 +228,16 @@ impl Listening {
     fn hear(&mut self, woke: bool) -> Heard {
         let at = self.last;
         let Some(watch) = self.watches.get_mut(at) else { return Heard::Silence };
-        let heard = watch.hear(woke);
+        let heard = watch.hear(woke, false);
         if heard == Heard::End {
             self.remove(at);
         }
         heard
     }
 
-    fn hear_all(&mut self) {
+    fn hear_all(&mut self, looks: bool) {
         for at in (0..self.watches.len()).rev() {
-            match self.watches[at].hear(false) {
+            match self.watches[at].hear(false, looks) {
                 Heard::Change => self.last = at,
                 Heard::Silence => {}
                 Heard::End => drop(self.remove(at)),

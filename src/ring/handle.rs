@@ -425,7 +425,6 @@ impl RingHandle {
         }
         visit.with(RingLiveness::ring_all);
         visit.with(|liveness| [Wish::Read, Wish::Write].map(|wish| liveness.raise(wish)));
-        drop(visit);
         self.polled.await_helpers();
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::protocol::interrupts::Interrupts;
 use crate::protocol::mpmc::{self, Obstacle};
 use crate::protocol::ring_words::{Policy, Role, broken};
 use crate::protocol::spsc;
-use crate::readiness::{Polled, Readiness, Wish};
+use crate::readiness::{Polled, Readiness, Resting, Rests, Wish};
 use crate::region::{Claim, RIVAL_NAP, RIVAL_PATIENCE, is_patient, taken_over};
 use crate::sys::Slept;
 use crate::waiting::{Habit, Watched};
@@ -60,6 +60,7 @@ pub(crate) struct RingLiveness {
     expects_dead: AtomicBool,
     opened: Instant,
     readiness: Readiness,
+    rests: Rests<(RingHint, RingBell)>,
 }
 
 /// The place for `role`: a fixed one, or the first that can be had.
@@ -141,6 +142,7 @@ impl RingLiveness {
             expects_dead: AtomicBool::new(false),
             opened: Instant::now(),
             readiness: Readiness::new(),
+            rests: Rests::new(),
         });
         liveness.notify(RingBell::Data);
         liveness.notify(RingBell::Room);
@@ -285,8 +287,17 @@ impl Polled for RingLiveness {
     fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
         [Some(self.view().bell(bell_for(wish))), None]
     }
+    fn may_go_on(&self, wish: Wish) -> bool {
+        self.has_changed(wish) || !self.has_tenure()
+    }
     fn arm_to_rest(&self, wish: Wish) -> Option<Duration> {
         doorbell::arm(&self.view().doorbell(bell_for(wish))).limit()
+    }
+}
+
+impl Resting for RingLiveness {
+    fn rests(&self) -> &Rests<(RingHint, RingBell)> {
+        &self.rests
     }
 }
 

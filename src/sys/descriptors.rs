@@ -23,8 +23,11 @@
 //! | D1 | the entry's owner: its range and its page's zeros, then `state`, `start` or `next`, release | others: that word, acquire | a whole entry |
 //!
 //! The child recognises a region's descriptor by [`MARK`], flags with which no other program opens
-//! a shared memory object, and the library's own eventfds and pidfds (`own_fd`) by [`OWN_MARK`].
-//! Segments have no mark: the child inherits them.
+//! a shared memory object, and the library's own eventfds and pidfds (`own_fd`) by [`OWN_MARK`], but
+//! the latter only by their number: the program may have a duplicate, which has the same mark. One
+//! whose number is not known stays open in the child, where nothing uses it.
+//!
+//!//! Segments have no mark: the child inherits them.
 //!
 //! The list also tells whether a number still leads to its object. A program may have closed
 //! descriptors that are not its own, and the next object gets the same number. Then the older entry
@@ -208,7 +211,7 @@ fn in_child() {
                 is_open_unknown = true;
                 continue;
             }
-            HELD => close_ours(number(state)),
+            HELD => close_held(number(state)),
             _ => is_open_unknown = true,
         }
         let start = entry.start.swap(0, Relaxed);
@@ -219,7 +222,7 @@ fn in_child() {
         entry.state.store(FREE, Relaxed);
     }
     if is_open_unknown {
-        for_each_descriptor(close_ours);
+        for_each_descriptor(close_region);
     }
 }
 
@@ -249,11 +252,29 @@ fn is_in(fd: RawFd, kinds: &[libc::c_long]) -> bool {
     }
 }
 
-/// Closes a descriptor if it leads to a region, or is one of the library's own.
-fn close_ours(fd: RawFd) {
-    if is_marked(fd) == Some(true) && is_in(fd, &[libc::TMPFS_MAGIC as libc::c_long]) || is_own(fd) {
+/// Sets `O_NONBLOCK` again, should the program have taken it off one of the library's own.
+pub(super) fn keep_non_blocking(fd: RawFd) {
+    if flags(fd).is_some_and(|flags| flags & libc::O_NONBLOCK == 0) {
+        // SAFETY: the flags of the library's own descriptor.
+        unsafe { libc::fcntl(fd, libc::F_SETFL, OWN_MARK) };
+    }
+}
+
+/// Closes a descriptor if it leads to a region.
+fn close_region(fd: RawFd) {
+    if is_marked(fd) == Some(true) && is_in(fd, &[libc::TMPFS_MAGIC as libc::c_long]) {
         // SAFETY: nothing in the child uses the number.
         unsafe { libc::close(fd) };
+    }
+}
+
+/// As [`close_region`], of a number that the library held: also if it is one of its own.
+fn close_held(fd: RawFd) {
+    if is_own(fd) {
+        // SAFETY: as above.
+        unsafe { libc::close(fd) };
+    } else {
+        close_region(fd);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Futexes on words that processes share in a region, and on private words.
 
+use super::nap::nap;
 use super::slept::Slept;
 use nix::errno::Errno;
 use std::sync::atomic::AtomicU32;
@@ -29,6 +30,9 @@ impl Awaited {
         self.seen as u32
     }
 }
+
+/// A look at the words instead of a sleep, where the kernel refuses it.
+const FORBIDDEN_NAP: Duration = Duration::from_millis(1);
 
 /// How a sleep on several words ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +67,15 @@ pub(crate) fn wait_any(awaited: &[Awaited], limit: Duration) -> Roused {
     let result = unsafe { libc::syscall(libc::SYS_futex_waitv, words, count, 0, &raw const end, libc::CLOCK_MONOTONIC) };
     match usize::try_from(result) {
         Ok(index) => Roused::By(index),
-        Err(_) if Errno::last() == Errno::ETIMEDOUT => Roused::Late,
-        Err(_) => Roused::Changed,
+        Err(_) => match Errno::last() {
+            Errno::ETIMEDOUT => Roused::Late,
+            Errno::EAGAIN | Errno::EFAULT | Errno::EINTR => Roused::Changed,
+            _ => {
+                // A sandbox that forbids it from now on, or no memory: it must not become a loop.
+                let _ = nap(FORBIDDEN_NAP);
+                Roused::Changed
+            }
+        },
     }
 }
 

@@ -7,10 +7,12 @@
 //! A fork between the call that makes one and the call that marks it leaves the child a descriptor
 //! that nobody uses.
 
-use super::descriptors::{OWN_MARK, Registration, is_own};
+use super::descriptors::{OWN_MARK, Registration, is_own, keep_non_blocking};
+use super::nap::nap;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 /// Closed when dropped, if the number still leads to it. Async-signal-safe, except for its making.
 struct OwnFd {
@@ -27,7 +29,13 @@ impl OwnFd {
         // SAFETY: the flags of this thread's own descriptor.
         unsafe { libc::fcntl(fd, libc::F_SETFL, OWN_MARK) };
         registration.hold(fd, false);
-        Ok(OwnFd { fd, registration })
+        let made = OwnFd { fd, registration };
+        if !made.is_ours() {
+            // SAFETY: closed once, here: `made` does not know its descriptor.
+            unsafe { libc::close(fd) };
+            return Err(Error::new(libc::ENOSYS, "the system does not let this process mark its descriptors (fcntl, fstatfs)"));
+        }
+        Ok(made)
     }
 
     fn is_ours(&self) -> bool {
@@ -77,6 +85,7 @@ impl EventFd {
     /// Makes it not readable.
     pub(crate) fn lower(&self) {
         if self.is_ours() {
+            keep_non_blocking(self.0.fd);
             let mut count = 0u64;
             // SAFETY: as above; the descriptor does not block.
             unsafe { libc::syscall(libc::SYS_read, self.0.fd, &raw mut count, size_of_val(&count)) };
@@ -100,15 +109,18 @@ impl PidFd {
 }
 
 /// Waits until one of these numbers is readable, or its descriptor is closed, at most for `limit`;
-/// gives those that are to `ready`. `None`: without limit.
-pub(crate) fn poll(numbers: &[RawFd], limit: Option<std::time::Duration>, mut ready: impl FnMut(RawFd)) {
+/// gives those that are to `ready`.
+pub(crate) fn poll(numbers: &[RawFd], limit: Duration, mut ready: impl FnMut(RawFd)) {
     let polled = |&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     let mut polled: Vec<libc::pollfd> = numbers.iter().map(polled).collect();
     // Rounded up: a limit of less than a millisecond must not become a loop.
-    let limit = limit.map_or(-1, |limit| limit.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int);
+    let limit = limit.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int;
     // SAFETY: the array lives across the call.
     let count = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, limit) };
-    if count > 0 {
+    if count < 0 {
+        // More numbers than the limit of descriptors, or no memory: it must not become a loop.
+        let _ = nap(Duration::from_millis(limit as u64));
+    } else {
         polled.iter().filter(|one| one.revents != 0).for_each(|one| ready(one.fd));
     }
 }

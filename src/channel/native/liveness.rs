@@ -25,7 +25,7 @@ use crate::protocol::doorbell;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
 use crate::protocol::queue::{EntryLookout, RoomLookout};
-use crate::readiness::{PeerProcess, Polled, Readiness, Wish};
+use crate::readiness::{PeerProcess, Polled, Readiness, Resting, Rests, Wish};
 use crate::region::taken_over;
 use crate::sys::Slept;
 use crate::waiting::{Habit, Pace, Watched};
@@ -75,6 +75,7 @@ impl ChannelRegion {
             is_lost: AtomicBool::new(false),
             pace: Pace::new(),
             readiness: Readiness::new(),
+            rests: Rests::new(),
         })
     }
 }
@@ -104,6 +105,7 @@ pub(crate) struct NativeLiveness {
     is_lost: AtomicBool,
     pace: Pace,
     readiness: Readiness,
+    rests: Rests<NativeHint>,
 }
 
 impl Drop for NativeLiveness {
@@ -328,6 +330,9 @@ impl Polled for NativeLiveness {
     fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
         [Some(self.view().bell(self.side, bell_for(wish))), None]
     }
+    fn may_go_on(&self, wish: Wish) -> bool {
+        self.has_changed(wish) || !self.has_tenure()
+    }
     fn arm_to_rest(&self, wish: Wish) -> Option<Duration> {
         doorbell::arm(&self.own_bell(bell_for(wish))).limit()
     }
@@ -349,6 +354,12 @@ impl Polled for NativeLiveness {
             return PeerProcess::Unneeded;
         }
         self.region.process(self.side.other()).map_or(PeerProcess::Unknown, PeerProcess::Process)
+    }
+}
+
+impl Resting for NativeLiveness {
+    fn rests(&self) -> &Rests<NativeHint> {
+        &self.rests
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// `None`: the mutex stayed locked for `limit`, or the condition's words are not known.
     pub(super) fn new(view: &WireView, limit: Duration) -> Option<Waiter> {
-        let (group, signals) = count_in(view, limit)?;
+        let (group, signals) = count_in(view, limit, || ())?;
         Some(Waiter { view: *view, group, signals })
     }
 
@@ -103,8 +103,9 @@ impl Drop for Waiter {
 }
 
 /// Counts one more among the waiters of a region's condition, until [`count_out`]. Returns its group
-/// and the value of the group's futex word. `None`: as [`Waiter::new`].
-pub(super) fn count_in(view: &WireView, limit: Duration) -> Option<(usize, u32)> {
+/// and the value of the group's futex word. Nobody broadcasts between the count and `note`. `None`: as
+/// [`Waiter::new`].
+pub(super) fn count_in(view: &WireView, limit: Duration, note: impl FnOnce()) -> Option<(usize, u32)> {
     if !condition::is_known() {
         return None;
     }
@@ -112,6 +113,7 @@ pub(super) fn count_in(view: &WireView, limit: Duration) -> Option<(usize, u32)>
     let condition = view.condition();
     let group = (condition.waiters.add(2) & 1) as usize; // B1, B2
     condition.waiting.add(ONE_WAITS); // B1, B2
+    note();
     Some((group, condition.signals[group].observe())) // B1
 }
 

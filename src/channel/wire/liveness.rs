@@ -22,7 +22,7 @@ use crate::protocol::atomics::Shared32;
 use crate::protocol::doorbell::SLICE;
 use crate::protocol::gate::Common;
 use crate::protocol::interrupts::Interrupts;
-use crate::readiness::Readiness;
+use crate::readiness::{Readiness, Rests};
 use crate::sys::Slept;
 use crate::sys::mapping::Mapping;
 use crate::sys::object::{Name, Object};
@@ -41,7 +41,7 @@ const REMOVAL: u64 = ALIVE + 1;
 /// Sleep in a wait for which no notification exists: for room in a queue, or a free block.
 pub(super) const NAP: Duration = Duration::from_micros(500);
 /// How long a reader tries to take the mutex before it naps instead.
-pub(super) const READER_PATIENCE: Duration = Duration::from_millis(5);
+const READER_PATIENCE: Duration = Duration::from_millis(5);
 /// How long a writer tries to take the mutex, while the peer lives, before it leaves the broadcast
 /// to a later call.
 const WRITER_PATIENCE: Duration = Duration::from_secs(1);
@@ -155,6 +155,7 @@ pub(crate) struct WireLiveness {
     waits: AtomicU64,
     wakeups: AtomicU64,
     pub(super) readiness: Readiness,
+    pub(super) rests: Rests<WireHint>,
     /// Whether the helper counts among the waiters of the input region, for a descriptor that rests.
     pub(super) is_counted: AtomicBool,
 }
@@ -177,6 +178,7 @@ impl WireLiveness {
             waits: AtomicU64::new(0),
             wakeups: AtomicU64::new(0),
             readiness: Readiness::new(),
+            rests: Rests::new(),
             is_counted: AtomicBool::new(false),
         })
     }
@@ -222,6 +224,27 @@ impl WireLiveness {
         if self.owed.load(Relaxed) {
             self.broadcast(Duration::ZERO);
         }
+    }
+
+    /// Asks the kernel whether the peer is alive. Waits for nothing that the peer can hold.
+    pub(super) fn ask_for_peer(&self) -> bool {
+        let now = self.pace.note_probe();
+        let Some(peer) = &self.peer else { return true };
+        if self.peer() == KnownPeer::Gone {
+            return false;
+        }
+        let thorough = now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
+        if thorough {
+            self.examined.store(now, Relaxed);
+        }
+        let alive = match peer.is_maker_alive(&self.me, thorough) {
+            Some(alive) => alive,
+            None => !self.seen.load(Relaxed) && !self.is_attached() || self.own.object.is_open_elsewhere() != Some(false),
+        };
+        if !alive {
+            self.gone.store(true, Release); // S3, as of the own layout
+        }
+        alive
     }
 
     /// Whether the peer has this side's region open.
@@ -332,24 +355,8 @@ impl Liveness for WireLiveness {
 
     fn probe_peer(&self) -> bool {
         let _whole = Uncancelled::new();
-        let now = self.pace.note_probe();
         self.pay_what_is_owed();
-        let Some(peer) = &self.peer else { return true };
-        if self.peer() == KnownPeer::Gone {
-            return false;
-        }
-        let thorough = now.wrapping_sub(self.examined.load(Relaxed)) >= THOROUGH_MICROS;
-        if thorough {
-            self.examined.store(now, Relaxed);
-        }
-        let alive = match peer.is_maker_alive(&self.me, thorough) {
-            Some(alive) => alive,
-            None => !self.seen.load(Relaxed) && !self.is_attached() || self.own.object.is_open_elsewhere() != Some(false),
-        };
-        if !alive {
-            self.gone.store(true, Release); // S3, as of the own layout
-        }
-        alive
+        self.ask_for_peer()
     }
 
     fn has_tenure(&self) -> bool {

@@ -2,18 +2,22 @@
 //! counts among the condition's waiters hears of samples.
 
 use super::doorbell;
-use super::liveness::{NAP, READER_PATIENCE, WireLiveness};
-use crate::channel::backend::Liveness;
+use super::liveness::{NAP, WireHint, WireLiveness};
 use crate::error::{Error, Result};
 use crate::protocol::atomics::Shared32;
-use crate::readiness::{PeerProcess, Polled, Readiness, Wish};
+use crate::readiness::{PeerProcess, Polled, Readiness, Resting, Rests, Wish};
 use crate::waiting::Watched;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::Duration;
 
-/// A flag that rests is raised after this time even if nothing was heard: the words of a condition
-/// may come to the same values again while the helper does not look.
-const UNHEARD: Duration = Duration::from_secs(1);
+/// How long a reader that rests tries to take the mutex: it may not wait.
+const PATIENCE: Duration = Duration::from_micros(50);
+
+impl Resting for WireLiveness {
+    fn rests(&self) -> &Rests<WireHint> {
+        &self.rests
+    }
+}
 
 impl Polled for WireLiveness {
     fn readiness(&self) -> &Readiness {
@@ -37,6 +41,10 @@ impl Polled for WireLiveness {
         self.readiness.raise(wish);
     }
 
+    fn may_go_on(&self, wish: Wish) -> bool {
+        self.has_changed(wish)
+    }
+
     /// The helper counts among the condition's waiters until the flag is raised, so that a writer
     /// broadcasts. If it is counted already, a broadcast that it has not heard yet will raise the
     /// flag.
@@ -45,15 +53,11 @@ impl Polled for WireLiveness {
             return Some(NAP);
         }
         if self.is_counted.load(Acquire) {
-            return Some(UNHEARD);
+            return None;
         }
-        match doorbell::count_in(&self.input().view, READER_PATIENCE) {
-            Some(_) => {
-                self.is_counted.store(true, Release);
-                Some(UNHEARD)
-            }
-            None => Some(NAP),
-        }
+        // A broadcast uses up the count, so the helper must find it noted when it hears of one.
+        let note = || self.is_counted.store(true, Release);
+        if doorbell::count_in(&self.input().view, PATIENCE, note).is_some() { None } else { Some(NAP) }
     }
 
     fn check_pollable(&self) -> Result<()> {
@@ -66,8 +70,10 @@ impl Polled for WireLiveness {
         ))
     }
 
+    /// Does not make a broadcast that is owed: the peer could hold up the keeper in it, and with that
+    /// all other handles.
     fn tend(&self) -> PeerProcess {
-        if !self.probe_peer() {
+        if !self.ask_for_peer() {
             self.raise(Wish::Read);
             self.raise(Wish::Write);
             return PeerProcess::Unneeded;
