@@ -44,19 +44,19 @@ fn sizes(facts: &ChannelFacts) -> Sizes {
 }
 
 /// What was asked for: the parameters, the signals and their table.
-struct Wanted {
+struct AskedFor {
     facts: ChannelFacts,
     signals: BothWays,
     table: Vec<u8>,
 }
 
-impl Wanted {
-    fn new(config: &Config) -> Result<Wanted> {
+impl AskedFor {
+    fn new(config: &Config) -> Result<AskedFor> {
         let facts = ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)?;
         let of = |direction| signals::asked_for(config, direction, config.samplelen);
         let signals = [of(Direction::In)?, of(Direction::Out)?];
         let (facts, table) = signals::with_signals(facts, &signals)?;
-        Ok(Wanted { facts, signals, table })
+        Ok(AskedFor { facts, signals, table })
     }
 }
 
@@ -71,7 +71,7 @@ type Entered = (Box<NativeLiveness>, Box<Native>);
 /// A new region with its node side taken, before it has a name.
 struct Fresh<'c> {
     name: Name,
-    wanted: Wanted,
+    wanted: AskedFor,
     config: &'c Config,
     mode: u32,
     made: Option<Entered>,
@@ -130,7 +130,7 @@ impl Fresh<'_> {
 /// Creates the region of `name` and takes its node side.
 pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let name = Name::new(name)?;
-    let mut fresh = Fresh { name, wanted: Wanted::new(config)?, config, mode: config.permission_bits()?, made: None };
+    let mut fresh = Fresh { name, wanted: AskedFor::new(config)?, config, mode: config.permission_bits()?, made: None };
     handle::prepare::<Native>()?;
     let start = Instant::now();
     loop {
@@ -148,7 +148,7 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHa
 /// Creates a region of sealed size without a name, and takes its node side. Also returns a
 /// descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Native>, OwnedFd)> {
-    let (wanted, mode) = (Wanted::new(config)?, config.permission_bits()?);
+    let (wanted, mode) = (AskedFor::new(config)?, config.permission_bits()?);
     handle::prepare::<Native>()?;
     let (region, descriptor) = ChannelRegion::sealed(wanted.facts, mode, config.group)?;
     let (liveness, backend) = begun(region, &wanted)?;
@@ -158,7 +158,7 @@ pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Nativ
 /// Takes over the node side of the region behind a descriptor. No process may hold that side. The
 /// descriptor stays the caller's.
 pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static ChannelHandle<Native>> {
-    let wanted = Wanted::new(config)?;
+    let wanted = AskedFor::new(config)?;
     config.permission_bits()?;
     let region = of_descriptor(fd, config.any_owner)?;
     let signals = signals_of(&region, Side::A)?;
@@ -271,9 +271,9 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
 }
 
 /// What differs between a region, which has these signals, and what was asked for.
-fn others(region: &ChannelRegion, named: &BothWays, wanted: &Wanted) -> Option<String> {
+fn others(region: &ChannelRegion, named: &BothWays, wanted: &AskedFor) -> Option<String> {
     let mode = |polling| if polling { "polling" } else { "pthread" };
-    let Wanted { facts: wanted, signals: asked, .. } = wanted;
+    let AskedFor { facts: wanted, signals: asked, .. } = wanted;
     let found = region.view.facts();
     let mut parts = Vec::new();
     for (what, is, asked) in [
@@ -399,7 +399,7 @@ fn entered(
 }
 
 /// Enters the node side of a region that no other process has.
-fn begun(region: Box<ChannelRegion>, wanted: &Wanted) -> Result<Entered> {
+fn begun(region: Box<ChannelRegion>, wanted: &AskedFor) -> Result<Entered> {
     region.view.write_signals(&wanted.table);
     let signals = signals::of_region(&region.view, Side::A)?;
     let incarnation = region.claim(Side::A)?;
