@@ -27,6 +27,7 @@ pub(crate) mod ring;
 pub(crate) mod sample;
 pub(crate) mod segment;
 pub(crate) mod signals;
+pub(crate) mod trailer;
 pub(crate) mod wire;
 
 use crate::error::Result;

@@ -32,8 +32,8 @@ mod fields;
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
 use super::glibc::{Condition, GlibcMutex, MUTEX_KIND};
-use super::holder::Holder;
-use super::{sample, signals};
+use super::sample;
+use super::trailer::{TRAILER, Trailer};
 use crate::error::{Error, Result};
 use crate::protocol::atomics::{self, Shared32, Shared64};
 use crate::sys::condition;
@@ -114,26 +114,6 @@ struct Chunk {
     _padding: u32,
 }
 
-/// What this library appends to a region of its own; `holder.incarnation` is stored last, when the
-/// region is ready.
-#[repr(C)]
-pub(crate) struct Trailer {
-    magic: Shared64,
-    version: Shared32,
-    _padding: u32,
-    /// Where VILLASnode's part of the region ends, and the table of signals begins. Behind that is
-    /// the trailer.
-    length: Shared64,
-    signals_size: Shared64,
-    signal_count: Shared32,
-    _reserved: [u32; 7],
-    holder: Holder,
-}
-
-pub(crate) const TRAILER: u64 = size_of::<Trailer>() as u64;
-const TRAILER_MAGIC: u64 = u64::from_le_bytes(*b"VILLASHW");
-const TRAILER_VERSION: u32 = 1;
-
 const _: () = {
     assert!(size_of::<WireQueue>() == 296 && offset_of!(WireQueue, mask) == 72 && offset_of!(WireQueue, cells) == 80);
     assert!(offset_of!(WireQueue, tail) == 152 && offset_of!(WireQueue, head) == 224);
@@ -141,7 +121,7 @@ const _: () = {
     assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
     assert!(size_of::<WirePool>() == 336 && offset_of!(WirePool, queue) == 40);
     assert!(size_of::<Shared>() == 736 && offset_of!(Shared, pool) == 400 && HEAD == 816);
-    assert!(size_of::<Cell>() == 16 && size_of::<Chunk>() == 32 && size_of::<Trailer>() == 128);
+    assert!(size_of::<Cell>() == 16 && size_of::<Chunk>() == 32);
 };
 
 /// The facts of a region, checked and kept in private memory.
@@ -467,52 +447,7 @@ impl WireView {
             atomics::store_bytes(table.as_ptr(), self.base.add(self.facts.length as usize).cast_mut(), table.len());
             &*self.base.add(self.facts.trailer_at() as usize).cast::<Trailer>()
         };
-        trailer.magic.set(TRAILER_MAGIC);
-        trailer.version.set(TRAILER_VERSION);
-        trailer.length.set(self.facts.length);
-        trailer.signals_size.set(table.len() as u64);
-        trailer.signal_count.set(count as u32);
+        trailer.fill(self.facts.length, table.len(), count);
         trailer
-    }
-}
-
-impl Trailer {
-    pub(crate) fn holder(&self) -> &Holder {
-        &self.holder
-    }
-
-    /// Where the table of signals before a trailer at `at` begins, and its bytes. `None`: the
-    /// trailer does not say so.
-    fn table(&self, at: u64) -> Option<(u64, u64)> {
-        let (length, size) = (self.length.get(), self.signals_size.get());
-        let (_, most) = signals::possible_size(MAX_SAMPLELEN.into());
-        (size <= most && length >= HEAD && length.checked_add(size.next_multiple_of(8)) == Some(at)).then_some((length, size))
-    }
-
-    /// Where the table of signals of a region of `size` bytes lies, its bytes, and how many signals
-    /// there are. Samples have room for `capacity` values.
-    pub(crate) fn signals(&self, size: u64, capacity: u32) -> Result<(u64, u64, usize)> {
-        let count = self.signal_count.get();
-        match self.table(size - TRAILER) {
-            Some((at, size)) if count <= capacity => Ok((at, size, count as usize)),
-            _ => {
-                Err(Error::corrupt(format!("the region's trailer is inconsistent: it has {count} signals of at most {capacity}")))
-            }
-        }
-    }
-
-    /// The trailer of a region of `size` bytes, if this library made it.
-    ///
-    /// # Safety
-    /// At `base`, page-aligned, are `size` mapped bytes, for as long as the trailer is used.
-    pub(crate) unsafe fn find<'r>(base: *const u8, size: u64) -> Option<&'r Trailer> {
-        let at = size.checked_sub(TRAILER).filter(|at| at % 8 == 0)?;
-        // SAFETY: within the mapping, 8-aligned, all atomics.
-        let trailer = unsafe { &*base.add(at as usize).cast::<Trailer>() };
-        let is_ours = trailer.holder.incarnation.observe() != 0
-            && trailer.magic.get() == TRAILER_MAGIC
-            && trailer.version.get() == TRAILER_VERSION
-            && trailer.table(at).is_some();
-        is_ours.then_some(trailer)
     }
 }

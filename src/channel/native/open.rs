@@ -197,11 +197,11 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
         // processes wait for those.
         fresh.make_beside(&region.object)?;
     }
-    let in_use = others(&region, &signals, &fresh.wanted)
+    let refusal = others(&region, &signals, &fresh.wanted)
         .map(|others| Error::new(libc::EPROTO, format!("the region \"{name}\" is in use with other parameters: {others}")));
-    if let (Some(in_use), false) = (&in_use, is_deserted) {
+    if let (Some(refusal), false) = (&refusal, is_deserted) {
         if region.is_alive(Side::A) || region.is_alive(Side::B) {
-            return Err(in_use.clone());
+            return Err(refusal.clone());
         }
     }
     let incarnation = match region.claim(Side::A) {
@@ -231,9 +231,9 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
             remove_unreadable(fresh, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
-        Err(_) => match in_use {
+        Err(_) => match refusal {
             None => attached(region, Side::A, incarnation, program, None, signals).map(Some),
-            Some(in_use) => Err(in_use),
+            Some(refusal) => Err(refusal),
         },
     }
 }

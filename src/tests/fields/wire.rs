@@ -6,7 +6,7 @@
 
 use super::*;
 use crate::channel::wire::tests::exercise::exercise;
-use crate::layout::signals::{Signal, SignalTable, SignalType};
+use crate::layout::signals::{self, Signal, SignalTable, SignalType};
 use crate::memory::zeroed::Table;
 use crate::tests::edges::{BROKEN, EdgeOutcome, Field, broken, field, fields_of, try_each, used};
 

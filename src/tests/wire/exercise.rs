@@ -8,7 +8,8 @@ use crate::channel::wire::{Wire, doorbell};
 use crate::error::Result;
 use crate::layout::sample::Raw;
 use crate::layout::signals::{self, SignalTable};
-use crate::layout::wire::{Trailer, Which, WireFacts, WireView};
+use crate::layout::trailer::Trailer;
+use crate::layout::wire::{Which, WireFacts, WireView};
 use std::time::Duration;
 
 /// The result.
