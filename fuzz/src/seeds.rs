@@ -113,7 +113,7 @@ pub(crate) fn channel() -> Config {
     Config::new().queuelen(5).samplelen(3).spare(3)
 }
 
-/// The same, with signals.
+/// Of the channel among the seeds that names its signals.
 pub(crate) fn with_signals() -> Config {
     let signal = |(name, unit, kind)| Signal::new(name, unit, kind);
     let written = [("u_a", "V", SignalType::Float), ("n", "", SignalType::Integer), ("ü", "°", SignalType::Complex)];

@@ -1049,15 +1049,15 @@ int shmem_shared_close(struct shmem_shared *shm, void *base);
 int shmem_shared_unlink(const char *name);
 
 /**
- * Gives the signals of a direction: what the values of its samples are. The node names them when it
- * creates the region.
+ * Gives the signals of a direction: what the values of its samples are. The node names them when
+ * it creates the region.
  *
  * @param shm       an open channel
  * @param direction `SHMEM_IN` or `SHMEM_OUT`
  * @param count     filled with their number; 0: the node named none
- * @return the first of them, which the library owns: the list is valid until the channel is closed.
- *         It is a pointer also for 0 signals. `NULL`: `EINVAL` the direction, or `count` is `NULL`;
- *         a handle error (`EINVAL`, `EPIPE`)
+ * @return the first of them, which the library owns: the list is valid until the channel is
+ *         closed. It is a pointer also for 0 signals. `NULL`: `EINVAL` the direction, or `count`
+ *         is `NULL`; a handle error (`EINVAL`, `EPIPE`)
  */
 const struct shmem_signal *shmem_shared_signals(struct shmem_shared *shm,
                                                 int direction,
@@ -1076,8 +1076,8 @@ const struct shmem_signal *shmem_shared_signals(struct shmem_shared *shm,
 int shmem_shared_signal_index(struct shmem_shared *shm, int direction, const char *name);
 
 /**
- * Compares the signals of a direction with those that the program expects, so that it does not take
- * one value for another.
+ * Compares the signals of a direction with those that the program expects, so that it does not
+ * take one value for another.
  *
  * @param shm       an open channel
  * @param direction `SHMEM_IN` or `SHMEM_OUT`

@@ -84,8 +84,8 @@ pub(super) unsafe fn handle(shm: *const shmem_shared) -> Found<&'static ChannelH
 }
 
 /// # Safety
-/// `conf` is null or leads to a `struct shmem_conf` of the size that it says, and it to lists as long
-/// as it says.
+/// `conf` is null or leads to a `struct shmem_conf` of the size that it says, and it to lists as
+/// long as it says.
 pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
     if conf.is_null() {
         return Ok(Config::default());

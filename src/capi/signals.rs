@@ -154,15 +154,15 @@ pub(super) unsafe fn expect<E: Backend>(
     })
 }
 
-/// Gives the signals of a direction: what the values of its samples are. The node names them when it
-/// creates the region.
+/// Gives the signals of a direction: what the values of its samples are. The node names them when
+/// it creates the region.
 ///
 /// @param shm       an open channel
 /// @param direction `SHMEM_IN` or `SHMEM_OUT`
 /// @param count     filled with their number; 0: the node named none
-/// @return the first of them, which the library owns: the list is valid until the channel is closed.
-///         It is a pointer also for 0 signals. `NULL`: `EINVAL` the direction, or `count` is `NULL`;
-///         a handle error (`EINVAL`, `EPIPE`)
+/// @return the first of them, which the library owns: the list is valid until the channel is
+///         closed. It is a pointer also for 0 signals. `NULL`: `EINVAL` the direction, or `count`
+///         is `NULL`; a handle error (`EINVAL`, `EPIPE`)
 ///
 /// # Safety
 /// `shm` leads to a channel, `count` is null or valid.
@@ -193,8 +193,8 @@ pub unsafe extern "C" fn shmem_shared_signal_index(shm: *mut shmem_shared, direc
     unsafe { index(handle(shm), direction, name) }
 }
 
-/// Compares the signals of a direction with those that the program expects, so that it does not take
-/// one value for another.
+/// Compares the signals of a direction with those that the program expects, so that it does not
+/// take one value for another.
 ///
 /// @param shm       an open channel
 /// @param direction `SHMEM_IN` or `SHMEM_OUT`

@@ -1,7 +1,8 @@
 //! What the values of a channel's samples are: the names, units and types that its region holds.
 //!
-//! The table is checked and copied to private memory once, when a side is taken (`layout::signals`).
-//! Directions are those of the side: what a node writes is what its program reads.
+//! The table is checked and copied to private memory once, when a side is taken
+//! (`layout::signals`). Directions are those of the side: what a node writes is what its program
+//! reads.
 
 use super::backend::Backend;
 use super::config::Config;
@@ -106,7 +107,8 @@ impl fmt::Display for Expected<'_> {
     }
 }
 
-/// The first difference between the signals that a region names and those expected, if there is one.
+/// The first difference between the signals that a region names and those expected, if there is
+/// one.
 pub(crate) fn difference<'e>(named: &SignalTable, expected: impl ExactSizeIterator<Item = Expected<'e>>) -> Option<String> {
     let (count, wanted) = (named.len(), expected.len());
     if count == 0 && wanted > 0 {

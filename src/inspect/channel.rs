@@ -53,8 +53,8 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
         entry.queues.push(queue(&region, &view, from, waiting)?);
     }
     entry.blocks = Some((count_free(&region, &view)?, facts.blocks().into()));
-    region.load(facts.signals, facts.signals_size)?;
-    let tables = signals::tables(&facts, &region.bytes(facts.signals, facts.signals_size))?;
+    region.load(facts.signals(), facts.signals_size)?;
+    let tables = signals::tables(&facts, &region.bytes(facts.signals(), facts.signals_size))?;
     entry.queues.iter_mut().zip(&tables).for_each(|(queue, signals)| queue.signals = signals.to_vec());
     Ok(())
 }

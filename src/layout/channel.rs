@@ -130,7 +130,6 @@ pub(crate) struct ChannelFacts {
     pub(crate) home_blocks: u32,
     pub(crate) queues: [u64; 2],
     pub(crate) pool: u64,
-    pub(crate) signals: u64,
     pub(crate) signals_size: u64,
     /// Of A → B, of B → A.
     pub(crate) signal_counts: [u32; 2],
@@ -138,7 +137,7 @@ pub(crate) struct ChannelFacts {
 }
 
 stored!(ChannelFacts in RawChannelFacts:
-    total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool, signals, signals_size);
+    total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool, signals_size);
 
 impl ChannelFacts {
     /// Computes the layout of a region without signals; the parameters must be in range.
@@ -175,7 +174,6 @@ impl ChannelFacts {
             home_blocks,
             queues: [ENTRIES, ENTRIES + queue_bytes],
             pool,
-            signals: pool + pool_bytes,
             signals_size: 0,
             signal_counts: [0; 2],
             total_size: pool + pool_bytes,
@@ -191,7 +189,12 @@ impl ChannelFacts {
                 counts[0], counts[1], self.samplelen
             )));
         }
-        Ok(ChannelFacts { signals_size: size, signal_counts: counts, total_size: self.signals + size, ..self })
+        Ok(ChannelFacts { signals_size: size, signal_counts: counts, total_size: self.signals() + size, ..self })
+    }
+
+    /// Where the table of signals begins.
+    pub(crate) fn signals(&self) -> u64 {
+        self.total_size - self.signals_size
     }
 
     pub(crate) fn blocks(&self) -> u32 {
@@ -224,7 +227,7 @@ impl ChannelFacts {
             .and_then(|facts| facts.with_signals(counts, raw.signals_size.get()))
             .map_err(|e| Error::corrupt(format!("the region's header is inconsistent: {e}")))?;
         let stored = raw.load(ChannelFacts { queues: [raw.queues[0].get(), raw.queues[1].get()], ..facts });
-        if polling > 1 || stored != facts || facts.total_size != size {
+        if polling > 1 || stored != facts || raw.signals.get() != facts.signals() || facts.total_size != size {
             return Err(Error::corrupt(format!(
                 "the region's header is inconsistent: queuelen {}, samplelen {} and spare {} take {} bytes, it says {}, the object has {size}",
                 facts.queuelen, facts.samplelen, facts.spare, facts.total_size, stored.total_size
@@ -240,6 +243,7 @@ impl ChannelFacts {
         raw.store(self);
         raw.queues[0].set(self.queues[0]);
         raw.queues[1].set(self.queues[1]);
+        raw.signals.set(self.signals());
         raw.signal_counts[0].set(self.signal_counts[0]);
         raw.signal_counts[1].set(self.signal_counts[1]);
         raw.created.set(created);
@@ -288,7 +292,7 @@ impl ChannelView {
         assert!(table.len() as u64 == self.facts.signals_size);
         // SAFETY: the table lies within the mapping, and no other process has that so far.
         unsafe {
-            let to = self.base.add(self.facts.signals as usize).cast_mut();
+            let to = self.base.add(self.facts.signals() as usize).cast_mut();
             atomics::store_bytes(table.as_ptr(), to, table.len());
         }
     }
@@ -296,7 +300,7 @@ impl ChannelView {
     /// A private copy of the table of signals.
     pub(crate) fn copy_signals(&self) -> Result<Table<u8>> {
         // SAFETY: the table lies within the mapping.
-        unsafe { signals::copy(self.base.add(self.facts.signals as usize), self.facts.signals_size) }
+        unsafe { signals::copy(self.base.add(self.facts.signals() as usize), self.facts.signals_size) }
     }
 
     fn head(&self) -> &ChannelHead {

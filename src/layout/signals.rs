@@ -179,8 +179,8 @@ fn inconsistent(why: &str) -> Error {
     Error::corrupt(format!("the region's table of signals is inconsistent: {why}"))
 }
 
-/// Reads a private copy of a table of `count` signals. [`SignalTable::checked`] does the rest of the
-/// checks.
+/// Reads a private copy of a table of `count` signals. [`SignalTable::checked`] does the rest of
+/// the checks.
 pub(crate) fn decode(bytes: &[u8], count: usize) -> Result<Vec<SignalRef<'_>>> {
     let Some((records, mut texts)) = count.checked_mul(RECORD).and_then(|end| bytes.split_at_checked(end)) else {
         return Err(inconsistent(&format!("{} bytes cannot hold {count} signals", bytes.len())));
@@ -228,8 +228,8 @@ unsafe impl Sync for SignalEntry {}
 /// Where the list of no signals begins: [`SignalTable::entries`] never leads nowhere.
 static NO_SIGNAL: SignalEntry = SignalEntry { name: c"".as_ptr(), unit: c"".as_ptr(), kind: 0, by_name: 0 };
 
-/// The checked signals of one direction in private memory: the entries, then their texts with a zero
-/// behind each. A signal handler may drop it, as [`Table`] says.
+/// The checked signals of one direction in private memory: the entries, then their texts with a
+/// zero behind each. A signal handler may drop it, as [`Table`] says.
 #[derive(Default)]
 pub(crate) struct SignalTable {
     /// `None`: there are no signals.
@@ -268,7 +268,8 @@ impl SignalTable {
         let mut to = texts.as_mut_ptr().cast::<u8>();
         let mut keep = |text: &str| {
             let kept = to.cast_const().cast::<c_char>();
-            // SAFETY: there is room for all texts and the zeros behind them, which are there already.
+            // SAFETY: there is room for all texts and the zeros behind them, which are there
+            // already.
             unsafe {
                 to.copy_from_nonoverlapping(text.as_ptr(), text.len());
                 to = to.add(text.len() + 1);

@@ -1,16 +1,21 @@
-//! What this library appends to a region of VILLASnode's layout that it has made: the table of
-//! signals, then the trailer, which names the maker.
+//! What this library appends to its own regions of the wire layout: the table of signals, up to a
+//! multiple of 8, and a trailer, which is the last 128 bytes of the object.
+//!
+//! ```text
+//!    0  magic u64, version u32, (padding)
+//!   16  length u64         of VILLASnode's part; the table begins there
+//!   24  signals_size u64   bytes of the table, 0 without signals
+//!   32  signal_count u32
+//!   64  holder 64          the region's maker
+//! ```
 
 use super::channel::MAX_SAMPLELEN;
 use super::holder::Holder;
 use super::signals;
-use super::wire::HEAD;
 use crate::error::{Error, Result};
 use crate::protocol::atomics::{Shared32, Shared64};
-use std::mem::size_of;
 
-/// What this library appends to a region of its own; `holder.incarnation` is stored last, when the
-/// region is ready.
+/// See the module's description. `holder.incarnation` is stored last, when the region is ready.
 #[repr(C)]
 pub(crate) struct Trailer {
     pub(super) magic: Shared64,
@@ -29,16 +34,16 @@ pub(crate) const TRAILER: u64 = size_of::<Trailer>() as u64;
 const TRAILER_MAGIC: u64 = u64::from_le_bytes(*b"VILLASHW");
 const TRAILER_VERSION: u32 = 1;
 
-const _: () = assert!(size_of::<Trailer>() == 128);
+const _: () = assert!(TRAILER == 128 && std::mem::offset_of!(Trailer, holder) == 64);
 
 impl Trailer {
-    /// Makes a fresh one, except for its holder. VILLASnode's part has `length` bytes.
-    pub(super) fn fill(&self, length: u64, signals_size: u64, signal_count: u32) {
+    /// Fills the trailer of a fresh region, except for its holder.
+    pub(super) fn fill(&self, length: u64, signals_size: usize, signal_count: usize) {
         self.magic.set(TRAILER_MAGIC);
         self.version.set(TRAILER_VERSION);
         self.length.set(length);
-        self.signals_size.set(signals_size);
-        self.signal_count.set(signal_count);
+        self.signals_size.set(signals_size as u64);
+        self.signal_count.set(signal_count as u32);
     }
 
     pub(crate) fn holder(&self) -> &Holder {
@@ -50,7 +55,7 @@ impl Trailer {
     fn table(&self, at: u64) -> Option<(u64, u64)> {
         let (length, size) = (self.length.get(), self.signals_size.get());
         let (_, most) = signals::possible_size(MAX_SAMPLELEN.into());
-        (size <= most && length >= HEAD && length.checked_add(size.next_multiple_of(8)) == Some(at)).then_some((length, size))
+        (size <= most && length.checked_add(size.next_multiple_of(8)) == Some(at)).then_some((length, size))
     }
 
     /// Where the table of signals of a region of `size` bytes lies, its bytes, and how many signals

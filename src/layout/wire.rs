@@ -447,7 +447,7 @@ impl WireView {
             atomics::store_bytes(table.as_ptr(), self.base.add(self.facts.length as usize).cast_mut(), table.len());
             &*self.base.add(self.facts.trailer_at() as usize).cast::<Trailer>()
         };
-        trailer.fill(self.facts.length, table.len() as u64, count as u32);
+        trailer.fill(self.facts.length, table.len(), count);
         trailer
     }
 }

@@ -8,6 +8,10 @@
 enum { STACK = 256 << 10, MOST = 8 << 10, PAINT = 0xa5, LINES = 400 };
 
 static const char *name, *there, *other, *rings, *absent = "villas-check-no-such-region";
+enum { SIGNALS = 300 };
+static char signal_names[SIGNALS][16];
+static struct shmem_signal signals[SIGNALS];
+static size_t count_of_signals;
 static struct shmem_conf conf;
 static const struct timespec moment = {.tv_nsec = 1000000};
 static struct shmem_shared *node, *program, *opened, *joined;
@@ -67,6 +71,10 @@ static const char *make_call(int line)
     FAILING_CALL(result = !shmem_shared_open(name, NULL));
     CALL(result = shmem_shared_close(joined, NULL));
     CALL(joined = shmem_shared_timed_open(name, NULL, PATIENT); result = !joined);
+    CALL(result = !shmem_shared_signals(opened, SHMEM_OUT, &count_of_signals));
+    CALL(result = shmem_shared_signal_index(opened, SHMEM_OUT, "signal 7") - 7);
+    FAILING_CALL(result = shmem_shared_signal_index(opened, SHMEM_OUT, "signal"));
+    FAILING_CALL(result = shmem_shared_expect_signals(opened, SHMEM_OUT, signals + 1, 5));
     CALL(result = shmem_shared_close(opened, NULL));
     CALL(opened = shmem_shared_create(name, &conf); result = !opened); /* beside the program */
     CALL(result = shmem_shared_close(opened, NULL));
@@ -227,7 +235,13 @@ int main(int argc, char **argv)
   check_begin();
   if (check_valgrind())
     check_skip("valgrind forbids a look at what is left of a thread's stack");
-  conf = check_conf(0, 8, 8, 8);
+  conf = check_conf(0, 8, SIGNALS, 8);
+  for (int i = 0; i < SIGNALS; i++) {
+    snprintf(signal_names[i], sizeof signal_names[i], "signal %d", i);
+    signals[i] = (struct shmem_signal){signal_names[i], "V", SHMEM_SIGNAL_FLOAT};
+  }
+  conf.in_signals = conf.out_signals = signals;
+  conf.in_count = conf.out_count = SIGNALS;
   name = wire_name("stack");
   other = wire_name("peer");
   rings = check_name("rings");

@@ -44,19 +44,19 @@ fn sizes(facts: &ChannelFacts) -> Sizes {
 }
 
 /// What was asked for: the parameters, the signals and their table.
-struct Described {
+struct AskedFor {
     facts: ChannelFacts,
     signals: BothWays,
     table: Vec<u8>,
 }
 
-impl Described {
-    fn new(config: &Config) -> Result<Described> {
+impl AskedFor {
+    fn new(config: &Config) -> Result<AskedFor> {
         let facts = ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)?;
         let of = |direction| signals::asked_for(config, direction, config.samplelen);
         let signals = [of(Direction::In)?, of(Direction::Out)?];
         let (facts, table) = signals::with_signals(facts, &signals)?;
-        Ok(Described { facts, signals, table })
+        Ok(AskedFor { facts, signals, table })
     }
 }
 
@@ -71,7 +71,7 @@ type Entered = (Box<NativeLiveness>, Box<Native>);
 /// A new region with its node side taken, before it has a name.
 struct Fresh<'c> {
     name: Name,
-    wanted: Described,
+    wanted: AskedFor,
     config: &'c Config,
     mode: u32,
     made: Option<Entered>,
@@ -130,7 +130,7 @@ impl Fresh<'_> {
 /// Creates the region of `name` and takes its node side.
 pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHandle<Native>> {
     let name = Name::new(name)?;
-    let mut fresh = Fresh { name, wanted: Described::new(config)?, config, mode: config.permission_bits()?, made: None };
+    let mut fresh = Fresh { name, wanted: AskedFor::new(config)?, config, mode: config.permission_bits()?, made: None };
     handle::prepare::<Native>()?;
     let start = Instant::now();
     loop {
@@ -148,7 +148,7 @@ pub(crate) fn create(name: &OsStr, config: &Config) -> Result<&'static ChannelHa
 /// Creates a region of sealed size without a name, and takes its node side. Also returns a
 /// descriptor to hand over.
 pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Native>, OwnedFd)> {
-    let (wanted, mode) = (Described::new(config)?, config.permission_bits()?);
+    let (wanted, mode) = (AskedFor::new(config)?, config.permission_bits()?);
     handle::prepare::<Native>()?;
     let (region, descriptor) = ChannelRegion::sealed(wanted.facts, mode, config.group)?;
     let (liveness, backend) = begun(region, &wanted)?;
@@ -158,7 +158,7 @@ pub(crate) fn create_fd(config: &Config) -> Result<(&'static ChannelHandle<Nativ
 /// Takes over the node side of the region behind a descriptor. No process may hold that side. The
 /// descriptor stays the caller's.
 pub(crate) fn recreate_fd(fd: RawFd, config: &Config) -> Result<&'static ChannelHandle<Native>> {
-    let wanted = Described::new(config)?;
+    let wanted = AskedFor::new(config)?;
     config.permission_bits()?;
     let region = of_descriptor(fd, config.any_owner)?;
     let signals = signals_of(&region, Side::A)?;
@@ -197,11 +197,11 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
         // processes wait for those.
         fresh.make_beside(&region.object)?;
     }
-    let in_use = others(&region, &signals, &fresh.wanted)
+    let refusal = others(&region, &signals, &fresh.wanted)
         .map(|others| Error::new(libc::EPROTO, format!("the region \"{name}\" is in use with other parameters: {others}")));
-    if let (Some(in_use), false) = (&in_use, is_deserted) {
+    if let (Some(refusal), false) = (&refusal, is_deserted) {
         if region.is_alive(Side::A) || region.is_alive(Side::B) {
-            return Err(in_use.clone());
+            return Err(refusal.clone());
         }
     }
     let incarnation = match region.claim(Side::A) {
@@ -231,9 +231,9 @@ fn take_over(object: Object, fresh: &mut Fresh, start: Instant) -> Result<Option
             remove_unreadable(fresh, e, start)
         }
         Err(e) if e.errno() != libc::EBUSY => Err(e),
-        Err(_) => match in_use {
+        Err(_) => match refusal {
             None => attached(region, Side::A, incarnation, program, None, signals).map(Some),
-            Some(in_use) => Err(in_use),
+            Some(refusal) => Err(refusal),
         },
     }
 }
@@ -271,9 +271,9 @@ fn remove_unreadable(fresh: &mut Fresh, why: Error, start: Instant) -> Result<Op
 }
 
 /// What differs between a region, which has these signals, and what was asked for.
-fn others(region: &ChannelRegion, named: &BothWays, wanted: &Described) -> Option<String> {
+fn others(region: &ChannelRegion, named: &BothWays, wanted: &AskedFor) -> Option<String> {
     let mode = |polling| if polling { "polling" } else { "pthread" };
-    let Described { facts: wanted, signals: asked, .. } = wanted;
+    let AskedFor { facts: wanted, signals: asked, .. } = wanted;
     let found = region.view.facts();
     let mut parts = Vec::new();
     for (what, is, asked) in [
@@ -399,7 +399,7 @@ fn entered(
 }
 
 /// Enters the node side of a region that no other process has.
-fn begun(region: Box<ChannelRegion>, wanted: &Described) -> Result<Entered> {
+fn begun(region: Box<ChannelRegion>, wanted: &AskedFor) -> Result<Entered> {
     region.view.write_signals(&wanted.table);
     let signals = signals::of_region(&region.view, Side::A)?;
     let incarnation = region.claim(Side::A)?;

@@ -201,7 +201,7 @@ fn fields() -> Vec<Field<AttachedAs>> {
         let length = facts.block_size as usize;
         fields.extend(block(number, facts.pool as usize + number * length, length));
     }
-    let mut at = facts.signals as usize;
+    let mut at = facts.signals() as usize;
     for (name, bytes, width, rule) in (0..3).flat_map(|_| RECORD) {
         fields.push(field(name, at, bytes, width, rule));
         at += bytes;

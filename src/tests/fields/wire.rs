@@ -4,10 +4,9 @@
 //! The rows are made from the structs ([`crate::tests::edges`]). Values that are used are used as
 //! in `exercise`, which checks each step.
 
-use super::super::signals;
 use super::*;
 use crate::channel::wire::tests::exercise::exercise;
-use crate::layout::signals::{Signal, SignalTable, SignalType};
+use crate::layout::signals::{self, Signal, SignalTable, SignalType};
 use crate::memory::zeroed::Table;
 use crate::tests::edges::{BROKEN, EdgeOutcome, Field, broken, field, fields_of, try_each, used};
 
