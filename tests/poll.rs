@@ -178,3 +178,15 @@ fn in_villasnodes_layout_only_pthread_mode_has_one() {
         becomes_readable(&fd);
     }
 }
+
+#[test]
+fn a_block_that_this_side_gives_back_itself_is_told_of() {
+    let (node, _program) = pair("own", &Config::new().queuelen(2).spare(2));
+    let fd = node.write_fd().unwrap();
+    let mut all = Vec::new();
+    assert_eq!(node.alloc_many(&mut all, 9).unwrap(), 4);
+    rests(&fd, || node.alloc());
+    all.pop();
+    becomes_readable(&fd);
+    node.alloc().expect("one was given back");
+}
