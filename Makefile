@@ -91,9 +91,10 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --profile checks -p villas-shm --features bytemuck --test structs
 
 test-tool: build ## tests of the command-line tool, of the demo, of the examples and of the documents
+	@tests/install-missing.sh $(CXX) python3
 	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
-	@CC="$(CC)" tests/examples.sh $(LIB)
+	@CC="$(CC)" CXX="$(CXX)" CARGO="$(CARGO)" tests/examples.sh $(LIB)
 	@tests/year.sh $(LIB)
 
 test-c: build ## the C and C++ tests, each in a process of its own

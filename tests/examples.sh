@@ -1,15 +1,20 @@
 #!/bin/sh
 # usage: examples.sh DIRECTORY (of the built programs)
-# The programs of examples/ with the tool as their node. The survivor's node is killed, ended, or
-# robbed of its region 20 times, and the survivor itself 5 times. After each time samples flow again;
-# and no number of a node is missing among those that come back to it.
-# tests/c/survivor.c shows the same, and that nothing is lost between one node and the next.
+# The programs of examples/ with the tool as their node.
+#
+# Each node of poll, epoll and tokio is killed, some lose their region, and others come: samples flow
+# again each time.
+#
+# The survivor's node is killed, ended, or robbed of its region 20 times, and the survivor itself 5
+# times. After each time samples flow again; and no number of a node is missing among those that come
+# back to it. tests/c/survivor.c shows the same, and that nothing is lost between one node and the
+# next.
 set -eu
 bin=$(cd "$1" && pwd)
 out=$(mktemp -d)
 name=villas-examples-$$
-trap 'kill -KILL $node $program 2>/dev/null || true; rm -rf "$out"; rm -f "/dev/shm/$name"' EXIT
-node='' program=''
+trap 'kill -KILL $node $other $program $feeder 2>/dev/null || true; rm -rf "$out"; rm -f "/dev/shm/$name" "/dev/shm/$name.b"' EXIT
+node='' other='' program='' feeder=''
 
 fail() {
   echo "examples: $*" >&2
@@ -24,11 +29,16 @@ within() { # SECONDS CONDITION...: waits until the command succeeds
     sleep 0.01
   done
 }
-compile() { # NAME
-  "${CC:-cc}" -std=c11 -O2 -pthread -Wall -Wextra -Wpedantic -Werror "examples/$1.c" -Iinclude -L"$bin" -lvillas_shm \
-    -Wl,-rpath,"$bin" -o "$out/$1"
+compile() { # FILE COMPILER...
+  file=$1
+  shift
+  "$@" -O2 -pthread -Wall -Wextra -Wpedantic -Werror "examples/$file" -Iinclude -L"$bin" -lvillas_shm \
+    -Wl,-rpath,"$bin" -o "$out/${file%.*}"
 }
-for example in survivor threads; do compile "$example"; done
+for example in survivor threads poll; do compile "$example.c" "${CC:-cc}" -std=c11; done
+compile epoll.cpp "${CXX:-c++}" -std=c++17 -Wconversion -Wshadow
+"${CARGO:-cargo}" build -q --profile checks -p villas-shm --example tokio
+ln -s "$(cd "${CARGO_TARGET_DIR:-target}/checks/examples" && pwd)/tokio" "$out/tokio"
 
 # ---- threads -----------------------------------------------------------------------------------
 echo "nodes = { means = { type = \"shmem\", name = \"$name\", samplelen = 2, exec = [ \"$out/threads\", \"$name\" ] } }" >"$out/means.conf"
@@ -39,6 +49,157 @@ awk -F'\t' '/^#/ {next} {n++} $2 != 3 && $3 != 0 {exit 1} $2 == 3 && $3 > 0 {goo
   fail "these are no means of threes"
 }
 echo "examples: threads read and wrote on one channel at the same time"
+
+# ---- poll, epoll, tokio ------------------------------------------------------------------------
+b=$name.b
+for region in "$name" "$b"; do
+  echo "nodes = { node = { type = \"shmem\", name = \"$region\", samplelen = 2, queuelen = 8 } }" >"$out/$region.conf"
+done
+mkfifo "$out/to.node" "$out/to.other" "$out/typed"
+exec 4<>"$out/to.node" 5<>"$out/to.other" 6<>"$out/typed" # so that no input ends
+start_a() { # COUNT: of the nodes so far; what it prints is in node.COUNT
+  "$bin/villas-shm" pipe "$out/$name.conf" node <"$out/to.node" >"$out/node.$1" 2>"$out/log.node" &
+  node=$!
+}
+start_b() {
+  "$bin/villas-shm" pipe "$out/$b.conf" node <"$out/to.other" >"$out/other.$1" 2>"$out/log.other" &
+  other=$!
+}
+feed() { # FIRST LAST VALUE: samples, for a node to send
+  seq "$1" "$2" | awk -v value="$3" '{printf "1700000000.000000000(%d)\t%s\n", $1, value}'
+}
+has() { # FILE NUMBER: such a sample is there
+  grep -q "($2)" "$out/$1"
+}
+gets() { # FILE NUMBER
+  within 20 has "$@" || fail "sample $2 is not in $1: $(tail -n 3 "$out/$1")"
+}
+start() { # PROGRAM ARGUMENT...
+  "$out/$1" "$2" "$3" <"$out/typed" >"$out/said" 2>"$out/log.program" &
+  program=$!
+}
+says() { # COUNT LINE: the program has printed such a line so many times
+  [ "$(grep -cxF -- "$2" "$out/said")" -ge "$1" ]
+}
+expect() { # COUNT LINE
+  within 20 says "$@" || fail "\"$2\" was not printed $1 times: $(cat "$out/said")"
+}
+end() { # PID [SIGNAL]: ends a process, which may not want to
+  kill "-${2:-KILL}" "$1"
+  wait "$1" 2>/dev/null || true
+}
+none_missing() { # COUNT FILE...: samples 1 to COUNT are there, whoever got them
+  most=$1
+  shift
+  (cd "$out" && cat "$@") | grep -o '([0-9]*)' | tr -d '()' | sort -nu |
+    awk -v last="$most" '$1 != NR {exit 1} END {exit NR != last}' || fail "a sample is missing in $*"
+}
+
+start_a 1
+start_b 1
+start poll "$name" "$b"
+feed 1 50 230.5 >&4
+feed 1 50 7.25 >&5
+expect 1 "$name: connected"
+expect 1 "$b: connected"
+expect 1 "$name 230.5, $b 7.25"
+printf '4' >&6
+printf '2.5\n1.' >&6
+printf '5\n' >&6
+for file in node.1 other.1; do
+  within 20 grep -q '	1.5$' "$out/$file" && grep -q '	42.5$' "$out/$file" || fail "$file did not get the set points"
+done
+end "$node"
+expect 1 "$name: the node has gone"
+start_a 2
+feed 51 60 231.5 >&4
+expect 2 "$name: connected"
+expect 1 "$name 231.5, $b 7.25"
+end "$other" TERM # removes its region
+expect 1 "$b: the node has gone"
+expect 1 "$b: the region has gone"
+start_b 2
+feed 51 60 -1 >&5
+expect 2 "$b: connected"
+expect 1 "$name 231.5, $b -1"
+echo quit >&6
+wait "$program" || fail "poll did not end well"
+timeout 20 "$out/poll" "$name" "$b" </dev/null >"$out/said" || fail "poll did not end with its input"
+end "$node"
+end "$other"
+rm "/dev/shm/$name" "/dev/shm/$b"
+echo "examples: poll heard of two nodes, a timer and what was typed; one node was killed, one left with its region"
+
+start_a 1
+start epoll "$name" "$b"
+feed 1 100 1 >&4
+expect 1 "$name: connected"
+start_b 1
+expect 1 "$b: connected"
+gets other.1 100
+stop_and_feed() { # FIRST LAST: until the stopped node has no room
+  kill -STOP "$other"
+  feed "$1" "$2" 1 >"$out/rest"
+  cat "$out/rest" >&4 &
+  feeder=$!
+  within 20 is_full || fail "nothing waits for a stopped node"
+}
+is_full() {
+  "$bin/villas-shm" show "$b" 2>&1 | grep -q '8 of 8 wait'
+}
+stop_and_feed 101 4000
+kill -CONT "$other"
+gets other.1 4000
+stop_and_feed 4001 8000
+end "$other"
+expect 1 "$b: the node has gone"
+start_b 2
+expect 2 "$b: connected"
+gets other.2 8000
+none_missing 8000 other.1 other.2
+end "$node"
+expect 1 "$name: the node has gone"
+rm "/dev/shm/$name"
+expect 1 "$name: the region has gone"
+start_a 2
+expect 2 "$name: connected"
+feed 8001 8100 1 >&4
+gets other.2 8100
+kill -TERM "$program"
+wait "$program" || fail "epoll did not end well"
+end "$node"
+end "$other"
+rm "/dev/shm/$name" "/dev/shm/$b"
+echo "examples: epoll forwarded 8100 samples, waited for room, and lost none when a node was killed"
+
+start tokio "$name" "$b"
+start_a 1
+start_b 1
+feed 1 1000 3 >&4
+feed 1 1000 4 >&5
+gets node.1 1000
+gets other.1 1000
+end "$node"
+expect 1 "$name: the node has gone"
+start_a 2
+expect 2 "$name: connected"
+feed 1001 2000 3 >&4
+gets node.2 2000
+none_missing 2000 node.1 node.2
+end "$other" TERM
+expect 1 "$b: the region has gone"
+start_b 2
+expect 2 "$b: connected"
+feed 1001 2000 4 >&5
+gets other.2 2000
+none_missing 2000 other.1 other.2
+awk -F'\t' '!/^#/ && $2 != 6 {exit 1}' "$out"/node.[12] && awk -F'\t' '!/^#/ && $2 != 8 {exit 1}' "$out"/other.[12] ||
+  fail "tokio did not double"
+end "$program"
+end "$node"
+end "$other"
+rm -f "/dev/shm/$name" "/dev/shm/$b"
+echo "examples: tokio doubled 4000 samples of two nodes; one was killed, one left with its region"
 
 # ---- survivor ----------------------------------------------------------------------------------
 echo "nodes = { survivor = { type = \"shmem\", name = \"$name\", samplelen = 8 } }" >"$out/survivor.conf"

@@ -153,6 +153,7 @@ void a_closed_channel_does_nothing()
   FAILS(channel.timedRead(samples, 1, 1s), EPIPE);
   FAILS(channel.wait(1s), EPIPE);
   FAILS(channel.interrupt(), EPIPE);
+  FAILS(channel.fd(), EPIPE);
   FAILS(channel.stats(stats), EPIPE);
   CHECK(!channel.alloc() && !channel.peerAlive() && !channel.opened());
   for (Samples &batch : channel.batches())
@@ -239,6 +240,29 @@ void signals_are_seen_found_and_compared()
   FAILS(program.signalIndex(Direction::In, "u_a"), EPIPE);
 }
 
+void a_descriptor_is_readable_while_a_call_would_not_wait()
+{
+  Pair pair(1);
+  Samples samples;
+  const int messages = pair.program.fd(), room = pair.node.fd(SHMEM_FD_WRITE);
+  CHECK(messages >= 0 && room >= 0 && messages != room);
+  CHECK(pair.program.fd(SHMEM_FD_READ) == messages && pair.program.fd(SHMEM_FD_WRITE) != messages);
+  FAILS(pair.program.fd(0), EINVAL);
+  for (int i = 0; i < 10; i++) {
+    Sample first = pair.node.alloc(), second = pair.node.alloc();
+    rests(messages, [&] { pair.program.tryRead(samples); });
+    CHECK_EQ(pair.node.write(first), 0);
+    CHECK(readable(messages));
+    rests(room, [&] { pair.node.write(second); });
+    CHECK_EQ(pair.program.tryRead(samples), 1);
+    CHECK(readable(room));
+  }
+  pair.node.close();
+  CHECK(readable(messages));
+  FAILS(pair.program.tryRead(samples), EPIPE);
+  CHECK(readable(messages));
+}
+
 } // namespace
 
 int main()
@@ -252,5 +276,6 @@ int main()
   RUN(an_empty_batch_lets_a_loop_look_around);
   RUN(a_region_without_a_name_is_opened_by_its_descriptor);
   RUN(signals_are_seen_found_and_compared);
+  RUN(a_descriptor_is_readable_while_a_call_would_not_wait);
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <thread>
 
+#include <poll.h>
 #include <sys/wait.h>
 
 using namespace villas::shm;
@@ -56,6 +57,25 @@ template <typename Condition> void until(Condition condition)
     CHECK(left > 0s);
     std::this_thread::yield();
   }
+}
+
+/* Whether a descriptor is readable, or becomes so in time. */
+inline bool readable(int fd, std::chrono::milliseconds limit = 20s)
+{
+  pollfd polled = {fd, POLLIN, 0};
+  return poll(&polled, 1, static_cast<int>(limit.count())) == 1;
+}
+
+/* Makes a call that finds nothing until that has had its effect on the descriptor: the library's thread may be about to tell of something that
+ * has just been found. */
+template <typename Call> void rests(int fd, Call call)
+{
+  until([&] {
+    lastError.clear();
+    call();
+    CHECK(lastError == Errc::TemporaryError);
+    return !readable(fd, 1ms);
+  });
 }
 
 /* The same for each policy. */

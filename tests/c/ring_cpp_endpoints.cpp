@@ -87,6 +87,7 @@ template <typename Policy> void closed_objects_and_null_pointers_are_refused()
     FAILS(end.receiveMany(data, 1), expected);
     if (expected == EPIPE) {
       FAILS(end.interrupt(), EPIPE);
+      FAILS(end.fd(), EPIPE);
       CHECK(end.available() == 0 && end.full() && end.pending() == 0 && end.empty() && !end.opened());
       CHECK_EQ(end.open(), 0);
     }
@@ -114,6 +115,21 @@ template <typename Policy> void messages_are_made_and_read_in_place()
   CHECK(slot != nullptr);
   CHECK_EQ(b.abort(slot), 0);
   CHECK(a.peek() == nullptr && b.pending() == 0);
+}
+
+template <typename Policy> void each_direction_has_a_descriptor_of_its_own()
+{
+  const Name name("poll");
+  Endpoint<Policy> a(Endpoint<Policy>::A, name, 8, 1), b(Endpoint<Policy>::B, name, 8, 1);
+  CHECK(a.open() == 0 && b.open() == 0);
+  const int messages = a.fd(), room = a.fd(SHMEM_FD_WRITE);
+  CHECK(messages >= 0 && room >= 0 && messages != room && messages == a.fd(SHMEM_FD_READ));
+  FAILS(a.fd(3), EINVAL);
+  uint64_t number = 1;
+  rests(messages, [&] { a.tryReceive(&number); });
+  CHECK(b.trySend(&number) == 0 && readable(messages) && a.trySend(&number) == 0);
+  rests(room, [&] { a.trySend(&number); });
+  CHECK(b.tryReceive(&number) == 0 && readable(room));
 }
 
 template <typename Policy> void unlink_removes_both_rings()
@@ -151,6 +167,7 @@ int main()
   RUN_EACH(mismatches_and_second_openings_fail);
   RUN_EACH(closed_objects_and_null_pointers_are_refused);
   RUN_EACH(messages_are_made_and_read_in_place);
+  RUN_EACH(each_direction_has_a_descriptor_of_its_own);
   RUN_EACH(unlink_removes_both_rings);
   RUN(a_ring_of_an_endpoint_can_be_opened_by_itself);
   return 0;

@@ -171,6 +171,7 @@ template <typename Policy> void a_closed_object_does_nothing()
   FAILS(producer.commit(&number), EPIPE);
   FAILS(producer.abort(&number), EPIPE);
   FAILS(producer.interrupt(), EPIPE);
+  FAILS(producer.fd(), EPIPE);
   FAILS(consumer.tryPop(&number), EPIPE);
   FAILS(consumer.pop(&number), EPIPE);
   FAILS(consumer.timedPop(&number, 5ms), EPIPE);
@@ -310,6 +311,23 @@ template <typename Policy> void stats_and_interrupt()
   waiter.join();
 }
 
+template <typename Policy> void a_descriptor_is_readable_while_a_call_would_not_wait()
+{
+  const Name name("poll");
+  typename Policy::Producer producer(name, 8, 1);
+  typename Policy::Consumer consumer(name, 8, 1);
+  CHECK(producer.open() == 0 && consumer.open() == 0);
+  const int room = producer.fd(), messages = consumer.fd();
+  CHECK(room >= 0 && messages >= 0 && room == producer.fd() && room != messages);
+  for (uint64_t i = 0, got = 1; i < 10; i++) {
+    rests(messages, [&] { consumer.tryPop(&got); });
+    CHECK_EQ(producer.tryPush(&i), 0);
+    CHECK(readable(messages));
+    rests(room, [&] { producer.tryPush(&i); });
+    CHECK(consumer.tryPop(&got) == 0 && got == i && readable(room));
+  }
+}
+
 template <typename Policy> void what_does_not_exist_is_unlinked_with_success()
 {
   const Name name("unlink");
@@ -342,6 +360,7 @@ int main()
   RUN_EACH(messages_outlive_the_producer);
   RUN_EACH(a_move_takes_the_open_end_along);
   RUN_EACH(stats_and_interrupt);
+  RUN_EACH(a_descriptor_is_readable_while_a_call_would_not_wait);
   RUN_EACH(what_does_not_exist_is_unlinked_with_success);
   return 0;
 }

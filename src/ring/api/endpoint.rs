@@ -8,9 +8,9 @@ use crate::pod::Plain;
 use crate::protocol::ring_words::{Policy, Role};
 use crate::ring::handle::RingHandle;
 use crate::ring::open::Wanted;
-
 use crate::sys::object::{NAME_MAX, without_slashes};
 use std::ffi::{OsStr, OsString, c_void};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::time::Duration;
 
@@ -130,6 +130,24 @@ impl<T> Endpoint<T> {
     /// The ring by which this side receives.
     pub fn incoming(&self) -> &Ring<T> {
         &self.incoming
+    }
+
+    /// A descriptor that is readable while a receive would not wait: [`Ring::fd`] of
+    /// [`Endpoint::incoming`].
+    ///
+    /// # Errors
+    /// As [`Ring::fd`].
+    pub fn read_fd(&self) -> Result<OwnedFd> {
+        self.incoming.fd()
+    }
+
+    /// A descriptor that is *readable* while a send would not wait: [`Ring::fd`] of
+    /// [`Endpoint::outgoing`].
+    ///
+    /// # Errors
+    /// As [`Ring::fd`].
+    pub fn write_fd(&self) -> Result<OwnedFd> {
+        self.outgoing.fd()
     }
 }
 
