@@ -184,7 +184,8 @@ impl Drop for Region {
         self.channel.close();
         let Some(Created { name, object: created }) = &self.created else { return };
         match object(name) {
-            now if now != *created && self.is_loss_told.get() => {}
+            // No object was noted if the name was removed right after the creation.
+            now if (now.is_none() || now != *created) && self.is_loss_told.get() => {}
             None => log!(Info, "the name \"{name}\" of the region was already removed by another process"),
             now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now and is left alone"),
             _ => {
