@@ -150,9 +150,10 @@ JSON: an object with \"version\": 1 and \"objects\", a list; in each of its elem
   parameters         of a region: mode, queuelen, samplelen, spare; policy, element size, capacity
   peers              role, pid, program, since (seconds since 1970), state (alive, closed, dead),
                      foreign (the pid is of another pid namespace)
-  queues             direction, depth, capacity, written, read, and waiting: for `show`, samples
-                     (sequence, flags, origin and received as [s, ns], values as their 8 bytes in
-                     hexadecimal) or messages (hexadecimal)
+  queues             direction, depth, capacity, written, read; signals: name, unit, type (float,
+                     integer, boolean, complex); and waiting: for `show`, samples (sequence, flags,
+                     origin and received as [s, ns], values as their 8 bytes in hexadecimal) or
+                     messages (hexadecimal)
   blocks             free and total, or null
   counters           events since the region was made
 Later versions may add members; those that are here keep their meaning while version is 1.
@@ -270,7 +271,8 @@ pub(crate) struct PipeArgs {
     pub(crate) receive_only: bool,
     /// Swap the directions: be the program at the other end. Waits for a region that another
     /// process has created, sends in the direction of `in` and receives that of `out`, starts no
-    /// exec program, removes nothing, and ends when the node has closed.
+    /// exec program, removes nothing, and ends when the node has closed. What the region says of
+    /// names, units and types counts; `signals` of the configuration must agree with it.
     #[arg(short = 'x')]
     pub(crate) swap: bool,
     /// End after N samples were received.
@@ -390,7 +392,7 @@ pub(crate) struct ShowArgs {
     /// Show the first N samples or messages that wait in each queue.
     #[arg(short = 'n', value_name = "N", default_value = "5", allow_negative_numbers = true)]
     pub(crate) waiting: usize,
-    /// The types of the values of samples, as for `pipe`.
+    /// The types of the values of samples, instead of those that the region names: 1c, 2f3ib.
     #[arg(short, value_name = "TYPES")]
     pub(crate) types: Option<Signals>,
     /// Print the object's bytes, with their offsets, instead.
@@ -462,8 +464,8 @@ pub(crate) struct FormatArgs {
     /// The format of the text.
     #[arg(short, value_name = "FORMAT", default_value = "villas.human", value_parser = format_name)]
     pub(crate) format: String,
-    /// The types of the values where no configuration says them: counts and letters, as in 1c or
-    /// 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
+    /// The types of the values where no region or configuration says them: counts and letters, as in
+    /// 1c or 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
     #[arg(short, value_name = "TYPES")]
     pub(crate) types: Option<Signals>,
 }

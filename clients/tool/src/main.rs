@@ -87,12 +87,7 @@ fn usage(message: &clap::Error) -> ExitCode {
 }
 
 fn pipe(args: PipeArgs) -> Result<bool, String> {
-    let mut config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
-    if let Some(types) = &args.format.types {
-        for direction in [&mut config.input, &mut config.output].into_iter().filter(|of| of.signals.len() == 0) {
-            direction.signals = types.clone();
-        }
-    }
+    let config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
     let linger = args.linger.or((!args.receive_only).then_some(pipe::LINGER));
     let options = pipe::Options {
         sends: !args.receive_only,
@@ -102,6 +97,7 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
         time_limit: args.time_limit,
         linger,
         grace: args.grace,
+        types: args.format.types.unwrap_or_default(),
     };
     pipe::run(config, &options, args.swap)
 }

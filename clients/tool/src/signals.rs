@@ -1,80 +1,36 @@
 //! The meaning of a sample's values: the signals of one direction.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::str::FromStr;
+
+pub(crate) use villas_shm::{Signal, SignalType};
 
 /// The most values of a sample.
 pub(crate) const MAX_SIGNALS: usize = 65_536;
 
-/// The type of one value; every value occupies 8 bytes in a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SignalType {
-    /// A double.
-    Float,
-    /// A signed 64-bit integer.
-    Integer,
-    /// One byte, 0 or 1.
-    Boolean,
-    /// Two single-precision floats, the real part first.
-    Complex,
+/// The type that a letter of a format string such as `64f` stands for.
+fn type_of_letter(letter: char) -> Option<SignalType> {
+    Some(match letter {
+        'f' => SignalType::Float,
+        'i' => SignalType::Integer,
+        'b' => SignalType::Boolean,
+        'c' => SignalType::Complex,
+        _ => return None,
+    })
 }
 
-impl SignalType {
-    /// The type that a letter of a format string such as `64f` stands for.
-    fn from_letter(letter: char) -> Option<Self> {
-        Some(match letter {
-            'f' => Self::Float,
-            'i' => Self::Integer,
-            'b' => Self::Boolean,
-            'c' => Self::Complex,
-            _ => return None,
-        })
-    }
-}
-
-impl FromStr for SignalType {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        Ok(match name {
-            "float" => Self::Float,
-            "integer" => Self::Integer,
-            "boolean" => Self::Boolean,
-            "complex" => Self::Complex,
-            _ => {
-                return Err(format!("\"{name}\" is not a signal type (float, integer, boolean, complex)"));
-            }
-        })
-    }
-}
-
-/// One signal as a configuration names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Signal {
-    /// For the header line; `signalN` if there is none.
-    pub(crate) name: Option<String>,
-    /// For the header line.
-    pub(crate) unit: Option<String>,
-    /// How the value is read and printed.
-    pub(crate) kind: SignalType,
-}
-
-/// The signals of one direction; values beyond the list, or of an empty list, are floats.
+/// The signals of one direction; values beyond the list, or of an empty list, are floats. A name or
+/// unit that nobody has stated is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Signals(Vec<Signal>);
 
 impl Signals {
-    /// A list of named signals.
+    /// A list of signals.
     pub(crate) fn new(list: Vec<Signal>) -> Self {
         Self(list)
     }
 
-    /// This many unnamed signals of one type.
-    pub(crate) fn repeat(count: usize, kind: SignalType) -> Self {
-        Self(vec![Signal { name: None, unit: None, kind }; count])
-    }
-
-    /// How many signals the configuration names.
+    /// How many signals there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -82,7 +38,7 @@ impl Signals {
     /// The type of the value at `index`.
     #[inline]
     pub(crate) fn kind(&self, index: usize) -> SignalType {
-        self.0.get(index).map_or(SignalType::Float, |signal| signal.kind)
+        self.0.get(index).map_or(SignalType::Float, Signal::kind)
     }
 
     /// The signal at `index`, if the list has it.
@@ -90,22 +46,32 @@ impl Signals {
         self.0.get(index)
     }
 
-    /// Shows the signal at `index` as a header line names it: `name[unit]`.
-    pub(crate) fn title(&self, index: usize) -> impl fmt::Display + '_ {
-        struct Title<'a>(Option<&'a Signal>, usize);
-        impl fmt::Display for Title<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self.0.and_then(|signal| signal.name.as_deref()) {
-                    Some(name) => f.write_str(name)?,
-                    None => write!(f, "signal{}", self.1)?,
-                }
-                match self.0.and_then(|signal| signal.unit.as_deref()) {
-                    Some(unit) => write!(f, "[{unit}]"),
-                    None => Ok(()),
-                }
-            }
+    /// The name of the signal at `index`, or VILLASnode's name for one without.
+    pub(crate) fn name(&self, index: usize) -> Cow<'_, str> {
+        match self.0.get(index).map_or("", Signal::name) {
+            "" => format!("signal{index}").into(),
+            name => name.into(),
         }
-        Title(self.0.get(index), index)
+    }
+
+    /// The signal at `index` as a header line names it: `name[unit]`.
+    pub(crate) fn title(&self, index: usize) -> Cow<'_, str> {
+        match self.0.get(index).map_or("", Signal::unit) {
+            "" => self.name(index),
+            unit => format!("{}[{unit}]", self.name(index)).into(),
+        }
+    }
+
+    /// The signals as a region names them: those that a region already names fill in names and units
+    /// that are not stated here, and the rest have VILLASnode's names.
+    pub(crate) fn filled_from(&self, named: &[Signal]) -> Vec<Signal> {
+        let fill = |(index, signal): (usize, &Signal)| {
+            let other = named.get(index).filter(|other| signal.name().is_empty() || signal.name() == other.name());
+            let name = other.map_or_else(|| self.name(index), |other| other.name().into());
+            let unit = other.map(Signal::unit).filter(|_| signal.unit().is_empty()).unwrap_or(signal.unit());
+            Signal::new(name, unit, signal.kind())
+        };
+        self.0.iter().enumerate().map(fill).collect()
     }
 }
 
@@ -122,14 +88,14 @@ impl FromStr for Signals {
             let kind = tail
                 .chars()
                 .next()
-                .and_then(SignalType::from_letter)
+                .and_then(type_of_letter)
                 .ok_or_else(|| format!("\"{text}\" is not a list of types such as \"64f\" (f, i, b, c)"))?;
             // Only a number too large to hold fails here: it is too large for a sample, too.
             let count = if count.is_empty() { 1 } else { count.parse().unwrap_or(usize::MAX) };
             if count > MAX_SIGNALS - list.len() {
                 return Err(format!("\"{text}\" has more than {MAX_SIGNALS} signals"));
             }
-            list.extend(Self::repeat(count, kind).0);
+            list.resize(list.len() + count, Signal::new("", "", kind));
             rest = &tail[1..];
         }
         Ok(Self(list))
@@ -162,12 +128,18 @@ mod tests {
 
     #[test]
     fn a_title_has_name_and_unit() {
-        let signals = Signals::new(vec![
-            Signal { name: Some("u".into()), unit: Some("V".into()), kind: SignalType::Float },
-            Signal { name: None, unit: None, kind: SignalType::Float },
-        ]);
-        assert_eq!(signals.title(0).to_string(), "u[V]");
-        assert_eq!(signals.title(1).to_string(), "signal1");
-        assert_eq!(signals.title(2).to_string(), "signal2");
+        let signals = Signals::new(vec![Signal::new("u", "V", SignalType::Float), Signal::new("", "A", SignalType::Float)]);
+        assert_eq!(signals.title(0), "u[V]");
+        assert_eq!(signals.title(1), "signal1[A]");
+        assert_eq!(signals.title(2), "signal2");
+    }
+
+    #[test]
+    fn what_is_not_stated_comes_from_the_region_and_else_from_villasnode() {
+        let signal = |name: &str, unit: &str| Signal::new(name, unit, SignalType::Float);
+        let stated = Signals::new(vec![signal("", ""), signal("i", ""), signal("p", ""), signal("", "s"), signal("", "")]);
+        let named = [signal("u", "V"), signal("i", "A"), signal("q", "VA"), signal("t", "ms")];
+        let filled = [signal("u", "V"), signal("i", "A"), signal("p", ""), signal("t", "s"), signal("signal4", "")];
+        assert_eq!(stated.filled_from(&named), filled);
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Node, Signal, TOOL, kill, lines, tool, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -119,7 +119,7 @@ fn a_region_of_the_dead_is_stale_shown_and_removed() {
     let json: Value = serde_json::from_str(&stdout(&["show", "--json", name])).unwrap();
     assert_eq!(json["queues"][0]["waiting"][2]["values"][0], format!("{:016x}", 9.5f64.to_bits()));
     let hex = stdout(&["show", "--hex", name]);
-    assert!(hex.starts_with("00000000  56 49 4c 4c 41 53 48 4d 01 00 00 00 "), "{hex}");
+    assert!(hex.starts_with("00000000  56 49 4c 4c 41 53 48 4d 02 00 00 00 "), "{hex}");
     assert!(hex.contains("\n*\n") && hex.ends_with(&format!("{:08x}\n", before.len())), "{hex}");
     assert!(fs::read(Path::new("/dev/shm").join(name)).unwrap() == before, "it was changed");
 
@@ -140,6 +140,55 @@ fn waiting_samples_are_shown_with_the_types_that_are_given() {
     channel.write(&mut vec![sample]).unwrap();
     let shown = stdout(&["show", "-t", "i", &node.region]);
     assert!(shown.contains("(0)\t-9223372036854775808\t1.0\t"), "{shown}");
+    drop(channel);
+    Channel::unlink(&node.region).unwrap();
+}
+
+#[test]
+fn show_and_ls_tell_all_signals_in_text_and_json() {
+    use villas_shm::{Signal, SignalType};
+    let node = Node::new("");
+    let mut out: Vec<_> = (0..63).map(|at| Signal::new(format!("load_{at}"), "MW", SignalType::Float)).collect();
+    out.push(Signal::new("\"\\ Größe\u{202e}", "</script>", SignalType::Complex));
+    let channel = Channel::create(&node.region, &Config::new().out_signals(out)).unwrap();
+    let shown = stdout(&["show", &node.region]);
+    assert!(shown.contains("  signals, node to program:\n     0  load_0 "), "{shown}");
+    let line = shown.lines().find(|line| line.contains("load_62")).unwrap();
+    assert_eq!(line, "    62  load_62           MW         float");
+    assert!(
+        shown.ends_with("\n    63  \"\\ Größe\\u{202e}  </script>  complex\n  signals, program to node: none named\n"),
+        "{shown}"
+    );
+    let one: Value = serde_json::from_str(&stdout(&["show", "--json", &node.region])).unwrap();
+    let all: Value = serde_json::from_str(&stdout(&["ls", "--json"])).unwrap();
+    let listed = all["objects"].as_array().unwrap().iter().find(|object| object["name"] == node.region).unwrap();
+    for object in [&one, listed] {
+        assert_eq!(object["queues"][0]["signals"][1], json!({ "name": "load_1", "unit": "MW", "type": "float" }));
+        assert_eq!(object["queues"][0]["signals"][63]["name"], "\"\\ Größe\u{202e}");
+        assert_eq!(object["queues"][1]["signals"], json!([]));
+    }
+    drop(channel);
+    Channel::unlink(&node.region).unwrap();
+}
+
+#[test]
+fn show_prints_waiting_samples_by_the_types_of_the_region() {
+    use villas_shm::{Signal, SignalType};
+    let node = Node::new("");
+    let config = Config::new().out_signals([Signal::new("n", "", SignalType::Integer)]);
+    let channel = Channel::create(&node.region, &config).unwrap();
+    let mut sample = channel.alloc().unwrap();
+    sample.set_len(2).unwrap();
+    sample.set_bits(0, 1f64.to_bits());
+    sample.set_bits(1, 1f64.to_bits());
+    channel.send(sample).unwrap();
+    let integer = 1f64.to_bits().to_string();
+    for (options, values) in
+        [(&["show"][..], format!("{integer}\t1.0")), (&["show", "-t", "2i"], format!("{integer}\t{integer}"))]
+    {
+        let shown = stdout(&[options, &[&node.region]].concat());
+        assert!(shown.contains(&format!("\t{values}\n")), "{shown}");
+    }
     drop(channel);
     Channel::unlink(&node.region).unwrap();
 }

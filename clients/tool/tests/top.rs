@@ -392,3 +392,27 @@ fn a_terminal_that_is_gone_with_standard_error_ends_it_well() {
         assert_eq!(status.unwrap().code(), Some(0), "round {round}: {status:?}");
     }
 }
+
+#[test]
+fn top_names_signals_as_far_as_there_is_room_and_says_how_many_more() {
+    use villas_shm::{Signal, SignalType};
+    let name = name("signals");
+    let made = |out: &[Signal]| Named::new(&name, Channel::create(&name, &Config::new().out_signals(out.to_vec())).unwrap());
+    let mut out = vec![
+        Signal::new("u", "V", SignalType::Float),
+        Signal::new("on", "", SignalType::Boolean),
+        Signal::new("esc\u{202e}", "", SignalType::Float),
+    ];
+    let few = made(&out);
+    let top = Terminal::new(80, 24, &["top", &name, "--interval", "0.1"]);
+    top.until_shown("signals →: u[V], on (boolean), esc\\u{202e}");
+    drop(few);
+    out.extend((3..64).map(|at| Signal::new(format!("load_{at}"), "MW", SignalType::Float)));
+    let _many = made(&out);
+    top.until_shown("signals →: u[V], on (boolean), esc\\u{202e}, load_3[MW], load_4[MW], … 59 more");
+    assert!(!top.text().contains("signals ←"), "{}", top.text());
+    top.resize(80, 64);
+    top.until_shown("load_22[MW], … 41 more");
+    top.resize(30, 24);
+    top.until_shown("signals →: u[V], … 63 more");
+}

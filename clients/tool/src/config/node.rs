@@ -21,6 +21,8 @@ const DIRECTION_KEYS: [&str; 3] = ["name", "signals", "vectorize"];
 /// One direction, seen from the node: `in` is what it receives.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Direction {
+    /// Its key in the file, which goes with it when the ends are swapped.
+    pub(crate) key: &'static str,
     /// What the values mean.
     pub(crate) signals: Signals,
     /// How many samples are sent or received at once.
@@ -106,7 +108,7 @@ struct Shared {
 #[derive(Default)]
 struct Keys {
     queuelen: Option<u32>,
-    samplelen: Option<u32>,
+    samplelen: Option<(u32, Place)>,
     polling: Option<(bool, Place)>,
     exec: Option<Vec<String>>,
     both: Shared,
@@ -124,7 +126,7 @@ impl Keys {
             "in_name" => self.input.name = Some(region_name(setting)?),
             "out_name" => self.output.name = Some(region_name(setting)?),
             "queuelen" => self.queuelen = Some(setting.count(MAX_QUEUELEN)?),
-            "samplelen" => self.samplelen = Some(setting.count(MAX_SIGNALS as u32)?),
+            "samplelen" => self.samplelen = Some((setting.count(MAX_SIGNALS as u32)?, setting.value.place.clone())),
             "mode" => self.set_polling(mode(setting)?, setting)?,
             "polling" => self.set_polling(setting.boolean()?, setting)?,
             "exec" => self.exec = Some(program(setting)?),
@@ -174,17 +176,29 @@ impl Keys {
     fn finish(self, node: &Setting) -> Result<NodeConfig, ConfigError> {
         let layout = self.layout(node)?;
         let Self { both, input, output, .. } = self;
-        let direction = |keys: Shared| Direction {
+        let direction = |key, keys: Shared| Direction {
+            key,
             signals: keys.signals.or_else(|| both.signals.clone()).unwrap_or_default(),
             vectorize: keys.vectorize.or(both.vectorize).unwrap_or(1),
         };
-        let (input, output) = (direction(input), direction(output));
+        let (input, output) = (direction("in", input), direction("out", output));
         let signals = input.signals.len().max(output.signals.len()) as u32;
+        let samplelen = match self.samplelen {
+            // A region names only values that a sample can have.
+            Some((samplelen, place)) if samplelen < signals => {
+                let message =
+                    format_args!("\"samplelen\" is {samplelen}, but there are {signals} signals: leave it out, or raise it");
+                return Err(ConfigError::at(&place, message));
+            }
+            Some((samplelen, _)) => samplelen,
+            None if signals == 0 => DEFAULT_SAMPLELEN,
+            None => signals,
+        };
         let vectorize = input.vectorize.max(output.vectorize);
         Ok(NodeConfig {
             layout,
             queuelen: self.queuelen.unwrap_or(DEFAULT_QUEUELEN.max(vectorize)),
-            samplelen: self.samplelen.unwrap_or(if signals == 0 { DEFAULT_SAMPLELEN } else { signals }),
+            samplelen,
             polling: self.polling.is_some_and(|(polling, _)| polling),
             exec: self.exec,
             input,

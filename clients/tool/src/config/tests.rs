@@ -65,8 +65,8 @@ fn a_carriage_return_alone_ends_no_line_in_either_syntax() {
 
 #[test]
 fn as_many_signals_as_a_sample_has_room_for_are_read_from_json() {
-    let signal = "{ \"name\": \"u\", \"unit\": \"V\",\n \"type\": \"integer\" }";
-    let signals = vec![signal; MAX_SIGNALS].join(",\n");
+    let signal = |at| format!("{{ \"name\": \"u{at}\", \"unit\": \"V\",\n \"type\": \"integer\" }}");
+    let signals = (0..MAX_SIGNALS).map(signal).collect::<Vec<_>>().join(",\n");
     let json = format!("{{ \"nodes\": {{ \"n\": {{ \"type\": \"shmem\", \"name\": \"r\", \"signals\": [ {signals} ] }} }} }}");
     let begin = std::time::Instant::now();
     assert_eq!(read("a.json", &json, "n").unwrap().samplelen, 65_536);
@@ -125,13 +125,42 @@ fn signals_that_are_counted_have_names_units_and_all_keys_of_the_schema() {
     let keys = "in = { signals = { count = 3, name = \"u_\", unit = \"V\", type = \"float\", init = 0.0, enabled = true } }
         out = { signals = ( { name = \"tap\", type = \"integer\", init = 0, enabled = false } ) }";
     let config = node(keys).unwrap();
-    let titles = (0..4).map(|index| config.input.signals.title(index).to_string()).collect::<Vec<_>>();
+    let titles = (0..4).map(|index| config.input.signals.title(index).into_owned()).collect::<Vec<_>>();
     assert_eq!(titles, ["u_0[V]", "u_1[V]", "u_2[V]", "signal3"]);
-    assert_eq!(config.output.signals.title(0).to_string(), "tap");
-    assert_eq!(node("signals = { count = 2 }").unwrap().input.signals.title(1).to_string(), "signal1");
+    assert_eq!(config.output.signals.title(0), "tap");
+    assert_eq!(node("signals = { count = 2 }").unwrap().input.signals.title(1), "signal1");
     refused("in = { signals = { count = 2, nmae = \"u\" } }", "unknown key \"nmae\" in \"signals\"; did you mean \"name\"?");
     refused("in = { signals = ( { count = 2 } ) }", "unknown key \"count\" in \"signals\"; it may be one of name, unit, type");
     refused("in = { signals = ( { enabled = \"no\" } ) }", "must be true or false");
+}
+
+#[test]
+fn signals_that_a_region_cannot_name_are_refused_with_their_place() {
+    let list = |signals: &str| format!("in = {{ signals = (\n{signals}\n) }}");
+    for (signals, message) in [
+        (
+            "{ name = \"u\" },\n{ name = \"i\" },\n{ name = \"u\" }",
+            "a.conf:5: signals 0 and 2 of \"in.signals\" have one name, \"u\"",
+        ),
+        ("{ name = \"signal1\" },\n{ unit = \"V\" }", "a.conf:4: signals 0 and 1 of \"in.signals\" have one name, \"signal1\""),
+        ("{ name = \"u\tv\" }", "a.conf:3: \"name\" must not contain tabs, line ends or other control characters"),
+        ("{ unit = \"\x1b[2J\" }", "a.conf:3: \"unit\" must not contain"),
+        ("{ unit = \"LONG\" }", "a.conf:3: \"unit\" has 64 bytes, but must have at most 63"),
+        ("{ name = \"LONGLONGLONGLONG\" }", "a.conf:3: \"name\" has 256 bytes, but must have at most 255"),
+    ] {
+        refused(&list(signals).replace("LONG", &"é".repeat(32)), message);
+    }
+    refused(&format!("signals = {{ count = 11, name = \"{}\" }}", "n".repeat(254)), "a.conf:2: \"name\" has 256 bytes");
+    assert!(node(&format!("signals = {{ count = 10, name = \"{}\" }}", "n".repeat(254))).is_ok());
+    // A name may stand in both directions, and an empty one is none.
+    assert!(node("signals = ( { name = \"u\" } )").is_ok());
+    assert_eq!(node(&list("{ name = \"\", unit = \"\" }")).unwrap().input.signals, "f".parse().unwrap());
+}
+
+#[test]
+fn more_signals_than_values_of_a_sample_are_refused() {
+    refused("in = { signals = \"3f\" }\nsamplelen = 2", "a.conf:3: \"samplelen\" is 2, but there are 3 signals");
+    assert_eq!(node("signals = \"3f\"; samplelen = 3").unwrap().samplelen, 3);
 }
 
 /// All keys of VILLASnode's schema for a node of this type, its directions and its signals.

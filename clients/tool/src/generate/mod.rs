@@ -128,9 +128,9 @@ impl Generator {
     fn signals(&self) -> Signals {
         let column = |index| {
             let given = self.options.types.get(index);
-            let mut column = given.cloned().unwrap_or(Column { name: None, unit: None, kind: SignalType::Float });
-            column.name.get_or_insert_with(|| self.options.kind.of_value(index).name().into());
-            column
+            let name = given.map(Column::name).filter(|name| !name.is_empty());
+            let name = name.unwrap_or(self.options.kind.of_value(index).name());
+            Column::new(name, given.map_or("", Column::unit), self.options.types.kind(index))
         };
         Signals::new((0..self.options.values).map(column).collect())
     }

@@ -8,6 +8,7 @@ use villas_shm::Timespec;
 use villas_shm::inspect::{Entry, Id, Parameter, Queue, Waiting};
 
 use super::words;
+use crate::signals::Signal;
 
 pub(super) fn list(entries: &[Entry]) -> String {
     let objects: Vec<Value> = entries.iter().map(entry).collect();
@@ -59,8 +60,13 @@ fn bytes(name: &OsStr) -> Option<String> {
 fn queue(queue: &Queue) -> Value {
     json!({
         "direction": queue.direction, "depth": queue.depth, "capacity": queue.capacity, "written": queue.written,
-        "read": queue.read, "waiting": queue.waiting.iter().map(waiting).collect::<Vec<_>>(),
+        "read": queue.read, "signals": queue.signals.iter().map(signal).collect::<Vec<_>>(),
+        "waiting": queue.waiting.iter().map(waiting).collect::<Vec<_>>(),
     })
+}
+
+fn signal(signal: &Signal) -> Value {
+    json!({ "name": signal.name(), "unit": signal.unit(), "type": signal.kind().to_string() })
 }
 
 fn waiting(waiting: &Waiting) -> Value {

@@ -52,7 +52,7 @@ pub(crate) fn show(args: &ShowArgs) -> Result<bool, String> {
             }
         };
     }
-    print(&show::show(&entry, &args.types.clone().unwrap_or_default()))
+    print(&show::show(&entry, args.types.as_ref()))
 }
 
 pub(crate) fn rm(args: &RmArgs) -> Result<bool, String> {

@@ -9,7 +9,7 @@ use villas_shm::{Flags, Timespec};
 
 use super::words;
 use crate::human::{self, Record, Time};
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
 use crate::standard;
 
 /// Bytes per line of `--hex`.
@@ -18,7 +18,7 @@ const LINE: usize = 16;
 const CHUNK: usize = 64 << 10;
 
 /// The text of `show`. Writing to a `String` cannot fail.
-pub(super) fn show(entry: &Entry, types: &Signals) -> String {
+pub(super) fn show(entry: &Entry, types: Option<&Signals>) -> String {
     let mut text = format!("{} {}\n", words::kind(entry), words::name(entry));
     let mut line = |heading: &str, what: &str| {
         let _ = writeln!(text, "  {heading:<11} {what}");
@@ -58,9 +58,27 @@ pub(super) fn show(entry: &Entry, types: &Signals) -> String {
             "  {heading}: {} of {} wait, {} written, {} read",
             queue.depth, queue.capacity, queue.written, queue.read
         );
-        text.push_str(&waiting(queue, types));
+        let named = || Signals::new(queue.signals.clone());
+        text.push_str(&waiting(queue, &types.cloned().unwrap_or_else(named)));
+    }
+    for queue in entry.queues.iter().filter(|queue| !queue.direction.is_empty()) {
+        let _ = match &*queue.signals {
+            [] => writeln!(text, "  signals, {}: none named", queue.direction),
+            named => writeln!(text, "  signals, {}:\n{}", queue.direction, signals(named)),
+        };
     }
     text
+}
+
+/// A table: number, name, unit, type.
+fn signals(named: &[Signal]) -> String {
+    let cells = |(at, signal): (usize, &Signal)| {
+        [at.to_string(), words::plain(signal.name()), words::plain(signal.unit()), signal.kind().to_string()]
+    };
+    let rows: Vec<_> = named.iter().enumerate().map(cells).collect();
+    let [number, name, unit] = [0, 1, 2].map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
+    let line = |[at, called, of, kind]: &[String; 4]| format!("    {at:>number$}  {called:<name$}  {of:<unit$}  {kind}");
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn parameter(value: &Parameter) -> String {

@@ -20,6 +20,7 @@ use crate::config::{Layout, NodeConfig};
 use crate::events;
 use crate::exec::Program;
 use crate::log::log;
+use crate::signals::Signals;
 use crate::standard;
 use open::{Opened, Region};
 use receive::Ended;
@@ -45,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) linger: Option<Duration>,
     /// How long the program may take to end by itself after the end of its channel.
     pub(crate) grace: Duration,
+    /// What the values are, where neither the region nor the configuration says.
+    pub(crate) types: Signals,
 }
 
 /// The events of the main thread.
@@ -126,15 +129,16 @@ fn with_region(
     events: Sender<Event>,
     inbox: &Receiver<Event>,
 ) -> Result<(bool, bool), String> {
+    let [read, written] = region.signals(config, &options.types)?;
     let (session, wake) = Session::new(region, config.exec.is_some()).map_err(|error| format!("cannot make a pipe: {error}"))?;
     let session = Arc::new(session);
     if options.sends {
-        let sender = send::Sender::new(Arc::clone(&session), wake, config, options.send_limit);
+        let sender = send::Sender::new(Arc::clone(&session), wake, config, written, options.send_limit);
         events::spawn(events.clone(), Event::Sent, || sender.run());
     } else {
         session.set_sent_all();
     }
-    let receiver = receive::Receiver::new(Arc::clone(&session), config, options);
+    let receiver = receive::Receiver::new(Arc::clone(&session), config, read, options);
     events::spawn(events, Event::Received, || receiver.run());
     let good = Supervisor::new(&session, 1 + u32::from(options.sends), deadline).watch(program, inbox);
     region.is_loss_told.set(session.has_told_of_name());

@@ -8,12 +8,13 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
 use nix::errno::Errno;
-use villas_shm::Channel;
+use villas_shm::{Channel, Direction};
 
 use super::Event;
 use super::session::{SILENCE, SLICE};
 use crate::config::{Layout, NodeConfig};
 use crate::log::log;
+use crate::signals::Signals;
 
 /// An open channel; on drop, what was created for it is removed.
 pub(super) struct Region {
@@ -61,7 +62,8 @@ impl Region {
     pub(super) fn create(config: &NodeConfig, inbox: &Receiver<Event>, deadline: Option<Instant>) -> Result<Opened, String> {
         match &config.layout {
             Layout::OneRegion(name) => {
-                let channel = Channel::create(name, &parameters(config))
+                let parameters = parameters(config).in_signals(config.input.signals.filled_from(&[]));
+                let channel = Channel::create(name, &parameters)
                     .map_err(|error| format!("cannot create the region \"{name}\": {error}"))?;
                 Ok(Opened::Open(Self::new(channel, Some(Created::new(name)), false, false)))
             }
@@ -137,6 +139,28 @@ impl Region {
         Arc::clone(&self.channel)
     }
 
+    /// What the values are that are read, and those that are written: what the region says, which
+    /// the configuration must not contradict; else what the configuration says; else `types`.
+    pub(super) fn signals(&self, config: &NodeConfig, types: &Signals) -> Result<[Signals; 2], String> {
+        let of = |direction, stated: &Signals, key| -> Result<Signals, String> {
+            let named = self.channel.signals(direction);
+            if named.is_empty() {
+                return Ok(if stated.len() > 0 { stated } else { types }.clone());
+            }
+            if stated.len() > 0 {
+                self.channel.expect_signals(direction, &stated.filled_from(named)).map_err(|error| {
+                    format!(
+                        "{error}. Correct the signals of \"{key}\" in the configuration, or leave them out to take those of \
+                         the region."
+                    )
+                })?;
+            }
+            Ok(Signals::new(named.to_vec()))
+        };
+        let (input, output) = (&config.input, &config.output);
+        Ok([of(Direction::In, &input.signals, input.key)?, of(Direction::Out, &output.signals, output.key)?])
+    }
+
     /// The regions of the other end, for messages.
     pub(super) fn describe(&self) -> String {
         self.created.as_ref().map_or_else(|| "its region".into(), |Created { name, .. }| format!("the region \"{name}\""))
@@ -160,7 +184,8 @@ impl Drop for Region {
         self.channel.close();
         let Some(Created { name, object: created }) = &self.created else { return };
         match object(name) {
-            now if now != *created && self.is_loss_told.get() => {}
+            // No object was noted if the name was removed right after the creation.
+            now if (now.is_none() || now != *created) && self.is_loss_told.get() => {}
             None => log!(Info, "the name \"{name}\" of the region was already removed by another process"),
             now if now != *created => log!(Info, "the name \"{name}\" leads to another region by now and is left alone"),
             _ => {
@@ -176,8 +201,11 @@ impl Drop for Region {
     }
 }
 
+/// Without the signals that are read: with two regions their writer names them, and what the
+/// configuration does not state of them is its writer's choice.
 fn parameters(config: &NodeConfig) -> villas_shm::Config {
-    villas_shm::Config::new().polling(config.polling).queuelen(config.queuelen).samplelen(config.samplelen)
+    let sizes = villas_shm::Config::new().polling(config.polling).queuelen(config.queuelen).samplelen(config.samplelen);
+    sizes.out_signals(config.output.signals.filled_from(&[]))
 }
 
 /// A wait for the other end, which signals and the clock may end.

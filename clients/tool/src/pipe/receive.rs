@@ -102,10 +102,10 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(session: Arc<Session>, config: &NodeConfig, options: &Options) -> Self {
+    pub(super) fn new(session: Arc<Session>, config: &NodeConfig, signals: Signals, options: &Options) -> Self {
         Self {
             session,
-            signals: config.input.signals.clone(),
+            signals,
             batch: BATCH.max(config.input.vectorize as usize),
             prints: options.receives,
             limit: options.receive_limit,
@@ -201,12 +201,11 @@ impl Receiver {
         self.session.count_received(samples.len() as u64, redelivered, arrival);
     }
 
-    /// Prints the names of the columns: the configuration's, or as many as the first sample has
-    /// values.
+    /// Prints the names of the columns: of all signals, and of as many values as the first sample
+    /// has.
     fn print_header(&mut self, values: usize) {
         if !self.header_printed {
-            let count = if self.signals.len() > 0 { self.signals.len() } else { values };
-            header(&self.signals, count, true, &mut self.output);
+            header(&self.signals, self.signals.len().max(values), true, &mut self.output);
             self.header_printed = true;
         }
     }

@@ -53,14 +53,14 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(session: Arc<Session>, wake: OwnedFd, config: &NodeConfig, limit: Option<u64>) -> Self {
+    pub(super) fn new(session: Arc<Session>, wake: OwnedFd, config: &NodeConfig, signals: Signals, limit: Option<u64>) -> Self {
         // The region's own: another process may have created it with other parameters.
         let villas_shm::Config { queuelen, samplelen, .. } = session.channel.config();
         let batch = BATCH.max(config.output.vectorize as usize).min(queuelen as usize);
         Self {
             session,
             wake,
-            signals: config.output.signals.clone(),
+            signals,
             samplelen: samplelen as usize,
             batch,
             limit: limit.unwrap_or(u64::MAX),

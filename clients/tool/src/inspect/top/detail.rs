@@ -1,12 +1,14 @@
 //! The lower part of the screen: the marked object in full.
 
+use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use villas_shm::inspect::{Entry, PeerState};
 
-use super::super::{show, words};
+use super::super::{show, table, words};
 use super::list::Item;
 use super::rates;
+use crate::signals::{Signal, SignalType};
 
 /// One paragraph for each part, under its heading.
 pub(super) fn lines(item: &Item) -> Vec<Line<'static>> {
@@ -36,9 +38,51 @@ pub(super) fn lines(item: &Item) -> Vec<Line<'static>> {
     lines
 }
 
-fn line(heading: &'static str, mut what: Vec<Span<'static>>) -> Line<'static> {
+fn line(heading: &str, mut what: Vec<Span<'static>>) -> Line<'static> {
     what.insert(0, Span::styled(format!("{heading}: "), Style::new().fg(Color::Cyan)));
     Line::from(what)
+}
+
+/// The signals of each direction that has any, in lines that fit on the screen: few on a low one.
+pub(super) fn signals(item: &Item, screen: Rect) -> Vec<Line<'static>> {
+    let (width, most) = (usize::from(screen.width), usize::from(screen.height / 16).clamp(1, 4));
+    let queues = &item.entry.queues;
+    let heading = |at| if queues.len() > 1 { ["signals →", "signals ←"][at % 2] } else { "signals" };
+    let named = queues.iter().enumerate().filter(|(_, queue)| !queue.signals.is_empty());
+    named.flat_map(|(at, queue)| named_in(heading(at), &queue.signals, width, most)).collect()
+}
+
+/// At most so many lines: as many signals as fit, and how many more there are.
+fn named_in(heading: &str, signals: &[Signal], width: usize, most: usize) -> Vec<Line<'static>> {
+    let mut lines = vec![line(heading, Vec::new())];
+    for (at, signal) in signals.iter().enumerate() {
+        let left = signals.len() - at;
+        let (separator, more) = if left == 1 { ("", String::new()) } else { (", ", format!("… {} more", left - 1)) };
+        let text = format!("{}{separator}", table::shorten(&title(signal), width / 2));
+        let fits = |line: &Line, rest: &str| line.width() + Span::raw(format!("{text}{rest}")).width() <= width;
+        if lines.len() < most && !fits(&lines[lines.len() - 1], "") {
+            lines.push(Line::default());
+        }
+        let rest = if lines.len() < most { "" } else { &more };
+        let here = lines.len() - 1;
+        if !fits(&lines[here], rest) {
+            lines[here].push_span(format!("… {left} more"));
+            break;
+        }
+        lines[here].push_span(text);
+    }
+    lines
+}
+
+fn title(signal: &Signal) -> String {
+    let mut title = words::plain(signal.name());
+    if !signal.unit().is_empty() {
+        title += &format!("[{}]", words::plain(signal.unit()));
+    }
+    match signal.kind() {
+        SignalType::Float => title,
+        kind => format!("{title} ({kind})"),
+    }
 }
 
 fn object(entry: &Entry) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::Span;
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 use villas_shm::inspect::{Entry, State};
 
@@ -53,8 +53,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View<'_>) -> usize {
     }
     if area.height >= ROOM_FOR_DETAIL {
         if let Some(item) = view.list.marked() {
-            let below = cut_bottom(&mut left, (area.height / 3).min(9));
-            marked(frame, below, item);
+            let named = detail::signals(item, area);
+            let below = cut_bottom(&mut left, (area.height / 3).min(9) + named.len() as u16);
+            marked(frame, below, item, named);
         }
     }
     let columns = Columns::fit(left.width, view.list);
@@ -147,7 +148,10 @@ fn typing(frame: &mut Frame<'_>, line: Rect, typed: &str) {
     }
 }
 
-fn marked(frame: &mut Frame<'_>, area: Rect, item: &Item) {
+/// The object in full, and in the lowest lines the names of its signals.
+fn marked(frame: &mut Frame<'_>, mut area: Rect, item: &Item, named: Vec<Line<'static>>) {
+    let signals = cut_bottom(&mut area, named.len() as u16);
+    frame.render_widget(Paragraph::new(named), signals);
     let rule = "─".repeat(area.width.into());
     frame.buffer_mut().set_stringn(area.x, area.y, rule, area.width.into(), FAINT);
     let title = format!(" {} {} ", words::kind(&item.entry), item.name);
