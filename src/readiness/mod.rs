@@ -48,7 +48,7 @@ pub(crate) enum Wish {
 pub(crate) trait Polled {
     fn readiness(&self) -> &Readiness;
     /// The words that change when what is wished for may be possible. Their addresses never change.
-    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2];
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3];
     /// Whether a call would find something by now, or its end, although no bell has told: once in a
     /// slice a helper looks, as a waiting call does.
     fn may_go_on(&self, wish: Wish) -> bool;

@@ -284,8 +284,8 @@ impl Polled for RingLiveness {
     fn readiness(&self) -> &Readiness {
         &self.readiness
     }
-    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
-        [Some(self.view().bell(bell_for(wish))), None]
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3] {
+        [Some(self.view().bell(bell_for(wish))), None, None]
     }
     fn may_go_on(&self, wish: Wish) -> bool {
         self.has_changed(wish) || !self.has_tenure()

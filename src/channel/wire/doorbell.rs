@@ -127,10 +127,12 @@ pub(super) fn count_out(view: &WireView) {
     }
 }
 
-/// The futex words of both groups.
-pub(super) fn bells(view: &WireView) -> [&Shared32; 2] {
-    let [first, second] = &view.condition().signals;
-    [first, second]
+/// The futex words of both groups, as each broadcast wakes the other one. And a word that only
+/// grows: two broadcasts can bring those of the groups back to the values that a helper knows, before
+/// it looks.
+pub(super) fn bells(view: &WireView) -> [&Shared32; 3] {
+    let Condition { signals: [first, second], group_start: [start, _], .. } = view.condition();
+    [first, second, start]
 }
 
 /// Whether a writer that has pushed must broadcast.
@@ -148,7 +150,8 @@ fn is_old_group_needed(condition: &Condition) -> bool {
     if condition.references[old].observe() >> 1 == 0 {
         return false;
     }
-    let begin = (condition.group_start.get() >> 1) as u32;
+    let [low, high] = &condition.group_start;
+    let begin = low.get() >> 1 | high.get() << 31;
     let old_size = condition.inner.get() >> 2;
     ((waiters >> 1) as u32).wrapping_sub(begin).wrapping_sub(old_size).wrapping_add(condition.sizes[new].get()) != 0
 }

@@ -24,11 +24,10 @@ impl Polled for WireLiveness {
         &self.readiness
     }
 
-    /// The words of both groups, as each broadcast wakes the other one.
-    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3] {
         match wish {
             Wish::Read => doorbell::bells(&self.input().view).map(Some),
-            Wish::Write => [None; 2],
+            Wish::Write => [None; 3],
         }
     }
 
