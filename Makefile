@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -265,6 +265,12 @@ bench-pipe: build ## speed of the tool with the C client, beside parsing and pri
 
 bench-instructions: library ## instructions of a sample's and a message's way, by callgrind; with BEFORE=DIRECTORY beside another build's
 	@bench/instructions.sh $(BEFORE) $(LIB)
+
+bench-descriptors: $(LIB)/villas-bench-descriptors ## the descriptors to poll, beside a bare hand-over, alone and among 200; two minutes
+	@$< $(BENCH)
+
+$(LIB)/villas-bench-descriptors: bench/descriptors.c bench/descriptors.h include/villas/shmem.h library
+	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
 
 header: check-deps ## writes include/villas/shmem.h anew from src/capi
 	VILLAS_SHM_WRITE_HEADER=1 $(CARGO) build --release -p villas-shm

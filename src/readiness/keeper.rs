@@ -110,32 +110,25 @@ struct Keeping {
 
 impl Keeping {
     fn run(mut self) {
+        let keeper = &self.helpers.keeper;
+        let mut answered = keeper.calls.load(SeqCst).wrapping_sub(1);
+        let mut next_look = Instant::now();
         loop {
             // Lowered before the look at all handles: what comes after it raises it again.
-            let keeper = &self.helpers.keeper;
-            let calls = keeper.calls.load(SeqCst);
             let control = keeper.renewed();
-            let fresh = std::mem::take(&mut *keeper.inbox.lock());
-            let now = Instant::now();
-            self.wards.extend(fresh.into_iter().map(|client| Ward {
-                client,
-                peer: PeerProcess::Unneeded,
-                number: 0,
-                next_probe: now,
-            }));
-            let due = self.raise_due();
-            if self.probe_due(now) {
-                self.open_peers();
+            let (calls, now) = (keeper.calls.load(SeqCst), Instant::now());
+            if calls != answered || now >= next_look {
+                answered = calls;
+                next_look = self.look(now);
             }
             if self.wards.is_empty() {
                 self.peers.clear();
                 futex::wait(keeper.calls.as_ptr(), calls, IDLE);
                 continue;
             }
-            let next = self.wards.iter().map(|ward| ward.next_probe.saturating_duration_since(now)).chain(due).min();
             let numbers: Vec<i32> = std::iter::once(control).chain(self.peers.values().map(PidFd::number)).collect();
             let mut dead = Vec::new();
-            poll(&numbers, next.map_or(SLICE, |next| next.min(SLICE)), |ready| {
+            poll(&numbers, SLICE.min(next_look.saturating_duration_since(now)), |ready| {
                 dead.extend(self.peers.iter().find(|(_, fd)| fd.number() == ready).map(|(pid, _)| *pid));
             });
             for pid in dead {
@@ -143,8 +136,21 @@ impl Keeping {
                 self.peers.remove(&pid);
                 let ended = self.wards.iter_mut().filter(|ward| ward.peer == PeerProcess::Process(pid));
                 ended.for_each(|ward| ward.next_probe = now);
+                next_look = now;
             }
         }
+    }
+
+    /// Looks at all handles, and returns when to look again.
+    fn look(&mut self, now: Instant) -> Instant {
+        let fresh = std::mem::take(&mut *self.helpers.keeper.inbox.lock());
+        let ward = |client| Ward { client, peer: PeerProcess::Unneeded, number: 0, next_probe: now };
+        self.wards.extend(fresh.into_iter().map(ward));
+        let due = self.raise_due().map(|due| now + due);
+        if self.probe_due(now) {
+            self.open_peers();
+        }
+        self.wards.iter().map(|ward| ward.next_probe).chain(due).min().unwrap_or(now + LONG)
     }
 
     /// Raises the flags whose time has come; forgets closed handles. Returns the time until the

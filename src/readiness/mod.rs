@@ -63,6 +63,10 @@ pub(crate) trait Polled {
     fn check_pollable(&self) -> Result<()> {
         Ok(())
     }
+    /// Raises the descriptor because a bell has told; not needed if it does not rest.
+    fn answer(&self, wish: Wish) {
+        self.raise(wish);
+    }
     /// Distinguishes a peer from those before it.
     fn peer_number(&self) -> u64 {
         0

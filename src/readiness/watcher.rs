@@ -9,12 +9,12 @@
 //! die after it has changed a word and before it wakes. Then it also looks whether something has
 //! come without a bell.
 
-use super::{Client, FlagOf, Wish};
+use super::{Client, Polled, Wish};
 use crate::error::Result;
 use crate::protocol::atomics::Shared32;
 use crate::protocol::doorbell::SLICE;
 use crate::protocol::mutex::Mutex;
-use crate::protocol::readiness::Listener;
+use crate::protocol::readiness::{Flag, Listener};
 use crate::sys::Slept;
 use crate::sys::futex::{self, Awaited, MOST_AWAITED, Roused};
 use crate::sys::thread::start_helper;
@@ -60,6 +60,17 @@ enum Heard {
     End,
 }
 
+/// A handle's descriptor, for what its bell tells.
+struct Answer<'p>(&'p dyn Polled, Wish);
+
+impl Flag for Answer<'_> {
+    fn raise(&self) {
+        self.0.answer(self.1);
+    }
+    /// Only calls that find nothing do that.
+    fn take_down(&self) {}
+}
+
 impl Watch {
     /// Everything that changes from now on is heard.
     pub(super) fn new(client: Client, wish: Wish, part: usize, word: &Shared32) -> Watch {
@@ -72,7 +83,7 @@ impl Watch {
         let Watch { client, wish, part, listener, .. } = self;
         let heard = client.visit(|polled| {
             let word = polled.bells(*wish)[*part]?;
-            let heard = listener.hear(word, woke, &FlagOf(polled, *wish));
+            let heard = listener.hear(word, woke, &Answer(polled, *wish));
             if looks {
                 if polled.may_go_on(*wish) {
                     polled.raise(*wish);

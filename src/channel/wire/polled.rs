@@ -13,6 +13,17 @@ use std::time::Duration;
 /// How long a reader that rests tries to take the mutex: it may not wait.
 const PATIENCE: Duration = Duration::from_micros(50);
 
+impl WireLiveness {
+    /// Whether the helper was counted.
+    fn count_out(&self) -> bool {
+        let was_counted = self.is_counted.swap(false, AcqRel);
+        if was_counted {
+            doorbell::count_out(&self.input().view);
+        }
+        was_counted
+    }
+}
+
 impl Resting for WireLiveness {
     fn rests(&self) -> &Rests<WireHint> {
         &self.rests
@@ -31,13 +42,20 @@ impl Polled for WireLiveness {
         }
     }
 
-    /// Counts the helper out first. In the other order, a reader between the two steps would lower
-    /// the flag and rely on a count that then ends.
+    /// Counts the helper out first. In the other order, a reader between the two steps would take the
+    /// flag down and rely on a count that then ends.
     fn raise(&self, wish: Wish) {
-        if wish == Wish::Read && self.is_counted.swap(false, AcqRel) {
-            doorbell::count_out(&self.input().view);
+        if wish == Wish::Read {
+            self.count_out();
         }
         self.readiness.raise(wish);
+    }
+
+    /// A broadcast changes two words. Whoever counts the helper out raises the flag.
+    fn answer(&self, wish: Wish) {
+        if self.count_out() {
+            self.readiness.raise(wish);
+        }
     }
 
     fn may_go_on(&self, wish: Wish) -> bool {
