@@ -39,11 +39,6 @@ void poll_in(int epoll, int change, int fd)
   checked(epoll_ctl(epoll, change, fd, &event), "epoll_ctl");
 }
 
-[[noreturn]] void fail(const std::string &name)
-{
-  throw std::runtime_error(name + ": " + lastError.message());
-}
-
 /* One channel in the loop. */
 class End {
 public:
@@ -81,7 +76,7 @@ public:
       listen(false);
       channel.close();
     } else {
-      fail(channel.name());
+      throw std::runtime_error(channel.name() + ": " + lastError.message());
     }
   }
 
@@ -90,15 +85,15 @@ public:
   {
     if (wanted == listens_)
       return;
-    const int fd = channel.fd(which_);
-    if (fd == -1)
-      fail(channel.name());
-    poll_in(epoll_, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd); /* in: also for room */
+    if (wanted && (fd_ = channel.fd(which_)) == -1)
+      return rest();
+    poll_in(epoll_, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd_); /* in: also for room */
     listens_ = wanted;
   }
 
 private:
   const int epoll_, which_;
+  int fd_ = -1;
   bool connected_ = false, listens_ = false;
 };
 

@@ -54,6 +54,7 @@
 //! | read and fill a sample | [`Sample`], [`Flags`], [`Timespec`] | `struct sample`, `sample_*` |
 //! | pass messages of one type between many processes | [`Ring`] | `shmem_ring_*` |
 //! | a duplex connection | [`Endpoint`] | `shmem_endpoint_*` |
+//! | wait in an event loop, such as tokio's | [`Channel::read_fd`], [`Ring::fd`], [`Endpoint::read_fd`] | `shmem_*_fd` |
 //! | raw shared memory, POSIX or System V | [`Segment`] | `shmem_segment_*` |
 //! | wait for what another process writes there | [`Event`] | `shmem_event_*` |
 //! | see what is in shared memory | [`inspect`] | the tool `villas-shm` |
