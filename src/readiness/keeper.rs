@@ -93,6 +93,8 @@ impl Keeping {
                 self.open_peers();
             }
             let next = self.wards.iter().map(|ward| ward.next_probe.saturating_duration_since(now)).chain(due).min();
+            // Also without handles: if the program has closed the number meanwhile, nothing rouses.
+            let next = next.unwrap_or(LONG);
             let numbers: Vec<i32> = std::iter::once(control).chain(self.peers.values().map(PidFd::number)).collect();
             let mut dead = Vec::new();
             poll(&numbers, next, |ready| {

@@ -100,12 +100,12 @@ impl PidFd {
 }
 
 /// Waits until one of these numbers is readable, or its descriptor is closed, at most for `limit`;
-/// gives those that are to `ready`. `None`: without limit.
-pub(crate) fn poll(numbers: &[RawFd], limit: Option<std::time::Duration>, mut ready: impl FnMut(RawFd)) {
+/// gives those that are to `ready`.
+pub(crate) fn poll(numbers: &[RawFd], limit: std::time::Duration, mut ready: impl FnMut(RawFd)) {
     let polled = |&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     let mut polled: Vec<libc::pollfd> = numbers.iter().map(polled).collect();
     // Rounded up: a limit of less than a millisecond must not become a loop.
-    let limit = limit.map_or(-1, |limit| limit.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int);
+    let limit = limit.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int;
     // SAFETY: the array lives across the call.
     let count = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, limit) };
     if count > 0 {
