@@ -22,13 +22,24 @@ const LONG: Duration = Duration::from_secs(1);
 /// The thread, as others see it.
 pub(super) struct Keeper {
     inbox: Mutex<Vec<Client>>,
-    /// Raised when the thread is to look at all handles.
-    control: Mutex<EventFd>,
+    /// Raised when the thread is to look at all handles. `None`: there is no thread yet.
+    control: Mutex<Option<EventFd>>,
 }
 
 impl Keeper {
-    pub(super) fn new() -> Result<Keeper> {
-        Ok(Keeper { inbox: Mutex::new(Vec::new()), control: Mutex::new(EventFd::new()?) })
+    pub(super) fn new() -> Keeper {
+        Keeper { inbox: Mutex::new(Vec::new()), control: Mutex::new(None) }
+    }
+
+    /// Starts the thread, unless it runs.
+    pub(super) fn start(&self, helpers: &'static Helpers) -> Result<()> {
+        let mut control = self.control.lock();
+        if control.is_none() {
+            let fresh = EventFd::new()?;
+            start_helper("villas-shm-peer", move || Keeping { helpers, wards: Vec::new(), peers: BTreeMap::new() }.run())?;
+            *control = Some(fresh);
+        }
+        Ok(())
     }
 
     pub(super) fn add(&self, client: Client) {
@@ -37,25 +48,24 @@ impl Keeper {
     }
 
     pub(super) fn rouse(&self) {
-        self.control.lock().raise();
+        if let Some(control) = &*self.control.lock() {
+            control.raise();
+        }
     }
 
     /// The number to poll, lowered. The program may have closed it.
     fn control(&self) -> i32 {
         let mut control = self.control.lock();
-        if !control.is_ours() {
+        if !control.as_ref().is_some_and(EventFd::is_ours) {
             if let Ok(fresh) = EventFd::new() {
-                *control = fresh;
+                *control = Some(fresh);
             }
         }
-        control.lower();
-        control.number()
+        control.as_ref().map_or(-1, |control| {
+            control.lower();
+            control.number()
+        })
     }
-}
-
-/// Starts the thread.
-pub(super) fn start(helpers: &'static Helpers) -> Result<()> {
-    start_helper("villas-shm-peer", move || Keeping { helpers, wards: Vec::new(), peers: BTreeMap::new() }.run())
 }
 
 /// A handle that has descriptors.

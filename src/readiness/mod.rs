@@ -321,26 +321,23 @@ impl Helpers {
     /// Those of this process; made at the first call. They stay forever.
     fn get() -> Result<&'static Helpers> {
         fork::on_child(in_child)?;
-        // SAFETY: null or one that stays forever.
-        if let Some(helpers) = unsafe { HELPERS.load(Acquire).as_ref() } {
-            return Ok(helpers);
+        let mut helpers = HELPERS.load(Acquire);
+        if helpers.is_null() {
+            let made = Helpers { began: Instant::now(), watchers: Watchers::new(), keeper: Keeper::new() };
+            let made = Box::into_raw(Box::new(made));
+            helpers = match HELPERS.compare_exchange(helpers, made, Release, Acquire) {
+                Ok(_) => made,
+                Err(other) => {
+                    // SAFETY: no other thread knows `made`.
+                    drop(unsafe { Box::from_raw(made) });
+                    other
+                }
+            };
         }
-        let made = Box::new(Helpers { began: Instant::now(), watchers: Watchers::new(), keeper: Keeper::new()? });
-        let made = Box::into_raw(made);
-        match HELPERS.compare_exchange(std::ptr::null_mut(), made, Release, Acquire) {
-            Ok(_) => {
-                // SAFETY: stays forever from here on.
-                let helpers = unsafe { &*made };
-                keeper::start(helpers).inspect_err(|_| HELPERS.store(std::ptr::null_mut(), Release))?;
-                Ok(helpers)
-            }
-            Err(other) => {
-                // SAFETY: no other thread knows `made`.
-                drop(unsafe { Box::from_raw(made) });
-                // SAFETY: as above.
-                Ok(unsafe { &*other })
-            }
-        }
+        // SAFETY: stays forever.
+        let helpers = unsafe { &*helpers };
+        helpers.keeper.start(helpers)?;
+        Ok(helpers)
     }
 
     /// The next multiple of `interval` after the beginning: so one wake-up serves many handles.

@@ -143,8 +143,13 @@ impl Watchers {
             }
         }
         let made = Watcher { control: AtomicU32::new(0), inbox: Mutex::new(Vec::new()), count: AtomicUsize::new(1) };
-        let made: &'static Watcher = Box::leak(Box::new(made));
-        start_helper("villas-shm-poll", move || Listening::new(self, made).run())?;
+        let raw = Box::into_raw(Box::new(made));
+        // SAFETY: stays forever, unless its thread cannot be started.
+        let made: &'static Watcher = unsafe { &*raw };
+        start_helper("villas-shm-poll", move || Listening::new(self, made).run()).inspect_err(|_| {
+            // SAFETY: as no thread was started, nothing has it.
+            drop(unsafe { Box::from_raw(raw) });
+        })?;
         list.push(made);
         Ok(made)
     }
