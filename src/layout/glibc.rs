@@ -11,8 +11,8 @@ pub(super) const MUTEX_KIND: u32 = 0x80;
 pub(crate) struct Condition {
     /// Counts waiters from bit 1; bit 0 is the group that new ones join.
     pub(crate) waiters: Shared64,
-    /// From bit 1: the first waiter of the group that is being woken.
-    pub(crate) group_start: Shared64,
+    /// From bit 1: the first waiter of the group that is being woken. The low half first.
+    pub(crate) group_start: [Shared32; 2],
     /// Counts, from bit 1, threads that still use their group's words; one for each group.
     pub(crate) references: [Shared32; 2],
     /// Waiters that have not been signalled, of each group.

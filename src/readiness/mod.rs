@@ -43,7 +43,7 @@ pub(crate) enum Wish {
 pub(crate) trait Polled {
     fn readiness(&self) -> &Readiness;
     /// The words that change when what is wished for may be possible. Their addresses never change.
-    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2];
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3];
     /// Raises the descriptor, if there is one.
     fn raise(&self, wish: Wish) {
         self.readiness().raise(wish);

@@ -282,8 +282,8 @@ impl Polled for RingLiveness {
     fn readiness(&self) -> &Readiness {
         &self.readiness
     }
-    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
-        [Some(self.view().bell(bell_for(wish))), None]
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3] {
+        [Some(self.view().bell(bell_for(wish))), None, None]
     }
     fn arm_to_rest(&self, wish: Wish) -> Option<Duration> {
         doorbell::arm(&self.view().doorbell(bell_for(wish))).limit()

@@ -85,7 +85,7 @@ pub(crate) struct Waiter {
 impl Waiter {
     /// `None`: the mutex stayed locked for `limit`, or the condition's words are not known.
     pub(super) fn new(view: &WireView, limit: Duration) -> Option<Waiter> {
-        let (group, signals) = count_in(view, limit)?;
+        let (group, signals) = count_in(view, limit, || ())?;
         Some(Waiter { view: *view, group, signals })
     }
 
@@ -103,8 +103,9 @@ impl Drop for Waiter {
 }
 
 /// Counts one more among the waiters of a region's condition, until [`count_out`]. Returns its group
-/// and the value of the group's futex word. `None`: as [`Waiter::new`].
-pub(super) fn count_in(view: &WireView, limit: Duration) -> Option<(usize, u32)> {
+/// and the value of the group's futex word. Nobody broadcasts between the count and `note`. `None`: as
+/// [`Waiter::new`].
+pub(super) fn count_in(view: &WireView, limit: Duration, note: impl FnOnce()) -> Option<(usize, u32)> {
     if !condition::is_known() {
         return None;
     }
@@ -112,6 +113,7 @@ pub(super) fn count_in(view: &WireView, limit: Duration) -> Option<(usize, u32)>
     let condition = view.condition();
     let group = (condition.waiters.add(2) & 1) as usize; // B1, B2
     condition.waiting.add(ONE_WAITS); // B1, B2
+    note();
     Some((group, condition.signals[group].observe())) // B1
 }
 
@@ -125,10 +127,12 @@ pub(super) fn count_out(view: &WireView) {
     }
 }
 
-/// The futex words of both groups.
-pub(super) fn bells(view: &WireView) -> [&Shared32; 2] {
-    let [first, second] = &view.condition().signals;
-    [first, second]
+/// The futex words of both groups, as each broadcast wakes the other one. And a word that only grows:
+/// two broadcasts can bring those of the groups back to the values that a helper knows, before it
+/// looks.
+pub(super) fn bells(view: &WireView) -> [&Shared32; 3] {
+    let Condition { signals: [first, second], group_start: [start, _], .. } = view.condition();
+    [first, second, start]
 }
 
 /// Whether a writer that has pushed must broadcast.
@@ -146,7 +150,8 @@ fn is_old_group_needed(condition: &Condition) -> bool {
     if condition.references[old].observe() >> 1 == 0 {
         return false;
     }
-    let begin = (condition.group_start.get() >> 1) as u32;
+    let [low, high] = &condition.group_start;
+    let begin = low.get() >> 1 | high.get() << 31;
     let old_size = condition.inner.get() >> 2;
     ((waiters >> 1) as u32).wrapping_sub(begin).wrapping_sub(old_size).wrapping_add(condition.sizes[new].get()) != 0
 }

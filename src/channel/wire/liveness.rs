@@ -39,8 +39,8 @@ const REMOVAL: u64 = ALIVE + 1;
 const NAP: Duration = Duration::from_micros(500);
 /// How long a reader tries to take the mutex before it naps instead.
 const READER_PATIENCE: Duration = Duration::from_millis(5);
-/// A flag that rests is raised after this time even if nothing was heard: the words of a condition
-/// may come to the same values again while the helper does not look.
+/// A flag that rests is raised after this time even if nothing was heard: other processes write to the
+/// words of a condition as their C library does.
 const UNHEARD: Duration = Duration::from_secs(1);
 /// How long a writer tries to take the mutex, while the peer lives, before it leaves the broadcast
 /// to a later call.
@@ -407,11 +407,10 @@ impl Polled for WireLiveness {
         &self.readiness
     }
 
-    /// The words of both groups, as each broadcast wakes the other one.
-    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 2] {
+    fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3] {
         match wish {
             Wish::Read => doorbell::bells(&self.input().view).map(Some),
-            Wish::Write => [None; 2],
+            Wish::Write => [None; 3],
         }
     }
 
@@ -434,13 +433,9 @@ impl Polled for WireLiveness {
         if self.is_counted.load(Acquire) {
             return Some(UNHEARD);
         }
-        match doorbell::count_in(&self.input().view, READER_PATIENCE) {
-            Some(_) => {
-                self.is_counted.store(true, Release);
-                Some(UNHEARD)
-            }
-            None => Some(NAP),
-        }
+        // A broadcast uses up the count, so the helper must find it noted when it hears of one.
+        let note = || self.is_counted.store(true, Release);
+        doorbell::count_in(&self.input().view, READER_PATIENCE, note).map_or(Some(NAP), |_| Some(UNHEARD))
     }
 
     fn check_pollable(&self) -> Result<()> {
