@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-descriptors header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -80,7 +80,7 @@ check-parts: library $(LIB)/villas-shmem
 test: test-rust test-tool test-c test-install test-wire ## everything that the library and the tool do
 	@echo "make test: all parts passed"
 
-proofs: crash-sweep test-forks test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
+proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
 extras: msrv loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz-asan bench ## what takes too long for CI: hours
@@ -107,6 +107,9 @@ test-c: build ## the C and C++ tests, each in a process of its own
 test-forks: build ## 20 000 forks beside threads that open, close and wait, in two pid namespaces
 	FORKS=20000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh fork_beside
 
+test-polls: build ## a million samples and a thousand deaths while epoll alone waits; two minutes
+	POLL_SAMPLES=1000000 POLL_KILLS=1000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh poll_traffic poll_kills
+
 stress: build ## 20 million messages through rings of each kind, threads and processes, and a region of 9 GB; three minutes, if nothing else runs
 	RING_STRESS=20000000 LIMIT=3600 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh ring_stress
 	CHECK_LARGE=1 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh large
@@ -122,7 +125,7 @@ test-cpp-sanitizers: build ## the C++ tests under the address, undefined-behavio
 # Not instrumented: tests that count locked memory, addresses or stack, that count on times, or that
 # stand in for system calls.
 # The sanitizer's allocator has locks that a child forked beside threads inherits taken: fork_beside hangs in its calloc.
-ASAN_TESTS = $(filter-out locked limits open_failures stack detection restarts fork_beside,$(C_TESTS))
+ASAN_TESTS = $(filter-out locked limits open_failures stack detection restarts fork_beside poll_life poll_limits,$(C_TESTS))
 test-c-asan: build ## the C tests under the address and undefined-behaviour sanitizers; two minutes
 	CHECK_SLOW=1 SANITIZE=address,undefined JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-asan" tests/run-c.sh $(ASAN_TESTS)
 

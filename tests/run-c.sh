@@ -35,7 +35,7 @@ export TSAN_OPTIONS ASAN_OPTIONS
 if [ "${VALGRIND:-0}" != 0 ]; then
   limit=1800
   # Fair: without it one thread that spins can keep the others from valgrind's lock for minutes.
-  under='valgrind --fair-sched=try --error-exitcode=9 --trace-children=yes --vgdb=no -q'
+  under="valgrind --fair-sched=try --error-exitcode=9 --trace-children=yes --vgdb=no -q --suppressions=$PWD/tests/c/valgrind.supp"
   command -v valgrind >/dev/null || { echo 'run-c.sh: valgrind is not installed' >&2; exit 1; }
 else
   unset VALGRIND

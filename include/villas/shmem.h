@@ -1887,9 +1887,9 @@ int shmem_endpoint_unlink(const char *name);
  *
  * A descriptor is readable while the call would not wait: because it would succeed, or because
  * the end is there (EPIPE, ESTALE, a closed handle). It may be readable without a reason, so use
- * the calls that do not wait. A call that moves nothing, or not all, makes it not readable: after
- * an event, call until that happens, or go on at the next event. Peeking at a descriptor changes
- * nothing; reading from it, closing it, or changing its flags is an error.
+ * the calls that do not wait. A read or pop that finds nothing, and a write, allocation or push
+ * that finds no room for all, makes it not readable: after an event, call until that happens, or
+ * go on at the next event. Polling a descriptor changes nothing; reading from it, closing it, or changing its flags is an error.
  *
  * SHMEM_FD_WRITE is for a program that allocates and writes: also an allocation that finds no
  * block makes it not readable, until there may be a block or room. So write what you have
@@ -1898,9 +1898,10 @@ int shmem_endpoint_unlink(const char *name);
  * A second call returns the same descriptor. It is close-on-exec, closed with the handle, and
  * closed in the child of a fork. So remove it from an event loop before the handle is closed.
  *
- * Two threads of the library serve all descriptors of a process, and a third one for each 127
- * beyond the first eight. They block all signals, and inherit the priority of the first caller. A
- * program that asks for no descriptor has none of them.
+ * Two threads of the library serve all descriptors of a process, and one more for each 127 beyond
+ * the first eight (42 that read VILLASnode's layout; before Linux 5.16: one for each). They block
+ * all signals, and inherit the priority of the caller. A program that asks for no descriptor has
+ * none of them.
  *
  * A peer's death is seen at once where the kernel has pidfds and both processes share a pid
  * namespace, else within 100 ms; so is what a peer has written that was stopped or killed before
