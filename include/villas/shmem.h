@@ -1889,7 +1889,8 @@ int shmem_endpoint_unlink(const char *name);
  * the end is there (EPIPE, ESTALE, a closed handle). It may be readable without a reason, so use
  * the calls that do not wait. A read or pop that finds nothing, and a write, allocation or push
  * that finds no room for all, makes it not readable: after an event, call until that happens, or
- * go on at the next event. Polling a descriptor changes nothing; reading from it, closing it, or changing its flags is an error.
+ * go on at the next event. Polling a descriptor changes nothing; reading from it, closing it, or
+ * changing its flags is an error.
  *
  * SHMEM_FD_WRITE is for a program that allocates and writes: also an allocation that finds no
  * block makes it not readable, until there may be a block or room. So write what you have

@@ -48,8 +48,9 @@ impl Keeper {
     pub(super) fn start(&self, helpers: &'static Helpers) -> Result<()> {
         let mut is_started = self.is_started.lock();
         if !*is_started {
-            self.renew()?;
+            let control = EventFd::new()?;
             start_helper("villas-shm-peer", move || Keeping { helpers, wards: Vec::new(), peers: BTreeMap::new() }.run())?;
+            self.control.store(Box::into_raw(Box::new(control)), Release);
             *is_started = true;
         }
         Ok(())
@@ -73,17 +74,13 @@ impl Keeper {
         unsafe { self.control.load(Acquire).as_ref() }.filter(|control| control.is_ours())
     }
 
-    /// Makes the descriptor, unless there is one.
-    fn renew(&self) -> Result<()> {
-        if self.control().is_none() {
-            self.control.store(Box::into_raw(Box::new(EventFd::new()?)), Release);
-        }
-        Ok(())
-    }
-
     /// The number to poll, not raised. -1: there is none; the thread looks once in a slice anyhow.
     fn renewed(&self) -> i32 {
-        let _ = self.renew();
+        if self.control().is_none() {
+            if let Ok(control) = EventFd::new() {
+                self.control.store(Box::into_raw(Box::new(control)), Release);
+            }
+        }
         self.control().map_or(-1, |control| {
             control.lower();
             control.number()
@@ -111,6 +108,7 @@ struct Keeping {
 impl Keeping {
     fn run(mut self) {
         let keeper = &self.helpers.keeper;
+        drop(keeper.is_started.lock()); // until its maker has given it its descriptor
         let mut answered = keeper.calls.load(SeqCst).wrapping_sub(1);
         let mut next_look = Instant::now();
         loop {
