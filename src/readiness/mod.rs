@@ -123,8 +123,9 @@ pub(crate) struct PolledPart {
     helpers: AtomicU32,
 }
 
-/// How long a close waits for helpers. It may have interrupted the thread that has what they need.
-const HELPERS_PATIENCE: Duration = Duration::from_millis(10);
+/// How long a close waits for helpers, which may have lost their processor. Not for ever: it may have
+/// interrupted the thread that has what they need.
+const HELPERS_PATIENCE: Duration = Duration::from_secs(1);
 
 impl PolledPart {
     /// A call that finds nothing asks this. Relaxed: a thread that sees it late leaves a flag raised.
