@@ -2,7 +2,7 @@
 
 use crate::channel::any_handle::AnyHandle;
 use crate::error::{Error, Result};
-use crate::layout::sample::{Header, Raw};
+use crate::layout::sample::{DATA, Header, Raw};
 use crate::protocol::atomics::Shared64;
 use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
@@ -168,6 +168,15 @@ impl Sample {
     #[inline(always)]
     fn value(&self, index: usize) -> &Shared64 {
         self.raw.value(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Where the values lie: [`Sample::capacity`] of 8 bytes each, 8-aligned, as long as a reference to
+    /// the sample is held. For copies between them and another language's arrays.
+    ///
+    /// A broken or hostile peer may write them at any time, so never make a slice or a reference of
+    /// it: copy by `ptr::copy_nonoverlapping`.
+    pub fn as_ptr(&self) -> *mut u64 {
+        self.raw.address().wrapping_add(DATA).cast_mut().cast()
     }
 
     /// Copies out as many values as there are and as fit into `values`; returns how many.
