@@ -7,15 +7,22 @@ use crate::time::{self, NAT};
 use crate::value::Kind;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use villas_shm::{Flags, Sample as Held};
 
-/// Numpy arrays for some samples: one row each.
+/// Numpy arrays for some samples, one row each, used again by each `read_into`. `Channel.batch`
+/// makes one. A new batch is ready to be filled: all values 0, the sequence from 0 on, no times.
+///
+/// `batch["name"]` is the column of a signal, in its type (float64, int64, bool, complex64): a view,
+/// so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of this process: they
+/// stay as they are until the next `read_into`, and only one thread may use a batch at a time.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Batch {
     /// Taken for as long as a call uses the batch.
     rows: Mutex<Rows>,
     capacity: usize,
+    count: AtomicUsize,
     signals: Arc<Signals>,
     /// Values, sequence, origin, received, length, flags.
     arrays: [Py<PyAny>; 6],
@@ -152,11 +159,19 @@ impl Batch {
                 rows.flags.add(row).write((Flags::HAS_DATA | Flags::HAS_SEQUENCE).bits());
             }
         }
-        Ok(Batch { rows: Mutex::new(rows), capacity, signals, arrays })
+        Ok(Batch { rows: Mutex::new(rows), capacity, count: AtomicUsize::new(capacity), signals, arrays })
     }
 
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    pub(crate) fn set_count(&self, count: usize) {
+        self.count.store(count, Relaxed);
     }
 
     /// Takes the batch for a call.
@@ -177,39 +192,55 @@ impl Batch {
 
 #[pymethods]
 impl Batch {
+    /// float64 of shape (capacity, width): the 8 bytes of each value, bit for bit. Behind the end of
+    /// a shorter sample: NaN, in columns of other types 0.
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 0)
     }
 
+    /// Sequence numbers, uint64 of shape (capacity,).
     #[getter]
     fn sequence<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 1)
     }
 
+    /// When the samples were made, datetime64[ns] in UTC, of shape (capacity,); NaT: not given.
     #[getter]
     fn origin<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 2)
     }
 
+    /// When the samples were received, as `origin`.
     #[getter]
     fn received<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 3)
     }
 
+    /// The number of values of each sample, uint32 of shape (capacity,). More than the width: the
+    /// others were left out.
     #[getter]
     fn length<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 4)
     }
 
+    /// The flags of each sample, int32 of shape (capacity,): `vs.Flags(int(batch.flags[0]))`. Those
+    /// of the two times follow `origin` and `received` when the batch is written.
     #[getter]
     fn flags<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 5)
     }
 
+    /// What the columns are: a tuple of `Signal`.
     #[getter]
     fn signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         self.signals.tuple(py)
+    }
+
+    /// Rows that the last `read_into` has filled; of a new batch all.
+    #[getter(count)]
+    fn filled(&self) -> usize {
+        self.count()
     }
 
     fn __len__(&self) -> usize {

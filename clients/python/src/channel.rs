@@ -1,10 +1,11 @@
-//! A channel that is open in this process.
+//! A channel that is open in this process, as Python has it.
 
 use crate::batch::Batch;
-use crate::errors::{OrRaise, forked, raise, value_error};
+use crate::errors::{OrRaise, forked, raise, raise_errno, value_error};
 use crate::sample::{self, Sample, generation};
 use crate::signals::Signals;
 use crate::time;
+use crate::transfer::Read;
 use crate::wait::{Deadline, Interruptions, wait};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -13,15 +14,21 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use villas_shm::{Direction, ErrorKind, Flags, Sample as Held};
+use villas_shm::{Direction, Sample as Held};
 
-/// The most samples of a batch that are on their way to the queue at a time.
-const CHUNK: usize = 512;
-
-/// One end of a channel.
+/// One end of a channel: it reads samples from its peer and writes samples to it. `open`, `create`
+/// and `open_wire` make one. `with` closes it.
+///
+/// Waits: `timeout` is in seconds. None waits without limit, 0 does not wait. Ctrl-C ends a wait of
+/// the main thread within 100 ms.
+///
+/// Threads may share a channel: their calls take turns, and give up the interpreter's lock while
+/// they wait or copy a batch. In a child of `os.fork` all calls raise `ClosedError`.
+///
+/// Errors of every call: `ClosedError`, `StaleError` (the region was replaced: open again).
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Channel {
-    inner: villas_shm::Channel,
+    pub(crate) inner: villas_shm::Channel,
     name: String,
     side: &'static str,
     /// Tells channels of this process apart.
@@ -32,7 +39,7 @@ pub(crate) struct Channel {
     interruptions: Interruptions,
     /// To read, to write: open until this object is gone, so that an event loop sees the end.
     descriptors: Mutex<[Option<OwnedFd>; 2]>,
-    is_closed: AtomicBool,
+    has_closed: AtomicBool,
     generation: u32,
 }
 
@@ -50,16 +57,33 @@ impl Channel {
             side,
             interruptions: Interruptions::default(),
             descriptors: Mutex::default(),
-            is_closed: AtomicBool::new(false),
+            has_closed: AtomicBool::new(false),
             generation: generation(),
         })
     }
 
-    fn is_ours(&self) -> bool {
-        self.generation == generation()
+    /// Closed in this process, or another's.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.has_closed.load(Relaxed) || self.generation != generation()
     }
 
-    fn wait_for<T: Send>(
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn signals(&self, direction: Direction) -> &Arc<Signals> {
+        &self.signals[direction as usize]
+    }
+
+    /// Values of a new sample or row, if the caller does not say.
+    fn usual_length(&self, direction: Direction) -> usize {
+        match self.signals(direction).len() {
+            0 => self.samplelen,
+            named => named,
+        }
+    }
+
+    pub(crate) fn wait_for<T: Send>(
         &self,
         py: Python<'_>,
         deadline: Deadline,
@@ -68,53 +92,12 @@ impl Channel {
         wait(py, &self.interruptions, deadline, step)
     }
 
-    fn signals(&self, direction: Direction) -> &Arc<Signals> {
-        &self.signals[direction as usize]
-    }
-
-    fn held_by_python(&self, held: Held, direction: Direction) -> Sample {
+    fn sample(&self, held: Held, direction: Direction) -> Sample {
         Sample::new(held, self.signals(direction), self.number)
     }
 
-    /// An empty sample. Waits for one, unless the timeout is 0.
-    fn allocate(&self, py: Python<'_>, deadline: Deadline) -> PyResult<Held> {
-        match self.inner.alloc() {
-            Err(error) if error.is_transient() && !deadline.is_over() => {}
-            done => return done.or_raise(py),
-        }
-        let mut one = Vec::with_capacity(1);
-        self.wait_for(py, deadline, |slice| self.inner.timed_alloc(&mut one, 1, Some(slice)))?;
-        one.pop().ok_or_else(|| value_error("no sample"))
-    }
-
-    /// Writes a sample. Waits for room, unless the timeout is 0. A sample that was not written comes
-    /// back.
-    fn send(&self, py: Python<'_>, held: Held, deadline: Deadline) -> Result<(), (Held, PyErr)> {
-        let unsent = match self.inner.send(held) {
-            Ok(()) => return Ok(()),
-            Err(unsent) => unsent,
-        };
-        if !unsent.error.is_transient() || deadline.is_over() {
-            let error = raise(py, &unsent.error);
-            return Err((unsent.sample, error));
-        }
-        let mut one = vec![unsent.sample];
-        let done = self.wait_for(py, deadline, |slice| self.inner.timed_write(&mut one, Some(slice)));
-        match (done, one.pop()) {
-            (Err(error), Some(held)) => Err((held, error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// A copy of another channel's sample, as a sample of this one.
-    fn copy(&self, py: Python<'_>, held: &Held, deadline: Deadline) -> PyResult<Held> {
-        let mut copy = self.allocate(py, deadline)?;
-        copy.copy_from(held).or_raise(py)?;
-        Ok(copy)
-    }
-
     fn descriptor(&self, py: Python<'_>, which: Direction) -> PyResult<i32> {
-        if !self.is_ours() {
+        if self.generation != generation() {
             return Err(forked(py));
         }
         let mut descriptors = self.descriptors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,42 +115,54 @@ impl Channel {
 
 #[pymethods]
 impl Channel {
+    /// The name of the region.
     #[getter]
     fn name(&self) -> &str {
         &self.name
     }
 
+    /// Whether the channel is closed in this process.
     #[getter]
     fn closed(&self) -> bool {
-        self.is_closed.load(Relaxed) || !self.is_ours()
+        self.is_closed()
     }
 
+    /// The most values that a sample can have.
     #[getter]
     fn samplelen(&self) -> usize {
         self.samplelen
     }
 
+    /// What the values are that are read: a tuple of `Signal`, value 0 first. Empty: the region does
+    /// not say.
     #[getter]
     fn read_signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         self.signals(Direction::In).tuple(py)
     }
 
+    /// What the values are that are written, as `read_signals`.
     #[getter]
     fn write_signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         self.signals(Direction::Out).tuple(py)
     }
 
+    /// Whether the peer's process is alive, as far as can be known.
     #[getter]
     fn peer_alive(&self) -> bool {
         self.inner.peer_alive()
     }
 
+    /// Whether the peer is known to have died: it is gone, and has not closed.
     #[getter]
     fn peer_died(&self) -> bool {
         self.inner.peer_died()
     }
 
+    /// Counters and fill levels, a `Stats`.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.is_closed() {
+            return Err(raise_errno(py, libc::EPIPE, "this channel is closed in this process"));
+        }
         static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let stats = self.inner.stats();
         let named = PyDict::new(py);
@@ -189,32 +184,30 @@ impl Channel {
         CLASS.import(py, "villas_shm._types", "Stats")?.call((), Some(&named))
     }
 
+    /// Waits until a live peer is attached. TimeoutError: none within the time.
     #[pyo3(name = "wait", signature = (timeout = None))]
     fn wait_for_peer(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         self.wait_for(py, Deadline::new(timeout)?, |slice| self.inner.wait(Some(slice)))
     }
 
+    /// Reads one sample. TimeoutError: none within the time. ClosedError: the peer has closed or
+    /// died, and everything that it wrote has been read.
     #[pyo3(signature = (timeout = None))]
     fn read(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Sample> {
-        let mut one = Vec::with_capacity(1);
-        if let Err(error) = self.inner.try_read(&mut one, 1) {
-            if !error.is_transient() {
-                return Err(raise(py, &error));
-            }
-            let deadline = Deadline::new(timeout)?;
-            self.wait_for(py, deadline, |slice| self.inner.timed_read(&mut one, 1, Some(slice)))?;
+        match self.receive(py, timeout)? {
+            Read::Sample(held) => Ok(self.sample(held, Direction::In)),
+            Read::End(error) => Err(raise(py, &error)),
         }
-        let held = one.pop().ok_or_else(|| value_error("no sample"))?;
-        Ok(self.held_by_python(held, Direction::In))
     }
 
-    /// `None`: there is none.
+    /// Reads one sample if there is one; None if there is none. Errors as `read`. Makes `fileno()`
+    /// not readable if there is none.
     fn try_read(&self, py: Python<'_>) -> PyResult<Option<Sample>> {
         let mut one = Vec::with_capacity(1);
         match self.inner.try_read(&mut one, 1) {
             Err(error) if error.is_transient() => Ok(None),
             Err(error) => Err(raise(py, &error)),
-            Ok(_) => Ok(one.pop().map(|held| self.held_by_python(held, Direction::In))),
+            Ok(_) => Ok(one.pop().map(|held| self.sample(held, Direction::In))),
         }
     }
 
@@ -222,28 +215,25 @@ impl Channel {
         slf
     }
 
-    /// Ends when the peer has closed.
+    /// The next sample, without a time limit. Ends when the peer has closed; ClosedError when it has
+    /// died.
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Sample>> {
-        let mut one = Vec::with_capacity(1);
-        let mut has_ended = false;
-        let is_end = |error: &villas_shm::Error| error.kind() == ErrorKind::Closed && !self.closed() && !self.inner.peer_died();
-        let read = match self.inner.try_read(&mut one, 1) {
-            Err(error) if error.is_transient() => self.wait_for(py, Deadline::new(None)?, |slice| {
-                self.inner.timed_read(&mut one, 1, Some(slice)).inspect_err(|error| has_ended = is_end(error))
-            }),
-            Err(error) => {
-                has_ended = is_end(&error);
-                Err(raise(py, &error))
-            }
-            Ok(count) => Ok(count),
-        };
-        match read {
-            Err(_) if has_ended => Ok(None),
-            Err(error) => Err(error),
-            Ok(_) => Ok(one.pop().map(|held| self.held_by_python(held, Direction::In))),
+        match self.receive(py, None)? {
+            Read::Sample(held) => Ok(Some(self.sample(held, Direction::In))),
+            Read::End(_) => Ok(None),
         }
     }
 
+    /// Writes one sample, and waits for room in the queue.
+    ///
+    /// `values` is a `Sample`, which is given away (of another channel's sample, a copy is written),
+    /// or a sequence of numbers or a one-dimensional array, each number in the type of its signal
+    /// (without signals: floats). `origin` is a `datetime64`, a `datetime` or an integer of
+    /// nanoseconds since 1970; `origin` and `sequence` are only marked as given if they are.
+    ///
+    /// TimeoutError, with a timeout of 0 FullError: no room, and the sample is still the caller's.
+    /// BufferError: a view of the sample is open. ValueError: it was written already, is too long,
+    /// or a number does not fit the type.
     #[pyo3(signature = (values, *, origin = None, sequence = None, timeout = None))]
     fn write(
         &self,
@@ -252,118 +242,89 @@ impl Channel {
         sequence: Option<u64>,
         timeout: Option<f64>,
     ) -> PyResult<()> {
-        let py = values.py();
         let deadline = Deadline::new(timeout)?;
         let origin = time::from_python(origin)?;
-        let given = values.cast::<Sample>().ok();
-        let mut held = match given {
-            Some(given) => given.get().take(py)?,
-            None => {
-                let mut held = self.allocate(py, deadline)?;
-                sample::set_values(&mut held, values, self.signals(Direction::Out))?;
-                held.set_flags(Flags::HAS_DATA);
-                held
-            }
-        };
-        if origin.is_some() {
-            sample::set_origin(&mut held, origin);
+        match values.cast::<Sample>() {
+            Ok(given) => self.write_sample(values.py(), given.get(), origin, sequence, deadline),
+            Err(_) => self.write_numbers(values, origin, sequence, deadline),
         }
-        if let Some(sequence) = sequence {
-            sample::set_sequence(&mut held, sequence);
-        }
-        let Some(given) = given else { return self.send(py, held, deadline).map_err(|(_, error)| error) };
-        if given.get().channel == self.number {
-            return self.send(py, held, deadline).map_err(|(held, error)| {
-                given.get().give_back(held);
-                error
-            });
-        }
-        let sent = self.copy(py, &held, deadline).and_then(|copy| self.send(py, copy, deadline).map_err(|(_, error)| error));
-        if sent.is_err() {
-            given.get().give_back(held);
-        }
-        sent
     }
 
+    /// A new sample of `length` zeros, to be filled and written; by default as many as there are
+    /// `write_signals`, without any `samplelen`. Waits for a free block: TimeoutError, with a
+    /// timeout of 0 FullError.
     #[pyo3(signature = (length = None, *, timeout = None))]
     fn alloc(&self, py: Python<'_>, length: Option<usize>, timeout: Option<f64>) -> PyResult<Sample> {
-        let mut held = self.allocate(py, Deadline::new(timeout)?)?;
-        let signals = self.signals(Direction::Out);
-        let named = if signals.len() > 0 { signals.len() } else { self.samplelen };
-        let length = length.unwrap_or(named);
-        held.set_len(length).or_raise(py)?;
-        (0..length).for_each(|at| held.set_bits(at, 0));
-        held.set_flags(Flags::HAS_DATA);
-        Ok(self.held_by_python(held, Direction::Out))
+        let length = length.unwrap_or_else(|| self.usual_length(Direction::Out));
+        let held = self.zeros(py, length, Deadline::new(timeout)?)?;
+        Ok(self.sample(held, Direction::Out))
     }
 
+    /// A `Batch`: numpy arrays for `capacity` samples of `width` values, for `read_into` and
+    /// `write_from`. Its columns have the names and types of `read_signals`, or with `write=True`
+    /// of `write_signals`; `width` is their number, without any `samplelen`.
     #[pyo3(signature = (capacity, *, write = false, width = None))]
     fn batch(&self, py: Python<'_>, capacity: usize, write: bool, width: Option<usize>) -> PyResult<Batch> {
-        let signals = self.signals(if write { Direction::Out } else { Direction::In });
-        let named = if signals.len() > 0 { signals.len() } else { self.samplelen };
-        Batch::new(py, capacity, width.unwrap_or(named), signals.clone())
+        let direction = if write { Direction::Out } else { Direction::In };
+        let width = width.unwrap_or_else(|| self.usual_length(direction));
+        Batch::new(py, capacity, width, self.signals(direction).clone())
     }
 
+    /// Reads samples into the first rows of a batch: waits for the first one and takes what is
+    /// there. Returns how many: never 0 without a timeout; 0 if the time is over. Errors as `read`;
+    /// BusyError: another thread uses the batch.
     #[pyo3(signature = (batch, timeout = None))]
     fn read_into(&self, py: Python<'_>, batch: &Bound<'_, Batch>, timeout: Option<f64>) -> PyResult<usize> {
-        let deadline = Deadline::new(timeout)?;
-        let most = batch.get().capacity();
-        let mut rows = batch.get().use_rows(py)?;
-        let rows = &mut *rows;
-        self.wait_for(py, deadline, |slice| match self.inner.timed_read(&mut rows.samples, most, Some(slice)) {
-            Ok(_) => Ok(rows.take_all()),
-            Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_over() => Ok(0),
-            Err(error) => Err(error),
-        })
+        self.read_rows(py, batch.get(), Deadline::new(timeout)?)
     }
 
-    #[pyo3(signature = (batch, n = None, *, timeout = None))]
-    fn write_from(&self, py: Python<'_>, batch: &Bound<'_, Batch>, n: Option<usize>, timeout: Option<f64>) -> PyResult<usize> {
-        let deadline = Deadline::new(timeout)?;
-        let all = n.unwrap_or(batch.get().capacity());
-        if all > batch.get().capacity() {
-            return Err(value_error(format!("{all} samples of a batch of {}", batch.get().capacity())));
+    /// Writes rows `start` to `n` - 1 of a batch, and waits for room; by default those that the last
+    /// `read_into` has filled, of a new batch all. Returns how many: fewer if the time is over, or
+    /// if the channel has ended after some, which the next call raises.
+    ///
+    /// ClosedError: the peer is gone. BusyError: another thread uses the batch. ValueError: a row has
+    /// more values than a sample can have.
+    #[pyo3(signature = (batch, n = None, *, start = 0, timeout = None))]
+    fn write_from(
+        &self,
+        py: Python<'_>,
+        batch: &Bound<'_, Batch>,
+        n: Option<usize>,
+        start: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let batch = batch.get();
+        let end = n.unwrap_or_else(|| batch.count());
+        if end > batch.capacity() || start > end {
+            return Err(value_error(format!("rows {start} to {end} of a batch of {}", batch.capacity())));
         }
-        let mut rows = batch.get().use_rows(py)?;
-        let rows = &mut *rows;
-        let mut written = 0;
-        let done = self.wait_for(py, deadline, |slice| {
-            while written < all {
-                if rows.samples.is_empty() {
-                    self.fill(rows, written, (all - written).min(CHUNK), slice)?;
-                }
-                match self.inner.timed_write(&mut rows.samples, Some(slice)) {
-                    Ok(count) => written += count,
-                    Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_over() => return Ok(()),
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
-        });
-        // Those that were not written are copied anew by the next call.
-        rows.samples.clear();
-        match done {
-            Err(error) if written == 0 => Err(error),
-            Err(error) if !error.is_instance_of::<pyo3::exceptions::PyBrokenPipeError>(py) => Err(error),
-            _ => Ok(written),
-        }
+        self.write_rows(py, batch, start..end, Deadline::new(timeout)?)
     }
 
+    /// A descriptor that is readable while a read would not wait: samples are there, or the end is.
+    /// For `select`, `asyncio` and other loops; read by `try_read` or with a timeout of 0. It is the
+    /// channel's: do not close it. It stays readable once the channel is closed, and is closed with
+    /// the last reference to this object.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         self.descriptor(py, Direction::In)
     }
 
+    /// A descriptor that is readable while a write would not wait; else as `fileno`.
     fn write_fileno(&self, py: Python<'_>) -> PyResult<i32> {
         self.descriptor(py, Direction::Out)
     }
 
+    /// Ends the waits that have begun with InterruptedError; if there is none, the next one. For
+    /// another thread or a signal handler.
     fn interrupt(&self) {
         self.interruptions.raise();
         self.inner.interrupt();
     }
 
+    /// Closes the channel: the peer sees the end, and waits of other threads end with ClosedError.
+    /// Samples that are held stay valid. Closing twice does nothing.
     fn close(&self, py: Python<'_>) {
-        self.is_closed.store(true, Relaxed);
+        self.has_closed.store(true, Relaxed);
         py.detach(|| self.inner.close());
     }
 
@@ -377,35 +338,12 @@ impl Channel {
     }
 
     fn __repr__(&self) -> String {
-        let [read, written] = &self.signals;
         let peer = match () {
-            () if self.closed() => "closed",
+            () if self.is_closed() => "closed",
             () if self.inner.peer_alive() => "peer alive",
             () => "no peer",
         };
-        format!(
-            "<villas_shm.Channel {:?} ({}): reads {} signals, writes {}, {peer}>",
-            self.name,
-            self.side,
-            read.len(),
-            written.len()
-        )
-    }
-}
-
-impl Channel {
-    /// Copies rows from `row` on into new samples: up to `most`, at least one.
-    fn fill(&self, rows: &mut crate::batch::Rows, row: usize, most: usize, slice: Duration) -> villas_shm::Result<()> {
-        match self.inner.alloc_many(&mut rows.samples, most) {
-            Err(error) if error.is_transient() => self.inner.timed_alloc(&mut rows.samples, 1, Some(slice))?,
-            done => done?,
-        };
-        for at in 0..rows.samples.len() {
-            if let Err(error) = rows.fill(at, row + at) {
-                rows.samples.clear();
-                return Err(error);
-            }
-        }
-        Ok(())
+        let [read, written] = [Direction::In, Direction::Out].map(|direction| self.signals(direction).len());
+        format!("<villas_shm.Channel {:?} ({}): {read} read signals, {written} write signals, {peer}>", self.name, self.side)
     }
 }

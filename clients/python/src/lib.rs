@@ -12,11 +12,13 @@ mod open;
 mod sample;
 mod signals;
 mod time;
+mod transfer;
 mod value;
 mod wait;
 
 /// What of the library is compiled. The names of `villas_shm` are made from this.
-#[pyo3::pymodule]
+// Not yet tested with free-threaded Python, which has no lock for all.
+#[pyo3::pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
     use crate::batch::Batch;

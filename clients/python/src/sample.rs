@@ -34,7 +34,14 @@ pub(crate) fn count_forks() {
     });
 }
 
-/// A sample in shared memory that this process holds. Values that are read are copies.
+/// A sample in shared memory that this process holds: values, sequence number, times. `read` and
+/// `alloc` of a channel give one. It holds a block of the region until it is written, put, or no
+/// longer referenced, also beyond the end of its channel.
+///
+/// `smp["name"]` and `smp[index]` read and set one value in the type of its signal: float, int, bool
+/// or complex. What is read is a copy, since another process may write the memory.
+///
+/// ValueError: it was written or put. ClosedError: it belongs to the parent of this process.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Sample {
     state: Mutex<State>,
@@ -136,16 +143,19 @@ fn mark(held: &mut Held, flag: Flags, set: bool) {
 
 #[pymethods]
 impl Sample {
+    /// The values, float64 of shape (length,): a copy of their 8 bytes each, bit for bit, so of
+    /// signals of other types use `smp["name"]` or `tolist`. Assigning numbers or an array sets
+    /// values and length, each number in the type of its signal.
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let length = self.length(py)?;
+        // SAFETY: all of its values are written before anyone sees it.
+        let array = unsafe { PyArray1::<f64>::new(py, [length], false) };
         self.with(py, |held| {
-            let length = held.len();
-            // SAFETY: all of its values are written before anyone sees it.
-            let array = unsafe { PyArray1::<f64>::new(py, [length], false) };
             // SAFETY: the sample has room for at least as many, and a new array is contiguous.
             unsafe { std::ptr::copy_nonoverlapping(held.as_ptr(), array.data().cast(), length) };
-            array
-        })
+        })?;
+        Ok(array)
     }
 
     #[setter]
@@ -157,11 +167,13 @@ impl Sample {
         done
     }
 
+    /// The values as numbers of Python, each in the type of its signal.
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let bits = self.with(py, |held| (0..held.len()).map(|at| held.get_bits(at)).collect::<Vec<_>>())?;
         PyList::new(py, bits.into_iter().enumerate().map(|(at, bits)| value::to_python(py, bits, self.signals.kind(at))))
     }
 
+    /// The sequence number. Assigning also sets `Flags.HAS_SEQUENCE`.
     #[getter]
     fn sequence(&self, py: Python<'_>) -> PyResult<u64> {
         self.with(py, |held| held.sequence())
@@ -172,6 +184,8 @@ impl Sample {
         self.with(py, |held| set_sequence(held, sequence))
     }
 
+    /// When the sample was made, datetime64[ns] in UTC; NaT: not given. Takes a `datetime64`, a
+    /// `datetime`, an integer of nanoseconds since 1970, or None; sets the flag accordingly.
     #[getter]
     fn origin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let at = self.with(py, |held| held.flags().contains(Flags::HAS_TS_ORIGIN).then(|| held.origin()))?;
@@ -184,6 +198,7 @@ impl Sample {
         self.with(py, |held| set_origin(held, origin))
     }
 
+    /// When the sample was received, as `origin`.
     #[getter]
     fn received<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let at = self.with(py, |held| held.flags().contains(Flags::HAS_TS_RECEIVED).then(|| held.received()))?;
@@ -199,6 +214,7 @@ impl Sample {
         })
     }
 
+    /// What the header says, a `Flags`.
     #[getter]
     fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -211,12 +227,12 @@ impl Sample {
         self.with(py, |held| held.set_flags(Flags::from_bits(flags)))
     }
 
+    /// The number of values. Assigning more adds zeros.
     #[getter]
     fn length(&self, py: Python<'_>) -> PyResult<usize> {
         self.with(py, |held| held.len())
     }
 
-    /// Values that are added are 0.
     #[setter]
     fn set_length(&self, py: Python<'_>, length: usize) -> PyResult<()> {
         self.with(py, |held| {
@@ -226,6 +242,7 @@ impl Sample {
         .or_raise(py)
     }
 
+    /// The most values that fit.
     #[getter]
     fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
         self.with(py, |held| held.capacity())
@@ -249,11 +266,19 @@ impl Sample {
         self.with(py, |held| held.set_bits(at, bits))
     }
 
+    /// For `with smp.view() as a:`, a float64 array of the values in shared memory, without a copy. While
+    /// the block runs, writing or putting the sample raises BufferError. For trusted peers only:
+    /// what the array shows may change at any time. Touching it in a child of `os.fork` ends the
+    /// child by SIGSEGV.
+    ///
+    /// An array that is kept beyond the block stays readable and keeps its memory from being used
+    /// again, but then shows what the peer does to it.
     fn view(slf: Bound<'_, Self>) -> PyResult<View> {
         slf.get().with(slf.py(), |_| ())?;
         Ok(View { sample: slf.unbind(), is_open: Mutex::new(false) })
     }
 
+    /// Gives the sample back unwritten. BufferError: a view is open.
     fn put(&self, py: Python<'_>) -> PyResult<()> {
         self.take(py).map(drop)
     }

@@ -1,6 +1,7 @@
 //! One value of a sample: its 8 bytes, and what they are in Python.
 
 use crate::errors::value_error;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyFloat, PyInt};
 pub(crate) use villas_shm::SignalType as Kind;
@@ -34,8 +35,15 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>, kind: Kind) -> PyResult<u64>
 
 /// A whole number, also as a float without a fraction: lists of numbers and arrays mix them.
 fn integer(value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    let Err(failure) = value.extract::<i64>() else { return value.extract() };
-    let Ok(number) = value.extract::<f64>() else { return Err(failure) };
+    let failure = match value.extract::<i64>() {
+        Ok(number) => return Ok(number),
+        Err(failure) => failure,
+    };
+    // An integer that is too large is no less wrong as a float.
+    if !failure.is_instance_of::<PyTypeError>(value.py()) {
+        return Err(failure);
+    }
+    let number = value.extract::<f64>().map_err(|_| failure)?;
     if number.fract() != 0.0 || !(-9.2e18..9.2e18).contains(&number) {
         return Err(value_error(format!("{number} is not an integer, as its signal is")));
     }

@@ -3,11 +3,6 @@
 import builtins
 import errno as _errno
 
-__all__ = [
-    "Error", "InvalidError", "FullError", "TimeoutError", "InterruptedError", "BusyError", "NotFoundError",
-    "ExistsError", "MismatchError", "CorruptError", "ClosedError", "StaleError", "PermissionError",
-]
-
 
 class Error(OSError):
     """Any error of the library. `errno` is its code, `strerror` says what was wrong and what to do."""

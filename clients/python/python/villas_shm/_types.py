@@ -6,8 +6,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-__all__ = ["Flags", "Signal", "Stats"]
-
 
 class Signal(NamedTuple):
     """What a value of a sample is."""
@@ -51,6 +49,8 @@ def nanoseconds(time: object) -> int:
     """A time as nanoseconds since 1970, UTC; that of "not a time" for NaT."""
     if isinstance(time, datetime.datetime) and time.tzinfo is not None:
         time = time.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-    if not isinstance(time, (np.datetime64, datetime.datetime)):
+    if isinstance(time, datetime.datetime):
+        time = np.datetime64(time)
+    if not isinstance(time, np.datetime64):
         raise TypeError(f"a time is a datetime64, a datetime, or an integer of nanoseconds since 1970, not {time!r}")
-    return int(np.datetime64(time, "ns").astype(np.int64))
+    return int(time.astype("M8[ns]").astype(np.int64))
