@@ -60,7 +60,9 @@ impl Rows {
         unsafe {
             let values = self.values.add(row * self.width);
             std::ptr::copy_nonoverlapping(sample.as_ptr(), values, given);
-            std::ptr::copy_nonoverlapping(self.padding.as_ptr().add(given), values.add(given), self.width - given);
+            if given < self.width {
+                std::ptr::copy_nonoverlapping(self.padding.as_ptr().add(given), values.add(given), self.width - given);
+            }
             self.sequence.add(row).write(sample.sequence());
             self.origin.add(row).write(given_time(Flags::HAS_TS_ORIGIN, sample.origin()));
             self.received.add(row).write(given_time(Flags::HAS_TS_RECEIVED, sample.received()));
@@ -76,7 +78,7 @@ impl Rows {
             self.take(row, sample);
         }
         let count = samples.len();
-        samples.clear();
+        Held::put_all(&mut samples);
         self.samples = samples;
         count
     }

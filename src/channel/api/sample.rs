@@ -200,6 +200,17 @@ impl Sample {
         Ok(())
     }
 
+    /// Gives samples back, those of one channel together: cheaper than to drop one after the other.
+    pub fn put_all(samples: &mut Vec<Sample>) {
+        let mut done = 0;
+        while let Some(first) = samples.get(done) {
+            let address = |at| samples.get(done + at).map(Sample::address);
+            // If one cannot be put, the others still are, as if each were dropped.
+            done += first.holder.put_many(address).max(1);
+        }
+        samples.drain(..).for_each(Sample::forget);
+    }
+
     /// Copies sequence number, flags, timestamps and values from `other`.
     ///
     /// # Errors
