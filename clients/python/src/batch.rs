@@ -14,9 +14,9 @@ use villas_shm::{Flags, Sample as Held};
 /// Numpy arrays for some samples, one row each, used again by each `read_into`. `Channel.batch`
 /// makes one. A new batch is ready to be filled: all values 0, the sequence from 0 on, no times.
 ///
-/// `batch["name"]` is the column of a signal, in its type (float64, int64, bool, complex64): a view,
-/// so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of this process: they
-/// stay as they are until the next `read_into`, and only one thread may use a batch at a time.
+/// `batch["name"]` is the column of a signal, in its type (float64, int64, bool, complex64): a
+/// view, so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of this process:
+/// they stay as they are until the next `read_into`, and only one thread may use a batch at a time.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Batch {
     /// Taken for as long as a call uses the batch.
@@ -55,8 +55,8 @@ impl Rows {
         let (length, flags) = (sample.len(), sample.flags());
         let given = length.min(self.width);
         let given_time = |flag, at| if flags.contains(flag) { time::nanoseconds(at) } else { NAT };
-        // SAFETY: each array has such a row; the sample has room for `length` values, the row and the
-        // padding for `width`; they do not overlap.
+        // SAFETY: each array has such a row; the sample has room for `length` values, the row and
+        // the padding for `width`; they do not overlap.
         unsafe {
             let values = self.values.add(row * self.width);
             std::ptr::copy_nonoverlapping(sample.as_ptr(), values, given);
@@ -194,8 +194,8 @@ impl Batch {
 
 #[pymethods]
 impl Batch {
-    /// float64 of shape (capacity, width): the 8 bytes of each value, bit for bit. Behind the end of
-    /// a shorter sample: NaN, in columns of other types 0.
+    /// float64 of shape (capacity, width): the 8 bytes of each value, bit for bit. Behind the end
+    /// of a shorter sample: NaN, in columns of other types 0.
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 0)

@@ -133,8 +133,8 @@ impl Channel {
         self.samplelen
     }
 
-    /// What the values are that are read: a tuple of `Signal`, value 0 first. Empty: the region does
-    /// not say.
+    /// What the values are that are read: a tuple of `Signal`, value 0 first. Empty: the region
+    /// does not say.
     #[getter]
     fn read_signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         self.signals(Direction::In).tuple(py)
@@ -215,8 +215,8 @@ impl Channel {
         slf
     }
 
-    /// The next sample, without a time limit. Ends when the peer has closed; ClosedError when it has
-    /// died.
+    /// The next sample, without a time limit. Ends when the peer has closed; ClosedError when it
+    /// has died.
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Sample>> {
         match self.receive(py, None)? {
             Read::Sample(held) => Ok(Some(self.sample(held, Direction::In))),
@@ -226,10 +226,10 @@ impl Channel {
 
     /// Writes one sample, and waits for room in the queue.
     ///
-    /// `values` is a `Sample`, which is given away (of another channel's sample, a copy is written),
-    /// or a sequence of numbers or a one-dimensional array, each number in the type of its signal
-    /// (without signals: floats). `origin` is a `datetime64`, a `datetime` or an integer of
-    /// nanoseconds since 1970; `origin` and `sequence` are only marked as given if they are.
+    /// `values` is a `Sample`, which is given away (of another channel's sample, a copy is
+    /// written), or a sequence of numbers or a one-dimensional array, each number in the type of
+    /// its signal (without signals: floats). `origin` is a `datetime64`, a `datetime` or an integer
+    /// of nanoseconds since 1970; `origin` and `sequence` are only marked as given if they are.
     ///
     /// TimeoutError, with a timeout of 0 FullError: no room, and the sample is still the caller's.
     /// BufferError: a view of the sample is open. ValueError: it was written already, is too long,
@@ -278,12 +278,12 @@ impl Channel {
         self.read_rows(py, batch.get(), Deadline::new(timeout)?)
     }
 
-    /// Writes rows `start` to `n` - 1 of a batch, and waits for room; by default those that the last
-    /// `read_into` has filled, of a new batch all. Returns how many: fewer if the time is over, or
-    /// if the channel has ended after some, which the next call raises.
+    /// Writes rows `start` to `n` - 1 of a batch, and waits for room; by default those that the
+    /// last `read_into` has filled, of a new batch all. Returns how many: fewer if the time is
+    /// over, or if the channel has ended after some, which the next call raises.
     ///
-    /// ClosedError: the peer is gone. BusyError: another thread uses the batch. ValueError: a row has
-    /// more values than a sample can have.
+    /// ClosedError: the peer is gone. BusyError: another thread uses the batch. ValueError: a row
+    /// has more values than a sample can have.
     #[pyo3(signature = (batch, n = None, *, start = 0, timeout = None))]
     fn write_from(
         &self,
@@ -302,9 +302,9 @@ impl Channel {
     }
 
     /// A descriptor that is readable while a read would not wait: samples are there, or the end is.
-    /// For `select`, `asyncio` and other loops; read by `try_read` or with a timeout of 0. It is the
-    /// channel's: do not close it. It stays readable once the channel is closed, and is closed with
-    /// the last reference to this object.
+    /// For `select`, `asyncio` and other loops; read by `try_read` or with a timeout of 0. It is
+    /// the channel's: do not close it. It stays readable once the channel is closed, and is closed
+    /// with the last reference to this object.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         self.descriptor(py, Direction::In)
     }

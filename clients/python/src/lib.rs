@@ -1,8 +1,8 @@
 //! The Python module `villas_shm._native`: the library's Rust interface for Python and numpy.
 //!
 //! One file per subject. What Python alone can say (exceptions, named tuples, asyncio) is in
-//! `python/villas_shm`. Memory that a peer may write is reached by raw pointers and copied: there is
-//! no slice or reference of it.
+//! `python/villas_shm`. Memory that a peer may write is reached by raw pointers and copied: there
+//! is no slice or reference of it.
 
 mod batch;
 mod channel;

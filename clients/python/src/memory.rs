@@ -82,7 +82,8 @@ impl Memory {
         }
         let memory = slf.get();
         let bytes = memory.bytes as pyo3::ffi::Py_ssize_t;
-        // SAFETY: `view` is one to fill in; the memory lives as long as this object, to which the call takes a reference.
+        // SAFETY: `view` is one to fill in; the memory lives as long as this object, to which the
+        // call takes a reference.
         let filled = unsafe { pyo3::ffi::PyBuffer_FillInfo(view, slf.as_ptr(), memory.start.cast::<c_void>(), bytes, 0, flags) };
         if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }

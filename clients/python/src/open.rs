@@ -22,15 +22,16 @@ fn group_number(group: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u32>> {
 ///
 /// `timeout` in seconds: None waits without limit, 0 does not wait.
 ///
-/// NotFoundError: there is none, and the timeout is 0. TimeoutError: none within the time. BusyError: another
-/// process has the side. MismatchError: the node has another version. CorruptError: no region, or a damaged one.
-/// PermissionError.
+/// NotFoundError: there is none, and the timeout is 0. TimeoutError: none within the time.
+/// BusyError: another process has the side. MismatchError: the node has another version.
+/// CorruptError: no region, or a damaged one. PermissionError.
 #[pyfunction]
 #[pyo3(signature = (name, timeout = None))]
 pub(crate) fn open(py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult<Channel> {
     let deadline = Deadline::new(timeout)?;
     let step = |slice| Inner::timed_open(name, Some(slice));
-    let opened = match Inner::open(name) {
+    // A region that is about to be ready is given 50 ms.
+    let opened = match py.detach(|| Inner::open(name)) {
         Ok(opened) => opened,
         Err(error) if !deadline.is_over() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WouldBlock) => {
             wait(py, &Interruptions::default(), deadline, step)?
@@ -44,13 +45,13 @@ pub(crate) fn open(py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult
 /// Creates the region `name` as its node. Replaces or repairs what dead processes have left.
 ///
 /// `queuelen`: samples that can be queued in each direction. `samplelen`: values that a sample can
-/// have. `spare`: samples that each side can hold beyond those queued. `polling`: waits spin and never
-/// sleep. `group`: a name or number. `any_owner`: accept another user's region. `read_signals`,
-/// `write_signals`: what the values are, each a name or a tuple of name, unit and type ("float",
-/// "integer", "boolean", "complex").
+/// have. `spare`: samples that each side can hold beyond those queued. `polling`: waits spin and
+/// never sleep. `group`: a name or number. `any_owner`: accept another user's region.
+/// `read_signals`, `write_signals`: what the values are, each a name or a tuple of name, unit and
+/// type ("float", "integer", "boolean", "complex").
 ///
-/// BusyError: a live process is its node. MismatchError: a program is attached to a region with other
-/// parameters. ValueError: a parameter is out of range. PermissionError.
+/// BusyError: a live process is its node. MismatchError: a program is attached to a region with
+/// other parameters. ValueError: a parameter is out of range. PermissionError.
 #[pyfunction]
 #[pyo3(signature = (name, *, queuelen = 512, samplelen = 64, spare = 64, polling = false, permissions = 0o600, group = None,
                     any_owner = false, read_signals = None, write_signals = None))]
@@ -83,9 +84,9 @@ pub(crate) fn create(
 }
 
 /// Opens a channel in the layout of VILLASnode's `shmem` node: creates the region `out`, which is
-/// written, and waits for the region `in_`, which is read. `read_signals` are those that are expected
-/// of a peer that says what it writes. Else as `create` and `open`; closing removes `out`, and after the
-/// end of a peer the channel must be opened anew.
+/// written, and waits for the region `in_`, which is read. `read_signals` are those that are
+/// expected of a peer that says what it writes. Else as `create` and `open`; closing removes `out`,
+/// and after the end of a peer the channel must be opened anew.
 #[pyfunction]
 #[pyo3(signature = (out, in_, timeout = None, *, queuelen = 512, samplelen = 64, polling = false, permissions = 0o600, group = None,
                     any_owner = false, read_signals = None, write_signals = None))]

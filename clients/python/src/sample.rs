@@ -38,8 +38,8 @@ pub(crate) fn count_forks() {
 /// `alloc` of a channel give one. It holds a block of the region until it is written, put, or no
 /// longer referenced, also beyond the end of its channel.
 ///
-/// `smp["name"]` and `smp[index]` read and set one value in the type of its signal: float, int, bool
-/// or complex. What is read is a copy, since another process may write the memory.
+/// `smp["name"]` and `smp[index]` read and set one value in the type of its signal: float, int,
+/// bool or complex. What is read is a copy, since another process may write the memory.
 ///
 /// ValueError: it was written or put. ClosedError: it belongs to the parent of this process.
 #[pyclass(frozen, module = "villas_shm")]
@@ -266,10 +266,10 @@ impl Sample {
         self.with(py, |held| held.set_bits(at, bits))
     }
 
-    /// For `with smp.view() as a:`, a float64 array of the values in shared memory, without a copy. While
-    /// the block runs, writing or putting the sample raises BufferError. For trusted peers only:
-    /// what the array shows may change at any time. Touching it in a child of `os.fork` ends the
-    /// child by SIGSEGV.
+    /// For `with smp.view() as a:`, a float64 array of the values in shared memory, without a copy.
+    /// While the block runs, writing or putting the sample raises BufferError. For trusted peers
+    /// only: what the array shows may change at any time. Touching it in a child of `os.fork` ends
+    /// the child by SIGSEGV.
     ///
     /// An array that is kept beyond the block stays readable and keeps its memory from being used
     /// again, but then shows what the peer does to it.

@@ -68,8 +68,8 @@ impl Channel {
         Ok(held)
     }
 
-    /// Writes a sample. Waits for room, unless the timeout is 0. A sample that was not written comes
-    /// back.
+    /// Writes a sample. Waits for room, unless the timeout is 0. A sample that was not written
+    /// comes back.
     fn send(&self, py: Python<'_>, held: Held, deadline: Deadline) -> std::result::Result<(), (Held, PyErr)> {
         let unsent = match self.inner.send(held) {
             Ok(()) => return Ok(()),
