@@ -27,7 +27,7 @@ venv() {
     "$base/venv/bin/pip" install -q numpy pytest mypy
   }
   if [ ! -e "$base/installed" ] ||
-     [ -n "$(find Cargo.toml src $package -type f ! -path '*/target/*' ! -path '*/__pycache__/*' -newer "$base/installed" | head -n 1)" ]; then
+     [ -n "$(find Cargo.toml src $package -type f ! -path '*/target/*' ! -path '*/tests/*' ! -path '*/__pycache__/*' -newer "$base/installed" | head -n 1)" ]; then
     touch "$base/installing"
     "$base/venv/bin/pip" install -q --force-reinstall --no-deps ./$package
     mv "$base/installing" "$base/installed"
