@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-descriptors header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-python python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -77,7 +77,7 @@ check-parts: library $(LIB)/villas-shmem
 	$(CARGO) test -p villas-shm --lib
 	CHECK_QUICK=1 JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-check" tests/run-c.sh $(C_TESTS)
 
-test: test-rust test-tool test-c test-install test-wire ## everything that the library and the tool do
+test: test-rust test-tool test-c test-install test-wire test-python ## everything that the library and the tool do
 	@echo "make test: all parts passed"
 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
@@ -103,6 +103,17 @@ test-c: build ## the C and C++ tests, each in a process of its own
 	KILLS=1000 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
 	@CC="$(CC)" CXX="$(CXX)" tests/ring-clients.sh $(LIB)
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
+
+# A folder of its own: other features of the library, and what pip and maturin bring.
+python test-python wheel: export TARGET := $(TARGET)
+python: check-deps ## the Python package, with pytest and mypy, in target/python/venv
+	@tests/python.sh venv
+
+test-python: build ## the tests of the Python package, against the C client, the tool and a second Python
+	@LIB=$(LIB) tests/python.sh test
+
+wheel: check-deps ## a manylinux wheel of the Python package in target/python/wheels, and whether it installs without Rust
+	@tests/python.sh wheel
 
 test-forks: build ## 20 000 forks beside threads that open, close and wait, in two pid namespaces
 	FORKS=20000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh fork_beside
@@ -289,6 +300,7 @@ lint: ## how the library is built, the documents, formatting, clippy
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p villas-shm --features _test_crash_points --tests --bins -- -D warnings
 	$(CARGO) clippy -p villas-shm --no-default-features --features bytemuck -- -D warnings
+	cd clients/python && $(CARGO) fmt --check && $(CARGO) clippy --target-dir $(abspath $(TARGET))/python/cargo -- -D warnings
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
 doc: ## the documentation of the Rust crate

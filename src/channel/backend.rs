@@ -35,6 +35,8 @@ pub(crate) trait Liveness: Common + Resting + Send + Sync {
     fn pace(&self) -> &Pace;
     /// What is known of the peer.
     fn peer(&self) -> KnownPeer;
+    /// Whether the peer is gone without having closed.
+    fn has_peer_died(&self) -> bool;
     /// Asks the kernel whether the peer is alive.
     fn probe_peer(&self) -> bool;
     /// Whether this process still holds its side.

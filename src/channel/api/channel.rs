@@ -2,6 +2,7 @@
 
 use super::sample::Sample;
 use crate::channel::any_handle::{AnyHandle, each};
+use crate::channel::backend::Liveness;
 use crate::channel::config::Config;
 use crate::channel::count::Count;
 use crate::channel::native;
@@ -417,6 +418,12 @@ impl Channel {
     /// Whether the peer's process is alive, as far as can be known.
     pub fn peer_alive(&self) -> bool {
         each!(self.handle, handle => handle.is_peer_alive()).unwrap_or(false)
+    }
+
+    /// Whether the peer is known to have died: it is gone, and has not closed. After the error
+    /// `Closed` of a read it tells an accident from an end.
+    pub fn peer_died(&self) -> bool {
+        each!(self.handle, handle => handle.look(Liveness::has_peer_died)).unwrap_or(false)
     }
 
     /// Counters and fill levels.

@@ -213,6 +213,11 @@ impl Liveness for NativeLiveness {
         }
     }
 
+    fn has_peer_died(&self) -> bool {
+        let holder = self.view().holder(self.side.other());
+        self.peer() == KnownPeer::Gone && holder.closed.observe() != holder.incarnation.observe() // S2, S1
+    }
+
     fn probe_peer(&self) -> bool {
         let now = self.pace.note_probe();
         let is_alive = self.ask_for_peer(now);

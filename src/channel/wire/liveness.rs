@@ -247,6 +247,10 @@ impl WireLiveness {
         alive
     }
 
+    fn has_peer_closed(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.view.queue(Which::Samples).state.observe() == STOPPED) // V3
+    }
+
     /// Whether the peer has this side's region open.
     fn is_attached(&self) -> bool {
         self.seen.load(Relaxed) || {
@@ -348,9 +352,12 @@ impl Liveness for WireLiveness {
     }
 
     fn peer(&self) -> KnownPeer {
-        let is_gone = self.gone.load(Acquire) // S3
-            || self.peer.as_ref().is_some_and(|peer| peer.view.queue(Which::Samples).state.observe() == STOPPED); // V3
+        let is_gone = self.gone.load(Acquire) || self.has_peer_closed(); // S3
         if is_gone { KnownPeer::Gone } else { KnownPeer::Present(1) }
+    }
+
+    fn has_peer_died(&self) -> bool {
+        self.peer() == KnownPeer::Gone && !self.has_peer_closed()
     }
 
     fn probe_peer(&self) -> bool {

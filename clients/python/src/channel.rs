@@ -1,0 +1,349 @@
+//! A channel that is open in this process, as Python has it.
+
+use crate::batch::Batch;
+use crate::errors::{OrRaise, forked, raise, raise_errno, value_error};
+use crate::sample::{self, Sample, generation};
+use crate::signals::Signals;
+use crate::time;
+use crate::transfer::Read;
+use crate::wait::{Deadline, Interruptions, wait};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use villas_shm::{Direction, Sample as Held};
+
+/// One end of a channel: it reads samples from its peer and writes samples to it. `open`, `create`
+/// and `open_wire` make one. `with` closes it.
+///
+/// Waits: `timeout` is in seconds. None waits without limit, 0 does not wait. Ctrl-C ends a wait of
+/// the main thread within 100 ms.
+///
+/// Threads may share a channel: their calls take turns, and give up the interpreter's lock while
+/// they wait or copy a batch. In a child of `os.fork` all calls raise `ClosedError`.
+///
+/// Errors of every call: `ClosedError`, `StaleError` (the region was replaced: open again).
+#[pyclass(frozen, module = "villas_shm")]
+pub(crate) struct Channel {
+    pub(crate) inner: villas_shm::Channel,
+    name: String,
+    side: &'static str,
+    /// Tells channels of this process apart.
+    number: u64,
+    /// Of [`Direction::In`], of [`Direction::Out`].
+    signals: [Arc<Signals>; 2],
+    samplelen: usize,
+    interruptions: Interruptions,
+    /// To read, to write: open until this object is gone, so that an event loop sees the end.
+    descriptors: Mutex<[Option<OwnedFd>; 2]>,
+    has_closed: AtomicBool,
+    generation: u32,
+}
+
+impl Channel {
+    pub(crate) fn new(py: Python<'_>, inner: villas_shm::Channel, name: String, side: &'static str) -> PyResult<Channel> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        sample::count_forks();
+        let signals = |direction| Signals::new(py, inner.signals(direction)).map(Arc::new);
+        Ok(Channel {
+            number: NUMBERS.fetch_add(1, Relaxed),
+            signals: [signals(Direction::In)?, signals(Direction::Out)?],
+            samplelen: inner.config().samplelen as usize,
+            inner,
+            name,
+            side,
+            interruptions: Interruptions::default(),
+            descriptors: Mutex::default(),
+            has_closed: AtomicBool::new(false),
+            generation: generation(),
+        })
+    }
+
+    /// Closed in this process, or another's.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.has_closed.load(Relaxed) || self.generation != generation()
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn signals(&self, direction: Direction) -> &Arc<Signals> {
+        &self.signals[direction as usize]
+    }
+
+    /// Values of a new sample or row, if the caller does not say.
+    fn usual_length(&self, direction: Direction) -> usize {
+        match self.signals(direction).len() {
+            0 => self.samplelen,
+            named => named,
+        }
+    }
+
+    pub(crate) fn wait_for<T: Send>(
+        &self,
+        py: Python<'_>,
+        deadline: Deadline,
+        step: impl FnMut(Duration) -> villas_shm::Result<T> + Send,
+    ) -> PyResult<T> {
+        wait(py, &self.interruptions, deadline, step)
+    }
+
+    fn sample(&self, held: Held, direction: Direction) -> Sample {
+        Sample::new(held, self.signals(direction), self.number)
+    }
+
+    fn descriptor(&self, py: Python<'_>, which: Direction) -> PyResult<i32> {
+        if self.generation != generation() {
+            return Err(forked(py));
+        }
+        let mut descriptors = self.descriptors.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = &mut descriptors[which as usize];
+        if let Some(descriptor) = kept {
+            return Ok(descriptor.as_raw_fd());
+        }
+        let made = match which {
+            Direction::In => self.inner.read_fd(),
+            Direction::Out => self.inner.write_fd(),
+        };
+        Ok(kept.insert(made.or_raise(py)?).as_raw_fd())
+    }
+}
+
+#[pymethods]
+impl Channel {
+    /// The name of the region.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the channel is closed in this process.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.is_closed()
+    }
+
+    /// The most values that a sample can have.
+    #[getter]
+    fn samplelen(&self) -> usize {
+        self.samplelen
+    }
+
+    /// What the values are that are read: a tuple of `Signal`, value 0 first. Empty: the region
+    /// does not say.
+    #[getter]
+    fn read_signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        self.signals(Direction::In).tuple(py)
+    }
+
+    /// What the values are that are written, as `read_signals`.
+    #[getter]
+    fn write_signals<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        self.signals(Direction::Out).tuple(py)
+    }
+
+    /// Whether the peer's process is alive, as far as can be known.
+    #[getter]
+    fn peer_alive(&self) -> bool {
+        self.inner.peer_alive()
+    }
+
+    /// Whether the peer is known to have died: it is gone, and has not closed.
+    #[getter]
+    fn peer_died(&self) -> bool {
+        self.inner.peer_died()
+    }
+
+    /// Counters and fill levels, a `Stats`.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.is_closed() {
+            return Err(raise_errno(py, libc::EPIPE, "this channel is closed in this process"));
+        }
+        static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let stats = self.inner.stats();
+        let named = PyDict::new(py);
+        for (name, value) in [
+            ("written", stats.written),
+            ("read", stats.read),
+            ("queued_in", stats.queued_in),
+            ("queued_out", stats.queued_out),
+            ("redelivered", stats.redelivered),
+            ("waits", stats.waits),
+            ("wakeups", stats.wakeups),
+            ("blocks", stats.blocks),
+            ("blocks_free", stats.blocks_free),
+            ("held", stats.held),
+            ("region_size", stats.region_size),
+        ] {
+            named.set_item(name, value)?;
+        }
+        CLASS.import(py, "villas_shm._types", "Stats")?.call((), Some(&named))
+    }
+
+    /// Waits until a live peer is attached. TimeoutError: none within the time.
+    #[pyo3(name = "wait", signature = (timeout = None))]
+    fn wait_for_peer(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        self.wait_for(py, Deadline::new(timeout)?, |slice| self.inner.wait(Some(slice)))
+    }
+
+    /// Reads one sample. TimeoutError: none within the time. ClosedError: the peer has closed or
+    /// died, and everything that it wrote has been read.
+    #[pyo3(signature = (timeout = None))]
+    fn read(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Sample> {
+        match self.receive(py, timeout)? {
+            Read::Sample(held) => Ok(self.sample(held, Direction::In)),
+            Read::End(error) => Err(raise(py, &error)),
+        }
+    }
+
+    /// Reads one sample if there is one; None if there is none. Errors as `read`. Makes `fileno()`
+    /// not readable if there is none.
+    fn try_read(&self, py: Python<'_>) -> PyResult<Option<Sample>> {
+        let mut one = Vec::with_capacity(1);
+        match self.inner.try_read(&mut one, 1) {
+            Err(error) if error.is_transient() => Ok(None),
+            Err(error) => Err(raise(py, &error)),
+            Ok(_) => Ok(one.pop().map(|held| self.sample(held, Direction::In))),
+        }
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// The next sample, without a time limit. Ends when the peer has closed; ClosedError when it
+    /// has died.
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Sample>> {
+        match self.receive(py, None)? {
+            Read::Sample(held) => Ok(Some(self.sample(held, Direction::In))),
+            Read::End(_) => Ok(None),
+        }
+    }
+
+    /// Writes one sample, and waits for room in the queue.
+    ///
+    /// `values` is a `Sample`, which is given away (of another channel's sample, a copy is
+    /// written), or a sequence of numbers or a one-dimensional array, each number in the type of
+    /// its signal (without signals: floats). `origin` is a `datetime64`, a `datetime` or an integer
+    /// of nanoseconds since 1970; `origin` and `sequence` are only marked as given if they are.
+    ///
+    /// TimeoutError, with a timeout of 0 FullError: no room, and the sample is still the caller's.
+    /// BufferError: a view of the sample is open. ValueError: it was written already, is too long,
+    /// or a number does not fit the type.
+    #[pyo3(signature = (values, *, origin = None, sequence = None, timeout = None))]
+    fn write(
+        &self,
+        values: &Bound<'_, PyAny>,
+        origin: Option<&Bound<'_, PyAny>>,
+        sequence: Option<u64>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let deadline = Deadline::new(timeout)?;
+        let origin = time::from_python(origin)?;
+        match values.cast::<Sample>() {
+            Ok(given) => self.write_sample(values.py(), given.get(), origin, sequence, deadline),
+            Err(_) => self.write_numbers(values, origin, sequence, deadline),
+        }
+    }
+
+    /// A new sample of `length` zeros, to be filled and written; by default as many as there are
+    /// `write_signals`, without any `samplelen`. Waits for a free block: TimeoutError, with a
+    /// timeout of 0 FullError.
+    #[pyo3(signature = (length = None, *, timeout = None))]
+    fn alloc(&self, py: Python<'_>, length: Option<usize>, timeout: Option<f64>) -> PyResult<Sample> {
+        let length = length.unwrap_or_else(|| self.usual_length(Direction::Out));
+        let held = self.zeros(py, length, Deadline::new(timeout)?)?;
+        Ok(self.sample(held, Direction::Out))
+    }
+
+    /// A `Batch`: numpy arrays for `capacity` samples of `width` values, for `read_into` and
+    /// `write_from`. Its columns have the names and types of `read_signals`, or with `write=True`
+    /// of `write_signals`; `width` is their number, without any `samplelen`.
+    #[pyo3(signature = (capacity, *, write = false, width = None))]
+    fn batch(&self, py: Python<'_>, capacity: usize, write: bool, width: Option<usize>) -> PyResult<Batch> {
+        let direction = if write { Direction::Out } else { Direction::In };
+        let width = width.unwrap_or_else(|| self.usual_length(direction));
+        Batch::new(py, capacity, width, self.signals(direction).clone())
+    }
+
+    /// Reads samples into the first rows of a batch: waits for the first one and takes what is
+    /// there. Returns how many: never 0 without a timeout; 0 if the time is over. Errors as `read`;
+    /// BusyError: another thread uses the batch.
+    #[pyo3(signature = (batch, timeout = None))]
+    fn read_into(&self, py: Python<'_>, batch: &Bound<'_, Batch>, timeout: Option<f64>) -> PyResult<usize> {
+        self.read_rows(py, batch.get(), Deadline::new(timeout)?)
+    }
+
+    /// Writes rows `start` to `n` - 1 of a batch, and waits for room; by default those that the
+    /// last `read_into` has filled, of a new batch all. Returns how many: fewer if the time is
+    /// over, or if the channel has ended after some, which the next call raises.
+    ///
+    /// ClosedError: the peer is gone. BusyError: another thread uses the batch. ValueError: a row
+    /// has more values than a sample can have.
+    #[pyo3(signature = (batch, n = None, *, start = 0, timeout = None))]
+    fn write_from(
+        &self,
+        py: Python<'_>,
+        batch: &Bound<'_, Batch>,
+        n: Option<usize>,
+        start: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let batch = batch.get();
+        let end = n.unwrap_or_else(|| batch.count());
+        if end > batch.capacity() || start > end {
+            return Err(value_error(format!("rows {start} to {end} of a batch of {}", batch.capacity())));
+        }
+        self.write_rows(py, batch, start..end, Deadline::new(timeout)?)
+    }
+
+    /// A descriptor that is readable while a read would not wait: samples are there, or the end is.
+    /// For `select`, `asyncio` and other loops; read by `try_read` or with a timeout of 0. It is
+    /// the channel's: do not close it. It stays readable once the channel is closed, and is closed
+    /// with the last reference to this object.
+    fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.descriptor(py, Direction::In)
+    }
+
+    /// A descriptor that is readable while a write would not wait; else as `fileno`.
+    fn write_fileno(&self, py: Python<'_>) -> PyResult<i32> {
+        self.descriptor(py, Direction::Out)
+    }
+
+    /// Ends the waits that have begun with InterruptedError; if there is none, the next one. For
+    /// another thread or a signal handler.
+    fn interrupt(&self) {
+        self.interruptions.raise();
+        self.inner.interrupt();
+    }
+
+    /// Closes the channel: the peer sees the end, and waits of other threads end with ClosedError.
+    /// Samples that are held stay valid. Closing twice does nothing.
+    fn close(&self, py: Python<'_>) {
+        self.has_closed.store(true, Relaxed);
+        py.detach(|| self.inner.close());
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
+        self.close(py);
+    }
+
+    fn __repr__(&self) -> String {
+        let peer = match () {
+            () if self.is_closed() => "closed",
+            () if self.inner.peer_alive() => "peer alive",
+            () => "no peer",
+        };
+        let [read, written] = [Direction::In, Direction::Out].map(|direction| self.signals(direction).len());
+        format!("<villas_shm.Channel {:?} ({}): {read} read signals, {written} write signals, {peer}>", self.name, self.side)
+    }
+}

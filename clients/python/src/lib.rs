@@ -1,0 +1,35 @@
+//! The Python module `villas_shm._native`: the library's Rust interface for Python and numpy.
+//!
+//! One file per subject. What Python alone can say (exceptions, named tuples, asyncio) is in
+//! `python/villas_shm`. Memory that a peer may write is reached by raw pointers and copied: there
+//! is no slice or reference of it.
+
+mod batch;
+mod channel;
+mod errors;
+mod memory;
+mod open;
+mod sample;
+mod signals;
+mod time;
+mod transfer;
+mod value;
+mod wait;
+
+/// What of the library is compiled. The names of `villas_shm` are made from this.
+// Not yet tested with free-threaded Python, which has no lock for all.
+#[pyo3::pymodule(gil_used = true)]
+mod _native {
+    #[pymodule_export]
+    use crate::batch::Batch;
+    #[pymodule_export]
+    use crate::channel::Channel;
+    #[pymodule_export]
+    use crate::open::{create, open, open_wire, unlink};
+    #[pymodule_export]
+    use crate::sample::{Sample, View};
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

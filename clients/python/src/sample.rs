@@ -1,0 +1,348 @@
+//! A sample that this process holds, and views of it.
+
+use crate::errors::{OrRaise, forked, value_error};
+use crate::memory::{Memory, array};
+use crate::signals::Signals;
+use crate::{time, value};
+use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyList;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use villas_shm::{Flags, Sample as Held};
+
+/// Forks by which this process came about: a child has none of its parent's samples.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn in_child() {
+    FORKS.fetch_add(1, Relaxed);
+}
+
+/// The number of this process among its ancestors.
+pub(crate) fn generation() -> u32 {
+    FORKS.load(Relaxed)
+}
+
+/// Makes [`generation`] count.
+pub(crate) fn count_forks() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the handler is a function of a module that is never unloaded.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(in_child));
+    });
+}
+
+/// A sample in shared memory that this process holds: values, sequence number, times. `read` and
+/// `alloc` of a channel give one. It holds a block of the region until it is written, put, or no
+/// longer referenced, also beyond the end of its channel.
+///
+/// `smp["name"]` and `smp[index]` read and set one value in the type of its signal: float, int,
+/// bool or complex. What is read is a copy, since another process may write the memory.
+///
+/// ValueError: it was written or put. ClosedError: it belongs to the parent of this process.
+#[pyclass(frozen, module = "villas_shm")]
+pub(crate) struct Sample {
+    state: Mutex<State>,
+    pub(crate) signals: Arc<Signals>,
+    /// Of the channel that it came from.
+    pub(crate) channel: u64,
+    generation: u32,
+}
+
+struct State {
+    /// `None`: it was written or put.
+    held: Option<Held>,
+    /// Views that are open.
+    views: usize,
+}
+
+impl Sample {
+    pub(crate) fn new(held: Held, signals: &Arc<Signals>, channel: u64) -> Sample {
+        Sample {
+            state: Mutex::new(State { held: Some(held), views: 0 }),
+            signals: signals.clone(),
+            channel,
+            generation: generation(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on the sample, if it is held.
+    fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut Held) -> R) -> PyResult<R> {
+        if self.generation != generation() {
+            return Err(forked(py));
+        }
+        self.lock().held.as_mut().map(work).ok_or_else(gone)
+    }
+
+    /// Takes the sample out, for a write or a put.
+    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Held> {
+        if self.generation != generation() {
+            return Err(forked(py));
+        }
+        let mut state = self.lock();
+        if state.views > 0 {
+            return Err(PyBufferError::new_err("a view of the sample is open: leave its with block first"));
+        }
+        state.held.take().ok_or_else(gone)
+    }
+
+    /// Puts back what [`Sample::take`] took out.
+    pub(crate) fn give_back(&self, held: Held) {
+        self.lock().held = Some(held);
+    }
+}
+
+fn gone() -> PyErr {
+    value_error("the sample was written or put: copy what is to be kept before")
+}
+
+/// Sets the values from numbers.
+pub(crate) fn set_values(held: &mut Held, values: &Bound<'_, PyAny>, signals: &Signals) -> PyResult<()> {
+    let py = values.py();
+    if signals.are_floats() {
+        if let Ok(array) = values.cast::<PyArray1<f64>>() {
+            if array.is_c_contiguous() {
+                held.set_len(array.len()).or_raise(py)?;
+                // SAFETY: so many values lie there, one after another, and fit.
+                unsafe { std::ptr::copy_nonoverlapping(array.data().cast(), held.as_ptr(), array.len()) };
+                return Ok(());
+            }
+        }
+    }
+    let numbers = values.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>)?;
+    let bits = numbers.iter().enumerate().map(|(at, number)| value::from_python(number, signals.kind(at)));
+    let bits = bits.collect::<PyResult<Vec<u64>>>()?;
+    held.set_len(bits.len()).or_raise(py)?;
+    for (at, bits) in bits.into_iter().enumerate() {
+        held.set_bits(at, bits);
+    }
+    Ok(())
+}
+
+/// Sets flag and time, or clears the flag.
+pub(crate) fn set_origin(held: &mut Held, origin: Option<villas_shm::Timespec>) {
+    held.set_origin(origin.unwrap_or_default());
+    mark(held, Flags::HAS_TS_ORIGIN, origin.is_some());
+}
+
+pub(crate) fn set_sequence(held: &mut Held, sequence: u64) {
+    held.set_sequence(sequence);
+    mark(held, Flags::HAS_SEQUENCE, true);
+}
+
+fn mark(held: &mut Held, flag: Flags, set: bool) {
+    let others = held.flags() & !flag;
+    held.set_flags(if set { others | flag } else { others });
+}
+
+#[pymethods]
+impl Sample {
+    /// The values, float64 of shape (length,): a copy of their 8 bytes each, bit for bit, so of
+    /// signals of other types use `smp["name"]` or `tolist`. Assigning numbers or an array sets
+    /// values and length, each number in the type of its signal.
+    #[getter]
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let length = self.length(py)?;
+        // SAFETY: all of its values are written before anyone sees it.
+        let array = unsafe { PyArray1::<f64>::new(py, [length], false) };
+        self.with(py, |held| {
+            // SAFETY: the sample has room for at least as many, and a new array is contiguous.
+            unsafe { std::ptr::copy_nonoverlapping(held.as_ptr(), array.data().cast(), length) };
+        })?;
+        Ok(array)
+    }
+
+    #[setter]
+    fn set_values(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        // Numbers of Python can run Python code, which may use this sample: take it out meanwhile.
+        let mut held = self.take(values.py())?;
+        let done = set_values(&mut held, values, &self.signals);
+        self.give_back(held);
+        done
+    }
+
+    /// The values as numbers of Python, each in the type of its signal.
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let bits = self.with(py, |held| (0..held.len()).map(|at| held.get_bits(at)).collect::<Vec<_>>())?;
+        PyList::new(py, bits.into_iter().enumerate().map(|(at, bits)| value::to_python(py, bits, self.signals.kind(at))))
+    }
+
+    /// The sequence number. Assigning also sets `Flags.HAS_SEQUENCE`.
+    #[getter]
+    fn sequence(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |held| held.sequence())
+    }
+
+    #[setter]
+    fn set_sequence(&self, py: Python<'_>, sequence: u64) -> PyResult<()> {
+        self.with(py, |held| set_sequence(held, sequence))
+    }
+
+    /// When the sample was made, datetime64[ns] in UTC; NaT: not given. Takes a `datetime64`, a
+    /// `datetime`, an integer of nanoseconds since 1970, or None; sets the flag accordingly.
+    #[getter]
+    fn origin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let at = self.with(py, |held| held.flags().contains(Flags::HAS_TS_ORIGIN).then(|| held.origin()))?;
+        time::to_python(py, at.map_or(time::NAT, time::nanoseconds))
+    }
+
+    #[setter]
+    fn set_origin(&self, py: Python<'_>, origin: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let origin = time::from_python(origin)?;
+        self.with(py, |held| set_origin(held, origin))
+    }
+
+    /// When the sample was received, as `origin`.
+    #[getter]
+    fn received<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let at = self.with(py, |held| held.flags().contains(Flags::HAS_TS_RECEIVED).then(|| held.received()))?;
+        time::to_python(py, at.map_or(time::NAT, time::nanoseconds))
+    }
+
+    #[setter]
+    fn set_received(&self, py: Python<'_>, received: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let received = time::from_python(received)?;
+        self.with(py, |held| {
+            held.set_received(received.unwrap_or_default());
+            mark(held, Flags::HAS_TS_RECEIVED, received.is_some());
+        })
+    }
+
+    /// What the header says, a `Flags`.
+    #[getter]
+    fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let bits = self.with(py, |held| held.flags().bits())?;
+        CLASS.import(py, "villas_shm._types", "Flags")?.call1((bits,))
+    }
+
+    #[setter]
+    fn set_flags(&self, py: Python<'_>, flags: i32) -> PyResult<()> {
+        self.with(py, |held| held.set_flags(Flags::from_bits(flags)))
+    }
+
+    /// The number of values. Assigning more adds zeros.
+    #[getter]
+    fn length(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with(py, |held| held.len())
+    }
+
+    #[setter]
+    fn set_length(&self, py: Python<'_>, length: usize) -> PyResult<()> {
+        self.with(py, |held| {
+            let before = held.len();
+            held.set_len(length).map(|()| (before..length).for_each(|at| held.set_bits(at, 0)))
+        })?
+        .or_raise(py)
+    }
+
+    /// The most values that fit.
+    #[getter]
+    fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with(py, |held| held.capacity())
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.length(py)
+    }
+
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = key.py();
+        let at = self.signals.place(key, self.length(py)?)?;
+        let bits = self.with(py, |held| held.get_bits(at))?;
+        Ok(value::to_python(py, bits, self.signals.kind(at)))
+    }
+
+    fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = key.py();
+        let at = self.signals.place(key, self.length(py)?)?;
+        let bits = value::from_python(value, self.signals.kind(at))?;
+        self.with(py, |held| held.set_bits(at, bits))
+    }
+
+    /// For `with smp.view() as a:`, a float64 array of the values in shared memory, without a copy.
+    /// While the block runs, writing or putting the sample raises BufferError. For trusted peers
+    /// only: what the array shows may change at any time. Touching it in a child of `os.fork` ends
+    /// the child by SIGSEGV.
+    ///
+    /// An array that is kept beyond the block stays readable and keeps its memory from being used
+    /// again, but then shows what the peer does to it.
+    fn view(slf: Bound<'_, Self>) -> PyResult<View> {
+        slf.get().with(slf.py(), |_| ())?;
+        Ok(View { sample: slf.unbind(), is_open: Mutex::new(false) })
+    }
+
+    /// Gives the sample back unwritten. BufferError: a view is open.
+    fn put(&self, py: Python<'_>) -> PyResult<()> {
+        self.take(py).map(drop)
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// Gives the sample back, if it is still held.
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        let is_held = self.lock().held.is_some();
+        if is_held { self.put(py) } else { Ok(()) }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        match self.with(py, |held| (held.sequence(), held.len())) {
+            Ok((sequence, length)) => format!("<villas_shm.Sample {sequence}: {length} values>"),
+            Err(_) => "<villas_shm.Sample, written or put>".into(),
+        }
+    }
+}
+
+/// A view of a sample's values, by `with`. While it is open, the sample cannot be written or put.
+#[pyclass(frozen, module = "villas_shm")]
+pub(crate) struct View {
+    sample: Py<Sample>,
+    is_open: Mutex<bool>,
+}
+
+impl View {
+    fn close(&self) {
+        let was_open = std::mem::take(&mut *self.is_open.lock().unwrap_or_else(PoisonError::into_inner));
+        if was_open {
+            self.sample.get().lock().views -= 1;
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[pymethods]
+impl View {
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let sample = self.sample.get();
+        // An array that outlives the block keeps the memory by this reference.
+        let memory = Memory::shared(sample.with(py, |held| held.clone())?);
+        let length = sample.length(py)?;
+        let array = array(&Bound::new(py, memory)?, &[length], "f8", 0)?;
+        let mut is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_open {
+            return Err(PyBufferError::new_err("the view is open already: each with block needs a view of its own"));
+        }
+        *is_open = true;
+        sample.lock().views += 1;
+        Ok(array)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
+        self.close();
+    }
+}
