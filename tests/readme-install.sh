@@ -108,8 +108,6 @@ done
 )
 doubles ./doubler
 doubles build/doubler
-block doubler.py docs/python.md >doubler.py
-doubles python3 doubler.py
 
 cd "$root"
 echo "somebody else's" >/usr/local/bin/villas-shmem

@@ -41,4 +41,4 @@ class Object(NamedTuple):
 
 def make(fields: tuple[Any, ...], holders: Iterable[tuple[Any, ...]], queues: Iterable[tuple[Any, ...]]) -> Object:
     """The object of what the compiled module has found."""
-    return Object(*fields, tuple(Holder(*one) for one in holders), tuple(Queue(*one) for one in queues))
+    return Object._make((*fields, tuple(Holder(*one) for one in holders), tuple(Queue(*one) for one in queues)))

@@ -53,6 +53,7 @@ class Endpoint:
 
     @property
     def closed(self) -> bool:
+        """Whether both rings are closed."""
         return self.outgoing.closed and self.incoming.closed
 
     def fileno(self) -> int:
