@@ -83,7 +83,7 @@ def main() -> None:
             try:
                 plot.take(timeout=0)
             except vs.ClosedError:  # the picture stays
-                moving.event_source.stop()
+                moving.pause()
             plot.draw()
 
         moving = animation.FuncAnimation(plot.figure, frame, interval=50, cache_frame_data=False)

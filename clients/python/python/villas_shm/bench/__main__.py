@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import IO
 
 from .. import NotFoundError, __version__, unlink
 from .contenders import BATCH, CONTENDERS, VALUES
@@ -80,15 +79,13 @@ class Pair:
         os.killpg(self.group, signal.SIGSTOP)
 
     def measure(self, seconds: float) -> None:
-        def pipe(end: IO[str] | None) -> IO[str]:
-            assert end is not None
-            return end
-
+        to, back = self.driver.stdin, self.driver.stdout
+        assert to is not None and back is not None
         os.killpg(self.group, signal.SIGCONT)
-        print(seconds, file=pipe(self.driver.stdin), flush=True)
-        if not select.select([self.driver.stdout], [], [], seconds + 20)[0]:
+        print(seconds, file=to, flush=True)
+        if not select.select([back], [], [], seconds + 20)[0]:
             raise RuntimeError(f"{self.name} does not go on")
-        self.rates.append(float(pipe(self.driver.stdout).readline() or "nan"))
+        self.rates.append(float(back.readline() or "nan"))
         os.killpg(self.group, signal.SIGSTOP)
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ side does once; the driver repeats it for the seconds that it reads, and prints 
 
 import contextlib
 import ctypes
+import importlib
 import os
 import statistics
 import sys
@@ -114,8 +115,7 @@ def _serve(what: str, there: Any, back: Any) -> None:
 
 def by_zmq(what: str, side: str, region: str) -> Step:
     """pyzmq over ipc."""
-    import zmq
-
+    zmq: Any = importlib.import_module("zmq")
     kinds = {"stream": (zmq.PUSH, zmq.PULL), "trip": (zmq.PAIR, zmq.PAIR)}[what]
     socket: Any = zmq.Context().socket(kinds[side == "other"])
     address = f"ipc:///dev/shm/{region}"
@@ -135,8 +135,7 @@ def by_zmq(what: str, side: str, region: str) -> Step:
 
 def by_iceoryx2(what: str, side: str, region: str) -> Step:
     """iceoryx2's package. Its subscribers poll."""
-    import iceoryx2
-
+    iceoryx2: Any = importlib.import_module("iceoryx2")
     iceoryx2.set_log_level(iceoryx2.LogLevel.Fatal)
     node: Any = iceoryx2.NodeBuilder.new().create(iceoryx2.ServiceType.Ipc)
     count = WIDTH * (BATCH if what == "stream" else 1)
