@@ -43,6 +43,12 @@ def villas(what: str, side: str, region: str) -> Step:
 class _Header(ctypes.Structure):
     """struct sample, without its values, which follow."""
 
+    sequence: int
+    length: int
+    capacity: int
+    flags: int
+    origin: "ctypes.Array[ctypes.c_long]"
+    received: "ctypes.Array[ctypes.c_long]"
     _fields_ = [
         ("sequence", ctypes.c_uint64),
         ("length", ctypes.c_uint),
