@@ -1,5 +1,6 @@
-"""Plots a channel's signals while they come: live_plot.py NAME [--window SECONDS] [--png FILE --samples N]
+"""Plots a channel's signals while they come.
 
+live_plot.py NAME [--window SECONDS] [--png FILE --samples N]
 A window shows the last seconds until the node ends. With `--png`, it draws N samples into a file.
 """
 

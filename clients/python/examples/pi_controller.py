@@ -1,7 +1,7 @@
 """A PI controller in the loop with a plant in another process: pi_controller.py [STEPS]
 
-The plant is the node: a first-order lag, which sends its speed and waits for the torque. Both go step
-by step, so the result is the same on each machine, however fast it is.
+The plant is the node: a first-order lag, which sends its speed and waits for the torque. Both go
+step by step, so the result is the same on each machine, however fast it is.
 """
 
 import multiprocessing

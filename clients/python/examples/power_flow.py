@@ -1,5 +1,6 @@
-"""A power flow for each step of a load profile that comes through a channel: power_flow.py PROFILE [STEPS]
+"""A power flow for each step of a load profile that comes through a channel.
 
+power_flow.py PROFILE [STEPS]
 The node sends the profile, a file of `villas.human` such as examples/grid-week.dat (SimBench; its
 licence is in examples/README.md). The program runs pandapower's power flow, and the voltages of the
 buses go back. It needs pandapower.

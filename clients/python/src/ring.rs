@@ -24,8 +24,9 @@ enum Open {
 /// A producer's or a consumer's end of a ring.
 ///
 /// `Ring(name, dtype=…, role="producer" | "consumer", capacity=144, policy="mpmc")` opens the ring,
-/// or makes it if there is none. All who open it agree on the bytes of a message, on the capacity and
-/// on the policy (`MismatchError`): "spsc", "mpsc" or "mpmc". Threads may share it: they take turns.
+/// or makes it if there is none. All who open it agree on the bytes of a message, on the capacity
+/// and on the policy (`MismatchError`): "spsc", "mpsc" or "mpmc". Threads may share it: they take
+/// turns.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Ring {
     /// `None`: closed. A call that is at work keeps it.
@@ -99,7 +100,8 @@ impl Ring {
             .map_err(|error| if self.is_closed() { self.closed_error(py) } else { error })
     }
 
-    /// Publishes one message, whose bytes lie in an array of the caller's. `false`: there is no room, and no time.
+    /// Publishes one message, whose bytes lie in an array of the caller's. `false`: there is no
+    /// room, and no time.
     fn put(&self, value: &Bound<'_, PyAny>, waits: bool, timeout: Option<f64>) -> PyResult<bool> {
         let py = value.py();
         let open = self.open(py)?;
@@ -178,7 +180,8 @@ impl Ring {
             _ => return Err(value_error(format!("the role is {role:?}, but must be \"producer\" or \"consumer\""))),
         };
         let (message, policy) = (MessageType::new(dtype)?, self::policy(policy)?);
-        let ring = Inner::open_bytes(name, policy, role, message.size(), capacity).or_raise(py)?;
+        let size = message.size();
+        let ring = py.detach(|| Inner::open_bytes(name, policy, role, size, capacity)).or_raise(py)?;
         Ok(Ring::new(Open::Ring(ring), name.to_owned(), role, policy, capacity, message))
     }
 
@@ -232,9 +235,9 @@ impl Ring {
         Ok(self.open(py)?.end(self.role).available())
     }
 
-    /// Publishes a message: an array or scalar of the dtype, or what numpy can make one of, such as a
-    /// tuple of a structured dtype's fields. Waits for room. `TimeoutError`; `FullError` at once for
-    /// a timeout of 0.
+    /// Publishes a message: an array or scalar of the dtype, or what numpy can make one of, such as
+    /// a tuple of a structured dtype's fields. Waits for room. `TimeoutError`; `FullError` at once
+    /// for a timeout of 0.
     #[pyo3(signature = (message, timeout = None))]
     fn push(&self, message: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<()> {
         self.put(message, true, timeout).map(drop)
@@ -262,9 +265,9 @@ impl Ring {
         self.get(py, |_, _| Ok(false))
     }
 
-    /// Publishes the messages of an array, which must be of the dtype and contiguous, in order. Waits
-    /// for room until all are out. Returns how many were published: fewer only when the time was over
-    /// or the ring was closed.
+    /// Publishes the messages of an array, which must be of the dtype and contiguous, in order.
+    /// Waits for room until all are out. Returns how many were published: fewer only when the time
+    /// was over or the ring was closed.
     #[pyo3(signature = (messages, timeout = None))]
     fn push_many(&self, messages: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<usize> {
         let py = messages.py();
@@ -276,7 +279,8 @@ impl Ring {
         let mut done = 0;
         let pushed = self.wait_for(py, deadline, |slice| {
             while done < count {
-                // SAFETY: the array is kept for the whole call, and has so many messages behind `done`.
+                // SAFETY: the array is kept for the whole call, and has so many messages behind
+                // `done`.
                 done += match unsafe { ring.push_many_from(from.of(done, size), count - done) } {
                     Err(error) if !error.is_transient() => return Err(error),
                     Ok(some) => some,
@@ -296,8 +300,9 @@ impl Ring {
         }
     }
 
-    /// Takes messages into an array of the caller's, of the dtype and contiguous: waits for the first
-    /// one, takes what is there, and returns how many that was. 0 only when the timeout was over.
+    /// Takes messages into an array of the caller's, of the dtype and contiguous: waits for the
+    /// first one, takes what is there, and returns how many that was. 0 only when the timeout was
+    /// over.
     #[pyo3(signature = (messages, timeout = None))]
     fn pop_many(&self, messages: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<usize> {
         let py = messages.py();
@@ -372,9 +377,9 @@ impl Ring {
         CLASS.import(py, "villas_shm._ring", "RingStats")?.call((), Some(&named))
     }
 
-    /// A descriptor for an event loop: of a consumer readable while a `try_pop` would give a message,
-    /// of a producer *readable* while a `try_push` would find room. It stays open until this object
-    /// is gone.
+    /// A descriptor for an event loop: of a consumer readable while a `try_pop` would give a
+    /// message, of a producer *readable* while a `try_push` would find room. It stays open until
+    /// this object is gone.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         let open = self.open(py)?;
         let mut kept = self.descriptor.lock().unwrap_or_else(PoisonError::into_inner);
@@ -449,7 +454,7 @@ pub(crate) fn open_endpoint(
         _ => return Err(value_error(format!("the side is {side:?}, but must be \"a\" or \"b\""))),
     };
     let (size, policy) = (MessageType::new(dtype)?.size(), self::policy(policy)?);
-    let both = Arc::new(Endpoint::open_bytes(name, policy, side, size, capacity).or_raise(py)?);
+    let both = Arc::new(py.detach(|| Endpoint::open_bytes(name, policy, side, size, capacity)).or_raise(py)?);
     let ring = |role, ending| -> PyResult<Ring> {
         let message = MessageType::new(dtype)?;
         Ok(Ring::new(Open::Endpoint(both.clone()), format!("{name}{ending}"), role, policy, capacity, message))

@@ -16,9 +16,9 @@ use villas_shm::{Segment as Inner, SegmentOptions};
 /// Raw shared memory: a POSIX object by its name, or a System V segment by `key` or `id`.
 ///
 /// `Segment(name, size, create=True)` opens it, or makes it: zeroed, with its memory allocated.
-/// Size 0 takes it as it is. It exports its memory: `memoryview(seg)`, `numpy.frombuffer(seg, dtype)`;
-/// these keep it attached, and `close` raises `BufferError` while there is one. Other processes may
-/// write the memory at any time; an event in it tells when one has.
+/// Size 0 takes it as it is. It exports its memory: `memoryview(seg)`, `numpy.frombuffer(seg,
+/// dtype)`; these keep it attached, and `close` raises `BufferError` while there is one. Other
+/// processes may write the memory at any time; an event in it tells when one has.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Segment {
     state: Mutex<State>,

@@ -25,7 +25,7 @@ def test_the_package_passes_mypy():
 
 
 def test_the_stubs_say_what_the_module_has():
-    # Before Python 3.12, classes do not show their buffer protocol, which the stubs have to tell mypy of.
+    # Before Python 3.12, classes do not show their buffer protocol, of which mypy must know.
     mypy("mypy.stubtest", "villas_shm", "--concise", "--allowlist", "stubtest.txt", "--ignore-unused-allowlist")
 
 

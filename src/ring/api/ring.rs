@@ -363,7 +363,8 @@ impl Ring<Bytes> {
         done(Call::Pop, self.handle.pop(limit, |from, length| unsafe { std::ptr::copy_nonoverlapping(from, to, length) }))
     }
 
-    /// As [`Ring::timed_push_bytes`], by address: for memory that other threads may write meanwhile.
+    /// As [`Ring::timed_push_bytes`], by address: for memory that other threads may write
+    /// meanwhile.
     ///
     /// # Errors
     /// As [`Ring::timed_push_bytes`].

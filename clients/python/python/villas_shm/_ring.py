@@ -26,7 +26,7 @@ class RingStats(NamedTuple):
 class Endpoint:
     """One side of a duplex connection: two rings, `NAME_AB` and `NAME_BA`.
 
-    `outgoing` and `incoming` are the rings, for what is not here: `push_many`, `pop_many`, `fileno`,
+    `outgoing` and `incoming` are the rings, for what is not here: `push_many`, `pop_many`,
     `stats`, iteration. All who open it agree on the bytes of a message, capacity and policy.
     """
 

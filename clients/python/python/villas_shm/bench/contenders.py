@@ -1,8 +1,9 @@
 """The processes that the benchmark compares: `contenders.py NAME WHAT SIDE REGION`.
 
-`stream`: the driver sends batches of 64 samples of 8 values out of a numpy array, the other receives
-them into one. `trip`: one sample of 8 values goes to the other and back. Each contender gives what a
-side does once; the driver repeats it for the seconds that it reads, and prints how often per second.
+`stream`: the driver sends batches of 64 samples of 8 values out of a numpy array, the other
+receives them into one. `trip`: one sample of 8 values goes to the other and back. Each contender
+gives what a side does once; the driver repeats it for the seconds that it reads, and prints how
+often per second.
 """
 
 import contextlib
@@ -93,6 +94,10 @@ def by_ctypes(what: str, side: str, region: str) -> Step:
     return go_round
 
 
+# A queue that goes takes its semaphores along, also before the process has found them.
+_KEPT: list[object] = []
+
+
 def by_queue(what: str, side: str, region: str) -> Step:
     """multiprocessing.Queue. The driver makes the other process."""
     import multiprocessing
@@ -101,7 +106,7 @@ def by_queue(what: str, side: str, region: str) -> Step:
     there, back = context.Queue(8), context.Queue(8)
     process = context.Process(target=_serve, args=(what, there, back), daemon=True)
     process.start()
-    by_queue.kept = process, there, back  # type: ignore[attr-defined]  # a queue that goes takes its semaphores along
+    _KEPT.extend((process, there, back))
     if what == "stream":
         rows = np.zeros((BATCH, WIDTH))
         return lambda: there.put(rows)

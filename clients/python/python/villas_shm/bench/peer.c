@@ -26,7 +26,7 @@ static double now(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Private arrays into samples, and back: values, sequence and time, as the batch of Python has them. */
+/* Private arrays into samples, and back: values, sequence and time, as Python's batches have. */
 static int send(void) {
   struct sample *smps[BATCH];
   for (int done = 0; done < BATCH;) {
