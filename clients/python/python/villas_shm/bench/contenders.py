@@ -84,9 +84,10 @@ def by_ctypes(what: str, side: str, region: str) -> Step:
         library.shmem_shared_timed_write(shm, pointers, got, None)
 
     def go_round() -> None:
-        while library.shmem_shared_read(shm, pointers, 1) == 0:
+        while (got := library.shmem_shared_read(shm, pointers, 1)) == 0:
             pass
-        library.shmem_shared_write(shm, pointers, 1)
+        if got != 1 or library.shmem_shared_write(shm, pointers, 1) != 1:
+            raise BrokenPipeError
 
     if is_stream:
         return send
