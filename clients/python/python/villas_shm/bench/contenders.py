@@ -149,7 +149,9 @@ def by_iceoryx2(what: str, side: str, region: str) -> Step:
     """iceoryx2's package. Its subscribers poll."""
     iceoryx2: Any = importlib.import_module("iceoryx2")
     iceoryx2.set_log_level(iceoryx2.LogLevel.Fatal)
-    node: Any = iceoryx2.NodeBuilder.new().create(iceoryx2.ServiceType.Ipc)
+    # Python's own handler of signals stays.
+    builder = iceoryx2.NodeBuilder.new().signal_handling_mode(iceoryx2.SignalHandlingMode.Disabled)
+    node = builder.create(iceoryx2.ServiceType.Ipc)
     count = WIDTH * (BATCH if what == "stream" else 1)
 
     def service(name: str) -> Any:
