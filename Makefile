@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-python python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-descriptors header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-python python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -83,7 +83,7 @@ test: test-rust test-tool test-c test-install test-wire test-python ## everythin
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz-asan bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz-asan python-extras bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -91,7 +91,7 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 	$(CARGO) test --profile checks -p villas-shm --features bytemuck --test structs
 
 test-tool: build ## tests of the command-line tool, of the demo, of the examples and of the documents
-	@tests/install-missing.sh $(CXX) python3
+	@tests/install-missing.sh $(CXX)
 	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" CARGO="$(CARGO)" tests/examples.sh $(LIB)
@@ -105,12 +105,15 @@ test-c: build ## the C and C++ tests, each in a process of its own
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
 
 # A folder of its own: other features of the library, and what pip and maturin bring.
-python test-python wheel: export TARGET := $(TARGET)
+python test-python python-extras wheel: export TARGET := $(TARGET)
 python: check-deps ## the Python package, with pytest and mypy, in target/python/venv
 	@tests/python.sh venv
 
 test-python: build ## the tests of the Python package, against the C client, the tool and a second Python
 	@LIB=$(LIB) tests/python.sh test
+
+python-extras: build ## the tests of the Python package with pandapower, and under valgrind; its speed beside C and others
+	@LIB=$(LIB) tests/python.sh extras
 
 wheel: check-deps ## a manylinux wheel of the Python package in target/python/wheels, and whether it installs without Rust
 	@tests/python.sh wheel

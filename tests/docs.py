@@ -15,7 +15,8 @@ README_LINES, COLUMNS = 180, 100
 LEFT_OUT = {"target", ".git"}
 # Blocks in these languages are programs, commands or sessions.
 RUN = {"c", "cpp", "rust", "python", "cmake", "sh", "console"}
-SCRIPTS = "".join(open(name, encoding="utf-8").read() for name in ["tests/readme.sh", "tests/readme-install.sh"])
+RUNNERS = ["tests/readme.sh", "tests/readme-install.sh", "clients/python/tests/test_documents.py"]
+SCRIPTS = "".join(open(name, encoding="utf-8").read() for name in RUNNERS)
 TARGETS = set(re.findall(r"^([a-z][a-z-]*)(?: [a-z-]+)*:(?!=)", open("Makefile", encoding="utf-8").read(), re.M))
 TOPS = {name for name in os.listdir(".") if os.path.isdir(name) and name not in LEFT_OUT}
 
@@ -86,7 +87,7 @@ def check_blocks(path):
             if not inside:
                 test = re.fullmatch(r"<!-- test: (\S+) -->", before)
                 if test and not re.search(rf"\b{re.escape(test[1])} {re.escape(path)}", SCRIPTS):
-                    say(path, number, f"the block {test[1]} is not run by tests/readme.sh or tests/readme-install.sh")
+                    say(path, number, f"the block {test[1]} is not run by any of {', '.join(RUNNERS)}")
                 if language in RUN and not test and not before.startswith("<!-- not run: "):
                     say(path, number, f"a block in {language} needs <!-- test: NAME --> or <!-- not run: REASON --> before it")
             inside = not inside

@@ -1,8 +1,9 @@
 #!/bin/sh
-# usage: python.sh venv|test|wheel
+# usage: python.sh venv|test|wheel|extras
 # The Python package, with what pip installs into TARGET/python (PYTHON: which Python; LIB: where the tool and the C client are).
 #   venv    TARGET/python/venv has the package as "pip install clients/python" makes it, pytest and mypy
 #   test    the same, then the tests
+#   extras  the same with pandapower, then what takes long: the tests under valgrind, the benchmark
 #   wheel   a manylinux wheel in TARGET/python/wheels, then whether it installs without Rust
 set -eu
 cd "$(dirname "$0")/.."
@@ -24,7 +25,7 @@ venv() {
   mkdir -p "$base"
   [ -x "$base/venv/bin/pytest" ] || {
     new_venv "$base/venv"
-    "$base/venv/bin/pip" install -q numpy pytest mypy
+    "$base/venv/bin/pip" install -q numpy pytest mypy matplotlib
   }
   if [ ! -e "$base/installed" ] ||
      [ -n "$(find Cargo.toml src $package -type f ! -path '*/target/*' ! -path '*/tests/*' ! -path '*/__pycache__/*' -newer "$base/installed" | head -n 1)" ]; then
@@ -32,6 +33,24 @@ venv() {
     "$base/venv/bin/pip" install -q --force-reinstall --no-deps ./$package
     mv "$base/installing" "$base/installed"
   fi
+}
+
+tests() { # [COMMAND...] under which Python is to run
+  venv
+  VILLAS_SHM_LIB=$(realpath "${LIB:-target/release}")
+  export VILLAS_SHM_LIB
+  (cd $package && "$@" "$base/venv/bin/python" -m pytest -q -p no:cacheprovider tests $ignored)
+}
+
+# The interpreter's own allocator would hide from valgrind what was freed.
+extras() {
+  tests/install-missing.sh valgrind
+  venv
+  "$base/venv/bin/pip" install -q pandapower pyzmq iceoryx2
+  ignored='' tests
+  ignored='--ignore tests/test_types.py --ignore tests/test_documents.py' PYTHONMALLOC=malloc \
+    tests valgrind -q --vgdb=no --fair-sched=try --error-exitcode=9 --suppressions=tests/valgrind.supp
+  "$base/venv/bin/python" -m villas_shm.bench --lib "${LIB:-target/release}" --include include
 }
 
 # Zig links against an old C library, so that the wheel runs on every distribution of the last ten years.
@@ -60,12 +79,8 @@ EOF
 
 case ${1:-} in
   venv) venv ;;
-  test)
-    venv
-    export VILLAS_SHM_LIB="$(realpath "${LIB:-target/release}")"
-    cd $package
-    "$base/venv/bin/python" -m pytest -q -p no:cacheprovider tests
-    ;;
+  test) ignored='' tests ;;
+  extras) extras ;;
   wheel) wheel ;;
-  *) sed -n '2,6s/^# //p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
 esac

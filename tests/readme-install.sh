@@ -108,8 +108,6 @@ done
 )
 doubles ./doubler
 doubles build/doubler
-block doubler.py docs/python.md >doubler.py
-doubles python3 doubler.py
 
 cd "$root"
 echo "somebody else's" >/usr/local/bin/villas-shmem
@@ -119,4 +117,4 @@ run uninstall docs/install.md
 [ "$(cat /usr/local/bin/villas-shmem)" = "somebody else's" ] || fail "another villas-shmem was removed"
 find /usr/local | sort | diff "$out/before" - >"$out/diff" || true
 [ "$(grep -v '^[0-9]' "$out/diff")" = "> /usr/local/bin/villas-shmem" ] || fail "uninstall left behind: $(cat "$out/diff")"
-echo "readme-install: the commands of the documents install, link, refuse and remove; programs in C and Python doubled a week"
+echo "readme-install: the commands of the documents install, link, refuse and remove; programs in C doubled a week"

@@ -6,7 +6,7 @@ set -eu
 bin=$(cd "$1" && pwd)
 root=$(pwd)
 out=$(mktemp -d)
-trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts /dev/shm/survivor /dev/shm/measured /dev/shm/echo' EXIT
+trap 'rm -rf "$out"; rm -f /dev/shm/doubler /dev/shm/feeder /dev/shm/meter /dev/shm/board /dev/shm/volts /dev/shm/survivor /dev/shm/measured' EXIT
 
 block() { # NAME FILE
   tests/block.sh "$@"
@@ -135,15 +135,6 @@ compile volts.c
 (cd "$out" && timeout 20 ./volts & timeout 20 "$out/volts" 230.5; wait $!) >"$out/actual"
 [ "$(cat "$out/actual")" = '230.5 V' ] || fail "the ring's consumer printed \"$(cat "$out/actual")\""
 echo "readme: a message went through a ring"
-
-block echo.py docs/event-loops.md >"$out/echo.py"
-echo 'nodes = { echo = { type = "shmem", name = "echo", samplelen = 8, exec = [ "python3", "echo.py" ] } }' >"$out/echo.conf"
-(cd "$out" && LD_LIBRARY_PATH=$bin timeout 60 "$bin/villas-shm" pipe echo.conf echo <"$root/examples/grid-week.dat" >echoed.dat 2>log) || {
-  cat "$out/log" >&2
-  fail "the program with asyncio did not go on to the end"
-}
-"$bin/villas-shm" compare -e 0 examples/grid-week.dat "$out/echoed.dat"
-echo "readme: a program with asyncio sent a week back"
 
 # What the documents show of the examples is what tests/examples.sh and tests/c/survivor.c run.
 shown_of() { # EXAMPLE NAME FILE

@@ -7,9 +7,13 @@
 mod batch;
 mod channel;
 mod errors;
+mod ls;
 mod memory;
+mod message;
 mod open;
+mod ring;
 mod sample;
+mod segment;
 mod signals;
 mod time;
 mod transfer;
@@ -25,9 +29,15 @@ mod _native {
     #[pymodule_export]
     use crate::channel::Channel;
     #[pymodule_export]
+    use crate::ls::ls;
+    #[pymodule_export]
     use crate::open::{create, open, open_wire, unlink};
     #[pymodule_export]
+    use crate::ring::{Ring, open_endpoint};
+    #[pymodule_export]
     use crate::sample::{Sample, View};
+    #[pymodule_export]
+    use crate::segment::{Event, Segment};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -25,7 +25,8 @@ def test_the_package_passes_mypy():
 
 
 def test_the_stubs_say_what_the_module_has():
-    mypy("mypy.stubtest", "villas_shm", "--concise")
+    # Before Python 3.12, classes do not show their buffer protocol, of which mypy must know.
+    mypy("mypy.stubtest", "villas_shm", "--concise", "--allowlist", "stubtest.txt", "--ignore-unused-allowlist")
 
 
 def test_everything_is_documented():

@@ -46,6 +46,21 @@ async def main() -> None:
             await ch.write(smp)
 
 
+def messages() -> int:
+    with vs.Ring("typed", dtype=[("at", "M8[ns]"), ("v", "f8")], role="consumer", policy="spsc") as ring:
+        room = np.empty(16, ring.dtype)
+        n: int = ring.pop_many(room, timeout=1)
+        for message in ring:
+            n += message["v"] > 0
+        producers: int = ring.stats().producers
+    with vs.Endpoint("typed", side="a", dtype="f8", capacity=8) as end, vs.Segment("typed", 64, create=True) as seg:
+        end.send(1.5, timeout=1)
+        memoryview(seg)[8:16] = bytes(8)
+        seg.event(0).signal()
+        sizes = np.frombuffer(memoryview(seg), "u8")
+    return n + producers + len(sizes) + sum(one.size for one in vs.ls() if one.kind == "ring" and one.holders)
+
+
 def handle(error: vs.Error) -> str | None:
     if isinstance(error, vs.ClosedError | vs.StaleError):
         return error.strerror

@@ -339,16 +339,87 @@ impl Ring<Bytes> {
 
     fn push_within(&self, message: &[u8], limit: &Limit) -> Result<()> {
         self.check_length(message.len())?;
-        // SAFETY: the slot has room for the message, whose length was checked, and is this
-        // thread's.
-        done(Call::Push, self.handle.push(limit, |to, _| unsafe { store_bytes(message.as_ptr(), to, message.len()) }))
+        // SAFETY: the message is as long as those of the ring.
+        unsafe { self.push_at(message.as_ptr(), limit) }
     }
 
     fn pop_within(&self, message: &mut [u8], limit: &Limit) -> Result<()> {
         self.check_length(message.len())?;
-        let (to, length) = (message.as_mut_ptr(), message.len());
-        // SAFETY: as above.
-        done(Call::Pop, self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, length) }))
+        // SAFETY: the message is as long as those of the ring.
+        unsafe { self.pop_at(message.as_mut_ptr(), limit) }
+    }
+
+    /// # Safety
+    /// `from` leads to a message.
+    unsafe fn push_at(&self, from: *const u8, limit: &Limit) -> Result<()> {
+        // SAFETY: as the caller promises; the slot is this thread's.
+        done(Call::Push, self.handle.push(limit, |to, length| unsafe { store_bytes(from, to, length) }))
+    }
+
+    /// # Safety
+    /// `to` leads to room for a message.
+    unsafe fn pop_at(&self, to: *mut u8, limit: &Limit) -> Result<()> {
+        // SAFETY: as the caller promises.
+        done(Call::Pop, self.handle.pop(limit, |from, length| unsafe { std::ptr::copy_nonoverlapping(from, to, length) }))
+    }
+
+    /// As [`Ring::timed_push_bytes`], by address: for memory that other threads may write
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// As [`Ring::timed_push_bytes`].
+    ///
+    /// # Safety
+    /// `from` leads to [`element_size`](Ring::element_size) readable bytes.
+    pub unsafe fn timed_push_from(&self, from: *const u8, timeout: Option<Duration>) -> Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { self.push_at(from, &Limit::timeout(timeout)) }
+    }
+
+    /// As [`Ring::timed_pop_bytes`], by address.
+    ///
+    /// # Errors
+    /// As [`Ring::timed_pop_bytes`].
+    ///
+    /// # Safety
+    /// `to` leads to [`element_size`](Ring::element_size) writable bytes.
+    pub unsafe fn timed_pop_into(&self, to: *mut u8, timeout: Option<Duration>) -> Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { self.pop_at(to, &Limit::timeout(timeout)) }
+    }
+
+    /// Publishes as many of `count` messages as fit; how many. Does not wait.
+    ///
+    /// # Errors
+    /// As [`Ring::push_many`].
+    ///
+    /// # Safety
+    /// `from` leads to `count` times [`element_size`](Ring::element_size) readable bytes.
+    pub unsafe fn push_many_from(&self, from: *const u8, count: usize) -> Result<usize> {
+        done(
+            Call::Push,
+            self.handle.push_many(count, |at, to, length| {
+                // SAFETY: as the caller promises; `at` is below the count.
+                unsafe { store_bytes(from.add(at * length), to, length) }
+            }),
+        )
+    }
+
+    /// Takes up to `most` messages, as many as there are; how many. Does not wait.
+    ///
+    /// # Errors
+    /// As [`Ring::pop_many`].
+    ///
+    /// # Safety
+    /// `to` leads to `most` times [`element_size`](Ring::element_size) writable bytes.
+    pub unsafe fn pop_many_into(&self, to: *mut u8, most: usize) -> Result<usize> {
+        done(
+            Call::Pop,
+            self.handle.pop_many(most, |at, from, length| {
+                // SAFETY: as the caller promises; `at` is below `most`.
+                unsafe { std::ptr::copy_nonoverlapping(from, to.add(at * length), length) }
+            }),
+        )
     }
 
     /// Publishes a message; waits for room.

@@ -23,7 +23,24 @@ from ._errors import (
     StaleError,
     TimeoutError,
 )
-from ._native import Batch, Channel, Sample, View, __version__, create, open, open_wire, unlink
+from ._ls import Holder, Object, Queue
+from ._native import (
+    Batch,
+    Channel,
+    Event,
+    Ring,
+    Sample,
+    Segment,
+    View,
+    __version__,
+    create,
+    ls,
+    open,
+    open_wire,
+    unlink,
+)
+from ._ring import Endpoint, RingStats
+from ._segment import SegmentStat
 from ._types import Flags, Signal, Stats
 
 __all__ = [
@@ -33,16 +50,25 @@ __all__ = [
     "Channel",
     "ClosedError",
     "CorruptError",
+    "Endpoint",
     "Error",
+    "Event",
     "ExistsError",
     "Flags",
     "FullError",
+    "Holder",
     "InterruptedError",
     "InvalidError",
     "MismatchError",
     "NotFoundError",
+    "Object",
     "PermissionError",
+    "Queue",
+    "Ring",
+    "RingStats",
     "Sample",
+    "Segment",
+    "SegmentStat",
     "Signal",
     "StaleError",
     "Stats",
@@ -50,6 +76,7 @@ __all__ = [
     "View",
     "__version__",
     "create",
+    "ls",
     "open",
     "open_async",
     "open_wire",

@@ -1,0 +1,1 @@
+"""How fast channels are from Python here: `python -m villas_shm.bench`."""
