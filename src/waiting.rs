@@ -195,9 +195,14 @@ impl Pace {
 
     /// Notes a probe of the peer; returns its time in microseconds after `opened`.
     pub(crate) fn note_probe(&self) -> u64 {
-        let now = self.opened.elapsed().as_micros() as u64;
+        let now = self.micros();
         self.probed.store(now, Relaxed);
         now
+    }
+
+    /// Microseconds after `opened`.
+    pub(crate) fn micros(&self) -> u64 {
+        self.opened.elapsed().as_micros() as u64
     }
 
     /// Time since the last probe of the peer.

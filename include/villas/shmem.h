@@ -418,7 +418,8 @@ struct shmem_conf {
   unsigned int group;
   /**
    * What the values are that the caller reads; `NULL`: not said. In VILLASnode's layout: what it
-   * expects of a peer of this library (`shmem_int_open`). Lists are read during the call only.
+   * expects of a peer of this library (`shmem_int_open`). Lists are read during the call only, and
+   * not at all with `size` 0.
    */
   const struct shmem_signal *in_signals;
   /** How many signals `in_signals` has: 0 to `samplelen`. */

@@ -55,7 +55,8 @@ pub struct shmem_conf {
     /// member of it (`EPERM`). Without `SHMEM_CONF_GROUP`: 0.
     pub group: c_uint,
     /// What the values are that the caller reads; `NULL`: not said. In VILLASnode's layout: what it
-    /// expects of a peer of this library (`shmem_int_open`). Lists are read during the call only.
+    /// expects of a peer of this library (`shmem_int_open`). Lists are read during the call only, and
+    /// not at all with `size` 0.
     pub in_signals: *const shmem_signal,
     /// How many signals `in_signals` has: 0 to `samplelen`.
     pub in_count: usize,

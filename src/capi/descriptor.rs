@@ -36,7 +36,7 @@ fn wish(which: c_int) -> Result<Wish> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_shared_fd(shm: *mut shmem_shared, which: c_int) -> c_int {
     // SAFETY: as the caller promises.
-    guard(-1, || unsafe { shared(shm) }?.fd(wish(which)?))
+    guard(-1, || unsafe { shared(shm) }?.fd(wish(which)?, Ok))
 }
 
 /// Returns a descriptor of a channel in VILLASnode's layout, for an event loop.
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn shmem_shared_fd(shm: *mut shmem_shared, which: c_int) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_int_fd(shm: *mut shmem_int, which: c_int) -> c_int {
     // SAFETY: as the caller promises.
-    guard(-1, || unsafe { wire(shm) }?.fd(wish(which)?))
+    guard(-1, || unsafe { wire(shm) }?.fd(wish(which)?, Ok))
 }
 
 /// Returns the descriptor of an end of a ring, for an event loop: of a consumer's end readable while
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn shmem_int_fd(shm: *mut shmem_int, which: c_int) -> c_in
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn shmem_ring_fd(ring: *mut shmem_ring) -> c_int {
     // SAFETY: as the caller promises.
-    guard(-1, || unsafe { ring_handle(ring) }?.fd())
+    guard(-1, || unsafe { ring_handle(ring) }?.fd(Ok))
 }
 
 /// Returns a descriptor of an endpoint, for an event loop: that of `shmem_endpoint_incoming` or of
@@ -87,6 +87,6 @@ pub unsafe extern "C" fn shmem_endpoint_fd(endpoint: *mut shmem_endpoint, which:
                 Wish::Write => outgoing(endpoint),
             }
         };
-        ring?.fd()
+        ring?.fd(Ok)
     })
 }

@@ -10,19 +10,22 @@ use std::os::fd::RawFd;
 impl<E: Backend> Source for ChannelHandle<E> {
     fn visit(&self, look: &mut dyn FnMut(&dyn Polled)) {
         let _helper = self.polled.helper();
-        self.look(|liveness| look(liveness));
+        // Either this sees that the gate is closed, or the closer sees this helper and waits for it. So
+        // a helper is never the last to leave a closed gate, which would clear it after the close.
+        if !self.gate.is_closed_by_now() {
+            self.look(|liveness| look(liveness));
+        }
     }
 }
 
 impl<E: Backend> ChannelHandle<E> {
-    /// The descriptor for `wish`; made at the first call.
-    pub(crate) fn fd(&'static self, wish: Wish) -> Result<RawFd> {
+    /// Passes the descriptor for `wish` to `take`, while it cannot be closed; made at the first call.
+    pub(crate) fn fd<R>(&'static self, wish: Wish, take: impl FnOnce(RawFd) -> Result<R>) -> Result<R> {
         let mut pass = self.enter()?;
         let (liveness, _) = pass.parts();
         liveness.check_tenure()?;
-        let fd = readiness::open(self, liveness, wish)?;
         self.polled.begin();
-        Ok(fd)
+        take(readiness::open(self, liveness, wish)?)
     }
 
     /// Keeps the descriptor in step with a call that has ended as `done`: if it has found nothing,

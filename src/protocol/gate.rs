@@ -120,6 +120,11 @@ impl<S: Common, C: Idle> Gate<S, C> {
         self.state.load(Relaxed) != OPEN
     }
 
+    /// As [`Gate::is_closed`], ordered with other words of the caller and of the closer (SeqCst).
+    pub(crate) fn is_closed_by_now(&self) -> bool {
+        self.state.load(SeqCst) != OPEN // G4: a look
+    }
+
     /// Takes this thread's turn by the fast path, without a lock, if the thread owns the gate.
     #[inline(always)]
     pub(crate) fn enter_as_owner(&self) -> Option<Turn<'_, S, C>> {

@@ -351,8 +351,7 @@ pub(crate) fn open(source: &'static dyn Source, polled: &dyn Polled, wish: Wish)
 
 /// A duplicate of a descriptor of the library, for a caller who may keep it for longer.
 pub(crate) fn duplicate(fd: RawFd) -> Result<OwnedFd> {
-    // SAFETY: a number and two plain integers. If another thread has just closed the handle, the
-    // duplicate is of whatever has the number now, or there is none.
+    // SAFETY: a number and two plain integers.
     let fresh = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
     if fresh < 0 {
         return Err(Error::system(Errno::last(), "cannot duplicate the descriptor to poll (fcntl)"));

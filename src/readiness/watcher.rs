@@ -28,6 +28,8 @@ const MOST: usize = MOST_AWAITED - 1;
 const FEW: usize = 8;
 /// A quiet word that changes this often within a slice goes to the front.
 const BUSY: u32 = 2;
+/// After so many changes that no wake-up told of, all words are heard.
+const MOST_REPEATS: u32 = 8;
 /// The sleep of a thread without words.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -195,6 +197,7 @@ impl Listening {
 
     fn run(mut self) {
         let mut awaited = Vec::with_capacity(MOST_AWAITED);
+        let mut repeats = 0u32;
         loop {
             let control = self.me.control.load(Acquire);
             self.watches.append(&mut self.me.inbox.lock());
@@ -215,7 +218,9 @@ impl Listening {
                     self.hear(true);
                 }
                 Roused::Changed => {
-                    if self.hear(false) != Heard::Change {
+                    // A word that changes all the time must not hide the others.
+                    repeats += 1;
+                    if self.hear(false) != Heard::Change || repeats % MOST_REPEATS == 0 {
                         self.hear_all(false);
                     }
                 }

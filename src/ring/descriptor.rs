@@ -13,7 +13,11 @@ use std::os::fd::RawFd;
 impl Source for RingHandle {
     fn visit(&self, look: &mut dyn FnMut(&dyn Polled)) {
         let _helper = self.polled.helper();
-        self.look(|liveness| look(liveness));
+        // Either this sees that the gate is closed, or the closer sees this helper and waits for it. So
+        // a helper is never the last to leave a closed gate, which would clear it after the close.
+        if !self.gate.is_closed_by_now() {
+            self.look(|liveness| look(liveness));
+        }
     }
 }
 
@@ -26,14 +30,13 @@ fn wish(core: &Core) -> Wish {
 }
 
 impl RingHandle {
-    /// The descriptor of this end; made at the first call.
-    pub(crate) fn fd(&'static self) -> Result<RawFd> {
+    /// Passes the descriptor of this end to `take`, while it cannot be closed; made at the first call.
+    pub(crate) fn fd<R>(&'static self, take: impl FnOnce(RawFd) -> Result<R>) -> Result<R> {
         let mut pass = self.enter()?;
         let (liveness, core) = pass.parts();
         liveness.check_tenure()?;
-        let fd = readiness::open(self, liveness, wish(core))?;
         self.polled.begin();
-        Ok(fd)
+        take(readiness::open(self, liveness, wish(core))?)
     }
 
     /// As that of a channel. In the turn of a call that has the other role, nothing rests.

@@ -240,7 +240,9 @@ pub(super) fn is_marked(fd: RawFd) -> Option<bool> {
 
 /// Whether a number leads to an eventfd or pidfd of the library.
 pub(super) fn is_own(fd: RawFd) -> bool {
-    flags(fd).is_some_and(|flags| flags & (OWN_MARK | libc::O_ACCMODE) == OWN_MARK | libc::O_RDWR) && is_in(fd, &OWN_FILE_SYSTEMS)
+    // Without `O_NONBLOCK`, which programs set and take off.
+    let mark = libc::O_APPEND | libc::O_RDWR;
+    flags(fd).is_some_and(|flags| flags & (libc::O_APPEND | libc::O_ACCMODE) == mark) && is_in(fd, &OWN_FILE_SYSTEMS)
 }
 
 /// Whether a number leads to a file in a file system of one of these kinds.

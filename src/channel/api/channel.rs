@@ -403,7 +403,7 @@ impl Channel {
     /// The channel is closed, or its side was taken over; a limit of descriptors, memory or threads;
     /// `ENOTSUP` VILLASnode's layout in `polling` mode, in which writers wake nobody.
     pub fn read_fd(&self) -> Result<OwnedFd> {
-        duplicate(each!(self.handle, handle => handle.fd(Wish::Read))?)
+        each!(self.handle, handle => handle.fd(Wish::Read, duplicate))
     }
 
     /// A descriptor that is *readable* while a write or an allocation would not wait. Else as
@@ -412,7 +412,7 @@ impl Channel {
     /// # Errors
     /// As [`Channel::read_fd`].
     pub fn write_fd(&self) -> Result<OwnedFd> {
-        duplicate(each!(self.handle, handle => handle.fd(Wish::Write))?)
+        each!(self.handle, handle => handle.fd(Wish::Write, duplicate))
     }
 
     /// Whether the peer's process is alive, as far as can be known.

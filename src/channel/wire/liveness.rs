@@ -226,9 +226,9 @@ impl WireLiveness {
         }
     }
 
-    /// Asks the kernel whether the peer is alive. Waits for nothing that the peer can hold.
-    pub(super) fn ask_for_peer(&self) -> bool {
-        let now = self.pace.note_probe();
+    /// Asks the kernel whether the peer is alive, `now` by the pace's clock. Waits for nothing that the
+    /// peer can hold.
+    pub(super) fn ask_for_peer(&self, now: u64) -> bool {
         let Some(peer) = &self.peer else { return true };
         if self.peer() == KnownPeer::Gone {
             return false;
@@ -362,8 +362,9 @@ impl Liveness for WireLiveness {
 
     fn probe_peer(&self) -> bool {
         let _whole = Uncancelled::new();
+        let now = self.pace.note_probe();
         self.pay_what_is_owed();
-        self.ask_for_peer()
+        self.ask_for_peer(now)
     }
 
     fn has_tenure(&self) -> bool {

@@ -3,6 +3,7 @@
 
 use super::doorbell;
 use super::liveness::{NAP, WireHint, WireLiveness};
+use crate::channel::backend::Liveness;
 use crate::error::{Error, Result};
 use crate::protocol::atomics::Shared32;
 use crate::readiness::{PeerProcess, Polled, Readiness, Resting, Rests, Wish};
@@ -88,9 +89,9 @@ impl Polled for WireLiveness {
     }
 
     /// Does not make a broadcast that is owed: the peer could hold up the keeper in it, and with that
-    /// all other handles.
+    /// all other handles. So it does not count as a probe either, after which calls would leave it out.
     fn tend(&self) -> PeerProcess {
-        if !self.ask_for_peer() {
+        if !self.ask_for_peer(self.pace().micros()) {
             self.raise(Wish::Read);
             self.raise(Wish::Write);
             return PeerProcess::Unneeded;

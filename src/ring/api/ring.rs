@@ -137,7 +137,7 @@ impl<T> Ring<T> {
     /// # Errors
     /// The ring is closed, or its place was taken over; a limit of descriptors, memory or threads.
     pub fn fd(&self) -> Result<OwnedFd> {
-        duplicate(self.handle.fd()?)
+        self.handle.fd(duplicate)
     }
 
     /// Changes permission bits and owner of the ring's object, which is made with mode 0600;
