@@ -415,6 +415,8 @@ static void with_v_it_prints_what_the_values_are(void)
 
   run = START("-v", names.in, names.out);
   CHECK_EQ(shmem_int_timed_open(names.out, names.in, &two, &conf, PATIENT), 0);
+  /* A client that has not opened the region yet would wait for the next one after a close. */
+  exchange(&two, 1, 8);
   CHECK_EQ(shmem_int_close(&two), 0);
   CHECK_EQ(end(&run), 0);
   CHECK(strcmp(out, "reads value 0: u_a [V], float\nreads value 1: Größe, complex\n"
