@@ -230,10 +230,11 @@ static void opens_and_closes_leave_nothing(void)
 
 static void blocks_all(pid_t tid)
 {
-  /* All but SIGKILL, SIGSTOP, the two of the C library, and the one of valgrind. */
-  const unsigned long long none = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31 | (check_valgrind() ? 1ull << 63 : 0);
+  /* All but SIGKILL, SIGSTOP, and the two of the C library. Valgrind's own masks come and go. */
+  const unsigned long long none = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31;
 
-  CHECK_EQ(status_of(tid, "\nSigBlk:", 16) | none, ~0ull);
+  if (!check_valgrind())
+    CHECK_EQ(status_of(tid, "\nSigBlk:", 16) | none, ~0ull);
 }
 
 static void helpers_block_all_signals(void)
