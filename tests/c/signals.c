@@ -467,12 +467,17 @@ static void each_end_of_the_wire_layout_names_what_it_writes(void)
   wire_close_pair(&pair);
 }
 
+static int is_near_refused;
+
+/* Stays until the near end has looked. */
 static void *open_far(void *arg)
 {
   struct wire_pair *pair = arg;
 
-  if (shmem_int_timed_open(pair->names[1], pair->names[0], &pair->ends[1], &pair->confs[1], PATIENT) == 0)
+  if (shmem_int_timed_open(pair->names[1], pair->names[0], &pair->ends[1], &pair->confs[1], PATIENT) == 0) {
+    WAIT_UNTIL(__atomic_load_n(&is_near_refused, __ATOMIC_ACQUIRE), 60);
     shmem_int_close(&pair->ends[1]);
+  }
   return NULL;
 }
 
@@ -487,6 +492,7 @@ static void the_wire_layout_is_not_opened_with_a_peer_that_writes_something_else
   CHECK_GIVES(shmem_int_timed_open(pair.names[0], pair.names[1], &pair.ends[0], &pair.confs[0], PATIENT), -1, EPROTO);
   check_says("in_signals: signal 0 is \"u_a\" [V], float; expected \"switch\", boolean");
   CHECK(!wire_exists(pair.names[0]));
+  __atomic_store_n(&is_near_refused, 1, __ATOMIC_RELEASE);
   /* The far end may still wait: an end that does not mind comes. */
   if (shmem_shared_unlink(pair.names[1]) != 0)
     CHECK_EQ(errno, ENOENT); /* it took this end for its peer, and has closed */
