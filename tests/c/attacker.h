@@ -28,6 +28,7 @@ struct attacker {
   size_t head;            /* bytes until the queues, slots or samples begin */
   const uint16_t *bells;  /* offsets of futex words, 0 at the end */
   const uint16_t *slots;  /* offsets of who is there, 0 at the end */
+  const uint16_t *spared; /* offsets of words of 32 bits that it leaves alone, 0 at the end; or NULL */
   size_t table;           /* bytes at the end in which the table of signals lies; 0: none */
   pid_t bystander;        /* named in their place; must live on */
   _Atomic uint64_t stores;
@@ -56,10 +57,21 @@ static void attacker_map(struct target *target, const char *name)
   close(fd);
 }
 
+static const uint16_t *spared_words;
+
+/* Whether one of the bytes is of a word that is left alone. */
+static bool is_spared(size_t at, size_t size)
+{
+  for (const uint16_t *word = spared_words; word && *word; word++)
+    if (at < *word + 4u && *word < at + size)
+      return true;
+  return false;
+}
+
 static void put64(const struct target *target, size_t at, uint64_t value)
 {
   at &= ~(size_t)7;
-  if (at + 8 <= target->size)
+  if (at + 8 <= target->size && !is_spared(at, 8))
     *(volatile uint64_t *)(target->bytes + at) = value;
 }
 
@@ -72,7 +84,7 @@ static uint64_t get64(const struct target *target, size_t at)
 static void put32(const struct target *target, size_t at, uint32_t value)
 {
   at &= ~(size_t)3;
-  if (at + 4 <= target->size)
+  if (at + 4 <= target->size && !is_spared(at, 4))
     *(volatile uint32_t *)(target->bytes + at) = value;
 }
 
@@ -82,6 +94,7 @@ static void attacker_step(const struct attacker *attacker, const struct target *
   const size_t head = attacker->head < target->size ? attacker->head : target->size;
   size_t in_head = check_chance(head), anywhere = check_chance(target->size);
 
+  spared_words = attacker->spared;
   switch (attacker->plan) {
   case NOISE:
     put64(target, anywhere, check_chance(0) ^ check_chance(UINT64_MAX));
