@@ -37,7 +37,7 @@ fn mode(row: WireRow) -> EdgeOutcome {
 
 /// Beside the trailer's end, the trailer is none, and the region VILLASnode's.
 fn signals_size(row: WireRow) -> EdgeOutcome {
-    if row.value.next_multiple_of(8) == SIGNALS_SIZE.next_multiple_of(8) { BROKEN } else { Used }
+    if row.value.checked_next_multiple_of(8) == Some(SIGNALS_SIZE.next_multiple_of(8)) { BROKEN } else { Used }
 }
 fn signal_type(row: WireRow) -> EdgeOutcome {
     if (1..=4).contains(&row.value) { Used } else { BROKEN }
