@@ -61,6 +61,8 @@ impl Keeper {
         self.rouse();
     }
 
+    /// What the caller has stored is seen by the look that follows: the thread loads `calls` (SeqCst)
+    /// before it looks, and sleeps only while the number stays, or its descriptor is not raised.
     pub(super) fn rouse(&self) {
         self.calls.fetch_add(1, SeqCst);
         futex::wake(self.calls.as_ptr());
@@ -69,6 +71,7 @@ impl Keeper {
         }
     }
 
+    /// Acquire, with the release of the store: a whole `EventFd`.
     fn control(&self) -> Option<&EventFd> {
         // SAFETY: null, or never freed.
         unsafe { self.control.load(Acquire).as_ref() }.filter(|control| control.is_ours())

@@ -144,7 +144,9 @@ impl PolledPart {
         self.helpers.store(0, Relaxed);
     }
 
-    /// A helper's visit, until it is dropped.
+    /// A helper's visit, until it is dropped. SeqCst, with the look at the gate that follows
+    /// (`Source::visit`), against a closer that closes the gate, then loads the number
+    /// ([`PolledPart::await_helpers`]): at least one of the two sees the other.
     pub(crate) fn helper(&self) -> impl Drop + '_ {
         struct Helper<'h>(&'h AtomicU32);
         impl Drop for Helper<'_> {
@@ -259,6 +261,9 @@ impl Readiness {
 
     /// Notes that the flag rests. `looks`: the keeper looks in these intervals whether to raise it.
     /// `claim`: it raises it after this time, because only a call can tell.
+    ///
+    /// `due` is stored last, with release, and loaded first, with acquire: whoever sees it sees its
+    /// `again`.
     fn rests(&self, wish: Wish, looks: Option<Duration>, claim: Option<Duration>) {
         let Some(descriptor) = self.get(wish) else { return };
         let micros = |time: Option<Duration>| time.map_or(0, |time| time.as_micros() as u64);
