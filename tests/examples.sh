@@ -203,15 +203,17 @@ echo "examples: tokio doubled 4000 samples of two nodes; one was killed, one lef
 
 # ---- survivor ----------------------------------------------------------------------------------
 echo "nodes = { survivor = { type = \"shmem\", name = \"$name\", samplelen = 8 } }" >"$out/survivor.conf"
-mkfifo "$out/input"
 start_program() {
   "$out/survivor" "$name" 2>>"$out/log.program" &
   program=$!
 }
+# Each node has a pipe of its own: a writer that is slow to see its reader die would go on with the
+# next one, in the middle of its lines.
 start_node() { # ROUND: its samples have the numbers from ROUND0000000 on
   : >"$out/output.$1"
-  awk -v first="${1}0000000" 'BEGIN {for (k = 0; ; k++) printf "1700000000.000000000(%d)\t1.0\n", first + k}' >"$out/input" 2>/dev/null &
-  "$bin/villas-shm" pipe "$out/survivor.conf" survivor <"$out/input" >"$out/output.$1" 2>"$out/log.$1" &
+  mkfifo "$out/input.$1"
+  awk -v first="${1}0000000" 'BEGIN {for (k = 0; ; k++) printf "1700000000.000000000(%d)\t1.0\n", first + k}' >"$out/input.$1" 2>/dev/null &
+  "$bin/villas-shm" pipe "$out/survivor.conf" survivor <"$out/input.$1" >"$out/output.$1" 2>"$out/log.$1" &
   node=$!
 }
 came() { # ROUND COUNT: so many of its samples have come back
