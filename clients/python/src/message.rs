@@ -89,15 +89,9 @@ impl MessageType {
                 return Ok(Messages { array: array.clone(), count: 1 });
             }
         }
+        static FILL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let message = self.empty(py)?;
-        if !self.shape.is_empty() {
-            // numpy would spread fewer values over all.
-            let shape: Vec<usize> = py.import("numpy")?.call_method1("shape", (value,))?.extract()?;
-            if shape != self.shape {
-                return Err(value_error(format!("a message of {} has the shape {:?}, not {shape:?}", self.given, self.shape)));
-            }
-        }
-        message.array.set_item(py.Ellipsis(), value)?;
+        FILL.import(py, "villas_shm._numbers", "fill")?.call1((&message.array, value))?;
         Ok(message)
     }
 

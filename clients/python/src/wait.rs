@@ -31,6 +31,11 @@ impl Deadline {
         self.0.map_or(SLICE, |end| SLICE.min(end.saturating_duration_since(Instant::now())))
     }
 
+    /// Whether the call is to wait at all.
+    pub(crate) fn waits(timeout: Option<f64>) -> bool {
+        timeout != Some(0.0)
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end)
     }
@@ -51,11 +56,13 @@ impl Interruptions {
 }
 
 /// Repeats `step`, which waits for at most the time that it is given, until it succeeds, fails, the
-/// time is over (the step's error), a signal handler raises, or the wait is interrupted.
+/// time is over (the step's error), a signal handler raises, the wait is interrupted, or `check`,
+/// which is asked after each slice, says that it is hopeless.
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     interruptions: &Interruptions,
     deadline: Deadline,
+    check: impl Fn() -> PyResult<()>,
     mut step: impl FnMut(Duration) -> Result<T> + Send,
 ) -> PyResult<T> {
     let seen = interruptions.answered.load(Relaxed);
@@ -76,5 +83,6 @@ pub(crate) fn wait<T: Send>(
         if error.kind() != ErrorKind::Interrupted && deadline.is_over() {
             return Err(raise(py, &error));
         }
+        check()?;
     }
 }

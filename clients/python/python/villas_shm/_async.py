@@ -12,18 +12,22 @@ from ._types import Signal, Stats
 
 # So often a task that always finds a sample, or room, lets other tasks run.
 _TURNS = 64
+# After so many seconds a task that waits asks whether it ever can go on.
+_PATIENCE = 0.1
 
 
 class _Poll:
     """The tasks that wait for one descriptor, which the loop watches while there are any."""
 
-    def __init__(self, fileno: Callable[[], int]) -> None:
+    def __init__(self, fileno: Callable[[], int], check: Callable[[], None]) -> None:
         self._fileno = fileno
+        self._check = check
         self._waiters: set[asyncio.Future[None]] = set()
         self._turns = 0
 
     async def ready(self) -> None:
-        """Waits until the descriptor is readable."""
+        """Waits until the descriptor is readable. FullError: it will not be, since this process
+        holds what the peer would need."""
         loop = asyncio.get_running_loop()
         descriptor = self._fileno()
         waiter = loop.create_future()
@@ -31,7 +35,10 @@ class _Poll:
             loop.add_reader(descriptor, self._wake)
         self._waiters.add(waiter)
         try:
-            await waiter
+            done, _ = await asyncio.wait([waiter], timeout=_PATIENCE)
+            if not done:
+                self._check()
+                await waiter
         finally:
             self._waiters.discard(waiter)
             if not self._waiters:
@@ -58,8 +65,8 @@ class AsyncChannel:
 
     def __init__(self, channel: _native.Channel) -> None:
         self.channel = channel
-        self._input = _Poll(channel.fileno)
-        self._output = _Poll(channel.write_fileno)
+        self._input = _Poll(channel.fileno, lambda: channel._check_held(False))
+        self._output = _Poll(channel.write_fileno, lambda: channel._check_held(True))
 
     @property
     def read_signals(self) -> tuple[Signal, ...]:
@@ -114,7 +121,7 @@ class AsyncChannel:
 
     async def write(
         self,
-        values: "_native.Sample | _native._Numbers",
+        values: "_native.Sample | _native._Values",
         *,
         origin: "_native._Time | None" = None,
         sequence: int | None = None,
@@ -183,7 +190,8 @@ class _Opening:
                 return AsyncChannel(_native.open(self._name, 0))
             except (NotFoundError, TimeoutError):
                 if deadline is not None and time.monotonic() >= deadline:
-                    raise
+                    # What `open` says when its time is over; 0 does not wait.
+                    return AsyncChannel(_native.open(self._name, min(self._timeout or 0, 1e-6)))
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.05)
 
