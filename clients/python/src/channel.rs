@@ -115,7 +115,7 @@ impl Channel {
         self.side == WIRE
     }
 
-    /// FullError: the wait is hopeless, because this process holds every block that could end it.
+    /// FullError: the wait cannot end, because this process holds every block that could end it.
     fn check(&self, py: Python<'_>, what: Wait) -> PyResult<()> {
         let stats = self.inner.stats();
         let of_peer = stats.held - stats.held_own;
@@ -371,7 +371,7 @@ impl Channel {
         self.write_rows(py, batch, start..end, Deadline::new(timeout)?)
     }
 
-    /// For asyncio, which waits by descriptors: FullError if a wait to read, or to write, is hopeless.
+    /// For asyncio, which waits by descriptors: FullError if a wait to read, or to write, cannot end.
     fn _check_held(&self, py: Python<'_>, writes: bool) -> PyResult<()> {
         self.check(py, if writes { Wait::Block } else { Wait::Message })
     }

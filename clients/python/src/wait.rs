@@ -57,7 +57,7 @@ impl Interruptions {
 
 /// Repeats `step`, which waits for at most the time that it is given, until it succeeds, fails, the
 /// time is over (the step's error), a signal handler raises, the wait is interrupted, or `check`,
-/// which is asked after each slice, says that it is hopeless.
+/// which is asked after 1, 2, 4 … slices, says that it cannot succeed.
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     interruptions: &Interruptions,
@@ -66,6 +66,7 @@ pub(crate) fn wait<T: Send>(
     mut step: impl FnMut(Duration) -> Result<T> + Send,
 ) -> PyResult<T> {
     let seen = interruptions.answered.load(Relaxed);
+    let mut slices = 0u32;
     loop {
         let slice = deadline.slice();
         let error = match py.detach(|| step(slice)) {
@@ -83,6 +84,9 @@ pub(crate) fn wait<T: Send>(
         if error.kind() != ErrorKind::Interrupted && deadline.is_over() {
             return Err(raise(py, &error));
         }
-        check()?;
+        slices = slices.wrapping_add(1);
+        if slices.is_power_of_two() {
+            check()?;
+        }
     }
 }

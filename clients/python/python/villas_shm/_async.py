@@ -25,9 +25,9 @@ class _Poll:
         self._waiters: set[asyncio.Future[None]] = set()
         self._turns = 0
 
-    async def ready(self) -> None:
-        """Waits until the descriptor is readable. FullError: it will not be, since this process
-        holds what the peer would need."""
+    async def ready(self, start: float) -> None:
+        """Waits until the descriptor is readable, for a call that waits since `start`. It may be so
+        without a reason. FullError: it cannot go on, as this process holds all samples."""
         loop = asyncio.get_running_loop()
         descriptor = self._fileno()
         waiter = loop.create_future()
@@ -35,20 +35,21 @@ class _Poll:
             loop.add_reader(descriptor, self._wake)
         self._waiters.add(waiter)
         try:
-            done, _ = await asyncio.wait([waiter], timeout=_PATIENCE)
-            if not done:
+            await asyncio.wait([waiter], timeout=_PATIENCE)
+            if time.monotonic() - start >= _PATIENCE:
                 self._check()
-                await waiter
+            await waiter
         finally:
             self._waiters.discard(waiter)
             if not self._waiters:
                 loop.remove_reader(descriptor)
 
-    async def turn(self) -> None:
-        """Lets other tasks run now and then."""
+    async def turn(self) -> float:
+        """Lets other tasks run now and then. Returns when the call began."""
         self._turns += 1
         if self._turns % _TURNS == 0:
             await asyncio.sleep(0)
+        return time.monotonic()
 
     def _wake(self) -> None:
         for waiter in self._waiters:
@@ -93,16 +94,16 @@ class AsyncChannel:
 
     async def read(self) -> _native.Sample:
         """Reads one sample, as `Channel.read`."""
-        await self._input.turn()
+        start = await self._input.turn()
         while (sample := self.channel.try_read()) is None:
-            await self._input.ready()
+            await self._input.ready(start)
         return sample
 
     async def read_into(self, batch: _native.Batch) -> int:
         """Reads what is there into a batch, at least one sample, as `Channel.read_into`."""
-        await self._input.turn()
+        start = await self._input.turn()
         while (count := self.channel.read_into(batch, 0)) == 0:
-            await self._input.ready()
+            await self._input.ready(start)
         return count
 
     async def batches(self, capacity: int, *, width: int | None = None) -> AsyncIterator[_native.Batch]:
@@ -127,20 +128,20 @@ class AsyncChannel:
         sequence: int | None = None,
     ) -> None:
         """Writes one sample and waits for room, as `Channel.write`."""
-        await self._output.turn()
+        start = await self._output.turn()
         while True:
             try:
                 return self.channel.write(values, origin=origin, sequence=sequence, timeout=0)
             except FullError:
-                await self._output.ready()
+                await self._output.ready(start)
 
     async def write_from(self, batch: _native.Batch, n: int | None = None) -> int:
         """Writes the first `n` rows of a batch and waits for room, as `Channel.write_from`."""
-        await self._output.turn()
+        start = await self._output.turn()
         end = batch.count if n is None else n
         written = self.channel.write_from(batch, end, timeout=0)
         while written < end:
-            await self._output.ready()
+            await self._output.ready(start)
             written += self.channel.write_from(batch, end, start=written, timeout=0)
         return written
 
