@@ -69,9 +69,6 @@ impl Rows {
             if given < self.width {
                 std::ptr::copy_nonoverlapping(self.padding.as_ptr().add(given), values.add(given), self.width - given);
             }
-            for &at in self.booleans.iter().take_while(|at| **at < given) {
-                values.add(at).write(value::clean(values.add(at).read(), Kind::Boolean));
-            }
             self.sequence.add(row).write(sample.sequence());
             self.origin.add(row).write(given_time(Flags::HAS_TS_ORIGIN, sample.origin()));
             self.received.add(row).write(given_time(Flags::HAS_TS_RECEIVED, sample.received()));
@@ -87,12 +84,28 @@ impl Rows {
             self.take(row, sample);
         }
         let count = samples.len();
+        self.clean(0..count);
         Held::put_all(&mut samples);
         self.samples = samples;
         count
     }
 
-    /// The values of row `row`, which must be below the capacity.
+    /// Makes the booleans of rows, which must be below the capacity, 0 or 1 in all of their bytes:
+    /// a peer may write anything, and the arrays show the first byte.
+    pub(crate) fn clean(&mut self, rows: std::ops::Range<usize>) {
+        for &at in &self.booleans {
+            for row in rows.clone() {
+                // SAFETY: there is such a row, and it is wide enough.
+                unsafe {
+                    let value = self.values.add(row * self.width + at);
+                    value.write(value::clean(value.read(), Kind::Boolean));
+                }
+            }
+        }
+    }
+
+    /// The number of values of row `row`, which must be below the capacity.
+    #[inline]
     pub(crate) fn length(&self, row: usize) -> usize {
         // SAFETY: there is such a row.
         self.width.min(unsafe { self.length.add(row).read() } as usize)
@@ -113,9 +126,6 @@ impl Rows {
         sample.set_len(length)?;
         // SAFETY: both have room for `length` values and do not overlap.
         unsafe { std::ptr::copy_nonoverlapping(self.values.add(row * self.width), sample.as_ptr(), length) };
-        for &at in self.booleans.iter().take_while(|at| **at < length) {
-            sample.set_bits(at, value::clean(sample.get_bits(at), Kind::Boolean));
-        }
         let mut flags = Flags::from_bits(flags) & !(Flags::HAS_TS_ORIGIN | Flags::HAS_TS_RECEIVED);
         let mut given_time = |time, flag| {
             if time == NAT {

@@ -172,9 +172,12 @@ impl Channel {
         let mut used = batch.use_rows(py)?;
         let used = &mut *used;
         let shared = self.shared_with(&batch.signals);
-        if let Some(row) = rows.clone().find(|row| batch.width() > shared && used.length(*row) > shared) {
-            return Err(self.mismatch(py, &batch.signals, used.length(row)));
+        if batch.width() > shared {
+            if let Some(length) = rows.clone().map(|row| used.length(row)).find(|length| *length > shared) {
+                return Err(self.mismatch(py, &batch.signals, length));
+            }
         }
+        used.clean(rows.clone());
         let mut next = rows.start;
         // Until a wait has ended: signals are seen, and the time is looked at, between waits.
         let mut write = |slice| {
