@@ -334,7 +334,7 @@ impl Batch {
         let py = key.py();
         match self.signals.common(self.width) {
             Some(_) => self.array(py, 0).get_item((PySlice::full(py), at)),
-            None => self.array(py, 0).get_item(self.signals.names(self.width).swap_remove(at)),
+            None => self.array(py, 0).get_item(self.signals.name(at)),
         }
     }
 

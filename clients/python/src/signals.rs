@@ -79,19 +79,26 @@ impl Signals {
         self.booleans.iter().copied().take_while(move |at| *at < width)
     }
 
+    /// A name for value `at`.
+    pub(crate) fn name(&self, at: usize) -> String {
+        if let Some(name) = self.names.get(at) {
+            return name.to_string();
+        }
+        let mut made = format!("signal{at}");
+        while self.has(&made) {
+            made.push('_');
+        }
+        made
+    }
+
     /// A name for each of so many values.
     pub(crate) fn names(&self, width: usize) -> Vec<String> {
-        let name = |at: usize| match self.names.get(at) {
-            Some(name) => name.to_string(),
-            None => {
-                let mut made = format!("signal{at}");
-                while self.places.contains_key(&*made) {
-                    made.push('_');
-                }
-                made
-            }
-        };
-        (0..width).map(name).collect()
+        (0..width).map(|at| self.name(at)).collect()
+    }
+
+    /// Whether there is a signal of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
     }
 
     /// A value, for people: its place, its name and its type.

@@ -9,7 +9,7 @@ use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, npy
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyMapping, PyString, PyTuple};
 use villas_shm::Sample as Held;
 
 /// An array over the memory of `rows` samples of `width` values each; of `None`, of one sample.
@@ -95,6 +95,9 @@ pub(crate) fn one(number: &Bound<'_, PyAny>, signals: &Signals, at: usize) -> Py
 
 /// The values of one sample, in their order: of a sequence, an array, a record or a dict.
 fn numbers<'py>(values: &Bound<'py, PyAny>, signals: &Signals) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if values.is_instance_of::<PyList>() || values.is_instance_of::<PyTuple>() {
+        return values.try_iter()?.collect();
+    }
     let what = "the values of a sample are a sequence or one-dimensional array of numbers, or a dict by name";
     let kind = values.get_type();
     if let Some(names) = field_names(values)? {
@@ -155,7 +158,7 @@ fn of_mapping<'py>(named: &Bound<'py, PyMapping>, signals: &Signals) -> PyResult
     }
     let mut wrong = Vec::new();
     for name in named.keys()? {
-        if !name.extract::<String>().is_ok_and(|name| all.contains(&name)) {
+        if !name.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| signals.has(name))) {
             wrong.push(format!("there is no {}", name.repr()?));
         }
     }
