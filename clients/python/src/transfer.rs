@@ -179,30 +179,21 @@ impl Channel {
         }
         used.clean(rows.clone());
         let mut next = rows.start;
-        // Until a wait has ended: signals are seen, and the time is looked at, between waits.
+        // One chunk, and one wait: between waits signals are seen, and the time is looked at.
         let mut write = |slice| {
-            while next < rows.end {
-                let moved = match used.samples.is_empty() {
-                    true => self.fill(used, next, (rows.end - next).min(CHUNK), slice),
-                    false => match self.inner.write(&mut used.samples) {
-                        Err(error) if error.is_transient() => {
-                            self.inner.timed_write(&mut used.samples, Some(slice)).map(|count| (count, true))
-                        }
-                        written => written.map(|count| (count, false)),
-                    },
-                };
-                match moved {
-                    Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_over() => return Ok(true),
-                    Err(error) => return Err(error),
-                    Ok((count, has_waited)) => {
-                        next += count;
-                        if has_waited {
-                            return Ok(next == rows.end);
-                        }
-                    }
+            let mut step = || -> Result<()> {
+                let most = (rows.end - next).min(CHUNK);
+                if used.samples.is_empty() && most > 0 && self.fill(used, next, most, slice)? {
+                    return Ok(());
                 }
+                next += self.inner.timed_write(&mut used.samples, Some(slice))?;
+                Ok(())
+            };
+            match step() {
+                Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_over() => Ok(true),
+                Err(error) => Err(error),
+                Ok(()) => Ok(next == rows.end),
             }
-            Ok(true)
         };
         let done = loop {
             match self.wait_for(py, deadline, Wait::Block, &mut write) {
@@ -218,9 +209,8 @@ impl Channel {
         }
     }
 
-    /// Copies rows from `row` on into new samples: up to `most`, at least one. None is written yet;
-    /// whether it has waited.
-    fn fill(&self, rows: &mut Rows, row: usize, most: usize, slice: Duration) -> Result<(usize, bool)> {
+    /// Copies rows from `row` on into new samples: up to `most`, at least one. Whether it has waited.
+    fn fill(&self, rows: &mut Rows, row: usize, most: usize, slice: Duration) -> Result<bool> {
         let has_waited = match self.inner.alloc_many(&mut rows.samples, most) {
             Err(error) if error.is_transient() => self.inner.timed_alloc(&mut rows.samples, 1, Some(slice)).map(|_| true)?,
             done => done.map(|_| false)?,
@@ -229,7 +219,7 @@ impl Channel {
         if filled.is_err() {
             rows.samples.clear();
         }
-        filled.map(|()| (0, has_waited))
+        filled.map(|()| has_waited)
     }
 
     /// So many values fit the signals.
