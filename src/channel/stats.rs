@@ -25,6 +25,8 @@ pub struct Stats {
     pub blocks_free: u64,
     /// Blocks to which this process holds references.
     pub held: u64,
+    /// Of these, blocks at home on this side: allocated and not yet written, or come back.
+    pub held_own: u64,
     /// Size of the region in bytes.
     pub region_size: u64,
 }

@@ -208,6 +208,9 @@ impl ChannelFacts {
                 "the object has {size} bytes, fewer than any region of this library: not ours, or cut short"
             )));
         }
+        if raw.magic.observe() == super::ring::MAGIC {
+            return Err(Error::corrupt("this region is a ring, not a channel: open it as a ring, or take another name"));
+        }
         if raw.magic.observe() != MAGIC {
             return Err(Error::corrupt("the object does not begin like a region of this library: another program made it"));
         }

@@ -175,7 +175,7 @@ impl RingFacts {
     /// Reads and checks the facts of a region of `size` bytes.
     fn read(raw: &RawRingFacts, size: u64) -> Result<RingFacts> {
         if raw.magic.observe() == super::channel::MAGIC {
-            return Err(Error::corrupt("this region is a channel, not a ring: take another name"));
+            return Err(Error::corrupt("this region is a channel, not a ring: open it as a channel, or take another name"));
         }
         if raw.magic.get() != MAGIC {
             return Err(Error::corrupt("the object does not begin like a ring of this library: another program made it"));

@@ -260,6 +260,12 @@ impl Pool {
         self.held
     }
 
+    /// Of these, blocks of the own home. Looks at all.
+    pub(crate) fn held_own(&self) -> u32 {
+        let own = self.first as usize..(self.first + self.home) as usize;
+        self.blocks[own].iter().filter(|block| block.references > 0).count() as u32
+    }
+
     /// Takes `block`, sent by the peer at position `got - 1`, into this process, or says what is
     /// wrong with the region. The peer wrote the number and the block, so both can be anything.
     #[inline(always)]

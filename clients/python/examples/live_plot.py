@@ -20,8 +20,8 @@ class Plot:
         self.channel = channel
         self.window = window
         self.batch = channel.batch(4096)
-        width = self.batch.values.shape[1]
-        self.signals = channel.read_signals or tuple(vs.Signal(f"value {at}") for at in range(width))
+        self.signals = channel.read_signals or tuple(vs.Signal(f"value {at}") for at in range(channel.samplelen))
+        width = len(self.signals)
         self.times, self.values = np.empty(0, "M8[ns]"), np.empty((0, width))
         units = list(dict.fromkeys(signal.unit for signal in self.signals))
         self.figure, axes = pyplot.subplots(
@@ -41,7 +41,10 @@ class Plot:
         """Takes what there is, and keeps the window; how many samples came."""
         count = self.channel.read_into(self.batch, timeout)
         self.times = np.append(self.times, self.batch.origin[:count])
-        self.values = np.vstack([self.values, self.batch.values[:count]])
+        # Of complex values their magnitude.
+        columns = [self.batch[at][:count] for at in range(len(self.signals))]
+        came = np.column_stack([abs(column) if np.iscomplexobj(column) else column for column in columns])
+        self.values = np.vstack([self.values, came])
         if count:
             recent = self.times >= self.times[-1] - np.timedelta64(int(self.window * 1e9), "ns")
             self.times, self.values = self.times[recent], self.values[recent]

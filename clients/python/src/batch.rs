@@ -4,9 +4,11 @@ use crate::errors::{raise_errno, value_error};
 use crate::memory::{Memory, Zeroed, array};
 use crate::signals::Signals;
 use crate::time::{self, NAT};
-use crate::value::Kind;
+use crate::value::{self, Kind};
+use crate::values;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PySlice, PyTuple};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use villas_shm::{Flags, Sample as Held};
@@ -14,16 +16,18 @@ use villas_shm::{Flags, Sample as Held};
 /// Numpy arrays for some samples, one row each, used again by each `read_into`. `Channel.batch`
 /// makes one. A new batch is ready to be filled: all values 0, the sequence from 0 on, no times.
 ///
-/// `batch["name"]` is the column of a signal, in its type (float64, int64, bool, complex64): a
-/// view, so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of this process:
+/// `batch.values` are numbers of one type, if all signals have the same, or records: a field for
+/// each signal. `batch["name"]` is the column of a signal, in its type (float64, int64, bool,
+/// complex64): a view, so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of this process:
 /// they stay as they are until the next `read_into`, and only one thread may use a batch at a time.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Batch {
     /// Taken for as long as a call uses the batch.
     rows: Mutex<Rows>,
     capacity: usize,
+    width: usize,
     count: AtomicUsize,
-    signals: Arc<Signals>,
+    pub(crate) signals: Arc<Signals>,
     /// Values, sequence, origin, received, length, flags.
     arrays: [Py<PyAny>; 6],
 }
@@ -42,6 +46,8 @@ pub(crate) struct Rows {
     flags: *mut i32,
     /// What stands in a row behind the values of a short sample.
     padding: Box<[u64]>,
+    /// The places of booleans.
+    booleans: Box<[usize]>,
     /// Samples on their way.
     pub(crate) samples: Vec<Held>,
 }
@@ -78,9 +84,31 @@ impl Rows {
             self.take(row, sample);
         }
         let count = samples.len();
+        self.clean(0..count);
         Held::put_all(&mut samples);
         self.samples = samples;
         count
+    }
+
+    /// Makes the booleans of rows, which must be below the capacity, 0 or 1 in all of their bytes:
+    /// a peer may write anything, and the arrays show the first byte.
+    pub(crate) fn clean(&mut self, rows: std::ops::Range<usize>) {
+        for &at in &self.booleans {
+            for row in rows.clone() {
+                // SAFETY: there is such a row, and it is wide enough.
+                unsafe {
+                    let value = self.values.add(row * self.width + at);
+                    value.write(value::clean(value.read(), Kind::Boolean));
+                }
+            }
+        }
+    }
+
+    /// The number of values of row `row`, which must be below the capacity.
+    #[inline]
+    pub(crate) fn length(&self, row: usize) -> usize {
+        // SAFETY: there is such a row.
+        self.width.min(unsafe { self.length.add(row).read() } as usize)
     }
 
     /// Copies row `row`, which must be below the capacity, into sample `at` of [`Rows::samples`].
@@ -88,13 +116,13 @@ impl Rows {
     /// # Errors
     /// The row has more values than fit into the sample.
     pub(crate) fn fill(&mut self, at: usize, row: usize) -> villas_shm::Result<()> {
-        let sample = &mut self.samples[at];
         // SAFETY: each array has such a row.
-        let (length, flags, sequence, times) = unsafe {
+        let (flags, sequence, times) = unsafe {
             let times = [self.origin.add(row).read(), self.received.add(row).read()];
-            (self.length.add(row).read(), self.flags.add(row).read(), self.sequence.add(row).read(), times)
+            (self.flags.add(row).read(), self.sequence.add(row).read(), times)
         };
-        let length = self.width.min(length as usize);
+        let length = self.length(row);
+        let sample = &mut self.samples[at];
         sample.set_len(length)?;
         // SAFETY: both have room for `length` values and do not overlap.
         unsafe { std::ptr::copy_nonoverlapping(self.values.add(row * self.width), sample.as_ptr(), length) };
@@ -127,7 +155,7 @@ impl Batch {
         let at = |words: usize, half: usize| 8 * capacity * words + 4 * capacity * half;
         let column = |dtype, offset| array(&exported, &[capacity], dtype, offset).map(Bound::unbind);
         let arrays = [
-            array(&exported, &[capacity, width], "f8", 0)?.unbind(),
+            values::over(exported.as_any(), &signals, Some(capacity), width)?.unbind(),
             column("u8", at(width, 0))?,
             column("M8[ns]", at(width + 1, 0))?,
             column("M8[ns]", at(width + 2, 0))?,
@@ -146,6 +174,7 @@ impl Batch {
                 length: start.add(capacity * (width + 3)).cast(),
                 flags: start.add(capacity * (width + 3)).cast::<i32>().add(capacity),
                 padding: (0..width).map(padding).collect(),
+                booleans: signals.booleans(width).collect(),
                 samples: Vec::new(),
                 width,
                 memory,
@@ -161,11 +190,15 @@ impl Batch {
                 rows.flags.add(row).write((Flags::HAS_DATA | Flags::HAS_SEQUENCE).bits());
             }
         }
-        Ok(Batch { rows: Mutex::new(rows), capacity, count: AtomicUsize::new(capacity), signals, arrays })
+        Ok(Batch { rows: Mutex::new(rows), capacity, width, count: AtomicUsize::new(capacity), signals, arrays })
     }
 
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -190,15 +223,36 @@ impl Batch {
     fn array<'py>(&self, py: Python<'py>, which: usize) -> Bound<'py, PyAny> {
         self.arrays[which].bind(py).clone()
     }
+
+    /// For `batch.values *= 2`, which assigns the array to itself, and `batch.values = numbers`.
+    fn assign(&self, which: usize, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        let array = self.arrays[which].bind(values.py());
+        if values.is(array) {
+            return Ok(());
+        }
+        copy_to(array, values, ["values", "sequence", "origin", "received", "length", "flags"][which])
+    }
+}
+
+/// Assigns to elements of an array what they can hold: `name` says whose they are.
+fn copy_to(array: &Bound<'_, PyAny>, values: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
+    static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    COPY.import(values.py(), "villas_shm._numbers", "assign")?.call1((array, values, name)).map(drop)
 }
 
 #[pymethods]
 impl Batch {
-    /// float64 of shape (capacity, width): the 8 bytes of each value, bit for bit. Behind the end
-    /// of a shorter sample: NaN, in columns of other types 0.
+    /// The values, of shape (capacity, width): float64, or the type that all signals have. If they
+    /// have different ones, records of shape (capacity,): a field for each signal, and "signal8" and
+    /// so on for values without one. Behind the end of a shorter sample: NaN, or 0 of other types.
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 0)
+    }
+
+    #[setter]
+    fn set_values(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign(0, values)
     }
 
     /// Sequence numbers, uint64 of shape (capacity,).
@@ -207,16 +261,31 @@ impl Batch {
         self.array(py, 1)
     }
 
+    #[setter]
+    fn set_sequence(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign(1, values)
+    }
+
     /// When the samples were made, datetime64[ns] in UTC, of shape (capacity,); NaT: not given.
     #[getter]
     fn origin<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 2)
     }
 
+    #[setter]
+    fn set_origin(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign(2, values)
+    }
+
     /// When the samples were received, as `origin`.
     #[getter]
     fn received<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 3)
+    }
+
+    #[setter]
+    fn set_received(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign(3, values)
     }
 
     /// The number of values of each sample, uint32 of shape (capacity,). More than the width: the
@@ -226,11 +295,21 @@ impl Batch {
         self.array(py, 4)
     }
 
+    #[setter]
+    fn set_length(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign(4, values)
+    }
+
     /// The flags of each sample, int32 of shape (capacity,): `vs.Flags(int(batch.flags[0]))`. Those
     /// of the two times follow `origin` and `received` when the batch is written.
     #[getter]
     fn flags<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 5)
+    }
+
+    #[setter]
+    fn set_flags(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.assign(5, values)
     }
 
     /// What the columns are: a tuple of `Signal`.
@@ -251,40 +330,20 @@ impl Batch {
 
     /// The column of a signal: a view, in the signal's type.
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let at = self.place(key)?;
-        let (dtype, column) = match self.signals.kind(at) {
-            Kind::Float => ("f8", at),
-            Kind::Integer => ("i8", at),
-            Kind::Boolean => ("?", 8 * at),
-            Kind::Complex => ("c8", at),
-        };
-        self.column(key.py(), dtype, column)
+        let at = self.signals.place(key, self.width)?;
+        let py = key.py();
+        match self.signals.common(self.width) {
+            Some(_) => self.array(py, 0).get_item((PySlice::full(py), at)),
+            None => self.array(py, 0).get_item(self.signals.name(at)),
+        }
     }
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (py, at) = (key.py(), self.place(key)?);
-        if self.signals.kind(at) == Kind::Boolean {
-            // All 8 bytes: those that the column does not show may be another value's.
-            let truths = py.import("numpy")?.call_method1("asarray", (values, "?"))?;
-            return self.column(py, "i8", at)?.set_item(py.Ellipsis(), truths);
-        }
-        self.__getitem__(key)?.set_item(py.Ellipsis(), values)
+        let at = self.signals.place(key, self.width)?;
+        copy_to(&self.__getitem__(key)?, values, &self.signals.describe(at))
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (_, width): (usize, usize) = self.values(py).getattr("shape")?.extract()?;
-        Ok(format!("<villas_shm.Batch of {} samples of {width} values>", self.capacity))
-    }
-}
-
-impl Batch {
-    fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let (_, width): (usize, usize) = self.values(key.py()).getattr("shape")?.extract()?;
-        self.signals.place(key, width)
-    }
-
-    fn column<'py>(&self, py: Python<'py>, dtype: &str, column: usize) -> PyResult<Bound<'py, PyAny>> {
-        let all = pyo3::types::PySlice::full(py);
-        self.values(py).call_method1("view", (dtype,))?.get_item((all, column))
+    fn __repr__(&self) -> String {
+        format!("<villas_shm.Batch of {} samples of {} values, {} filled>", self.capacity, self.width, self.count())
     }
 }

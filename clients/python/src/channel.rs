@@ -1,12 +1,14 @@
 //! A channel that is open in this process, as Python has it.
 
 use crate::batch::Batch;
+use crate::count::{Count, count};
 use crate::errors::{OrRaise, forked, raise, raise_errno, value_error};
 use crate::sample::{self, Sample, generation};
 use crate::signals::Signals;
 use crate::time;
 use crate::transfer::Read;
 use crate::wait::{Deadline, Interruptions, wait};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
@@ -35,6 +37,8 @@ pub(crate) struct Channel {
     number: u64,
     /// Of [`Direction::In`], of [`Direction::Out`].
     signals: [Arc<Signals>; 2],
+    /// How many values of a sample of each direction can be written as they are.
+    shared: [usize; 2],
     samplelen: usize,
     interruptions: Interruptions,
     /// To read, to write: open until this object is gone, so that an event loop sees the end.
@@ -43,14 +47,28 @@ pub(crate) struct Channel {
     generation: u32,
 }
 
+/// The side of a channel of two regions.
+pub(crate) const WIRE: &str = "VILLASnode's layout";
+
+/// What a call waits for.
+#[derive(Clone, Copy)]
+pub(crate) enum Wait {
+    Peer,
+    Message,
+    Block,
+    Room,
+}
+
 impl Channel {
     pub(crate) fn new(py: Python<'_>, inner: villas_shm::Channel, name: String, side: &'static str) -> PyResult<Channel> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         sample::count_forks();
-        let signals = |direction| Signals::new(py, inner.signals(direction)).map(Arc::new);
+        let signals = |direction| Signals::new(py, inner.signals(direction), direction).map(Arc::new);
+        let signals = [signals(Direction::In)?, signals(Direction::Out)?];
         Ok(Channel {
             number: NUMBERS.fetch_add(1, Relaxed),
-            signals: [signals(Direction::In)?, signals(Direction::Out)?],
+            shared: [0, 1].map(|direction| signals[1].shared_with(&signals[direction])),
+            signals,
             samplelen: inner.config().samplelen as usize,
             inner,
             name,
@@ -87,9 +105,42 @@ impl Channel {
         &self,
         py: Python<'_>,
         deadline: Deadline,
+        what: Wait,
         step: impl FnMut(Duration) -> villas_shm::Result<T> + Send,
     ) -> PyResult<T> {
-        wait(py, &self.interruptions, deadline, step)
+        wait(py, &self.interruptions, deadline, || self.check(py, what), step)
+    }
+
+    pub(crate) fn is_wire(&self) -> bool {
+        self.side == WIRE
+    }
+
+    /// FullError: the wait cannot end, because this process holds every block that could end it.
+    fn check(&self, py: Python<'_>, what: Wait) -> PyResult<()> {
+        let stats = self.inner.stats();
+        let of_peer = stats.held - stats.held_own;
+        let sentence = match what {
+            // None of either side's blocks is with the peer, or on the way.
+            Wait::Message if of_peer > 0 && stats.held + stats.blocks_free == stats.blocks => format!(
+                "this program holds all {of_peer} samples that the peer can send: release them by put(), with, or del; \
+                 keep smp.values instead"
+            ),
+            // Both sides have as many. In VILLASnode's layout they may not.
+            Wait::Block if !self.is_wire() && 2 * stats.held_own == stats.blocks => format!(
+                "this program holds all {} samples that it can write: write them, or release them by put(), with, or del",
+                stats.held_own
+            ),
+            _ => return Ok(()),
+        };
+        Err(raise_errno(py, libc::EAGAIN, &sentence))
+    }
+
+    /// How many values of a sample with these signals can be written as they are.
+    pub(crate) fn shared_with(&self, signals: &Arc<Signals>) -> usize {
+        match self.signals.iter().position(|ours| Arc::ptr_eq(ours, signals)) {
+            Some(direction) => self.shared[direction],
+            None => self.signals[1].shared_with(signals),
+        }
     }
 
     fn sample(&self, held: Held, direction: Direction) -> Sample {
@@ -111,6 +162,16 @@ impl Channel {
         };
         Ok(kept.insert(made.or_raise(py)?).as_raw_fd())
     }
+}
+
+fn a_batch<'b>(given: &'b Bound<'_, PyAny>) -> PyResult<&'b Batch> {
+    let wrong = |_| match given.get_type().name() {
+        Ok(name) => PyTypeError::new_err(format!(
+            "samples move in a batch, buf = ch.batch(256), not in a {name}: its buf.values are an array"
+        )),
+        Err(error) => error,
+    };
+    given.cast::<Batch>().map(Bound::get).map_err(wrong)
 }
 
 #[pymethods]
@@ -187,11 +248,12 @@ impl Channel {
     /// Waits until a live peer is attached. TimeoutError: none within the time.
     #[pyo3(name = "wait", signature = (timeout = None))]
     fn wait_for_peer(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        self.wait_for(py, Deadline::new(timeout)?, |slice| self.inner.wait(Some(slice)))
+        self.wait_for(py, Deadline::new(timeout)?, Wait::Peer, |slice| self.inner.wait(Some(slice)))
     }
 
     /// Reads one sample. TimeoutError: none within the time. ClosedError: the peer has closed or
-    /// died, and everything that it wrote has been read.
+    /// died, and everything that it wrote has been read. FullError, after 100 ms: this process holds
+    /// all samples that the peer can send.
     #[pyo3(signature = (timeout = None))]
     fn read(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Sample> {
         match self.receive(py, timeout)? {
@@ -226,23 +288,25 @@ impl Channel {
 
     /// Writes one sample, and waits for room in the queue.
     ///
-    /// `values` is a `Sample`, which is given away (of another channel's sample, a copy is
-    /// written), or a sequence of numbers or a one-dimensional array, each number in the type of
-    /// its signal (without signals: floats). `origin` is a `datetime64`, a `datetime` or an integer
+    /// `values` is a `Sample`, which is given away (of another channel's sample, a copy is written);
+    /// a sequence of numbers or a one-dimensional array, each number in the type of its signal
+    /// (without signals: floats); or a dict or a record by name, of all `write_signals`. `origin` is a `datetime64`, a `datetime` or an integer
     /// of nanoseconds since 1970; `origin` and `sequence` are only marked as given if they are.
     ///
     /// TimeoutError, with a timeout of 0 FullError: no room, and the sample is still the caller's.
-    /// BufferError: a view of the sample is open. ValueError: it was written already, is too long,
-    /// or a number does not fit the type.
+    /// FullError also if this process holds all blocks that a write could take. BufferError: a view
+    /// of the sample is open. ValueError: it was written already, is too long, a number does not fit
+    /// its type, or a name is missing. MismatchError: it was read, and has a value of another type
+    /// than the signal at its place of `write_signals`, or more values.
     #[pyo3(signature = (values, *, origin = None, sequence = None, timeout = None))]
     fn write(
         &self,
         values: &Bound<'_, PyAny>,
         origin: Option<&Bound<'_, PyAny>>,
-        sequence: Option<u64>,
+        sequence: Option<Count<u64>>,
         timeout: Option<f64>,
     ) -> PyResult<()> {
-        let deadline = Deadline::new(timeout)?;
+        let (deadline, sequence) = (Deadline::new(timeout)?, sequence.map(|Count(number)| number));
         let origin = time::from_python(origin)?;
         match values.cast::<Sample>() {
             Ok(given) => self.write_sample(values.py(), given.get(), origin, sequence, deadline),
@@ -254,8 +318,8 @@ impl Channel {
     /// `write_signals`, without any `samplelen`. Waits for a free block: TimeoutError, with a
     /// timeout of 0 FullError.
     #[pyo3(signature = (length = None, *, timeout = None))]
-    fn alloc(&self, py: Python<'_>, length: Option<usize>, timeout: Option<f64>) -> PyResult<Sample> {
-        let length = length.unwrap_or_else(|| self.usual_length(Direction::Out));
+    fn alloc(&self, py: Python<'_>, length: Option<Count<usize>>, timeout: Option<f64>) -> PyResult<Sample> {
+        let length = length.map_or_else(|| self.usual_length(Direction::Out), |Count(length)| length);
         let held = self.zeros(py, length, Deadline::new(timeout)?)?;
         Ok(self.sample(held, Direction::Out))
     }
@@ -264,9 +328,15 @@ impl Channel {
     /// `write_from`. Its columns have the names and types of `read_signals`, or with `write=True`
     /// of `write_signals`; `width` is their number, without any `samplelen`.
     #[pyo3(signature = (capacity, *, write = false, width = None))]
-    fn batch(&self, py: Python<'_>, capacity: usize, write: bool, width: Option<usize>) -> PyResult<Batch> {
+    fn batch(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = count)] capacity: usize,
+        write: bool,
+        width: Option<Count<usize>>,
+    ) -> PyResult<Batch> {
         let direction = if write { Direction::Out } else { Direction::In };
-        let width = width.unwrap_or_else(|| self.usual_length(direction));
+        let width = width.map_or_else(|| self.usual_length(direction), |Count(width)| width);
         Batch::new(py, capacity, width, self.signals(direction).clone())
     }
 
@@ -274,8 +344,8 @@ impl Channel {
     /// there. Returns how many: never 0 without a timeout; 0 if the time is over. Errors as `read`;
     /// BusyError: another thread uses the batch.
     #[pyo3(signature = (batch, timeout = None))]
-    fn read_into(&self, py: Python<'_>, batch: &Bound<'_, Batch>, timeout: Option<f64>) -> PyResult<usize> {
-        self.read_rows(py, batch.get(), Deadline::new(timeout)?)
+    fn read_into(&self, py: Python<'_>, batch: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<usize> {
+        self.read_rows(py, a_batch(batch)?, Deadline::new(timeout)?)
     }
 
     /// Writes rows `start` to `n` - 1 of a batch, and waits for room; by default those that the
@@ -283,22 +353,27 @@ impl Channel {
     /// over, or if the channel has ended after some, which the next call raises.
     ///
     /// ClosedError: the peer is gone. BusyError: another thread uses the batch. ValueError: a row
-    /// has more values than a sample can have.
+    /// has more values than a sample can have. MismatchError, and nothing is written: as of `write`.
     #[pyo3(signature = (batch, n = None, *, start = 0, timeout = None))]
     fn write_from(
         &self,
         py: Python<'_>,
-        batch: &Bound<'_, Batch>,
-        n: Option<usize>,
-        start: usize,
+        batch: &Bound<'_, PyAny>,
+        n: Option<Count<usize>>,
+        #[pyo3(from_py_with = count)] start: usize,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
-        let batch = batch.get();
-        let end = n.unwrap_or_else(|| batch.count());
+        let batch = a_batch(batch)?;
+        let end = n.map_or_else(|| batch.count(), |Count(n)| n);
         if end > batch.capacity() || start > end {
             return Err(value_error(format!("rows {start} to {end} of a batch of {}", batch.capacity())));
         }
         self.write_rows(py, batch, start..end, Deadline::new(timeout)?)
+    }
+
+    /// For asyncio, which waits by descriptors: FullError if a wait to read, or to write, cannot end.
+    fn _check_held(&self, py: Python<'_>, writes: bool) -> PyResult<()> {
+        self.check(py, if writes { Wait::Block } else { Wait::Message })
     }
 
     /// A descriptor that is readable while a read would not wait: samples are there, or the end is.

@@ -6,6 +6,7 @@
 
 mod batch;
 mod channel;
+mod count;
 mod errors;
 mod ls;
 mod memory;
@@ -18,6 +19,7 @@ mod signals;
 mod time;
 mod transfer;
 mod value;
+mod values;
 mod wait;
 
 /// What of the library is compiled. The names of `villas_shm` are made from this.

@@ -5,7 +5,7 @@ use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMet
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyFloat, PyTuple};
 
 /// What a message is.
 pub(crate) struct MessageType {
@@ -15,6 +15,8 @@ pub(crate) struct MessageType {
     base: Py<PyArrayDescr>,
     shape: Vec<usize>,
     size: usize,
+    /// A float of Python is such a message.
+    is_float: bool,
 }
 
 /// Where messages are, for a closure that runs without the interpreter's lock.
@@ -56,7 +58,8 @@ impl MessageType {
             return Err(value_error(format!("{given} has no bytes")));
         }
         let (base, shape, size) = (given.base().unbind(), given.shape(), given.itemsize());
-        Ok(MessageType { given: given.unbind(), base, shape, size })
+        let is_float = given.is_equiv_to(&numpy::dtype::<f64>(dtype.py()));
+        Ok(MessageType { given: given.unbind(), base, shape, size, is_float })
     }
 
     /// Bytes of a message.
@@ -89,15 +92,13 @@ impl MessageType {
                 return Ok(Messages { array: array.clone(), count: 1 });
             }
         }
+        static FILL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let message = self.empty(py)?;
-        if !self.shape.is_empty() {
-            // numpy would spread fewer values over all.
-            let shape: Vec<usize> = py.import("numpy")?.call_method1("shape", (value,))?.extract()?;
-            if shape != self.shape {
-                return Err(value_error(format!("a message of {} has the shape {:?}, not {shape:?}", self.given, self.shape)));
-            }
+        if self.is_float && value.is_exact_instance_of::<PyFloat>() {
+            message.array.set_item(py.Ellipsis(), value)?;
+            return Ok(message);
         }
-        message.array.set_item(py.Ellipsis(), value)?;
+        FILL.import(py, "villas_shm._numbers", "fill")?.call1((&message.array, value))?;
         Ok(message)
     }
 

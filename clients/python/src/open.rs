@@ -1,7 +1,8 @@
 //! Opens, creates and removes channels.
 
-use crate::channel::Channel;
-use crate::errors::{OrRaise, raise, raise_errno};
+use crate::channel::{Channel, WIRE};
+use crate::count::count;
+use crate::errors::{OrRaise, raise, raise_errno, raise_of};
 use crate::signals::given;
 use crate::wait::{Deadline, Interruptions, wait};
 use pyo3::prelude::*;
@@ -23,8 +24,8 @@ fn group_number(group: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u32>> {
 /// `timeout` in seconds: None waits without limit, 0 does not wait.
 ///
 /// NotFoundError: there is none, and the timeout is 0. TimeoutError: none within the time.
-/// BusyError: another process has the side. MismatchError: the node has another version.
-/// CorruptError: no region, or a damaged one. PermissionError.
+/// BusyError: another process has the side. MismatchError: the node has another version, or it is a
+/// ring. CorruptError: no region, or a damaged one. PermissionError.
 #[pyfunction]
 #[pyo3(signature = (name, timeout = None))]
 pub(crate) fn open(py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult<Channel> {
@@ -33,11 +34,11 @@ pub(crate) fn open(py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult
     // A region that is about to be ready is given 50 ms.
     let opened = match py.detach(|| Inner::open(name)) {
         Ok(opened) => opened,
-        Err(error) if !deadline.is_over() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WouldBlock) => {
-            wait(py, &Interruptions::default(), deadline, step)?
+        Err(error) if Deadline::waits(timeout) && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::WouldBlock) => {
+            wait(py, &Interruptions::default(), deadline, || Ok(()), step)?
         }
         Err(error) if error.is_transient() => return Err(raise_errno(py, libc::ETIMEDOUT, error.message())),
-        Err(error) => return Err(raise(py, &error)),
+        Err(error) => return Err(raise_of(py, &error, name)),
     };
     Channel::new(py, opened, name.to_owned(), "program")
 }
@@ -53,17 +54,18 @@ pub(crate) fn open(py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult
 /// BusyError: a live process is its node. MismatchError: a program is attached to a region with
 /// other parameters. ValueError: a parameter is out of range. PermissionError.
 #[pyfunction]
-#[pyo3(signature = (name, *, queuelen = 512, samplelen = 64, spare = 64, polling = false, permissions = 0o600, group = None,
+#[pyo3(signature = (name, *, queuelen = 512, samplelen = 64, spare = 64, polling = false,
+                    permissions = 0o600, group = None,
                     any_owner = false, read_signals = None, write_signals = None))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn create(
     py: Python<'_>,
     name: &str,
-    queuelen: u32,
-    samplelen: u32,
-    spare: u32,
+    #[pyo3(from_py_with = count)] queuelen: u32,
+    #[pyo3(from_py_with = count)] samplelen: u32,
+    #[pyo3(from_py_with = count)] spare: u32,
     polling: bool,
-    permissions: u32,
+    #[pyo3(from_py_with = count)] permissions: u32,
     group: Option<&Bound<'_, PyAny>>,
     any_owner: bool,
     read_signals: Option<&Bound<'_, PyAny>>,
@@ -79,7 +81,7 @@ pub(crate) fn create(
         .in_signals(given(read_signals)?)
         .out_signals(given(write_signals)?);
     config.group = group_number(group)?;
-    let made = py.detach(|| Inner::create(name, &config)).or_raise(py)?;
+    let made = py.detach(|| Inner::create(name, &config)).map_err(|error| raise_of(py, &error, name))?;
     Channel::new(py, made, name.to_owned(), "node")
 }
 
@@ -88,7 +90,8 @@ pub(crate) fn create(
 /// expected of a peer that says what it writes. Else as `create` and `open`; closing removes `out`,
 /// and after the end of a peer the channel must be opened anew.
 #[pyfunction]
-#[pyo3(signature = (out, in_, timeout = None, *, queuelen = 512, samplelen = 64, polling = false, permissions = 0o600, group = None,
+#[pyo3(signature = (out, in_, timeout = None, *, queuelen = 512, samplelen = 64, polling = false,
+                    permissions = 0o600, group = None,
                     any_owner = false, read_signals = None, write_signals = None))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn open_wire(
@@ -96,10 +99,10 @@ pub(crate) fn open_wire(
     out: &str,
     in_: &str,
     timeout: Option<f64>,
-    queuelen: u32,
-    samplelen: u32,
+    #[pyo3(from_py_with = count)] queuelen: u32,
+    #[pyo3(from_py_with = count)] samplelen: u32,
     polling: bool,
-    permissions: u32,
+    #[pyo3(from_py_with = count)] permissions: u32,
     group: Option<&Bound<'_, PyAny>>,
     any_owner: bool,
     read_signals: Option<&Bound<'_, PyAny>>,
@@ -143,7 +146,7 @@ pub(crate) fn open_wire(
             }
         }
     };
-    Channel::new(py, opened, format!("{out}, {in_}"), "VILLASnode's layout")
+    Channel::new(py, opened, format!("{out}, {in_}"), WIRE)
 }
 
 /// Removes the name of a region. Processes that have it open keep it. NotFoundError: there is none.

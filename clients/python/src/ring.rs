@@ -1,6 +1,7 @@
 //! An end of a ring that is open in this process. An endpoint is two of them.
 
-use crate::errors::{OrRaise, raise, raise_errno, value_error};
+use crate::count::count;
+use crate::errors::{OrRaise, raise, raise_errno, raise_of, value_error};
 use crate::message::{Address, MessageType};
 use crate::wait::{Deadline, Interruptions, wait};
 use numpy::PyArrayDescr;
@@ -96,7 +97,7 @@ impl Ring {
         step: impl FnMut(Duration) -> Result<T> + Send,
     ) -> PyResult<T> {
         // A close interrupts the waits.
-        wait(py, &self.interruptions, deadline, step)
+        wait(py, &self.interruptions, deadline, || Ok(()), step)
             .map_err(|error| if self.is_closed() { self.closed_error(py) } else { error })
     }
 
@@ -171,7 +172,7 @@ impl Ring {
         name: &str,
         dtype: &Bound<'_, PyAny>,
         role: &str,
-        capacity: usize,
+        #[pyo3(from_py_with = count)] capacity: usize,
         policy: &str,
     ) -> PyResult<Ring> {
         let role = match role {
@@ -181,7 +182,8 @@ impl Ring {
         };
         let (message, policy) = (MessageType::new(dtype)?, self::policy(policy)?);
         let size = message.size();
-        let ring = py.detach(|| Inner::open_bytes(name, policy, role, size, capacity)).or_raise(py)?;
+        let ring = py.detach(|| Inner::open_bytes(name, policy, role, size, capacity));
+        let ring = ring.map_err(|error| raise_of(py, &error, name))?;
         Ok(Ring::new(Open::Ring(ring), name.to_owned(), role, policy, capacity, message))
     }
 
@@ -277,23 +279,33 @@ impl Ring {
         let messages = self.message.messages(messages, false)?;
         let (from, count) = (messages.address(), messages.count);
         let mut done = 0;
-        let pushed = self.wait_for(py, deadline, |slice| {
+        // Until a wait for room has ended: signals are seen between waits.
+        let mut push = |slice| {
             while done < count {
                 // SAFETY: the array is kept for the whole call, and has so many messages behind
                 // `done`.
-                done += match unsafe { ring.push_many_from(from.of(done, size), count - done) } {
+                match unsafe { ring.push_many_from(from.of(done, size), count - done) } {
+                    Ok(some) => done += some,
                     Err(error) if !error.is_transient() => return Err(error),
-                    Ok(some) => some,
                     // SAFETY: as above.
                     Err(_) => match unsafe { ring.timed_push_from(from.of(done, size), Some(slice)) } {
-                        Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_over() => return Ok(()),
+                        Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_over() => return Ok(true),
                         Err(error) => return Err(error),
-                        Ok(()) => 1,
+                        Ok(()) => {
+                            done += 1;
+                            return Ok(done == count);
+                        }
                     },
-                };
+                }
             }
-            Ok(())
-        });
+            Ok(true)
+        };
+        let pushed = loop {
+            match self.wait_for(py, deadline, &mut push) {
+                Ok(false) => py.check_signals()?,
+                ended => break ended,
+            }
+        };
         match pushed {
             Err(error) if done == 0 || !error.is_instance_of::<PyBrokenPipeError>(py) => Err(error),
             _ => Ok(done),
@@ -445,7 +457,7 @@ pub(crate) fn open_endpoint(
     name: &str,
     side: &str,
     dtype: &Bound<'_, PyAny>,
-    capacity: usize,
+    #[pyo3(from_py_with = count)] capacity: usize,
     policy: &str,
 ) -> PyResult<(Ring, Ring)> {
     let (side, endings) = match side {

@@ -1,10 +1,10 @@
 //! A sample that this process holds, and views of it.
 
+use crate::count::Count;
 use crate::errors::{OrRaise, forked, value_error};
-use crate::memory::{Memory, array};
+use crate::memory::Memory;
 use crate::signals::Signals;
-use crate::{time, value};
-use numpy::{PyArray1, PyArrayMethods, PyUntypedArrayMethods};
+use crate::{time, value, values};
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -12,6 +12,9 @@ use pyo3::types::PyList;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use villas_shm::{Flags, Sample as Held};
+
+/// The most values that are shown.
+const SHOWN: usize = 6;
 
 /// Forks by which this process came about: a child has none of its parent's samples.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -102,29 +105,6 @@ fn gone() -> PyErr {
     value_error("the sample was written or put: copy what is to be kept before")
 }
 
-/// Sets the values from numbers.
-pub(crate) fn set_values(held: &mut Held, values: &Bound<'_, PyAny>, signals: &Signals) -> PyResult<()> {
-    let py = values.py();
-    if signals.are_floats() {
-        if let Ok(array) = values.cast::<PyArray1<f64>>() {
-            if array.is_c_contiguous() {
-                held.set_len(array.len()).or_raise(py)?;
-                // SAFETY: so many values lie there, one after another, and fit.
-                unsafe { std::ptr::copy_nonoverlapping(array.data().cast(), held.as_ptr(), array.len()) };
-                return Ok(());
-            }
-        }
-    }
-    let numbers = values.try_iter().and_then(Iterator::collect::<PyResult<Vec<_>>>)?;
-    let bits = numbers.iter().enumerate().map(|(at, number)| value::from_python(number, signals.kind(at)));
-    let bits = bits.collect::<PyResult<Vec<u64>>>()?;
-    held.set_len(bits.len()).or_raise(py)?;
-    for (at, bits) in bits.into_iter().enumerate() {
-        held.set_bits(at, bits);
-    }
-    Ok(())
-}
-
 /// Sets flag and time, or clears the flag.
 pub(crate) fn set_origin(held: &mut Held, origin: Option<villas_shm::Timespec>) {
     held.set_origin(origin.unwrap_or_default());
@@ -143,28 +123,42 @@ fn mark(held: &mut Held, flag: Flags, set: bool) {
 
 #[pymethods]
 impl Sample {
-    /// The values, float64 of shape (length,): a copy of their 8 bytes each, bit for bit, so of
-    /// signals of other types use `smp["name"]` or `tolist`. Assigning numbers or an array sets
-    /// values and length, each number in the type of its signal.
+    /// A copy of the values, of shape (length,): float64, or the type that all signals have; a
+    /// record with a field for each signal, if they have different ones. It is read-only, because
+    /// changing it would not change the sample: assign `smp["name"]`, or `smp.values` as a whole.
+    ///
+    /// Assigning a sequence, an array, a record or a dict sets values and length, each number in the
+    /// type of its signal.
     #[getter]
-    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let length = self.length(py)?;
-        // SAFETY: all of its values are written before anyone sees it.
-        let array = unsafe { PyArray1::<f64>::new(py, [length], false) };
-        self.with(py, |held| {
-            // SAFETY: the sample has room for at least as many, and a new array is contiguous.
-            unsafe { std::ptr::copy_nonoverlapping(held.as_ptr(), array.data().cast(), length) };
-        })?;
-        Ok(array)
+        values::copy(py, &self.signals, length, |to| {
+            // SAFETY: both have room for as many.
+            self.with(py, |held| unsafe { std::ptr::copy_nonoverlapping(held.as_ptr(), to, length) })
+        })
     }
 
     #[setter]
-    fn set_values(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn set_values(&self, given: &Bound<'_, PyAny>) -> PyResult<()> {
         // Numbers of Python can run Python code, which may use this sample: take it out meanwhile.
-        let mut held = self.take(values.py())?;
-        let done = set_values(&mut held, values, &self.signals);
+        let mut held = self.take(given.py())?;
+        let done = values::set(&mut held, given, &self.signals);
         self.give_back(held);
         done
+    }
+
+    /// For `numpy.asarray(smp)`: as `values`, writable if it is to be a copy.
+    #[pyo3(signature = (dtype = None, copy = None))]
+    fn __array__<'py>(
+        &self,
+        py: Python<'py>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if copy == Some(false) {
+            return Err(value_error("the values of a sample are copied: for an array without a copy use smp.view()"));
+        }
+        py.import("numpy")?.call_method1("array", (self.values(py)?, dtype))
     }
 
     /// The values as numbers of Python, each in the type of its signal.
@@ -180,8 +174,8 @@ impl Sample {
     }
 
     #[setter]
-    fn set_sequence(&self, py: Python<'_>, sequence: u64) -> PyResult<()> {
-        self.with(py, |held| set_sequence(held, sequence))
+    fn set_sequence(&self, py: Python<'_>, sequence: Count<u64>) -> PyResult<()> {
+        self.with(py, |held| set_sequence(held, sequence.0))
     }
 
     /// When the sample was made, datetime64[ns] in UTC; NaT: not given. Takes a `datetime64`, a
@@ -234,7 +228,8 @@ impl Sample {
     }
 
     #[setter]
-    fn set_length(&self, py: Python<'_>, length: usize) -> PyResult<()> {
+    fn set_length(&self, py: Python<'_>, length: Count<usize>) -> PyResult<()> {
+        let length = length.0;
         self.with(py, |held| {
             let before = held.len();
             held.set_len(length).map(|()| (before..length).for_each(|at| held.set_bits(at, 0)))
@@ -262,11 +257,11 @@ impl Sample {
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = key.py();
         let at = self.signals.place(key, self.length(py)?)?;
-        let bits = value::from_python(value, self.signals.kind(at))?;
+        let bits = values::one(value, &self.signals, at)?;
         self.with(py, |held| held.set_bits(at, bits))
     }
 
-    /// For `with smp.view() as a:`, a float64 array of the values in shared memory, without a copy.
+    /// For `with smp.view() as a:`, what `values` gives, but in shared memory, without a copy.
     /// While the block runs, writing or putting the sample raises BufferError. For trusted peers
     /// only: what the array shows may change at any time. Touching it in a child of `os.fork` ends
     /// the child by SIGSEGV.
@@ -295,10 +290,24 @@ impl Sample {
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
-        match self.with(py, |held| (held.sequence(), held.len())) {
-            Ok((sequence, length)) => format!("<villas_shm.Sample {sequence}: {length} values>"),
-            Err(_) => "<villas_shm.Sample, written or put>".into(),
+        let Ok((sequence, bits, length)) = self.with(py, |held| {
+            (held.sequence(), (0..held.len().min(SHOWN)).map(|at| held.get_bits(at)).collect::<Vec<_>>(), held.len())
+        }) else {
+            return "<villas_shm.Sample, written or put>".into();
+        };
+        let mut shown: Vec<String> = bits
+            .iter()
+            .zip(self.signals.names(bits.len()))
+            .enumerate()
+            .map(|(at, (bits, name))| {
+                let value = value::to_python(py, *bits, self.signals.kind(at));
+                if at < self.signals.len() { format!("{name}={value}") } else { format!("{value}") }
+            })
+            .collect();
+        if length > shown.len() {
+            shown.push(format!("… {length} values"));
         }
+        format!("<villas_shm.Sample {sequence}: {}>", if length == 0 { "no values".into() } else { shown.join(", ") })
     }
 }
 
@@ -331,7 +340,7 @@ impl View {
         // An array that outlives the block keeps the memory by this reference.
         let memory = Memory::shared(sample.with(py, |held| held.clone())?);
         let length = sample.length(py)?;
-        let array = array(&Bound::new(py, memory)?, &[length], "f8", 0)?;
+        let array = values::over(Bound::new(py, memory)?.as_any(), &sample.signals, None, length)?;
         let mut is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
         if *is_open {
             return Err(PyBufferError::new_err("the view is open already: each with block needs a view of its own"));

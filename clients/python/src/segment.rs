@@ -1,6 +1,7 @@
 //! Segments by the buffer protocol, and events in them.
 
-use crate::errors::{OrRaise, raise_errno, value_error};
+use crate::count::count;
+use crate::errors::{OrRaise, other_kind, raise_errno, value_error};
 use crate::time;
 use crate::wait::{Deadline, Interruptions, wait};
 use pyo3::exceptions::PyBufferError;
@@ -16,7 +17,7 @@ use villas_shm::{Segment as Inner, SegmentOptions};
 /// Raw shared memory: a POSIX object by its name, or a System V segment by `key` or `id`.
 ///
 /// `Segment(name, size, create=True)` opens it, or makes it: zeroed, with its memory allocated.
-/// Size 0 takes it as it is. It exports its memory: `memoryview(seg)`, `numpy.frombuffer(seg,
+/// Size 0 takes it as it is. With `create`, a channel or a ring of this name is a `MismatchError`. It exports its memory: `memoryview(seg)`, `numpy.frombuffer(seg,
 /// dtype)`; these keep it attached, and `close` raises `BufferError` while there is one. Other
 /// processes may write the memory at any time; an event in it tells when one has.
 #[pyclass(frozen, module = "villas_shm")]
@@ -53,14 +54,19 @@ impl Segment {
     fn open_segment(
         py: Python<'_>,
         name: Option<String>,
-        size: usize,
+        #[pyo3(from_py_with = count)] size: usize,
         key: Option<i32>,
         id: Option<i32>,
         create: bool,
         exclusive: bool,
         read_only: bool,
-        permissions: u32,
+        #[pyo3(from_py_with = count)] permissions: u32,
     ) -> PyResult<Segment> {
+        // What a channel or a ring has in it would be written over.
+        let mistaken = name.as_deref().filter(|_| create && !exclusive).and_then(|name| other_kind(py, name));
+        if let Some(error) = mistaken {
+            return Err(error);
+        }
         let options = SegmentOptions { size, create, exclusive, read_only, permissions };
         let opened = py.detach(|| match (&name, key, id) {
             (Some(name), None, None) => Some(Inner::open(name, &options)),
@@ -132,7 +138,7 @@ impl Segment {
 
     /// The event in the 8 bytes at an offset, which is a multiple of 8.
     #[pyo3(signature = (offset = 0))]
-    fn event(slf: Bound<'_, Self>, offset: usize) -> PyResult<Event> {
+    fn event(slf: Bound<'_, Self>, #[pyo3(from_py_with = count)] offset: usize) -> PyResult<Event> {
         let py = slf.py();
         slf.get().open(py)?.event(offset).or_raise(py)?;
         Ok(Event { segment: slf.unbind(), offset, seen: AtomicU64::new(0) })
@@ -241,8 +247,13 @@ impl Event {
         let segment = self.segment.get().open(py)?;
         let event = segment.event(self.offset).or_raise(py)?;
         let mut seen = self.seen.load(Relaxed);
-        let fresh =
-            wait(py, &Interruptions::default(), Deadline::new(timeout)?, |slice| event.timed_wait(&mut seen, Some(slice)))?;
+        let fresh = wait(
+            py,
+            &Interruptions::default(),
+            Deadline::new(timeout)?,
+            || Ok(()),
+            |slice| event.timed_wait(&mut seen, Some(slice)),
+        )?;
         self.seen.fetch_max(seen, Relaxed);
         Ok(fresh)
     }

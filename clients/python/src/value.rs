@@ -1,9 +1,9 @@
 //! One value of a sample: its 8 bytes, and what they are in Python.
 
 use crate::errors::value_error;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyFloat, PyInt};
+use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyFloat, PyInt, PyString};
 pub(crate) use villas_shm::SignalType as Kind;
 
 /// The value as Python has it.
@@ -19,18 +19,47 @@ pub(crate) fn to_python(py: Python<'_>, bits: u64, kind: Kind) -> Bound<'_, PyAn
     }
 }
 
+/// The numpy type of a value.
+pub(crate) fn dtype(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Float => "f8",
+        Kind::Integer => "i8",
+        Kind::Boolean => "?",
+        Kind::Complex => "c8",
+    }
+}
+
+/// The value without what its type does not say: a boolean is 0 or 1 in all of its 8 bytes.
+pub(crate) fn clean(bits: u64, kind: Kind) -> u64 {
+    if kind == Kind::Boolean { u64::from(bits as u8 != 0) } else { bits }
+}
+
 /// The 8 bytes of a value that Python gives.
 pub(crate) fn from_python(value: &Bound<'_, PyAny>, kind: Kind) -> PyResult<u64> {
     Ok(match kind {
-        Kind::Float => value.extract::<f64>()?.to_bits(),
+        Kind::Float => float(value)?.to_bits(),
         Kind::Integer => integer(value)? as u64,
-        Kind::Boolean => u64::from(value.is_truthy()?),
+        Kind::Boolean => match value.extract::<bool>() {
+            Ok(truth) => u64::from(truth),
+            Err(_) => u64::from(float(value)? != 0.0),
+        },
         Kind::Complex => {
-            let number = value.py().get_type::<PyComplex>().call1((value,))?.cast_into::<PyComplex>()?;
+            let number = match value.is_instance_of::<PyString>() {
+                true => return Err(PyTypeError::new_err("must be a number, not str")),
+                false => value.py().get_type::<PyComplex>().call1((value,))?.cast_into::<PyComplex>()?,
+            };
             let [real, imaginary] = [number.real(), number.imag()].map(|part| u64::from((part as f32).to_bits()));
             real | imaginary << 32
         }
     })
+}
+
+/// A real number. Those of numpy give up their imaginary part with a warning only.
+fn float(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    if !value.is_instance_of::<PyFloat>() && value.getattr("imag").is_ok_and(|part| part.is_truthy().unwrap_or(true)) {
+        return Err(PyTypeError::new_err("must be a real number, not a complex one"));
+    }
+    value.extract()
 }
 
 /// A whole number, also as a float without a fraction: lists of numbers and arrays mix them.
@@ -39,13 +68,12 @@ fn integer(value: &Bound<'_, PyAny>) -> PyResult<i64> {
         Ok(number) => return Ok(number),
         Err(failure) => failure,
     };
-    // An integer that is too large is no less wrong as a float.
     if !failure.is_instance_of::<PyTypeError>(value.py()) {
-        return Err(failure);
+        return Err(PyOverflowError::new_err(format!("{value} does not fit 64 bits")));
     }
-    let number = value.extract::<f64>().map_err(|_| failure)?;
+    let number = float(value)?;
     if number.fract() != 0.0 || !(-9.2e18..9.2e18).contains(&number) {
-        return Err(value_error(format!("{number} is not an integer, as its signal is")));
+        return Err(value_error(format!("{number} is not an integer")));
     }
     Ok(number as i64)
 }

@@ -31,6 +31,11 @@ impl Deadline {
         self.0.map_or(SLICE, |end| SLICE.min(end.saturating_duration_since(Instant::now())))
     }
 
+    /// Whether the call is to wait at all.
+    pub(crate) fn waits(timeout: Option<f64>) -> bool {
+        timeout != Some(0.0)
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end)
     }
@@ -51,14 +56,17 @@ impl Interruptions {
 }
 
 /// Repeats `step`, which waits for at most the time that it is given, until it succeeds, fails, the
-/// time is over (the step's error), a signal handler raises, or the wait is interrupted.
+/// time is over (the step's error), a signal handler raises, the wait is interrupted, or `check`,
+/// which is asked after 1, 2, 4 … slices, says that it cannot succeed.
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     interruptions: &Interruptions,
     deadline: Deadline,
+    check: impl Fn() -> PyResult<()>,
     mut step: impl FnMut(Duration) -> Result<T> + Send,
 ) -> PyResult<T> {
     let seen = interruptions.answered.load(Relaxed);
+    let mut slices = 0u32;
     loop {
         let slice = deadline.slice();
         let error = match py.detach(|| step(slice)) {
@@ -75,6 +83,10 @@ pub(crate) fn wait<T: Send>(
         // An interruption of the library's may be a signal's: wait for the rest of the time.
         if error.kind() != ErrorKind::Interrupted && deadline.is_over() {
             return Err(raise(py, &error));
+        }
+        slices = slices.wrapping_add(1);
+        if slices.is_power_of_two() {
+            check()?;
         }
     }
 }

@@ -203,3 +203,16 @@ def test_a_loop_of_another_thread_is_woken(pair):
     node.write([3])
     eventually(lambda: got == [3.0])
     thread.join(DEADLINE)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.05, 1e-9])
+def test_an_open_raises_what_the_other_open_raises(name, timeout):
+    async def work():
+        async with vs.open_async(name, timeout=timeout):
+            pass
+
+    with pytest.raises(vs.Error) as expected:
+        vs.open(name, timeout=timeout)
+    with pytest.raises(type(expected.value)) as raised:
+        run(work())
+    assert str(raised.value) == str(expected.value)

@@ -66,6 +66,16 @@ def test_the_node_of_the_page_gets_its_answer(name):
     assert out.split() == ["650.0", "2026-01-02T03:04:05.000000000", "1"]
 
 
+def test_the_program_of_records_answers_by_name(name):
+    signals = [("p", "kW"), ("mode", "", "integer")]
+    with vs.create(name, write_signals=signals, read_signals=["p_set", "q_set"]) as node:
+        program = start("-c", renamed(block("records docs/python.md"), name))
+        node.wait(timeout=DEADLINE)
+        node.write({"p": 1.5, "mode": 3})
+        assert node.read(timeout=DEADLINE).tolist() == [3.0, 0.0]
+        assert said(program) == "[(3., 3)]\n"
+
+
 @pytest.mark.parametrize(
     ("which", "printed"),
     [("ring docs/python.md", "(230-3j)\n10\n"), ("segment docs/python.md", "1 50.02\n")],
@@ -96,12 +106,13 @@ def test_the_controller_reaches_its_target():
 def test_the_plot_shows_all_signals(name, tmp_path):
     pytest.importorskip("matplotlib")
     png = tmp_path / "plot.png"
-    signals = [("v_a", "V"), ("v_b", "V"), ("f", "Hz")]
-    with vs.create(name, samplelen=3, write_signals=signals) as node:
+    signals = [("v_a", "V"), ("v_b", "V"), ("f", "Hz"), ("mode", "", "integer"), ("z", "V", "complex")]
+    with vs.create(name, samplelen=5, write_signals=signals) as node:
         plot = start(EXAMPLES / "live_plot.py", name, "--png", png, "--samples", "200")
         batch = node.batch(200, write=True)
         seconds = np.arange(200) / 1000
         batch["v_a"], batch["v_b"], batch["f"] = np.cos(100 * seconds), np.sin(100 * seconds), 50
+        batch["mode"], batch["z"] = np.arange(200) // 50, 2 + 1j * seconds
         batch.origin[:] = np.datetime64("2026-01-01") + (seconds * 1e9).astype("m8[ns]")
         assert node.write_from(batch, 200) == 200
         eventually(lambda: plot.poll() is not None)

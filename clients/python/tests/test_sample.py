@@ -65,10 +65,13 @@ def test_values_are_a_copy(pair):
     node.write([1.0, 2.0])
     sample = program.read()
     copy = sample.values
-    copy[0] = 9
-    assert sample.tolist() == [1.0, 2.0] and copy.flags.owndata and copy.dtype == np.float64
-    sample.values *= 3
-    assert sample.tolist() == [3.0, 6.0]
+    assert copy.dtype == np.float64 and copy.flags.owndata
+    with pytest.raises(ValueError, match="read-only"):
+        copy[0] = 9
+    with pytest.raises(ValueError, match="read-only"):
+        sample.values *= 3
+    sample.values = 3 * sample.values
+    assert sample.tolist() == [3.0, 6.0] and copy.tolist() == [1.0, 2.0]
     sample.values = [7]
     assert sample.tolist() == [7.0] and sample.length == 1
 

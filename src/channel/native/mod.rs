@@ -102,6 +102,7 @@ impl Backend for Native {
             blocks: u64::from(view.facts().blocks()),
             blocks_free: u64::from(self.pool().free(view)),
             held: u64::from(self.pool().held()),
+            held_own: u64::from(self.pool().held_own()),
             region_size: view.facts().total_size,
         }
     }

@@ -448,6 +448,7 @@ impl Backend for Wire {
             blocks: u64::from(own.facts().blocks + peer_blocks),
             blocks_free: pending(own, Which::Free),
             held: u64::from(self.own.held + self.peer.as_ref().map_or(0, |peer| peer.held)),
+            held_own: u64::from(self.own.held),
             region_size: own.facts().total_size(),
         }
     }

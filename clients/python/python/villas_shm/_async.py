@@ -12,18 +12,22 @@ from ._types import Signal, Stats
 
 # So often a task that always finds a sample, or room, lets other tasks run.
 _TURNS = 64
+# After so many seconds a task that waits asks whether it ever can go on.
+_PATIENCE = 0.1
 
 
 class _Poll:
     """The tasks that wait for one descriptor, which the loop watches while there are any."""
 
-    def __init__(self, fileno: Callable[[], int]) -> None:
+    def __init__(self, fileno: Callable[[], int], check: Callable[[], None]) -> None:
         self._fileno = fileno
+        self._check = check
         self._waiters: set[asyncio.Future[None]] = set()
         self._turns = 0
 
-    async def ready(self) -> None:
-        """Waits until the descriptor is readable."""
+    async def ready(self, start: float) -> None:
+        """Waits until the descriptor is readable, for a call that waits since `start`. It may be so
+        without a reason. FullError: it cannot go on, as this process holds all samples."""
         loop = asyncio.get_running_loop()
         descriptor = self._fileno()
         waiter = loop.create_future()
@@ -31,17 +35,21 @@ class _Poll:
             loop.add_reader(descriptor, self._wake)
         self._waiters.add(waiter)
         try:
+            await asyncio.wait([waiter], timeout=_PATIENCE)
+            if time.monotonic() - start >= _PATIENCE:
+                self._check()
             await waiter
         finally:
             self._waiters.discard(waiter)
             if not self._waiters:
                 loop.remove_reader(descriptor)
 
-    async def turn(self) -> None:
-        """Lets other tasks run now and then."""
+    async def turn(self) -> float:
+        """Lets other tasks run now and then. Returns when the call began."""
         self._turns += 1
         if self._turns % _TURNS == 0:
             await asyncio.sleep(0)
+        return time.monotonic()
 
     def _wake(self) -> None:
         for waiter in self._waiters:
@@ -58,8 +66,8 @@ class AsyncChannel:
 
     def __init__(self, channel: _native.Channel) -> None:
         self.channel = channel
-        self._input = _Poll(channel.fileno)
-        self._output = _Poll(channel.write_fileno)
+        self._input = _Poll(channel.fileno, lambda: channel._check_held(False))
+        self._output = _Poll(channel.write_fileno, lambda: channel._check_held(True))
 
     @property
     def read_signals(self) -> tuple[Signal, ...]:
@@ -86,16 +94,16 @@ class AsyncChannel:
 
     async def read(self) -> _native.Sample:
         """Reads one sample, as `Channel.read`."""
-        await self._input.turn()
+        start = await self._input.turn()
         while (sample := self.channel.try_read()) is None:
-            await self._input.ready()
+            await self._input.ready(start)
         return sample
 
     async def read_into(self, batch: _native.Batch) -> int:
         """Reads what is there into a batch, at least one sample, as `Channel.read_into`."""
-        await self._input.turn()
+        start = await self._input.turn()
         while (count := self.channel.read_into(batch, 0)) == 0:
-            await self._input.ready()
+            await self._input.ready(start)
         return count
 
     async def batches(self, capacity: int, *, width: int | None = None) -> AsyncIterator[_native.Batch]:
@@ -114,26 +122,26 @@ class AsyncChannel:
 
     async def write(
         self,
-        values: "_native.Sample | _native._Numbers",
+        values: "_native.Sample | _native._Values",
         *,
         origin: "_native._Time | None" = None,
         sequence: int | None = None,
     ) -> None:
         """Writes one sample and waits for room, as `Channel.write`."""
-        await self._output.turn()
+        start = await self._output.turn()
         while True:
             try:
                 return self.channel.write(values, origin=origin, sequence=sequence, timeout=0)
             except FullError:
-                await self._output.ready()
+                await self._output.ready(start)
 
     async def write_from(self, batch: _native.Batch, n: int | None = None) -> int:
         """Writes the first `n` rows of a batch and waits for room, as `Channel.write_from`."""
-        await self._output.turn()
+        start = await self._output.turn()
         end = batch.count if n is None else n
         written = self.channel.write_from(batch, end, timeout=0)
         while written < end:
-            await self._output.ready()
+            await self._output.ready(start)
             written += self.channel.write_from(batch, end, start=written, timeout=0)
         return written
 
@@ -183,7 +191,8 @@ class _Opening:
                 return AsyncChannel(_native.open(self._name, 0))
             except (NotFoundError, TimeoutError):
                 if deadline is not None and time.monotonic() >= deadline:
-                    raise
+                    # What `open` says when its time is over; 0 does not wait.
+                    return AsyncChannel(_native.open(self._name, min(self._timeout or 0, 1e-6)))
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.05)
 

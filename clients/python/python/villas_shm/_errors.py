@@ -13,7 +13,8 @@ class InvalidError(Error, ValueError):
 
 
 class FullError(Error, BlockingIOError):
-    """No room, and the call was not to wait. `EAGAIN`."""
+    """No room, and the call was not to wait; or a wait cannot end, as this process holds all samples.
+    `EAGAIN`."""
 
 
 class TimeoutError(Error, builtins.TimeoutError):
@@ -37,7 +38,7 @@ class ExistsError(Error, FileExistsError):
 
 
 class MismatchError(Error):
-    """Another layout version, or other parameters or signals. `EPROTO`."""
+    """Another layout version, other parameters or signals, or another kind of object. `EPROTO`."""
 
 
 class CorruptError(Error):
