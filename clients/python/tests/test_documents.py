@@ -1,5 +1,6 @@
 """The programs of README.md and docs/python.md, and the examples, do what is said there."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -98,7 +99,8 @@ def test_the_program_of_the_readme_runs_under_the_tool(name, tmp_path, built):
     assert np.array_equal(rows(done.stdout), 2 * rows(WEEK.read_text()))
 
 
-def test_the_controller_reaches_its_target():
+def test_the_controller_reaches_its_target(built, monkeypatch):
+    monkeypatch.setenv("PATH", str(built), prepend=os.pathsep)
     out = said(start(EXAMPLES / "pi_controller.py", "1000"))
     assert out.startswith("1000 steps: 10.000 rad/s before the load, 9.") and out.endswith("10.000 at the end\n")
 
