@@ -4,9 +4,10 @@
 
 use std::io::Write;
 
-use crate::human::{Record, Remarks, header, parse, print};
+use crate::human::{header, parse, print};
 use crate::lines::{Lines, Next};
 use crate::log::log;
+use crate::record::{Record, Remarks};
 use crate::signals::{MAX_SIGNALS, Signals};
 use crate::standard;
 

@@ -21,6 +21,7 @@ mod inspect;
 mod lines;
 mod log;
 mod pipe;
+mod record;
 mod signals;
 mod standard;
 

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::remarks::Oddity;
-use super::{Record, Time, value};
 use crate::encoding;
+use crate::record::{Oddity, Record, Time, value};
 use crate::signals::{SignalType, Signals};
 
 /// The error in a line, for people.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Record, Time, value};
+use crate::record::{Record, Time, value};
 use crate::signals::Signals;
 
 /// Appends the header line, which names the columns of `count` values.

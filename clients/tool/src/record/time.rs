@@ -1,4 +1,4 @@
-//! Points in time as the format prints them.
+//! Points in time as formats print them.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -35,7 +35,7 @@ impl Time {
 
     /// The reverse of [`Time::from_parts`].
     #[inline]
-    pub(super) fn parts(self) -> (bool, u64, u32) {
+    pub(crate) fn parts(self) -> (bool, u64, u32) {
         if self.sec < 0 {
             (true, self.sec.unsigned_abs() - u64::from(self.nsec > 0), (NANOS as u32 - self.nsec) % NANOS as u32)
         } else {

@@ -7,7 +7,7 @@ use crate::signals::SignalType;
 
 /// Appends a value in VILLASnode's form; floats with enough digits to read the same bits back.
 #[inline]
-pub(super) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
+pub(crate) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
     match kind {
         SignalType::Float => print_double(f64::from_bits(bits), out),
         SignalType::Integer => {
@@ -35,7 +35,7 @@ pub(crate) fn show(kind: SignalType, bits: u64) -> String {
 
 /// Reads a value at the start of `text`; returns its bits and its length, or the error in it.
 #[inline]
-pub(super) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'static str> {
+pub(crate) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'static str> {
     match kind {
         SignalType::Float => parse_double(text).map(|(value, len)| (value.to_bits(), len)),
         SignalType::Integer => parse_integer(text).map(|(value, len)| (value as u64, len)),
@@ -58,7 +58,7 @@ fn begins_with(text: &[u8], word: &[u8]) -> bool {
 }
 
 /// The value that means "missing", if the type has one.
-pub(super) fn missing(kind: SignalType) -> Option<u64> {
+pub(crate) fn missing(kind: SignalType) -> Option<u64> {
     match kind {
         SignalType::Float => Some(f64::NAN.to_bits()),
         SignalType::Complex => Some(join(f32::NAN, f32::NAN)),
@@ -67,12 +67,12 @@ pub(super) fn missing(kind: SignalType) -> Option<u64> {
 }
 
 /// Why a cell of a type without such a value must not be empty.
-pub(super) fn no_missing(kind: SignalType) -> &'static str {
+pub(crate) fn no_missing(kind: SignalType) -> &'static str {
     if kind == SignalType::Boolean { "a boolean is 0 or 1" } else { "an integer cannot say that: there is no NaN" }
 }
 
 /// The error for a text that is no value of this type.
-pub(super) fn no_value(kind: SignalType) -> &'static str {
+pub(crate) fn no_value(kind: SignalType) -> &'static str {
     match kind {
         SignalType::Float => NO_NUMBER,
         SignalType::Integer => NO_INTEGER,
@@ -156,7 +156,7 @@ fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usi
 /// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: the text is not
 /// one, or no double has exactly this value.
 #[cold]
-pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
+pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
     let negative = text.starts_with(b"-");
     let sign = usize::from(negative || text.starts_with(b"+"));
     let mut rest = text[sign..].strip_prefix(b"0x").or(text[sign..].strip_prefix(b"0X"))?;
