@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::formats::Format;
 use crate::generate::Kind;
 use crate::log::Level;
 use crate::signals::{MAX_SIGNALS, Signals};
@@ -74,10 +75,12 @@ pub(crate) enum Command {
     /// else should run on it.
     #[command(after_help = BENCH_STATUS, after_long_help = BENCH_COLUMNS)]
     Bench(BenchArgs),
-    /// Read samples from standard input and print them: the format alone, as a yardstick for
-    /// `pipe`.
-    #[command(hide = true)]
-    Convert(FormatArgs),
+    /// Write the samples of one file into another, in any format.
+    ///
+    /// The names of the files decide the formats. What a format cannot hold is counted, and said at
+    /// the end.
+    #[command(after_help = CONVERT_STATUS)]
+    Convert(ConvertArgs),
 }
 
 const PIPE_STATUS: &str = "\
@@ -120,6 +123,15 @@ Exit status:
   4  numbers of values differ
   5  values differ
   7  bad usage, a file that cannot be read, or output that cannot be written";
+
+const CONVERT_STATUS: &str = "\
+Formats, and the ends of file names that mean them:
+  villas.human  any other name, and standard input and output
+  csv, tsv      .csv; .tsv
+  json          .json, .jsonl, .ndjson: one object a line
+
+Exit status: 0, also when nobody reads the output any more; 1 for errors, and for lines that are no
+samples, which are named and left out.";
 
 const LS_COLUMNS: &str = "\
 --help describes the columns and the JSON. Exit status: 0; 1 for errors.";
@@ -363,6 +375,46 @@ pub(crate) struct CompareArgs {
     /// Two files or more.
     #[arg(value_name = "FILE", required = true, num_args = 2..)]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ConvertArgs {
+    /// The file to read; - for standard input.
+    #[arg(value_name = "IN", default_value = "-")]
+    pub(crate) input: PathBuf,
+    /// The file to write; - for standard output.
+    #[arg(value_name = "OUT", default_value = "-")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) formats: FormatsArgs,
+    /// The types of the values where the file does not say them: counts and letters, as in 1c or
+    /// 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
+    /// Instead of -t: the types, names and units of what `pipe CONFIG NODE` prints.
+    #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
+    pub(crate) node: Vec<String>,
+}
+
+/// The formats of what is read and written, where the names of the files do not say them.
+#[derive(Args)]
+pub(crate) struct FormatsArgs {
+    /// The format of what is read and of what is written.
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The format of what is read.
+    #[arg(long, value_name = "FORMAT")]
+    input_format: Option<Format>,
+    /// The format of what is written.
+    #[arg(long, value_name = "FORMAT")]
+    output_format: Option<Format>,
+}
+
+impl FormatsArgs {
+    /// Of what is read, and of what is written.
+    pub(crate) fn both(&self) -> [Option<Format>; 2] {
+        [self.input_format.or(self.format), self.output_format.or(self.format)]
+    }
 }
 
 #[derive(Args)]

@@ -15,6 +15,7 @@ mod convert;
 mod encoding;
 mod events;
 mod exec;
+mod formats;
 mod generate;
 mod human;
 mod inspect;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, CompareArgs, PipeArgs, SignalArgs};
+use cli::{Cli, Command, CompareArgs, ConvertArgs, PipeArgs, SignalArgs};
 use config::NodeConfig;
 use log::log;
 use signals::Signals;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
-        Command::Convert(args) => outcome(convert::run(&args.types.unwrap_or_default())),
+        Command::Convert(args) => outcome(convert(args)),
     }
 }
 
@@ -101,6 +102,18 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
         types: args.format.types.unwrap_or_default(),
     };
     pipe::run(config, &options, args.swap)
+}
+
+fn convert(args: ConvertArgs) -> Result<bool, String> {
+    let [input_format, output_format] = args.formats.both();
+    let options = convert::Options {
+        input: &args.input,
+        output: &args.output,
+        input_format,
+        output_format,
+        types: value_types(args.types.as_ref(), &args.node, |node| node.input.signals)?,
+    };
+    convert::run(&options)
 }
 
 /// The types of `-t`, or of the node of `--node`.

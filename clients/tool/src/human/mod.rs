@@ -14,7 +14,7 @@
 mod parse;
 mod print;
 
-pub(crate) use parse::{has_few_nanoseconds, parse};
+pub(crate) use parse::{has_few_nanoseconds, parse, parse_header};
 pub(crate) use print::{header, print};
 
 #[cfg(test)]

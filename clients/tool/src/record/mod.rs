@@ -2,7 +2,7 @@
 
 mod nan;
 mod remarks;
-mod time;
+pub(crate) mod time;
 pub(crate) mod value;
 
 pub(crate) use remarks::{Oddity, Remarks};

@@ -13,7 +13,7 @@ pub(crate) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
         SignalType::Integer => {
             out.extend_from_slice(itoa::Buffer::new().format(bits as i64).as_bytes());
         }
-        SignalType::Boolean => out.push(if bits.to_ne_bytes()[0] == 0 { b'0' } else { b'1' }),
+        SignalType::Boolean => out.push(b'0' + u8::from(is_true(bits))),
         SignalType::Complex => {
             let (real, imaginary) = split(bits);
             print_single(real, out);
@@ -55,6 +55,11 @@ pub(crate) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'sta
 /// In any case: programs write `True`, too.
 fn begins_with(text: &[u8], word: &[u8]) -> bool {
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// Whether a boolean is true.
+pub(crate) fn is_true(bits: u64) -> bool {
+    bits.to_ne_bytes()[0] != 0
 }
 
 /// The value that means "missing", if the type has one.
@@ -104,7 +109,8 @@ fn print_double(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-fn print_single(value: f32, out: &mut Vec<u8>) {
+/// As [`print`], for one part of a complex value.
+pub(crate) fn print_single(value: f32, out: &mut Vec<u8>) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
@@ -186,7 +192,8 @@ pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
     (has_digit && is_exact).then_some((value.to_bits(), text.len() - rest.len()))
 }
 
-fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
+/// As [`parse`], for one part of a complex value.
+pub(crate) fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
     match fast_float2::parse_partial::<f32, _>(text) {
         Ok((value, len)) if value.is_finite() => Ok((value, len)),
         other => {
