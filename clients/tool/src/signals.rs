@@ -35,8 +35,10 @@ impl Signals {
         self.0.extend(more);
     }
 
-    /// Takes names and units from the header of a file where they are not stated.
-    pub(crate) fn take_titles(&mut self, titles: Vec<Signal>) {
+    /// Takes names and units from the header of a file where they are not stated; whether there are
+    /// any.
+    pub(crate) fn take_titles(&mut self, titles: Option<Vec<Signal>>) -> bool {
+        let Some(titles) = titles else { return false };
         for (index, title) in titles.into_iter().enumerate() {
             match self.0.get_mut(index) {
                 None => self.0.push(title),
@@ -44,6 +46,7 @@ impl Signals {
                 Some(_) => {}
             }
         }
+        true
     }
 
     /// How many signals there are.

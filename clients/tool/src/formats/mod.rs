@@ -2,6 +2,8 @@
 //!
 //! A format writes what it can hold bit for bit, and counts what it cannot ([`Losses`]).
 
+mod arrow;
+mod binary;
 mod columns;
 mod input;
 mod json;
@@ -29,6 +31,11 @@ pub(crate) enum Format {
     Tsv,
     /// One JSON object a line.
     Json,
+    /// The messages that VILLASnode sends by UDP: 32-bit floats and integers.
+    #[value(name = "villas.binary")]
+    Binary,
+    /// An Arrow IPC stream: columns for pandas, polars and others.
+    Arrow,
 }
 
 impl Format {
@@ -40,6 +47,8 @@ impl Format {
             Some("csv") => Self::Csv,
             Some("tsv") => Self::Tsv,
             Some("json" | "jsonl" | "ndjson") => Self::Json,
+            Some("bin" | "binary") => Self::Binary,
+            Some("arrow" | "arrows" | "ipc") => Self::Arrow,
             _ => Self::Human,
         }
     }
@@ -51,6 +60,8 @@ impl Format {
             Self::Csv => "csv",
             Self::Tsv => "tsv",
             Self::Json => "json",
+            Self::Binary => "villas.binary",
+            Self::Arrow => "arrow",
         }
     }
 }

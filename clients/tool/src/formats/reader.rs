@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use super::arrow::Batches;
+use super::binary::Messages;
 use super::input::STDIN;
 use super::{Format, Input, columns, json};
 use crate::human;
@@ -40,6 +42,8 @@ pub(crate) struct Reader {
 
 enum Source {
     Lines { format: Format, lines: Lines<Input> },
+    Messages(Messages),
+    Batches(Box<Batches>),
 }
 
 impl Reader {
@@ -52,7 +56,11 @@ impl Reader {
     /// Reads an open stream. Nothing is read yet.
     pub(crate) fn new(input: Input, format: Format, types: &Signals) -> Self {
         Self {
-            source: Source::Lines { format, lines: Lines::new(input) },
+            source: match format {
+                Format::Binary => Source::Messages(Messages::new(input)),
+                Format::Arrow => Source::Batches(Box::new(Batches::new(input))),
+                _ => Source::Lines { format, lines: Lines::new(input) },
+            },
             signals: types.clone(),
             types: types.clone(),
             limit: MAX_SIGNALS,
@@ -79,6 +87,8 @@ impl Reader {
     fn input(&self) -> &Input {
         match &self.source {
             Source::Lines { lines, .. } => lines.input(),
+            Source::Messages(messages) => messages.input(),
+            Source::Batches(batches) => batches.input(),
         }
     }
 
@@ -87,6 +97,8 @@ impl Reader {
         match &self.source {
             Source::Lines { lines, .. } if self.name() == STDIN => format!("{STDIN}, line {}", lines.number()),
             Source::Lines { lines, .. } => format!("{}:{}", self.name(), lines.number()),
+            Source::Messages(messages) => format!("{}, sample {}", self.name(), messages.samples),
+            Source::Batches(batches) => format!("{}, sample {}", self.name(), batches.samples),
         }
     }
 
@@ -99,30 +111,34 @@ impl Reader {
     pub(crate) fn is_ready(&mut self) -> bool {
         match &mut self.source {
             Source::Lines { lines, .. } => lines.is_ready(),
+            Source::Messages(messages) => messages.is_ready(),
+            Source::Batches(batches) => batches.is_ready(),
         }
     }
 
     /// Reads the next sample; `false` at the end. After an error `record` may have a part of it.
     pub(crate) fn read(&mut self, record: &mut Record) -> Result<bool, ReadError> {
-        let Self { source: Source::Lines { format, lines }, signals, types, .. } = self;
+        let (signals, limit) = (&mut self.signals, self.limit);
+        match &mut self.source {
+            Source::Messages(messages) => messages.read(signals, limit, record),
+            Source::Batches(batches) => batches.read(signals, limit, record),
+            Source::Lines { .. } => self.read_line(record),
+        }
+    }
+
+    fn read_line(&mut self, record: &mut Record) -> Result<bool, ReadError> {
+        let Self { source: Source::Lines { format, lines }, signals, types, limit, .. } = self else { return Ok(false) };
         loop {
             let parsed = match lines.next()? {
                 Next::End => return Ok(false),
                 Next::TooLong => Err("this line is too long to be a sample".into()),
-                Next::Line(line) => {
-                    if !self.has_begun {
-                        if let Some(titles) = titles(*format, line) {
-                            signals.take_titles(titles);
-                            continue;
-                        }
-                    }
-                    match *format {
-                        Format::Human => human::parse(line, types, self.limit, record).map_err(|error| error.to_string()),
-                        Format::Csv => columns::parse(b',', line, types, self.limit, record),
-                        Format::Tsv => columns::parse(b'\t', line, types, self.limit, record),
-                        Format::Json => json::parse(line, types, !self.has_begun, self.limit, record),
-                    }
-                }
+                Next::Line(line) if !self.has_begun && signals.take_titles(titles(*format, line)) => continue,
+                Next::Line(line) => match *format {
+                    Format::Csv => columns::parse(b',', line, types, *limit, record),
+                    Format::Tsv => columns::parse(b'\t', line, types, *limit, record),
+                    Format::Json => json::parse(line, types, !self.has_begun, *limit, record),
+                    _ => human::parse(line, types, *limit, record).map_err(|error| error.to_string()),
+                },
             };
             match parsed {
                 // A comment, or an empty line.
@@ -148,6 +164,6 @@ fn titles(format: Format, line: &[u8]) -> Option<Vec<Signal>> {
         Format::Human => human::parse_header(line),
         Format::Csv => columns::parse_header(b',', line),
         Format::Tsv => columns::parse_header(b'\t', line),
-        Format::Json => None,
+        _ => None,
     }
 }

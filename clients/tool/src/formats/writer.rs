@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::losses::Losses;
-use super::{Format, columns, json};
+use super::{Format, arrow, binary, columns, json};
 use crate::human;
 use crate::record::Record;
 use crate::signals::Signals;
@@ -64,6 +64,9 @@ enum Encoder {
     Human,
     Columns(u8),
     Json,
+    Binary,
+    /// Begins with the first sample, whose values are the columns.
+    Arrow(Option<arrow::Columns>),
 }
 
 impl Writer {
@@ -79,6 +82,11 @@ impl Writer {
             Format::Csv => Encoder::Columns(b','),
             Format::Tsv => Encoder::Columns(b'\t'),
             Format::Json => Encoder::Json,
+            Format::Binary => {
+                binary::check(&signals)?;
+                Encoder::Binary
+            }
+            Format::Arrow => Encoder::Arrow(None),
         };
         let losses = Losses::default();
         Ok(Self { output, encoder, signals, buffer: Vec::new(), losses, has_offset: false, has_begun: false })
@@ -89,49 +97,62 @@ impl Writer {
         Self { has_offset: true, ..self }
     }
 
-    /// Takes a sample.
+    /// Takes a sample. An error if the format has no place for it.
     pub(crate) fn write(&mut self, record: &Record) -> Result<(), String> {
         if !self.has_begun {
-            self.begin(record.values.len(), record.received.is_some());
+            self.begin(record.values.len(), record.received.is_some())?;
         }
         let Self { signals, buffer, losses, .. } = self;
         match &mut self.encoder {
             Encoder::Human => human::print(record, signals, buffer),
             Encoder::Columns(separator) => columns::print(*separator, record, signals, losses, buffer),
             Encoder::Json => json::print(record, signals, losses, buffer),
+            Encoder::Binary => binary::print(record, signals, losses, buffer)?,
+            Encoder::Arrow(columns) => columns.iter_mut().for_each(|columns| columns.push(record, losses)),
         }
         Ok(())
     }
 
     /// Names the columns: of all signals, and of as many values as the first sample has.
-    fn begin(&mut self, values: usize, has_offset: bool) {
+    fn begin(&mut self, values: usize, has_offset: bool) -> Result<(), String> {
         self.has_begun = true;
         let Self { signals, buffer, .. } = self;
         let count = signals.len().max(values);
         match &mut self.encoder {
             Encoder::Human => human::header(signals, count, self.has_offset || has_offset, buffer),
             Encoder::Columns(separator) => columns::header(*separator, signals, count, buffer),
-            Encoder::Json => {}
+            Encoder::Json | Encoder::Binary => {}
+            Encoder::Arrow(columns) => *columns = Some(arrow::Columns::new(signals, count)?),
         }
+        Ok(())
     }
 
     /// Whether enough is gathered for a write.
     pub(crate) fn is_full(&self) -> bool {
-        self.buffer.len() >= CHUNK
+        match &self.encoder {
+            Encoder::Arrow(columns) => columns.as_ref().is_some_and(arrow::Columns::is_full),
+            _ => self.buffer.len() >= CHUNK,
+        }
     }
 
     /// Writes all that was gathered: a reader can read every sample up to here. Returns whether
     /// there still is a reader.
     pub(crate) fn flush(&mut self) -> Result<bool, String> {
+        if let Encoder::Arrow(Some(columns)) = &mut self.encoder {
+            columns.flush(&mut self.buffer)?;
+        }
         let result = self.output.write(&self.buffer);
         self.buffer.clear();
         result
     }
 
-    /// Writes the rest and the end; returns what the format could not hold, as sentences.
+    /// Writes the rest and the end. Returns what the format could not hold, as sentences.
     pub(crate) fn finish(mut self) -> Result<Vec<String>, String> {
         if !self.has_begun {
-            self.begin(0, false);
+            self.begin(0, false)?;
+        }
+        if let Encoder::Arrow(Some(columns)) = &mut self.encoder {
+            columns.finish(&mut self.buffer)?;
         }
         self.flush()?;
         Ok(self.losses.sentences())
