@@ -6,7 +6,7 @@ use std::io::{IsTerminal, stderr, stdout};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Work that ends sooner has no bar.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -46,19 +46,22 @@ impl Progress {
         let elapsed = self.started.elapsed();
         let Some((done, all)) = progress.filter(|_| elapsed >= SILENCE) else { return };
         let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = shown.get_or_insert_with(|| bar(all, elapsed));
+        let bar = shown.get_or_insert_with(|| bar(all));
         // A file may grow while it is read.
         bar.set_length(all.max(done));
         bar.set_position(done);
-        bar.set_message(format!("{:.0} samples/s", self.steps as f64 / elapsed.as_secs_f64()));
+        let rate = self.steps as f64 / elapsed.as_secs_f64();
+        let left = elapsed.as_secs_f64() * all.saturating_sub(done) as f64 / done.max(1) as f64;
+        let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
+        bar.set_message(format!("{rate:.0} samples/s  {:#} left", HumanDuration(left)));
     }
 }
 
-fn bar(all: u64, elapsed: Duration) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left");
+fn bar(all: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}");
     // At most ten times a second.
     let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr_with_hz(10));
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_elapsed(elapsed)
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 impl Drop for Progress {
