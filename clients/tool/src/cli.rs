@@ -432,10 +432,10 @@ pub(crate) struct FormatsArgs {
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<Format>,
     /// The format of what is read.
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     input_format: Option<Format>,
     /// The format of what is written.
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     output_format: Option<Format>,
 }
 
