@@ -96,11 +96,11 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
     if !args.receive_only && !args.send_only {
         formats::refuse_same_file(&args.input, Some(&args.output))?;
     }
-    let output = (!args.send_only).then(|| formats::Output::create(&args.output, output_format));
+    let input = (!args.receive_only).then(|| formats::Source::open(&args.input, input_format)).transpose()?;
+    let output = (!args.send_only).then(|| formats::Output::create(&args.output, output_format)).transpose()?;
     let options = pipe::Options {
-        input: (!args.receive_only).then_some(args.input),
-        output: output.transpose()?,
-        input_format,
+        input,
+        output,
         pace: args.pace,
         now: args.now,
         send_limit: args.send_limit,

@@ -42,6 +42,22 @@ fn binary_goes_through_pipes_and_losses_are_said() {
 }
 
 #[test]
+fn a_fifo_is_opened_once() {
+    let node = Node::with_client("", 1);
+    let path = node.path("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let writer = std::thread::spawn({
+        let path = path.clone();
+        // Its reader must not leave in between.
+        move || fs::write(path, "1.0(1)\t1\n").unwrap()
+    });
+    let assert = node.pipe(&["-i", path.to_str().unwrap()]).assert().success();
+    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    assert_eq!(samples(&text).len(), 1);
+    writer.join().unwrap();
+}
+
+#[test]
 fn values_of_other_types_than_the_regions_are_refused() {
     let node = Node::with_client("signals = \"fi\"", 1);
     let path = node.path("in.arrow");
@@ -61,6 +77,10 @@ fn files_that_are_missing_or_the_same_are_named_before_anything_begins() {
     let said = |options: &[&str]| String::from_utf8(node.pipe(options).assert().code(1).get_output().stderr.clone()).unwrap();
     let text = said(&["-i", path.to_str().unwrap()]);
     assert!(text.contains("a.dat: No such file") && !node.region_exists(), "{text}");
+    let old = node.path("old.csv");
+    fs::write(&old, "kept").unwrap();
+    said(&["-i", path.to_str().unwrap(), "-o", old.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&old).unwrap(), "kept");
     fs::write(&path, "1.0(1)\t1\n").unwrap();
     let text = said(&["-i", path.to_str().unwrap(), "-o", path.to_str().unwrap()]);
     assert!(text.contains("cannot be written at the same time"), "{text}");

@@ -5,7 +5,52 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::Format;
 use crate::standard;
+
+/// A file that is open, and in which format.
+pub(crate) struct Source {
+    name: String,
+    file: File,
+    /// Bytes in all, of a regular file.
+    size: Option<u64>,
+    format: Format,
+}
+
+impl Source {
+    /// A file, or standard input for `-`, in `format`, else in that of the name.
+    pub(crate) fn open(path: &Path, format: Option<Format>) -> Result<Self, String> {
+        let format = format.unwrap_or_else(|| Format::of_path(path));
+        if path.as_os_str() == "-" {
+            let file = standard::stdin()?;
+            return Ok(Self { name: STDIN.into(), size: size(&file)?, file, format });
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+        let size = size(&file).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Self { name, file, size, format })
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(self) -> Input {
+        self.bytes_by(|file| file)
+    }
+
+    /// Its bytes, read by what `wrap` makes of the file.
+    pub(crate) fn bytes_by<R: Read + Send + 'static>(self, wrap: impl FnOnce(File) -> R) -> Input {
+        Input { size: self.size, ..Input::new(self.name, wrap(self.file)) }
+    }
+}
+
+/// The size of a regular file; a directory is an error, which reading would tell only later.
+fn size(file: &File) -> Result<Option<u64>, String> {
+    let data = file.metadata().map_err(|error| error.to_string())?;
+    if data.is_dir() { Err("this is a directory".into()) } else { Ok(data.is_file().then_some(data.len())) }
+}
 
 /// A stream of bytes with a name for messages.
 pub(crate) struct Input {
@@ -18,33 +63,6 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// A file, or standard input for `-`.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        Self::open_in(path, Ok)
-    }
-
-    /// The same, read by what `wrap` makes of the file.
-    pub(crate) fn open_in<R: Read + Send + 'static>(
-        path: &Path,
-        wrap: impl FnOnce(File) -> io::Result<R>,
-    ) -> Result<Self, String> {
-        let (name, file) = if path.as_os_str() == "-" {
-            (STDIN.into(), standard::stdin()?)
-        } else {
-            let name = path.display().to_string();
-            let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
-            (name, file)
-        };
-        let data = file.metadata().map_err(|error| format!("{name}: {error}"))?;
-        // Reading would say so only later.
-        if data.is_dir() {
-            return Err(format!("{name}: this is a directory"));
-        }
-        let size = data.is_file().then_some(data.len());
-        let stream = wrap(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-        Ok(Self { size, ..Self::new(name, stream) })
-    }
-
     /// A stream that is open.
     pub(crate) fn new(name: impl Into<String>, stream: impl Read + Send + 'static) -> Self {
         Self { name: name.into(), stream: Box::new(stream), done: 0, size: None }

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-pub(crate) use input::{Input, refuse_same_file};
+pub(crate) use input::{Input, Source, refuse_same_file};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use writer::{Output, Writer};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::arrow::Batches;
 use super::binary::Messages;
 use super::input::STDIN;
-use super::{Format, Input, columns, json};
+use super::{Format, Input, Source, columns, json};
 use crate::human;
 use crate::lines::{Lines, Next};
 use crate::log::log;
@@ -33,7 +33,7 @@ impl From<io::Error> for ReadError {
 
 /// Reads the samples of a file, one after the other.
 pub(crate) struct Reader {
-    source: Source,
+    decoder: Decoder,
     /// Names, units and types: as the caller says, else as the file does.
     signals: Signals,
     /// What the caller has said of the types, by which text is read.
@@ -46,7 +46,7 @@ pub(crate) struct Reader {
     looks: u32,
 }
 
-enum Source {
+enum Decoder {
     Lines { format: Format, lines: Lines<Input> },
     Messages(Messages),
     Batches(Box<Batches>),
@@ -56,16 +56,18 @@ impl Reader {
     /// Opens a file, or standard input for `-`, in `format`, else in that of its name. `types` says
     /// what the values are where the file does not.
     pub(crate) fn open(path: &Path, format: Option<Format>, types: &Signals) -> Result<Self, String> {
-        Ok(Self::new(Input::open(path)?, format.unwrap_or_else(|| Format::of_path(path)), types))
+        let file = Source::open(path, format)?;
+        let format = file.format();
+        Ok(Self::new(file.bytes(), format, types))
     }
 
     /// Reads an open stream. Nothing is read yet.
     pub(crate) fn new(input: Input, format: Format, types: &Signals) -> Self {
         Self {
-            source: match format {
-                Format::Binary => Source::Messages(Messages::new(input)),
-                Format::Arrow => Source::Batches(Box::new(Batches::new(input))),
-                _ => Source::Lines { format, lines: Lines::new(input) },
+            decoder: match format {
+                Format::Binary => Decoder::Messages(Messages::new(input)),
+                Format::Arrow => Decoder::Batches(Box::new(Batches::new(input))),
+                _ => Decoder::Lines { format, lines: Lines::new(input) },
             },
             signals: types.clone(),
             types: types.clone(),
@@ -97,20 +99,20 @@ impl Reader {
     }
 
     fn input(&self) -> &Input {
-        match &self.source {
-            Source::Lines { lines, .. } => lines.input(),
-            Source::Messages(messages) => messages.input(),
-            Source::Batches(batches) => batches.input(),
+        match &self.decoder {
+            Decoder::Lines { lines, .. } => lines.input(),
+            Decoder::Messages(messages) => messages.input(),
+            Decoder::Batches(batches) => batches.input(),
         }
     }
 
     /// Where the last sample or error stands, for messages.
     pub(crate) fn place(&self) -> String {
-        match &self.source {
-            Source::Lines { lines, .. } if self.name() == STDIN => format!("{STDIN}, line {}", lines.number()),
-            Source::Lines { lines, .. } => format!("{}:{}", self.name(), lines.number()),
-            Source::Messages(messages) => format!("{}, sample {}", self.name(), messages.samples),
-            Source::Batches(batches) => format!("{}, sample {}", self.name(), batches.samples),
+        match &self.decoder {
+            Decoder::Lines { lines, .. } if self.name() == STDIN => format!("{STDIN}, line {}", lines.number()),
+            Decoder::Lines { lines, .. } => format!("{}:{}", self.name(), lines.number()),
+            Decoder::Messages(messages) => format!("{}, sample {}", self.name(), messages.samples),
+            Decoder::Batches(batches) => format!("{}, sample {}", self.name(), batches.samples),
         }
     }
 
@@ -121,25 +123,25 @@ impl Reader {
 
     /// Whether the next sample can be read without a wait.
     pub(crate) fn is_ready(&mut self) -> bool {
-        match &mut self.source {
-            Source::Lines { lines, .. } => lines.is_ready(),
-            Source::Messages(messages) => messages.is_ready(),
-            Source::Batches(batches) => batches.is_ready(),
+        match &mut self.decoder {
+            Decoder::Lines { lines, .. } => lines.is_ready(),
+            Decoder::Messages(messages) => messages.is_ready(),
+            Decoder::Batches(batches) => batches.is_ready(),
         }
     }
 
     /// Reads the next sample; `false` at the end. After an error `record` may have a part of it.
     pub(crate) fn read(&mut self, record: &mut Record) -> Result<bool, ReadError> {
         let (signals, limit) = (&mut self.signals, self.limit);
-        match &mut self.source {
-            Source::Messages(messages) => messages.read(signals, limit, record),
-            Source::Batches(batches) => batches.read(signals, limit, record),
-            Source::Lines { .. } => self.read_line(record),
+        match &mut self.decoder {
+            Decoder::Messages(messages) => messages.read(signals, limit, record),
+            Decoder::Batches(batches) => batches.read(signals, limit, record),
+            Decoder::Lines { .. } => self.read_line(record),
         }
     }
 
     fn read_line(&mut self, record: &mut Record) -> Result<bool, ReadError> {
-        let Self { source: Source::Lines { format, lines }, signals, types, limit, .. } = self else { return Ok(false) };
+        let Self { decoder: Decoder::Lines { format, lines }, signals, types, limit, .. } = self else { return Ok(false) };
         loop {
             let parsed = match lines.next()? {
                 Next::End => return Ok(false),

@@ -11,7 +11,6 @@ mod send;
 mod session;
 mod supervise;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ use nix::sys::signal::Signal;
 use crate::config::{Layout, NodeConfig};
 use crate::events;
 use crate::exec::Program;
-use crate::formats::{Format, Input, Output, Writer};
+use crate::formats::{Output, Source, Writer};
 use crate::log::log;
 use crate::signals::Signals;
 use open::{Opened, Region};
@@ -34,12 +33,10 @@ pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// What the command line says.
 pub(crate) struct Options {
-    /// Where samples to send are read, `-`: standard input; `None`: nothing is sent.
-    pub(crate) input: Option<PathBuf>,
+    /// Where samples to send are read; `None`: nothing is sent.
+    pub(crate) input: Option<Source>,
     /// Where received samples are written; `None`: they are discarded.
     pub(crate) output: Option<Output>,
-    /// Else the format of the name.
-    pub(crate) input_format: Option<Format>,
     /// Send at the pace of the timestamps, so many times as fast.
     pub(crate) pace: Option<f64>,
     /// Replace each timestamp by the time at which the sample is sent.
@@ -70,10 +67,6 @@ enum Event {
 /// Runs the command, at the other end of the channel if `swap` is set. Returns whether all went
 /// well; errors have been reported.
 pub(crate) fn run(mut config: NodeConfig, mut options: Options, swap: bool) -> Result<bool, String> {
-    // Before anything is started or read.
-    if let Some(path) = &options.input {
-        Input::open(path)?;
-    }
     // A time beyond the clock's range never comes.
     let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
     let (events, inbox) = channel();
@@ -138,8 +131,9 @@ fn with_region(
     let [read, written] = region.signals(config, &options.types)?;
     let (session, wake) = Session::new(region, config.exec.is_some()).map_err(|error| format!("cannot make a pipe: {error}"))?;
     let session = Arc::new(session);
-    if let Some(path) = &options.input {
-        let sender = send::Sender::new(Arc::clone(&session), wake, path, config, written, options)?;
+    let sends = options.input.is_some();
+    if let Some(file) = options.input.take() {
+        let sender = send::Sender::new(Arc::clone(&session), wake, file, config, written, options)?;
         events::spawn(events.clone(), Event::Sent, || sender.run());
     } else {
         session.set_sent_all();
@@ -147,7 +141,7 @@ fn with_region(
     let writer = options.output.take().map(|output| Writer::new(output, read).map(Writer::with_offset));
     let receiver = receive::Receiver::new(Arc::clone(&session), config, writer.transpose()?, options);
     events::spawn(events, Event::Received, || receiver.run());
-    let good = Supervisor::new(&session, 1 + u32::from(options.input.is_some()), deadline).watch(program, inbox);
+    let good = Supervisor::new(&session, 1 + u32::from(sends), deadline).watch(program, inbox);
     region.is_loss_told.set(session.has_told_of_name());
     Ok((good, session.has_come()))
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use super::sample::fill;
 use super::schedule::Schedule;
 use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
-use crate::formats::{Format, Input, Output, ReadError, Reader};
+use crate::formats::{Output, ReadError, Reader, Source};
 use crate::log::log;
 use crate::progress::Progress;
 use crate::record::{Record, Time};
@@ -65,14 +64,14 @@ impl Sender {
     pub(super) fn new(
         session: Arc<Session>,
         wake: OwnedFd,
-        path: &Path,
+        file: Source,
         config: &NodeConfig,
         signals: Signals,
         options: &Options,
     ) -> Result<Self, String> {
-        let wrap = |input| Ok(Wakeable { input, wake: wake.try_clone()?, session: Arc::clone(&session) });
-        let input = Input::open_in(path, wrap)?;
-        let format = options.input_format.unwrap_or_else(|| Format::of_path(path));
+        let format = file.format();
+        let wakes = wake.try_clone().map_err(|error| format!("cannot wait for input: {error}"))?;
+        let input = file.bytes_by(|input| Wakeable { input, wake: wakes, session: Arc::clone(&session) });
         // The region's own: another process may have created it with other parameters.
         let villas_shm::Config { queuelen, samplelen, .. } = session.channel.config();
         let batch = BATCH.max(config.output.vectorize as usize).min(queuelen as usize);
