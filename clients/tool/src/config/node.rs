@@ -186,8 +186,7 @@ impl Keys {
         let samplelen = match self.samplelen {
             // A region names only values that a sample can have.
             Some((samplelen, place)) if samplelen < signals => {
-                let message =
-                    format_args!("\"samplelen\" is {samplelen}, but there are {signals} signals: leave it out, or raise it");
+                let message = format!("\"samplelen\" is {samplelen}, but there are {signals} signals: leave it out, or raise it");
                 return Err(ConfigError::at(&place, message));
             }
             Some((samplelen, _)) => samplelen,
