@@ -21,6 +21,8 @@ mod inspect;
 mod lines;
 mod log;
 mod pipe;
+mod plot;
+mod screen;
 mod signals;
 mod standard;
 
@@ -29,7 +31,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, CompareArgs, PipeArgs, SignalArgs};
+use cli::{Cli, Command, CompareArgs, PipeArgs, PlotArgs, SignalArgs};
 use config::NodeConfig;
 use log::log;
 use signals::Signals;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
+        Command::Plot(args) => outcome(plot(&args)),
         Command::Convert(args) => outcome(convert::run(&args.types.unwrap_or_default())),
     }
 }
@@ -122,6 +125,11 @@ fn signal(args: &SignalArgs) -> Result<(), String> {
     let types = value_types(args.format.types.as_ref(), &args.node, |node| node.output.signals)?;
     let values = args.values.map_or(types.len().max(1), |values| values as usize);
     generate::run(generate::Options { kind: args.kind, shape, values, types, limit: args.limit, is_paced: !args.no_wait })
+}
+
+fn plot(args: &PlotArgs) -> Result<bool, String> {
+    let types = value_types(args.format.types.as_ref(), &args.node, |node| node.input.signals)?;
+    plot::run(args, &types)
 }
 
 fn compare(args: &CompareArgs) -> ExitCode {

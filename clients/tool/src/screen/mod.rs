@@ -1,0 +1,113 @@
+//! Commands that take over the whole terminal: `top`, and curves that move.
+//!
+//! The main thread draws and decides. One thread reads keys, another takes signals, and both only
+//! report to the main thread. So one place restores the terminal, whatever ends the command.
+
+mod terminal;
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ratatui::Frame;
+use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
+
+use crate::events;
+pub(crate) use terminal::Screen;
+
+/// How long to wait for a hang-up after an error of the terminal.
+const HANG_UP: Duration = Duration::from_millis(100);
+
+/// What a command does on its screen.
+pub(crate) trait Program {
+    /// Draws everything.
+    fn draw(&mut self, frame: &mut Frame<'_>);
+    /// Reacts to a key; `false` ends the command.
+    fn key(&mut self, key: KeyCode) -> bool;
+    /// How long until [`Program::tick`].
+    fn wait(&self) -> Duration;
+    /// Looks at what has changed.
+    fn tick(&mut self);
+}
+
+/// The events of the main thread.
+enum Event {
+    Signal(Signal),
+    /// A key, or another size of the terminal.
+    Input(Input),
+    /// No more keys, and why.
+    Deaf(Result<(), String>),
+}
+
+/// What a program hears, which is caught from its making on.
+pub(crate) struct Ears(mpsc::Sender<Event>, mpsc::Receiver<Event>);
+
+impl Ears {
+    /// Catches signals, also for threads that are started later.
+    pub(crate) fn new() -> Result<Ears, String> {
+        let (events, inbox) = mpsc::channel();
+        events::catch_these_signals(&[Signal::SIGTSTP, Signal::SIGCONT], events.clone(), Event::Signal)?;
+        Ok(Ears(events, inbox))
+    }
+
+    /// Takes over the terminal, until a key or a signal ends the program.
+    pub(crate) fn run(self, program: &mut impl Program) -> Result<bool, String> {
+        let Ears(events, inbox) = self;
+        let mut screen = Screen::enter()?;
+        let keys = events.clone();
+        events::spawn(events, Event::Deaf, move || read_keys(&keys));
+        match watch(program, &mut screen, &inbox) {
+            Err(_) if has_hung_up(&inbox) => Ok(true),
+            outcome => outcome,
+        }
+    }
+}
+
+/// Whether an error means that the terminal is gone: its signal may arrive a moment later.
+fn has_hung_up(inbox: &mpsc::Receiver<Event>) -> bool {
+    std::iter::from_fn(|| inbox.recv_timeout(HANG_UP).ok()).any(|event| matches!(event, Event::Signal(Signal::SIGHUP)))
+}
+
+/// Draws and reacts until the end.
+fn watch(program: &mut impl Program, screen: &mut Screen, inbox: &mpsc::Receiver<Event>) -> Result<bool, String> {
+    loop {
+        screen.draw(|frame| program.draw(frame))?;
+        match inbox.recv_timeout(program.wait()) {
+            Ok(Event::Signal(Signal::SIGTSTP)) => screen.suspend()?,
+            // Another user of the terminal may have left it in another state.
+            Ok(Event::Signal(Signal::SIGCONT)) => screen.enter_again()?,
+            Ok(Event::Signal(_)) => return Ok(true),
+            Ok(Event::Deaf(why)) => return why.map(|()| true),
+            Ok(Event::Input(Input::Key(key))) if key.kind != KeyEventKind::Release => match key.code {
+                code if key.modifiers.contains(KeyModifiers::CONTROL) => match code {
+                    KeyCode::Char('c') => return Ok(true),
+                    // As the terminal itself does if no program reads single keys: to the whole
+                    // group, this process included.
+                    KeyCode::Char('z') => {
+                        kill(Pid::from_raw(0), Signal::SIGTSTP).map_err(|errno| format!("cannot stop: {errno}"))?;
+                    }
+                    _ => {}
+                },
+                _ if key.modifiers.contains(KeyModifiers::ALT) => {}
+                code => {
+                    if !program.key(code) {
+                        return Ok(true);
+                    }
+                }
+            },
+            Ok(Event::Input(_)) => {}
+            Err(RecvTimeoutError::Timeout) => program.tick(),
+            Err(RecvTimeoutError::Disconnected) => return Err("the thread that reads keys has ended".into()),
+        }
+    }
+}
+
+fn read_keys(events: &mpsc::Sender<Event>) -> Result<(), String> {
+    loop {
+        let input = event::read().map_err(|error| format!("cannot read from the terminal: {error}"))?;
+        if events.send(Event::Input(input)).is_err() {
+            return Ok(());
+        }
+    }
+}
