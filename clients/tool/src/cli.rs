@@ -74,6 +74,13 @@ pub(crate) enum Command {
     /// else should run on it.
     #[command(after_help = BENCH_STATUS, after_long_help = BENCH_COLUMNS)]
     Bench(BenchArgs),
+    /// Draw the signals of files over time, in the terminal or as a picture.
+    ///
+    /// Signals of one unit share an axis. Each peak is drawn, however many samples there are.
+    /// Integers and booleans hold until the next sample, complex values are drawn as magnitudes,
+    /// NaN leaves a gap. Without FILE it reads standard input.
+    #[command(after_help = PLOT_STATUS)]
+    Plot(PlotArgs),
     /// Read samples from standard input and print them: the format alone, as a yardstick for
     /// `pipe`.
     #[command(hide = true)]
@@ -195,6 +202,9 @@ Columns, as many as fit; those of `ls`, and:
   FREE     how much of the pool is free
 
 Exit status: 0, also after SIGINT, SIGTERM and SIGHUP; 1 for errors, as where the output is no terminal.";
+
+const PLOT_STATUS: &str = "\
+Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out.";
 
 const RM_STATUS: &str = "\
 Exit status: 0; 1 if something could not be removed, or for errors.";
@@ -366,6 +376,47 @@ pub(crate) struct CompareArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct PlotArgs {
+    /// Draw only these, in this order. Of a complex signal u, u.re and u.im are its parts.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) signals: Vec<String>,
+    /// Write a picture instead of drawing in the terminal.
+    #[arg(short, value_name = "FILE.svg|FILE.png")]
+    pub(crate) output: Option<PathBuf>,
+    /// Draw nothing before this time: seconds since 1970, or a date as 2016-01-31 or
+    /// 2016-01-31T12:00, of UTC.
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
+    pub(crate) from: Option<i64>,
+    /// Draw nothing after this time.
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
+    pub(crate) to: Option<i64>,
+    /// Let the times of each file, --from and --to count from the file's first sample.
+    #[arg(long)]
+    pub(crate) align: bool,
+    /// Show the samples as they come, until `q` is pressed.
+    #[arg(long, conflicts_with_all = ["output", "from", "to", "align", "split"])]
+    pub(crate) live: bool,
+    /// Give each signal an axis of its own. Without colours they always have.
+    #[arg(long)]
+    pub(crate) split: bool,
+    /// The picture's title [default: the names of the files].
+    #[arg(long, value_name = "TEXT", requires = "output")]
+    pub(crate) title: Option<String>,
+    /// The picture's width and height, of a PNG in pairs of pixels [default: 960, and as high as
+    /// suits it].
+    #[arg(long, value_name = "WIDTHxHEIGHT", requires = "output", value_parser = size)]
+    pub(crate) size: Option<(u32, u32)>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+    /// Instead of -t: the types of what `pipe CONFIG NODE` prints.
+    #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
+    pub(crate) node: Vec<String>,
+    /// Files of samples; - is standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
 pub(crate) struct LsArgs {
     /// Print JSON; --help describes it.
     #[arg(long)]
@@ -513,6 +564,17 @@ fn two_cpus(text: &str) -> Result<[usize; 2], &'static str> {
         Some(pair) => Ok(pair),
         None => Err("expected two numbers, as in 0,1"),
     }
+}
+
+fn time(text: &str) -> Result<i64, &'static str> {
+    villas_shm_picture::time::parse(text).ok_or("expected seconds since 1970, or a date as 2016-01-31 or 2016-01-31T12:00")
+}
+
+/// A picture within these bounds has room for axes, and for its pixels in memory.
+fn size(text: &str) -> Result<(u32, u32), &'static str> {
+    let pair = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let is_right = |&(width, height): &(u32, u32)| (200..=10_000).contains(&width) && (150..=10_000).contains(&height);
+    pair.filter(is_right).ok_or("expected two numbers of pixels as in 960x540, from 200x150 to 10000x10000")
 }
 
 fn finite(text: &str) -> Result<f64, &'static str> {

@@ -11,7 +11,11 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Span;
 
 use crate::events;
 pub(crate) use terminal::Screen;
@@ -109,5 +113,21 @@ fn read_keys(events: &mpsc::Sender<Event>) -> Result<(), String> {
         if events.send(Event::Input(input)).is_err() {
             return Ok(());
         }
+    }
+}
+
+/// Names keys and what they do, as many as fit completely.
+pub(crate) fn help(buffer: &mut Buffer, line: Rect, keys: &[(&str, &str)]) {
+    let (bold, faint) = (Style::new().add_modifier(Modifier::BOLD), Style::new().fg(Color::DarkGray));
+    let mut x = line.x;
+    for (key, what) in keys {
+        let width = Span::raw(format!("{key} {what}")).width() as u16;
+        if x + width > line.right() && x > line.x {
+            return;
+        }
+        let rest = |x: u16| usize::from(line.right().saturating_sub(x));
+        (x, _) = buffer.set_stringn(x, line.y, key, rest(x), bold);
+        (x, _) = buffer.set_stringn(x + 1, line.y, what, rest(x + 1), faint);
+        x += 2;
     }
 }

@@ -13,6 +13,7 @@ use super::super::{table, words};
 use super::list::{Item, List};
 use super::{detail, rates};
 use crate::cli::Sort;
+use crate::screen;
 
 /// A lower screen does not show the selected object in full.
 const ROOM_FOR_DETAIL: u16 = 14;
@@ -48,7 +49,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View<'_>) -> usize {
         let keys = cut_bottom(&mut left, 1);
         match view.typed {
             Some(typed) => typing(frame, keys, typed),
-            None => help(frame, keys),
+            None => screen::help(frame.buffer_mut(), keys, &KEYS),
         }
     }
     if area.height >= ROOM_FOR_DETAIL {
@@ -122,20 +123,6 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View<'_>) {
         said.push((format!("  names with \"{}\"", words::plain(list.filter())), FAINT));
     }
     parts(frame, line, said);
-}
-
-fn help(frame: &mut Frame<'_>, line: Rect) {
-    let mut x = line.x;
-    for (key, what) in KEYS {
-        let width = Span::raw(format!("{key} {what}")).width() as u16;
-        if x + width > line.right() && x > line.x {
-            return;
-        }
-        let rest = |x: u16| usize::from(line.right().saturating_sub(x));
-        (x, _) = frame.buffer_mut().set_stringn(x, line.y, key, rest(x), KEY);
-        (x, _) = frame.buffer_mut().set_stringn(x + 1, line.y, what, rest(x + 1), FAINT);
-        x += 2;
-    }
 }
 
 fn typing(frame: &mut Frame<'_>, line: Rect, typed: &str) {
