@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::formats::Format;
 use crate::generate::Kind;
 use crate::log::Level;
 use crate::signals::{MAX_SIGNALS, Signals};
@@ -79,12 +80,14 @@ pub(crate) enum Command {
     /// Signals of one unit share an axis. Each peak is drawn, however many samples there are.
     /// Integers and booleans hold until the next sample, complex values are drawn as magnitudes,
     /// NaN leaves a gap. Without FILE it reads standard input.
-    #[command(after_help = PLOT_STATUS)]
-    Plot(PlotArgs),
-    /// Read samples from standard input and print them: the format alone, as a yardstick for
-    /// `pipe`.
-    #[command(hide = true)]
-    Convert(FormatArgs),
+    #[command(after_help = crate::plot::STATUS)]
+    Plot(crate::plot::PlotArgs),
+    /// Write the samples of one file into another, in any format.
+    ///
+    /// The names of the files decide the formats. What a format cannot hold is counted, and said at
+    /// the end.
+    #[command(after_help = CONVERT_STATUS)]
+    Convert(ConvertArgs),
 }
 
 const PIPE_STATUS: &str = "\
@@ -127,6 +130,15 @@ Exit status:
   4  numbers of values differ
   5  values differ
   7  bad usage, a file that cannot be read, or output that cannot be written";
+
+const CONVERT_STATUS: &str = "\
+Formats, and the ends of file names that mean them:
+  villas.human  any other name, and standard input and output
+  csv, tsv      .csv; .tsv
+  json          .json, .jsonl, .ndjson: one object a line
+
+Exit status: 0, also when nobody reads the output any more; 1 for errors, and for lines that are no
+samples, which are named and left out.";
 
 const LS_COLUMNS: &str = "\
 --help describes the columns and the JSON. Exit status: 0; 1 for errors.";
@@ -202,9 +214,6 @@ Columns, as many as fit; those of `ls`, and:
   FREE     how much of the pool is free
 
 Exit status: 0, also after SIGINT, SIGTERM and SIGHUP; 1 for errors, as where the output is no terminal.";
-
-const PLOT_STATUS: &str = "\
-Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out.";
 
 const RM_STATUS: &str = "\
 Exit status: 0; 1 if something could not be removed, or for errors.";
@@ -376,44 +385,43 @@ pub(crate) struct CompareArgs {
 }
 
 #[derive(Args)]
-pub(crate) struct PlotArgs {
-    /// Draw only these, in this order. Of a complex signal u, u.re and u.im are its parts.
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-    pub(crate) signals: Vec<String>,
-    /// Write a picture instead of drawing in the terminal.
-    #[arg(short, value_name = "FILE.svg|FILE.png")]
-    pub(crate) output: Option<PathBuf>,
-    /// Draw nothing before this time: seconds since 1970, or a date as 2016-01-31 or
-    /// 2016-01-31T12:00, of UTC.
-    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
-    pub(crate) from: Option<i64>,
-    /// Draw nothing after this time.
-    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
-    pub(crate) to: Option<i64>,
-    /// Let the times of each file, --from and --to count from the file's first sample.
-    #[arg(long)]
-    pub(crate) align: bool,
-    /// Show the samples as they come, until `q` is pressed.
-    #[arg(long, conflicts_with_all = ["output", "from", "to", "align", "split"])]
-    pub(crate) live: bool,
-    /// Give each signal an axis of its own. Without colours they always have.
-    #[arg(long)]
-    pub(crate) split: bool,
-    /// The picture's title [default: the names of the files].
-    #[arg(long, value_name = "TEXT", requires = "output")]
-    pub(crate) title: Option<String>,
-    /// The picture's width and height, of a PNG in pairs of pixels [default: 960, and as high as
-    /// suits it].
-    #[arg(long, value_name = "WIDTHxHEIGHT", requires = "output", value_parser = size)]
-    pub(crate) size: Option<(u32, u32)>,
+pub(crate) struct ConvertArgs {
+    /// The file to read; - for standard input.
+    #[arg(value_name = "IN", default_value = "-")]
+    pub(crate) input: PathBuf,
+    /// The file to write; - for standard output.
+    #[arg(value_name = "OUT", default_value = "-")]
+    pub(crate) output: PathBuf,
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
-    /// Instead of -t: the types of what `pipe CONFIG NODE` prints.
+    pub(crate) formats: FormatsArgs,
+    /// The types of the values where the file does not say them: counts and letters, as in 1c or
+    /// 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
+    /// Instead of -t: the types, names and units of what `pipe CONFIG NODE` prints.
     #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
     pub(crate) node: Vec<String>,
-    /// Files of samples; - is standard input.
-    #[arg(value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+}
+
+/// The formats of what is read and written, where the names of the files do not say them.
+#[derive(Args)]
+pub(crate) struct FormatsArgs {
+    /// The format of what is read and of what is written.
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The format of what is read.
+    #[arg(long, value_name = "FORMAT")]
+    input_format: Option<Format>,
+    /// The format of what is written.
+    #[arg(long, value_name = "FORMAT")]
+    output_format: Option<Format>,
+}
+
+impl FormatsArgs {
+    /// Of what is read, and of what is written.
+    pub(crate) fn both(&self) -> [Option<Format>; 2] {
+        [self.input_format.or(self.format), self.output_format.or(self.format)]
+    }
 }
 
 #[derive(Args)]
@@ -564,17 +572,6 @@ fn two_cpus(text: &str) -> Result<[usize; 2], &'static str> {
         Some(pair) => Ok(pair),
         None => Err("expected two numbers, as in 0,1"),
     }
-}
-
-fn time(text: &str) -> Result<i64, &'static str> {
-    villas_shm_picture::time::parse(text).ok_or("expected seconds since 1970, or a date as 2016-01-31 or 2016-01-31T12:00")
-}
-
-/// A picture within these bounds has room for axes, and for its pixels in memory.
-fn size(text: &str) -> Result<(u32, u32), &'static str> {
-    let pair = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
-    let is_right = |&(width, height): &(u32, u32)| (200..=10_000).contains(&width) && (150..=10_000).contains(&height);
-    pair.filter(is_right).ok_or("expected two numbers of pixels as in 960x540, from 200x150 to 10000x10000")
 }
 
 fn finite(text: &str) -> Result<f64, &'static str> {

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::human::{Record, Remarks, Time, parse, show_value, split};
+use crate::human::parse;
 use crate::lines::{Lines, Next};
+use crate::record::value::{show, split};
+use crate::record::{Record, Remarks, Time};
 use crate::signals::{MAX_SIGNALS, SignalType, Signals};
 
 /// What the command line says.
@@ -125,7 +127,7 @@ impl Options {
         }
         let mut pairs = a.values.iter().zip(&b.values).enumerate();
         let index = pairs.position(|(index, (&a, &b))| !self.same_value(self.types.kind(index), a, b))?;
-        let show = |record: &Record| show_value(self.types.kind(index), record.values[index]);
+        let show = |record: &Record| show(self.types.kind(index), record.values[index]);
         Some((Difference::Data, format!("value {index} is {} and {}", show(a), show(b))))
     }
 

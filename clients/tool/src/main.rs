@@ -15,6 +15,7 @@ mod convert;
 mod encoding;
 mod events;
 mod exec;
+mod formats;
 mod generate;
 mod human;
 mod inspect;
@@ -22,6 +23,7 @@ mod lines;
 mod log;
 mod pipe;
 mod plot;
+mod record;
 mod screen;
 mod signals;
 mod standard;
@@ -31,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, CompareArgs, PipeArgs, PlotArgs, SignalArgs};
+use cli::{Cli, Command, CompareArgs, ConvertArgs, PipeArgs, SignalArgs};
 use config::NodeConfig;
 use log::log;
 use signals::Signals;
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
         Command::Plot(args) => outcome(plot(&args)),
-        Command::Convert(args) => outcome(convert::run(&args.types.unwrap_or_default())),
+        Command::Convert(args) => outcome(convert(args)),
     }
 }
 
@@ -105,6 +107,18 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
     pipe::run(config, &options, args.swap)
 }
 
+fn convert(args: ConvertArgs) -> Result<bool, String> {
+    let [input_format, output_format] = args.formats.both();
+    let options = convert::Options {
+        input: &args.input,
+        output: &args.output,
+        input_format,
+        output_format,
+        types: value_types(args.types.as_ref(), &args.node, |node| node.input.signals)?,
+    };
+    convert::run(&options)
+}
+
 /// The types of `-t`, or of the node of `--node`.
 fn value_types(types: Option<&Signals>, node: &[String], pick: fn(NodeConfig) -> Signals) -> Result<Signals, String> {
     match node {
@@ -127,8 +141,8 @@ fn signal(args: &SignalArgs) -> Result<(), String> {
     generate::run(generate::Options { kind: args.kind, shape, values, types, limit: args.limit, is_paced: !args.no_wait })
 }
 
-fn plot(args: &PlotArgs) -> Result<bool, String> {
-    let types = value_types(args.format.types.as_ref(), &args.node, |node| node.input.signals)?;
+fn plot(args: &plot::PlotArgs) -> Result<bool, String> {
+    let types = value_types(args.types.as_ref(), &args.node, |node| node.input.signals)?;
     plot::run(args, &types)
 }
 

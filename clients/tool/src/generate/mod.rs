@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::events;
-use crate::human::{Record, Time, header, join, print};
+use crate::human::{header, print};
 use crate::log::log;
+use crate::record::value::join;
+use crate::record::{Record, Time};
 use crate::signals::{Signal as Column, SignalType, Signals};
 use crate::standard;
 use wave::Wave;

@@ -14,8 +14,9 @@ use super::sample::take;
 use super::send::BATCH;
 use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
-use crate::human::{Record, Time, header, print};
+use crate::human::{header, print};
 use crate::log::log;
+use crate::record::{Record, Time};
 use crate::signals::Signals;
 use crate::standard;
 

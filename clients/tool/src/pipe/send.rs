@@ -13,9 +13,10 @@ use villas_shm::Sample;
 use super::sample::fill;
 use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
-use crate::human::{Record, Remarks, has_few_nanoseconds, parse};
+use crate::human::{has_few_nanoseconds, parse};
 use crate::lines::{Lines, Next};
 use crate::log::log;
+use crate::record::{Record, Remarks};
 use crate::signals::Signals;
 use crate::standard;
 

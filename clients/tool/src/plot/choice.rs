@@ -1,6 +1,6 @@
 //! Which signals are drawn, and which part of complex ones.
 
-use crate::human::split;
+use crate::record::value::split;
 use crate::signals::SignalType;
 
 /// What is drawn of a value.
@@ -87,7 +87,7 @@ fn some(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::human::join;
+    use crate::record::value::join;
 
     fn choice(names: &[&str]) -> Choice {
         Choice(names.iter().map(|&name| name.into()).collect())

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::choice::{Choice, Part};
 use super::envelope::Envelope;
-use super::source::{ReadError, Reader};
-use crate::human::{Record, Time};
+use crate::formats::{Format, ReadError, Reader};
 use crate::log::log;
+use crate::record::{Record, Time};
 use crate::signals::{SignalType, Signals};
 
 /// Without a choice of signals, no more curves are drawn: so many colours can be told apart.
@@ -52,6 +52,8 @@ pub(crate) struct Curve {
 pub(crate) struct Wanted<'a> {
     pub(crate) choice: &'a Choice,
     pub(crate) types: &'a Signals,
+    /// What the files are, if their names do not say it.
+    pub(crate) format: Option<Format>,
     /// Nothing before and after these times.
     pub(crate) from: Option<i64>,
     pub(crate) to: Option<i64>,
@@ -92,7 +94,7 @@ impl Curves {
     }
 
     fn read_one(&mut self, file: usize, path: &Path, wanted: &Wanted<'_>, seen: &mut Vec<String>) -> Result<(), String> {
-        let mut reader = Reader::open(path, wanted.types)?;
+        let mut reader = Reader::open(path, wanted.format, wanted.types)?;
         let (start, mut record, mut known) = (self.list.len(), Record::default(), 0);
         let (mut malformed, mut timeless, mut base) = (0, 0_u64, None);
         loop {
@@ -108,7 +110,7 @@ impl Curves {
                     }
                     continue;
                 }
-                Err(ReadError::Fatal(what)) => return Err(what),
+                Err(ReadError::Fatal(what)) => return Err(format!("{}: {what}", reader.name())),
             }
             for index in known..record.values.len() {
                 self.add(file, index, reader.signals(), wanted.choice, seen);

@@ -1,5 +1,6 @@
 //! `villas-shm plot`: the curves of files, as a picture or in the terminal.
 
+mod args;
 mod chars;
 mod choice;
 mod columns;
@@ -9,7 +10,6 @@ pub(crate) mod live;
 mod panels;
 mod picture;
 mod print;
-mod source;
 
 use std::fs;
 use std::io;
@@ -18,10 +18,11 @@ use std::path::{Path, PathBuf};
 use villas_shm_picture::image;
 use villas_shm_picture::time::{self, Times};
 
-use crate::cli::PlotArgs;
+use crate::formats;
 use crate::log::log;
 use crate::signals::Signals;
 use crate::standard;
+pub(crate) use args::{PlotArgs, STATUS};
 use choice::Choice;
 use curves::{Curves, Wanted};
 use panels::panels;
@@ -41,9 +42,10 @@ pub(crate) fn run(args: &PlotArgs, types: &Signals) -> Result<bool, String> {
     let paths = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files.clone() };
     let choice = Choice::new(&args.signals);
     if args.live {
-        return live(&paths, choice, types);
+        return live(&paths, args.input_format, choice, types);
     }
-    let wanted = Wanted { choice: &choice, types, from: args.from, to: args.to, is_aligned: args.align };
+    let wanted =
+        Wanted { choice: &choice, types, format: args.input_format, from: args.from, to: args.to, is_aligned: args.align };
     let curves = Curves::read(&paths, &wanted)?;
     if curves.are_apart() {
         log!(Info, "the files have no time in common; --align starts each of them at 0");
@@ -77,10 +79,11 @@ pub(crate) fn run(args: &PlotArgs, types: &Signals) -> Result<bool, String> {
     Ok(curves.is_good)
 }
 
-fn live(paths: &[PathBuf], choice: Choice, types: &Signals) -> Result<bool, String> {
+fn live(paths: &[PathBuf], format: Option<formats::Format>, choice: Choice, types: &Signals) -> Result<bool, String> {
     let [path] = paths else { return Err("--live shows one FILE, or standard input".into()) };
     let title = if path.as_os_str() == "-" { "plot".into() } else { path.display().to_string() };
-    live::of_file(path, title, live::Feed::new(&[""], choice), types)
+    let reader = formats::Reader::open(path, format, types)?;
+    live::of_file(reader, title, live::Feed::new(&[""], choice))
 }
 
 /// The marks of the axis of time.

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::super::choice::{Choice, Part};
 use super::super::curves::{Shape, nanoseconds};
 use super::super::envelope::Envelope;
-use crate::human::{Time, show_value};
+use crate::record::Time;
+use crate::record::value::show;
 use crate::signals::{SignalType, Signals};
 use villas_shm_picture::numbers;
 
@@ -49,7 +50,7 @@ impl Curve {
     pub(crate) fn value(&self) -> String {
         match (self.newest, self.part) {
             (None, _) => "–".into(),
-            (Some(bits), Part::Integer | Part::Boolean) => show_value(self.kind, bits),
+            (Some(bits), Part::Integer | Part::Boolean) => show(self.kind, bits),
             (Some(bits), part) => numbers::short(part.of(bits)),
         }
     }

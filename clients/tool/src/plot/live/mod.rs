@@ -7,17 +7,15 @@ mod draw;
 mod history;
 mod view;
 
-use std::path::Path;
 use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::crossterm::event::KeyCode;
 
-use super::source::{ReadError, Reader};
 use crate::events;
-use crate::human::Record;
+use crate::formats::{ReadError, Reader};
+use crate::record::Record;
 use crate::screen::{Ears, Program, Screen};
-use crate::signals::Signals;
 pub(crate) use history::Feed;
 use view::View;
 
@@ -64,9 +62,8 @@ pub(crate) fn run(
 }
 
 /// Shows the samples of a file or a stream as they come.
-pub(super) fn of_file(path: &Path, title: String, feed: Feed, types: &Signals) -> Result<bool, String> {
+pub(super) fn of_file(mut reader: Reader, title: String, feed: Feed) -> Result<bool, String> {
     Screen::check("plot --live", "without --live the curves are printed once")?;
-    let mut reader = Reader::open(path, types)?;
     run(title, feed, move |feed| {
         let mut record = Record::default();
         loop {
@@ -74,7 +71,7 @@ pub(super) fn of_file(path: &Path, title: String, feed: Feed, types: &Signals) -
                 Ok(true) => feed.add(0, reader.signals(), [(record.origin, &record.values[..])]),
                 Ok(false) => return Ok(()),
                 Err(ReadError::Malformed(what)) => return Err(format!("{}: {what}", reader.place())),
-                Err(ReadError::Fatal(what)) => return Err(what),
+                Err(ReadError::Fatal(what)) => return Err(format!("{}: {what}", reader.name())),
             }
         }
     })

@@ -161,7 +161,7 @@ fn newest(history: &History) -> Vec<Option<i64>> {
 mod tests {
     use super::super::super::choice::Choice;
     use super::*;
-    use crate::human::Time;
+    use crate::record::Time;
     use crate::signals::Signals;
 
     fn at(sec: i64) -> Option<Time> {
