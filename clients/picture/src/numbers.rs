@@ -26,10 +26,15 @@ pub fn ends(low: f64, high: f64) -> (f64, f64) {
     (low - room, high + room)
 }
 
-/// At most about `most` marks between two figures, and their texts.
+/// At most about `most` marks between two figures, but at least two, and their texts.
 #[must_use]
 pub fn marks(low: f64, high: f64, most: usize) -> Vec<(f64, String)> {
-    let step = round_up((high - low) / most.max(1) as f64);
+    let marks = multiples(low, high, round_up((high - low) / most.max(1) as f64));
+    if marks.len() < 2 { multiples(low, high, round_up((high - low) / 4.0)) } else { marks }
+}
+
+/// The multiples of a step between two figures.
+fn multiples(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
     let (first, last) = ((low / step).ceil(), (high / step).floor());
     if !step.is_normal() || !(first..=last).contains(&first) || last - first > 1000.0 {
         return Vec::new();
@@ -77,6 +82,7 @@ mod tests {
     fn marks_are_round_and_their_texts_short() {
         assert_eq!(texts(-0.06, 1.06, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(texts(-260.0, 260.0, 5), ["-200", "0", "200"]);
+        assert_eq!(texts(-350.0, 350.0, 2), ["-200", "0", "200"]);
         assert_eq!(texts(49.98, 50.021, 4), ["49.98", "50.00", "50.02"]);
         assert_eq!(texts(0.0, 4.2e9, 5), ["0", "1e9", "2e9", "3e9", "4e9"]);
         assert_eq!(texts(-3e-7, 3e-7, 3), ["-2e-7", "0", "2e-7"]);

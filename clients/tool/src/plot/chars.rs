@@ -165,7 +165,7 @@ impl Dots {
 impl Drawn for Dots {
     fn draw(&self, painter: &mut Painter<'_, '_>) {
         let mut before: Option<(f64, f64)> = None;
-        for Column { x, bucket } in &self.columns {
+        for Column { x, bucket, .. } in &self.columns {
             // The right end belongs to the last column.
             let x = if *x == self.dots.0 as f64 { x - 1.0 } else { *x };
             let first = self.row(bucket.first);

@@ -42,8 +42,8 @@ impl Choice {
         self.0.is_empty()
     }
 
-    /// What is drawn of a signal, each part with the name of its curve.
-    pub(crate) fn parts(&self, name: &str, kind: SignalType) -> Vec<(Part, String)> {
+    /// What is drawn of a signal: its place in the choice, the part, and the name of its curve.
+    pub(crate) fn parts(&self, name: &str, kind: SignalType) -> Vec<(usize, Part, String)> {
         let whole = match kind {
             SignalType::Float => (Part::Float, name.into()),
             SignalType::Integer => (Part::Integer, name.into()),
@@ -51,15 +51,15 @@ impl Choice {
             SignalType::Complex => (Part::Magnitude, format!("|{name}|")),
         };
         if self.is_all() {
-            return vec![whole];
+            return vec![(0, whole.0, whole.1)];
         }
-        let wanted = |chosen: &String| match chosen.strip_prefix(name)? {
-            "" => Some(whole.clone()),
-            ".re" if kind == SignalType::Complex => Some((Part::Real, format!("Re {name}"))),
-            ".im" if kind == SignalType::Complex => Some((Part::Imaginary, format!("Im {name}"))),
+        let wanted = |(place, chosen): (usize, &String)| match chosen.strip_prefix(name)? {
+            "" => Some((place, whole.0, whole.1.clone())),
+            ".re" if kind == SignalType::Complex => Some((place, Part::Real, format!("Re {name}"))),
+            ".im" if kind == SignalType::Complex => Some((place, Part::Imaginary, format!("Im {name}"))),
             _ => None,
         };
-        self.0.iter().filter_map(wanted).collect()
+        self.0.iter().enumerate().filter_map(wanted).collect()
     }
 
     /// An error if a name is that of no signal of any file.
@@ -72,7 +72,7 @@ impl Choice {
         if seen.is_empty() {
             return Err("--signals: there are no samples, and so no signals".into());
         }
-        let near = seen.iter().filter(|name| strsim::damerau_levenshtein(name, unknown) <= 2).next();
+        let near = seen.iter().find(|name| strsim::damerau_levenshtein(name, unknown) <= 2);
         let hint = near.map_or_else(|| "the signals are ".to_owned() + &some(seen), |near| format!("did you mean \"{near}\"?"));
         Err(format!("--signals: no signal is called \"{unknown}\"; {hint}"))
     }
@@ -98,7 +98,7 @@ mod tests {
         let value = join(3.0, -4.0);
         let drawn = |names: &[&str]| -> Vec<(String, f64)> {
             let parts = choice(names).parts("u", SignalType::Complex);
-            parts.into_iter().map(|(part, name)| (name, part.of(value))).collect()
+            parts.into_iter().map(|(_, part, name)| (name, part.of(value))).collect()
         };
         assert_eq!(drawn(&[]), [("|u|".into(), 5.0)]);
         assert_eq!(drawn(&["u.re", "u.im", "u"]), [("Re u".into(), 3.0), ("Im u".into(), -4.0), ("|u|".into(), 5.0)]);

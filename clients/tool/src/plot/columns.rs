@@ -8,6 +8,8 @@ pub(crate) struct Column {
     /// Where the curve enters it, in columns from the left end; outside for the values before and
     /// after those that are shown.
     pub(crate) x: f64,
+    /// Where the curve leaves it.
+    pub(crate) end: f64,
     pub(crate) bucket: Bucket,
 }
 
@@ -17,11 +19,14 @@ pub(crate) fn columns(envelope: &Envelope, (from, to): (i64, i64), count: usize)
     let x = |time: i64| (i128::from(time) - i128::from(from)) as f64 / span * count as f64;
     let mut columns: Vec<Column> = Vec::new();
     for bucket in envelope.between(from, to) {
-        let x = x(bucket.time);
+        let at = x(bucket.time);
         match columns.last_mut() {
             // The right end belongs to the last column.
-            Some(last) if place(last.x, count) == place(x, count) => last.bucket.merge(bucket),
-            _ => columns.push(Column { x, bucket: *bucket }),
+            Some(last) if place(last.x, count) == place(at, count) => {
+                last.bucket.merge(bucket);
+                last.end = x(bucket.end);
+            }
+            _ => columns.push(Column { x: at, end: x(bucket.end), bucket: *bucket }),
         }
     }
     columns

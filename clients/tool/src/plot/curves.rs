@@ -46,6 +46,8 @@ pub(crate) struct Curve {
     part: Part,
     /// Its value's place in a sample.
     index: usize,
+    /// Its place among those that were asked for.
+    rank: usize,
 }
 
 /// What is read.
@@ -82,6 +84,7 @@ impl Curves {
             curves.read_one(file, path, wanted, &mut seen)?;
         }
         wanted.choice.check(&seen)?;
+        curves.list.sort_by_key(|curve| curve.rank);
         curves.list.retain(|curve| curve.envelope.span().is_some());
         if curves.samples == 0 {
             let between = if wanted.from.or(wanted.to).is_some() { " between --from and --to" } else { "" };
@@ -152,7 +155,7 @@ impl Curves {
     /// Adds the curves of the value at `index`, if they are wanted.
     fn add(&mut self, file: usize, index: usize, signals: &Signals, choice: &Choice, seen: &mut Vec<String>) {
         let name = signals.name(index);
-        for (part, name) in choice.parts(&name, signals.kind(index)) {
+        for (rank, part, name) in choice.parts(&name, signals.kind(index)) {
             if choice.is_all() && self.list.len() >= MOST {
                 break;
             }
@@ -164,6 +167,7 @@ impl Curves {
                 envelope: Envelope::whole(),
                 part,
                 index,
+                rank,
             });
         }
         seen.push(name.into());

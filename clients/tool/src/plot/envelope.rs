@@ -10,30 +10,51 @@ const MOST: usize = 8192;
 pub(crate) struct Bucket {
     /// When the first of them was, in nanoseconds.
     pub(crate) time: i64,
+    /// When the last of them was.
+    pub(crate) end: i64,
     pub(crate) first: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
     pub(crate) last: f64,
     /// Values are missing between the bucket before and this one.
     pub(crate) is_after_gap: bool,
+    /// None of the values is less than the one before.
+    rises: bool,
+    /// None of the values is more than the one before.
+    falls: bool,
 }
 
 impl Bucket {
     fn new(time: i64, value: f64, is_after_gap: bool) -> Bucket {
-        Bucket { time, first: value, min: value, max: value, last: value, is_after_gap }
+        Bucket { time, end: time, first: value, min: value, max: value, last: value, is_after_gap, rises: true, falls: true }
     }
 
-    fn add(&mut self, value: f64) {
+    fn add(&mut self, time: i64, value: f64) {
+        self.then(value);
+        self.end = time;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.last = value;
     }
 
+    fn then(&mut self, value: f64) {
+        self.rises &= value >= self.last;
+        self.falls &= value <= self.last;
+    }
+
+    /// The values go from the first to the last without a turn.
+    pub(super) fn is_monotonic(&self) -> bool {
+        self.rises || self.falls
+    }
+
     /// Takes in what comes after it.
     pub(super) fn merge(&mut self, next: &Bucket) {
+        self.then(next.first);
+        self.rises &= next.rises;
+        self.falls &= next.falls;
         self.min = self.min.min(next.min);
         self.max = self.max.max(next.max);
-        self.last = next.last;
+        (self.end, self.last) = (next.end, next.last);
     }
 }
 
@@ -85,7 +106,7 @@ impl Envelope {
         let is_after_gap = std::mem::take(&mut self.is_broken);
         let (shift, piece) = (self.shift, time >> self.shift);
         match self.buckets.back_mut() {
-            Some(last) if last.time >> shift == piece => last.add(value),
+            Some(last) if last.time >> shift == piece => last.add(time, value),
             Some(last) if last.time > time => self.insert(time, value),
             _ => self.buckets.push_back(Bucket::new(time, value, is_after_gap)),
         }
@@ -101,7 +122,7 @@ impl Envelope {
     fn insert(&mut self, time: i64, value: f64) {
         let (shift, piece) = (self.shift, time >> self.shift);
         match self.buckets.binary_search_by_key(&piece, |bucket| bucket.time >> shift) {
-            Ok(at) => self.buckets[at].add(value),
+            Ok(at) => self.buckets[at].add(time, value),
             Err(at) => self.buckets.insert(at, Bucket::new(time, value, false)),
         }
     }
@@ -122,9 +143,9 @@ impl Envelope {
         }
     }
 
-    /// The first and the last time; the last one not exactly, if it shares its bucket.
+    /// The first and the last time.
     pub(crate) fn span(&self) -> Option<(i64, i64)> {
-        Some((self.buckets.front()?.time, self.buckets.back()?.time))
+        Some((self.buckets.front()?.time, self.buckets.back()?.end))
     }
 
     /// How long the pieces of time are: two to the power of this in nanoseconds.
@@ -206,6 +227,6 @@ mod tests {
         for time in 0..16_000 {
             envelope.push(time, time as f64);
         }
-        assert_eq!((envelope.buckets.len(), envelope.span()), (100, Some((14_400, 15_984))));
+        assert_eq!((envelope.buckets.len(), envelope.span()), (100, Some((14_400, 15_999))));
     }
 }

@@ -81,7 +81,8 @@ pub(crate) fn run(args: &PlotArgs, types: &Signals) -> Result<bool, String> {
 
 fn live(paths: &[PathBuf], format: Option<formats::Format>, choice: Choice, types: &Signals) -> Result<bool, String> {
     let [path] = paths else { return Err("--live shows one FILE, or standard input".into()) };
-    let title = if path.as_os_str() == "-" { "plot".into() } else { path.display().to_string() };
+    let title =
+        if path.as_os_str() == "-" { "plot".into() } else { path.file_name().unwrap_or_default().to_string_lossy().into() };
     let reader = formats::Reader::open(path, format, types)?;
     live::of_file(reader, title, live::Feed::new(&[""], choice))
 }

@@ -64,7 +64,7 @@ impl Page<'_> {
         let x_scale = Scale::new(&x, std::iter::empty(), LEFT, right);
         let mut top = TOP;
         for (at, (panel, height)) in self.panels.iter().zip(heights).enumerate() {
-            let y = panel.axis((height / 40.0).max(2.0) as usize);
+            let y = panel.axis((height / 32.0).max(3.0) as usize);
             let y_scale = Scale::new(&y, std::iter::empty(), top + height, top);
             let frame = Frame { x: (&x, &x_scale), y: (&y, &y_scale), has_x_marks: at + 1 == self.panels.len() };
             frame.draw(&mut picture);
@@ -114,11 +114,12 @@ fn colour(at: usize) -> &'static str {
     COLOURS[at % COLOURS.len()]
 }
 
-/// The line through all columns: in each of them down to the least value and up to the largest.
+/// The line through all columns: in each of them down to the least value and up to the largest, and
+/// straight where the values have no turn.
 fn path(columns: &[Column], shape: Shape, left: f64, y: &Scale) -> String {
     let mut path = String::new();
-    for (at, Column { x, bucket }) in columns.iter().enumerate() {
-        let x = left + x;
+    for (at, Column { x, end, bucket }) in columns.iter().enumerate() {
+        let (x, end) = (left + x, left + end);
         // Writing to a String cannot fail.
         let _ = match shape {
             // What is a single value would not be seen without a length.
@@ -126,14 +127,17 @@ fn path(columns: &[Column], shape: Shape, left: f64, y: &Scale) -> String {
             Shape::Line => write!(path, "L{x:.1} {:.1}", y.at(bucket.first)),
             Shape::Steps | Shape::Switch => write!(path, "H{x:.1}V{:.1}", y.at(bucket.first)),
         };
-        let extremes = if bucket.last < bucket.first { [bucket.max, bucket.min] } else { [bucket.min, bucket.max] };
-        let mut pen = bucket.first;
-        for value in extremes.into_iter().chain([bucket.last]).filter(|_| bucket.min < bucket.max) {
-            if value != pen {
-                let _ = write!(path, "V{:.1}", y.at(value));
-                pen = value;
+        if bucket.is_monotonic() {
+            if bucket.first != bucket.last {
+                let _ = match shape {
+                    Shape::Line => write!(path, "L{end:.1} {:.1}", y.at(bucket.last)),
+                    Shape::Steps | Shape::Switch => write!(path, "H{end:.1}V{:.1}", y.at(bucket.last)),
+                };
             }
+            continue;
         }
+        let (near, far) = if bucket.last < bucket.first { (bucket.max, bucket.min) } else { (bucket.min, bucket.max) };
+        let _ = write!(path, "V{:.1}V{:.1}V{:.1}", y.at(near), y.at(far), y.at(bucket.last));
     }
     path
 }

@@ -168,14 +168,15 @@ fn ends(view: &View, history: &History, curves: &[usize]) -> (f64, f64) {
         buckets.filter(move |bucket| bucket.time >= span.0 && bucket.time <= span.1)
     });
     let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), bucket| (low.min(bucket.min), high.max(bucket.max)));
-    numbers::ends(low.min(high), high.max(low))
+    (low.min(high), high.max(low))
 }
 
 /// Ends that stay where they are while values change a little.
 fn round((low, high): (f64, f64)) -> (f64, f64) {
     let step = numbers::round_up((high - low) / 8.0);
     let rounded = ((low / step).floor() * step, (high / step).ceil() * step);
-    if rounded.0 < rounded.1 && (rounded.1 - rounded.0).is_finite() { rounded } else { (low, high) }
+    let is_right = step > 1e-9 * low.abs().max(high.abs()) && (rounded.1 - rounded.0).is_finite();
+    if is_right { rounded } else { numbers::ends(low, high) }
 }
 
 fn summary(frame: &mut Frame<'_>, line: Rect, view: &View, history: &History, hidden: usize) {

@@ -37,6 +37,8 @@ pub(crate) struct Curve {
     part: Part,
     /// Its value's place in a sample.
     index: usize,
+    /// Its place among those that were asked for.
+    rank: usize,
 }
 
 impl Curve {
@@ -105,16 +107,16 @@ impl History {
 
     fn add_curves(&mut self, stream: usize, signals: &Signals, index: usize) {
         let kind = signals.kind(index);
-        for (part, name) in self.choice.parts(&signals.name(index), kind) {
+        for (rank, part, name) in self.choice.parts(&signals.name(index), kind) {
             if self.curves.len() == MOST {
                 self.streams[stream].left += 1;
                 break;
             }
             let unit = signals.get(index).map_or("", |signal| signal.unit()).into();
             let levels = levels();
-            self.curves.push(Curve { name, unit, kind, shape: kind.into(), stream, newest: None, levels, part, index });
+            self.curves.push(Curve { name, unit, kind, shape: kind.into(), stream, newest: None, levels, part, index, rank });
         }
-        self.curves.sort_by_key(|curve| curve.stream);
+        self.curves.sort_by_key(|curve| (curve.stream, curve.rank));
     }
 }
 
@@ -186,7 +188,7 @@ mod tests {
         let feed = feed([(5_000_000_000, 1.0), (6_000_000_000, 2.0), (0, 3.0), (1000, 4.0)].into_iter());
         let history = feed.lock();
         assert_eq!(history.streams[0].newest, Some(1000));
-        assert_eq!(history.curves[0].envelope(1).span(), Some((0, 0)));
+        assert_eq!(history.curves[0].envelope(1).span(), Some((0, 1000)));
         assert_eq!(history.curves[0].value(), "4");
     }
 
