@@ -95,8 +95,8 @@ impl Graph<'_> {
         }
         for (figure, text) in &self.y.marks {
             let from_top = (high - figure) / (high - low) * f64::from(inside.height);
-            if (0.0..f64::from(inside.height)).contains(&from_top) {
-                let y = inside.y + from_top as u16;
+            if (0.0..=f64::from(inside.height)).contains(&from_top) {
+                let y = inside.y + (from_top as u16).min(inside.height - 1);
                 let width = Span::raw(text).width() as u16;
                 buffer.set_string(x.saturating_sub(width), y, text, Style::new());
                 buffer.set_string(x, y, "┤", FAINT);

@@ -116,6 +116,19 @@ fn read_keys(events: &mpsc::Sender<Event>) -> Result<(), String> {
     }
 }
 
+/// Writes parts one after the other while they fit completely, each with its separator from the one
+/// before.
+pub(crate) fn parts(buffer: &mut Buffer, line: Rect, parts: impl IntoIterator<Item = (String, Style)>) {
+    let mut x = line.x;
+    for (text, style) in parts {
+        let width = Span::raw(&*text).width() as u16;
+        if x + width > line.right() && x > line.x {
+            return;
+        }
+        (x, _) = buffer.set_stringn(x, line.y, text, (line.right() - x).into(), style);
+    }
+}
+
 /// Names keys and what they do, as many as fit completely.
 pub(crate) fn help(buffer: &mut Buffer, line: Rect, keys: &[(&str, &str)]) {
     let (bold, faint) = (Style::new().add_modifier(Modifier::BOLD), Style::new().fg(Color::DarkGray));

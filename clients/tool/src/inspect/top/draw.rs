@@ -94,19 +94,6 @@ fn cut_bottom(left: &mut Rect, height: u16) -> Rect {
     Rect { y: left.y + left.height, height, ..*left }
 }
 
-/// Writes parts one after the other while they fit completely, each with its separator from the one
-/// before.
-fn parts(frame: &mut Frame<'_>, line: Rect, parts: impl IntoIterator<Item = (String, Style)>) {
-    let mut x = line.x;
-    for (text, style) in parts {
-        let width = Span::raw(&*text).width() as u16;
-        if x + width > line.right() && x > line.x {
-            return;
-        }
-        (x, _) = frame.buffer_mut().set_stringn(x, line.y, text, (line.right() - x).into(), style);
-    }
-}
-
 fn summary(frame: &mut Frame<'_>, line: Rect, view: &View<'_>) {
     let list = &view.list;
     let count = list.items.len();
@@ -122,12 +109,12 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View<'_>) {
     if !list.filter().is_empty() {
         said.push((format!("  names with \"{}\"", words::plain(list.filter())), FAINT));
     }
-    parts(frame, line, said);
+    screen::parts(frame.buffer_mut(), line, said);
 }
 
 fn typing(frame: &mut Frame<'_>, line: Rect, typed: &str) {
     let typed = words::plain(typed);
-    parts(frame, line, [("names with: ".into(), KEY), (typed, Style::new()), ("█".into(), Style::new())]);
+    screen::parts(frame.buffer_mut(), line, [("names with: ".into(), KEY), (typed, Style::new()), ("█".into(), Style::new())]);
     let hint = "Enter filters, Esc leaves it";
     let width = hint.len() as u16;
     if line.width > 3 * width {

@@ -94,7 +94,7 @@ fn draw_panels(frame: &mut Frame<'_>, area: Rect, view: &View, history: &History
         let mut inside = Rect { height: if is_last { left.height } else { height }, ..left };
         (left.y, left.height) = (left.y + inside.height, left.height - inside.height);
         if !panel.unit.is_empty() && inside.height > 4 {
-            let unit = format!("{:>1$}", shorten(&plain(&panel.unit), margin.into()), usize::from(margin) - 1);
+            let unit = format!("{:>1$}", shorten(&plain(&panel.unit), margin.into()), usize::from(margin).saturating_sub(1));
             frame.buffer_mut().set_stringn(inside.x, inside.y, unit, inside.width.into(), STRONG);
             (inside.y, inside.height) = (inside.y + 1, inside.height - 1);
         }
@@ -203,10 +203,7 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View, history: &History, hi
     if left > 0 {
         said.push((format!("  {left} more signals: --signals"), FAINT));
     }
-    let mut x = line.x;
-    for (text, style) in said {
-        (x, _) = frame.buffer_mut().set_stringn(x, line.y, text, line.right().saturating_sub(x).into(), style);
-    }
+    screen::parts(frame.buffer_mut(), line, said);
 }
 
 fn said_time(nanos: i64) -> String {
@@ -249,4 +246,77 @@ fn cut_bottom(left: &mut Rect, height: u16) -> Rect {
     let height = height.min(left.height);
     left.height -= height;
     Rect { y: left.y + left.height, height, ..*left }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::choice::Choice;
+    use super::super::history::Feed;
+    use super::*;
+    use crate::record::Time;
+    use crate::signals::{Signal, SignalType, Signals};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    fn signals(names: &[(&str, &str)]) -> Signals {
+        Signals::new(names.iter().map(|(name, unit)| Signal::new(*name, *unit, SignalType::Float)).collect())
+    }
+
+    /// Both directions of a channel, the second one half a second later.
+    fn channel() -> Feed {
+        let feed = Feed::new(&["→", "←"], Choice::default());
+        let (there, back) = (signals(&[("voltage", "V"), ("current", "A")]), signals(&[("power", "kW"), ("state\u{1b}[2J", "")]));
+        for at in 0..2000_i64 {
+            let time = Some(Time { sec: 1_700_000_000 + at / 100, nsec: (at % 100 * 10_000_000) as u32 });
+            let angle = at as f64 / 100.0;
+            let values = |a: f64, b: f64| [a.to_bits(), b.to_bits()];
+            feed.add(0, &there, [(time, &values(325.0 * angle.sin(), 10.0 * angle.cos())[..])]);
+            feed.add(1, &back, [(time, &values(-3.25 * angle.sin().abs(), 4.0)[..])]);
+        }
+        feed.lock().streams[1].missed = 7;
+        feed
+    }
+
+    fn screen(columns: u16, rows: u16, view: &mut View, feed: &Feed) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+        terminal.draw(|frame| draw(frame, view, &feed.lock())).unwrap();
+        let cells = terminal.backend().buffer().content.chunks(columns.into());
+        cells.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>() + "\n").collect()
+    }
+
+    #[test]
+    fn both_directions_are_shown_with_names_units_values_and_what_was_missed() {
+        let feed = channel();
+        let text = screen(160, 45, &mut View::new("plant".into()), &feed);
+        for wanted in ["plant  → 0/s  ← 0/s 7 missed  10 s", "→voltage", "←power", " V", " kW", "q quit", "-5 s", "0 s"]
+        {
+            assert!(text.contains(wanted), "{wanted}\n{text}");
+        }
+        assert!(!text.contains('\u{1b}') && text.contains("←state\\u{1b}[2J"), "{text}");
+    }
+
+    #[test]
+    fn a_small_screen_shows_the_axis_of_the_marked_curve() {
+        let (feed, mut view) = (channel(), View::new("plant".into()));
+        let text = screen(40, 12, &mut view, &feed);
+        assert!(text.contains("→voltage") && text.contains("400┤"), "{text}");
+        view.marked = 2;
+        let text = screen(40, 12, &mut view, &feed);
+        assert!(text.contains("←power") && text.contains("-3┤") && !text.contains("400┤"), "{text}");
+    }
+
+    #[test]
+    fn no_size_is_too_small() {
+        let feed = channel();
+        for (columns, rows) in [(1, 1), (2, 40), (200, 2), (5, 5), (20, 4), (300, 100)] {
+            screen(columns, rows, &mut View::new("plant".into()), &feed);
+        }
+    }
+
+    #[test]
+    fn ends_of_axes_are_round_and_flat_curves_have_some() {
+        assert_eq!(round((0.3, 99.0)), (0.0, 100.0));
+        assert_eq!(round((5.0, 5.0)), (4.5, 5.5));
+        assert_eq!(round((0.0, 0.0)), (-1.0, 1.0));
+    }
 }
