@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::formats::{Format, Output, ReadError, Reader, Writer};
+use crate::formats::{Format, Output, ReadError, Reader, Writer, refuse_same_file};
 use crate::log::log;
+use crate::progress::Progress;
 use crate::record::Record;
 use crate::signals::Signals;
 
@@ -23,8 +24,10 @@ pub(crate) struct Options<'a> {
 /// Runs the command; returns whether everything in the input was a sample or a comment.
 pub(crate) fn run(options: &Options<'_>) -> Result<bool, String> {
     let mut reader = Reader::open(options.input, options.input_format, &options.types)?;
-    let mut output = Some(Output::create(options.output)?);
-    let format = options.output_format.unwrap_or_else(|| Format::of_path(options.output));
+    refuse_same_file(options.input, Some(options.output))?;
+    let output = Output::create(options.output, options.output_format)?;
+    let (format, mut progress) = (output.format(), Progress::new(output.is_stdout()));
+    let mut output = Some(output);
     let (mut writer, mut record, mut good) = (None, Record::default(), true);
     loop {
         match reader.read(&mut record) {
@@ -38,16 +41,17 @@ pub(crate) fn run(options: &Options<'_>) -> Result<bool, String> {
             Err(ReadError::Fatal(what)) => return Err(format!("cannot read {}: {what}", reader.name())),
         }
         if let Some(output) = output.take() {
-            writer = Some(Writer::new(output, format, reader.signals().clone())?);
+            writer = Some(Writer::new(output, reader.signals().clone())?);
         }
         let Some(writer) = &mut writer else { continue };
         writer.write(&record)?;
+        progress.step(false, || reader.progress());
         if writer.is_full() && !writer.flush()? {
             return Ok(good);
         }
     }
     if let Some(output) = output {
-        writer = Some(Writer::new(output, format, reader.signals().clone())?);
+        writer = Some(Writer::new(output, reader.signals().clone())?);
     }
     for loss in writer.map_or(Ok(Vec::new()), Writer::finish)? {
         log!(Warning, "{}: {loss}", format.name());

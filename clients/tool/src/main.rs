@@ -23,6 +23,7 @@ mod lines;
 mod log;
 mod pipe;
 mod plot;
+mod progress;
 mod record;
 mod screen;
 mod signals;
@@ -94,17 +95,25 @@ fn usage(message: &clap::Error) -> ExitCode {
 fn pipe(args: PipeArgs) -> Result<bool, String> {
     let config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
     let linger = args.linger.or((!args.receive_only).then_some(pipe::LINGER));
+    let [input_format, output_format] = args.formats.both();
+    if !args.receive_only && !args.send_only {
+        formats::refuse_same_file(&args.input, Some(&args.output))?;
+    }
+    let output = (!args.send_only).then(|| formats::Output::create(&args.output, output_format));
     let options = pipe::Options {
-        sends: !args.receive_only,
-        receives: !args.send_only,
+        input: (!args.receive_only).then_some(args.input),
+        output: output.transpose()?,
+        input_format,
+        pace: args.pace,
+        now: args.now,
         send_limit: args.send_limit,
         receive_limit: args.receive_limit,
         time_limit: args.time_limit,
         linger,
         grace: args.grace,
-        types: args.format.types.unwrap_or_default(),
+        types: args.types.unwrap_or_default(),
     };
-    pipe::run(config, &options, args.swap)
+    pipe::run(config, options, args.swap)
 }
 
 fn convert(args: ConvertArgs) -> Result<bool, String> {
@@ -136,9 +145,17 @@ fn signal(args: &SignalArgs) -> Result<(), String> {
         deviation: args.deviation,
         phase: args.phase,
     };
-    let types = value_types(args.format.types.as_ref(), &args.node, |node| node.output.signals)?;
+    let types = value_types(args.types.as_ref(), &args.node, |node| node.output.signals)?;
     let values = args.values.map_or(types.len().max(1), |values| values as usize);
-    generate::run(generate::Options { kind: args.kind, shape, values, types, limit: args.limit, is_paced: !args.no_wait })
+    generate::run(generate::Options {
+        kind: args.kind,
+        shape,
+        values,
+        format: args.format,
+        types,
+        limit: args.limit,
+        is_paced: !args.no_wait,
+    })
 }
 
 fn plot(args: &plot::PlotArgs) -> Result<bool, String> {
@@ -147,11 +164,12 @@ fn plot(args: &plot::PlotArgs) -> Result<bool, String> {
 }
 
 fn compare(args: &CompareArgs) -> ExitCode {
-    let types = match value_types(args.format.types.as_ref(), &args.node, |node| node.input.signals) {
+    let types = match value_types(args.types.as_ref(), &args.node, |node| node.input.signals) {
         Ok(types) => types,
         Err(message) => return failure(&message, compare::TROUBLE),
     };
     let options = compare::Options {
+        format: args.format,
         types,
         epsilon: args.epsilon,
         values: !args.no_values,

@@ -49,6 +49,20 @@ impl Signals {
         true
     }
 
+    /// An error if the values that a file says it has are of other types than these.
+    pub(crate) fn expect(&self, others: &Signals, file: &str) -> Result<(), String> {
+        let differs = |&index: &usize| self.kind(index) != others.kind(index);
+        match (0..self.len().max(others.len())).find(differs) {
+            None => Ok(()),
+            Some(index) => Err(format!(
+                "{file}: value {index} (\"{}\") is of the type {}, and not {}, which is wanted here",
+                others.name(index),
+                others.kind(index),
+                self.kind(index)
+            )),
+        }
+    }
+
     /// How many signals there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

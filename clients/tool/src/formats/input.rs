@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::standard;
@@ -19,9 +20,29 @@ pub(crate) struct Input {
 impl Input {
     /// A file, or standard input for `-`.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        let (name, file) = open(path)?;
-        let size = file.metadata().ok().filter(|data| data.is_file()).map(|data| data.len());
-        Ok(Self { size, ..Self::new(name, file) })
+        Self::open_in(path, Ok)
+    }
+
+    /// The same, read by what `wrap` makes of the file.
+    pub(crate) fn open_in<R: Read + Send + 'static>(
+        path: &Path,
+        wrap: impl FnOnce(File) -> io::Result<R>,
+    ) -> Result<Self, String> {
+        let (name, file) = if path.as_os_str() == "-" {
+            (STDIN.into(), standard::stdin()?)
+        } else {
+            let name = path.display().to_string();
+            let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+            (name, file)
+        };
+        let data = file.metadata().map_err(|error| format!("{name}: {error}"))?;
+        // Reading would say so only later.
+        if data.is_dir() {
+            return Err(format!("{name}: this is a directory"));
+        }
+        let size = data.is_file().then_some(data.len());
+        let stream = wrap(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+        Ok(Self { size, ..Self::new(name, stream) })
     }
 
     /// A stream that is open.
@@ -39,14 +60,15 @@ impl Input {
     }
 }
 
-/// A file, or standard input for `-`, with its name for messages.
-pub(crate) fn open(path: &Path) -> Result<(String, File), String> {
-    if path.as_os_str() == "-" {
-        return Ok((STDIN.into(), standard::stdin()?));
+/// An error if a file to read is to be written, too: it would be empty before it is read.
+pub(crate) fn refuse_same_file(input: &Path, output: Option<&Path>) -> Result<(), String> {
+    let data = |path: &Path| path.metadata().ok().filter(|data| data.is_file()).map(|data| (data.dev(), data.ino()));
+    match output {
+        Some(output) if data(input).is_some_and(|file| Some(file) == data(output)) => {
+            Err(format!("{} is read and cannot be written at the same time: name another file", output.display()))
+        }
+        _ => Ok(()),
     }
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
-    Ok((name, file))
 }
 
 /// The name of standard input.

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-pub(crate) use input::Input;
+pub(crate) use input::{Input, refuse_same_file};
 pub(crate) use reader::{ReadError, Reader};
 pub(crate) use writer::{Output, Writer};
 

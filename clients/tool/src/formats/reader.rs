@@ -9,8 +9,12 @@ use super::input::STDIN;
 use super::{Format, Input, columns, json};
 use crate::human;
 use crate::lines::{Lines, Next};
+use crate::log::log;
 use crate::record::{Record, Remarks};
 use crate::signals::{MAX_SIGNALS, Signal, Signals};
+
+/// How many lines are checked for times in another notation.
+const LOOKS: u32 = 1000;
 
 /// Why a sample was not read.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub(crate) struct Reader {
     limit: usize,
     remarks: Remarks,
     has_begun: bool,
+    /// Lines whose time is still looked at.
+    looks: u32,
 }
 
 enum Source {
@@ -66,12 +72,18 @@ impl Reader {
             limit: MAX_SIGNALS,
             remarks: Remarks::default(),
             has_begun: false,
+            looks: 0,
         }
     }
 
     /// The same with at most this many values in a sample.
     pub(crate) fn with_limit(self, limit: usize) -> Self {
         Self { limit, ..self }
+    }
+
+    /// The same with a warning if the nanoseconds of a time look like a decimal fraction.
+    pub(crate) fn looking_at_times(self) -> Self {
+        Self { looks: LOOKS, ..self }
     }
 
     /// Names, units and types. What the file says is here once the first sample was read.
@@ -137,7 +149,10 @@ impl Reader {
                     Format::Csv => columns::parse(b',', line, types, *limit, record),
                     Format::Tsv => columns::parse(b'\t', line, types, *limit, record),
                     Format::Json => json::parse(line, types, !self.has_begun, *limit, record),
-                    _ => human::parse(line, types, *limit, record).map_err(|error| error.to_string()),
+                    _ => {
+                        look_at_time(line, &mut self.looks);
+                        human::parse(line, types, *limit, record).map_err(|error| error.to_string())
+                    }
                 },
             };
             match parsed {
@@ -155,6 +170,20 @@ impl Reader {
             self.remarks.say(format_args!("{place}"), record);
         }
         Ok(true)
+    }
+}
+
+/// Checks the first lines, and warns once.
+fn look_at_time(line: &[u8], looks: &mut u32) {
+    if *looks > 0 {
+        *looks -= 1;
+        if let Some(time) = human::has_few_nanoseconds(line) {
+            log!(
+                Warning,
+                "a time is \"{time}\": the digits behind the point count nanoseconds (1.5 is 1 s and 5 ns); write all nine for a fraction of a second"
+            );
+            *looks = 0;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::losses::Losses;
 use super::{Format, arrow, binary, columns, json};
@@ -11,29 +12,46 @@ use crate::record::Record;
 use crate::signals::Signals;
 use crate::standard;
 
+const STDOUT: &str = "standard output";
+
 /// Bytes that are gathered before a write.
 const CHUNK: usize = 64 << 10;
 
-/// A stream to write to, with a name for messages.
+/// How long samples are gathered for a batch while no more are ready.
+const BATCH_TIME: Duration = Duration::from_millis(100);
+
+/// A stream to write to, and in which format.
 pub(crate) struct Output {
+    /// For messages.
     name: String,
     stream: Box<dyn Write + Send>,
+    format: Format,
 }
 
 impl Output {
-    /// Makes a file, or takes standard output for `-`.
-    pub(crate) fn create(path: &Path) -> Result<Self, String> {
+    /// Makes a file, or takes standard output for `-`, in `format`, else in that of the name.
+    pub(crate) fn create(path: &Path, format: Option<Format>) -> Result<Self, String> {
+        let format = format.unwrap_or_else(|| Format::of_path(path));
         if path.as_os_str() == "-" {
-            return Ok(Self::new("standard output", standard::stdout()?));
+            return Ok(Self::new(STDOUT, standard::stdout()?, format));
         }
         let name = path.display().to_string();
         let file = File::create(path).map_err(|error| format!("cannot write {name}: {error}"))?;
-        Ok(Self::new(name, file))
+        Ok(Self::new(name, file, format))
     }
 
     /// A stream that is open.
-    pub(crate) fn new(name: impl Into<String>, stream: impl Write + Send + 'static) -> Self {
-        Self { name: name.into(), stream: Box::new(stream) }
+    pub(crate) fn new(name: impl Into<String>, stream: impl Write + Send + 'static, format: Format) -> Self {
+        Self { name: name.into(), stream: Box::new(stream), format }
+    }
+
+    /// Whether it is standard output.
+    pub(crate) fn is_stdout(&self) -> bool {
+        self.name == STDOUT
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
     }
 
     /// Whether it still has a reader.
@@ -58,6 +76,7 @@ pub(crate) struct Writer {
     /// The header names the offset even if the first sample has none.
     has_offset: bool,
     has_begun: bool,
+    last_flush: Instant,
 }
 
 enum Encoder {
@@ -66,18 +85,13 @@ enum Encoder {
     Json,
     Binary,
     /// Begins with the first sample, whose values are the columns.
-    Arrow(Option<arrow::Columns>),
+    Arrow(Option<Box<arrow::Columns>>),
 }
 
 impl Writer {
-    /// Makes a file, or takes standard output for `-`, in `format`, else in that of its name.
-    pub(crate) fn create(path: &Path, format: Option<Format>, signals: Signals) -> Result<Self, String> {
-        Self::new(Output::create(path)?, format.unwrap_or_else(|| Format::of_path(path)), signals)
-    }
-
     /// Writes to an open stream. An error if the format cannot hold such signals.
-    pub(crate) fn new(output: Output, format: Format, signals: Signals) -> Result<Self, String> {
-        let encoder = match format {
+    pub(crate) fn new(output: Output, signals: Signals) -> Result<Self, String> {
+        let encoder = match output.format {
             Format::Human => Encoder::Human,
             Format::Csv => Encoder::Columns(b','),
             Format::Tsv => Encoder::Columns(b'\t'),
@@ -88,8 +102,16 @@ impl Writer {
             }
             Format::Arrow => Encoder::Arrow(None),
         };
-        let losses = Losses::default();
-        Ok(Self { output, encoder, signals, buffer: Vec::new(), losses, has_offset: false, has_begun: false })
+        Ok(Self {
+            output,
+            encoder,
+            signals,
+            buffer: Vec::new(),
+            losses: Losses::default(),
+            has_offset: false,
+            has_begun: false,
+            last_flush: Instant::now(),
+        })
     }
 
     /// The same, with a header that names the offset even if the first sample has none.
@@ -122,15 +144,21 @@ impl Writer {
             Encoder::Human => human::header(signals, count, self.has_offset || has_offset, buffer),
             Encoder::Columns(separator) => columns::header(*separator, signals, count, buffer),
             Encoder::Json | Encoder::Binary => {}
-            Encoder::Arrow(columns) => *columns = Some(arrow::Columns::new(signals, count)?),
+            Encoder::Arrow(columns) => *columns = Some(Box::new(arrow::Columns::new(signals, count)?)),
         }
         Ok(())
+    }
+
+    /// Whether to flush when no more samples are ready. Each flush makes a batch of Arrow, of which
+    /// few are better.
+    pub(crate) fn is_due(&self) -> bool {
+        !matches!(self.encoder, Encoder::Arrow(_)) || self.last_flush.elapsed() >= BATCH_TIME
     }
 
     /// Whether enough is gathered for a write.
     pub(crate) fn is_full(&self) -> bool {
         match &self.encoder {
-            Encoder::Arrow(columns) => columns.as_ref().is_some_and(arrow::Columns::is_full),
+            Encoder::Arrow(columns) => columns.as_ref().is_some_and(|columns| columns.is_full()),
             _ => self.buffer.len() >= CHUNK,
         }
     }
@@ -143,6 +171,7 @@ impl Writer {
         }
         let result = self.output.write(&self.buffer);
         self.buffer.clear();
+        self.last_flush = Instant::now();
         result
     }
 

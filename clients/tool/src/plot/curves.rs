@@ -6,6 +6,7 @@ use super::choice::{Choice, Part};
 use super::envelope::Envelope;
 use crate::formats::{Format, ReadError, Reader};
 use crate::log::log;
+use crate::progress::Progress;
 use crate::record::{Record, Time};
 use crate::signals::{SignalType, Signals};
 
@@ -99,6 +100,8 @@ impl Curves {
     fn read_one(&mut self, file: usize, path: &Path, wanted: &Wanted<'_>, seen: &mut Vec<String>) -> Result<(), String> {
         let mut reader = Reader::open(path, wanted.format, wanted.types)?;
         let (start, mut record, mut known) = (self.list.len(), Record::default(), 0);
+        // What is drawn is printed when the bar has gone.
+        let mut progress = Progress::new(false);
         let (mut malformed, mut timeless, mut base) = (0, 0_u64, None);
         loop {
             match reader.read(&mut record) {
@@ -115,6 +118,7 @@ impl Curves {
                 }
                 Err(ReadError::Fatal(what)) => return Err(format!("{}: {what}", reader.name())),
             }
+            progress.step(false, || reader.progress());
             for index in known..record.values.len() {
                 self.add(file, index, reader.signals(), wanted.choice, seen);
             }

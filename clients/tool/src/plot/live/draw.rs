@@ -288,8 +288,7 @@ mod tests {
     fn both_directions_are_shown_with_names_units_values_and_what_was_missed() {
         let feed = channel();
         let text = screen(160, 45, &mut View::new("plant".into()), &feed);
-        for wanted in ["plant  → 0/s  ← 0/s 7 missed  10 s", "→voltage", "←power", " V", " kW", "q quit", "-5 s", "0 s"]
-        {
+        for wanted in ["plant  → 0/s  ← 0/s 7 missed  10 s", "→voltage", "←power", " V", " kW", "q quit", "-5 s", "0 s"] {
             assert!(text.contains(wanted), "{wanted}\n{text}");
         }
         assert!(!text.contains('\u{1b}') && text.contains("←state\\u{1b}[2J"), "{text}");
