@@ -8,6 +8,16 @@ use crate::formats::Format;
 use crate::signals::Signals;
 
 pub(crate) const STATUS: &str = "\
+Keys of --live:
+  q, Esc, Ctrl-C          quit
+  Left, Right             a shorter or a longer time
+  space                   stop the curves, go on
+  Up, Down, k, j, Home, End
+                          mark another curve
+  Enter, o, a             show or hide the marked curve; only it; all
+  +, -, PgUp, PgDn, 0     enlarge, move the axis of the marked curve; all axes by themselves again
+  Ctrl-Z                  stop; fg goes on
+
 Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out.";
 
 #[derive(Args)]
