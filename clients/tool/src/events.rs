@@ -58,15 +58,10 @@ pub(crate) fn spawn<E: Send + 'static, T: 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) {
     thread::spawn(move || {
+        let panicked = |_| Err("a thread has panicked: please report this".into());
         // If the tool ends without this thread, there is no receiver.
-        let _ = events.send(event(caught(work)));
+        let _ = events.send(event(catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)));
     });
-}
-
-/// The result of a thread's work; a panic is an error, too.
-pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    let panicked = |_| Err("a thread has panicked: please report this".into());
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }
 
 /// Whether the tool was started with this signal ignored, as `nohup` does. A blocked signal would

@@ -7,7 +7,7 @@ mod terminal;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 
-use common::{Signal, TOOL};
+use common::{Signal, TOOL, hang_up_by_default, until};
 use nix::sys::stat::Mode;
 use tempfile::TempDir;
 use terminal::Terminal;
@@ -98,11 +98,13 @@ fn keys_change_time_scale_choice_and_pause() {
 
 #[test]
 fn every_end_gives_the_terminal_back() {
+    hang_up_by_default();
     for end in [None, Some(Signal::SIGTERM), Some(Signal::SIGINT), Some(Signal::SIGHUP)] {
         let mut shown = Shown::new(80, 24, &[]);
         shown.feed();
         shown.terminal.until_shown("100 m");
-        assert!(shown.terminal.is_taken() && shown.terminal.is_raw());
+        // The cursor goes after the first screen has come.
+        until("the terminal is taken", || shown.terminal.is_taken() && shown.terminal.is_raw());
         match end {
             Some(signal) => shown.terminal.signal(signal),
             None => shown.terminal.press("\x03"),

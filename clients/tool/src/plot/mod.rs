@@ -23,7 +23,7 @@ use crate::log::log;
 use crate::signals::Signals;
 use crate::standard;
 pub(crate) use args::{PlotArgs, STATUS};
-use choice::Choice;
+pub(crate) use choice::Choice;
 use curves::{Curves, Wanted};
 use panels::panels;
 use picture::Page;

@@ -40,8 +40,10 @@ enum Event {
     Signal(Signal),
     /// A key, or another size of the terminal.
     Input(Input),
-    /// No more keys, and why.
+    /// No more keys, and why; or another thread has panicked.
     Deaf(Result<(), String>),
+    /// A thread has done its work.
+    Done,
 }
 
 /// What a program hears, which is caught from its making on.
@@ -53,6 +55,15 @@ impl Ears {
         let (events, inbox) = mpsc::channel();
         events::catch_these_signals(&[Signal::SIGTSTP, Signal::SIGCONT], events.clone(), Event::Signal)?;
         Ok(Ears(events, inbox))
+    }
+
+    /// Starts a thread, whose panic ends the program: it has given the terminal back.
+    pub(crate) fn spawn(&self, work: impl FnOnce() + Send + 'static) {
+        let done = |result: Result<(), String>| result.map_or_else(|error| Event::Deaf(Err(error)), |()| Event::Done);
+        events::spawn(self.0.clone(), done, move || {
+            work();
+            Ok(())
+        });
     }
 
     /// Takes over the terminal, until a key or a signal ends the program.
@@ -100,7 +111,7 @@ fn watch(program: &mut impl Program, screen: &mut Screen, inbox: &mpsc::Receiver
                     }
                 }
             },
-            Ok(Event::Input(_)) => {}
+            Ok(Event::Input(_) | Event::Done) => {}
             Err(RecvTimeoutError::Timeout) => program.tick(),
             Err(RecvTimeoutError::Disconnected) => return Err("the thread that reads keys has ended".into()),
         }

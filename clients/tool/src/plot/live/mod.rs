@@ -12,7 +12,6 @@ use std::time::Duration;
 use ratatui::Frame;
 use ratatui::crossterm::event::KeyCode;
 
-use crate::events;
 use crate::formats::{ReadError, Reader};
 use crate::record::Record;
 use crate::screen::{Ears, Program, Screen};
@@ -53,7 +52,7 @@ pub(crate) fn run(
     // Before the source's thread starts: it must not take the signals.
     let ears = Ears::new()?;
     let filled = feed.clone();
-    std::thread::spawn(move || filled.end(events::caught(|| source(&filled))));
+    ears.spawn(move || filled.end(source(&filled)));
     let outcome = ears.run(&mut Live { view: View::new(title), feed: feed.clone() });
     match (outcome, feed.lock().end.take()) {
         (Ok(_), Some(Err(error))) => Err(error),
