@@ -140,6 +140,26 @@ fn what_is_no_sample_is_said_and_the_curves_stay() {
 }
 
 #[test]
+fn warnings_do_not_disturb_the_screen() {
+    let mut shown = Shown::new(100, 24, &[]);
+    shown.feed();
+    shown.pipe.write_all(b"1700000011.0\t\t5\n1700000012.0\t33\t5\n").unwrap();
+    shown.terminal.until_shown("33 m");
+    assert!(!shown.terminal.text().contains("warning"), "{}", shown.terminal.text());
+    shown.terminal.press("q");
+    assert!(shown.terminal.end().success());
+    shown.terminal.assert_restored();
+}
+
+#[test]
+fn a_terminal_is_no_source_of_samples() {
+    let mut terminal = Terminal::new(100, 24, &["plot", "--live"]);
+    assert_eq!(terminal.end().code(), Some(1));
+    terminal.assert_restored();
+    terminal.until_shown("--live needs samples: name a FILE");
+}
+
+#[test]
 fn standard_input_is_shown_while_keys_come_from_the_terminal() {
     let mut command = pty_process::blocking::Command::new("sh");
     command = command.env("TERM", "xterm-256color").arg("-c").arg(format!("'{TOOL}' signal sine -r 100 | '{TOOL}' plot --live"));

@@ -16,7 +16,7 @@ Keys of --live:
                           mark another curve
   Enter, o, a             show or hide the marked curve; only it; all
   +, -, PgUp, PgDn, 0     enlarge, move the axis of the marked curve; all axes by themselves again
-  Ctrl-Z                  stop; fg goes on
+  Ctrl-L, Ctrl-Z          draw everything anew; stop, and fg goes on
 
 Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out.";
 

@@ -12,7 +12,7 @@ mod picture;
 mod print;
 
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use villas_shm_picture::image;
@@ -81,6 +81,9 @@ pub(crate) fn run(args: &PlotArgs, types: &Signals) -> Result<bool, String> {
 
 fn live(paths: &[PathBuf], format: Option<formats::Format>, choice: Choice, types: &Signals) -> Result<bool, String> {
     let [path] = paths else { return Err("--live shows one FILE, or standard input".into()) };
+    if path.as_os_str() == "-" && io::stdin().is_terminal() {
+        return Err("--live needs samples: name a FILE, or lead them into standard input, which is the terminal".into());
+    }
     let title =
         if path.as_os_str() == "-" { "plot".into() } else { path.file_name().unwrap_or_default().to_string_lossy().into() };
     let reader = formats::Reader::open(path, format, types)?;

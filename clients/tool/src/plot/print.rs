@@ -30,7 +30,7 @@ pub(super) fn text(curves: &Curves, panels: &[Panel], span: (i64, i64), times: i
     let each = ((paper.height.saturating_sub(3)) / count).clamp(LEAST, MOST);
     let axes: Vec<_> = panels.iter().map(|panel| panel.axis(usize::from(each / 4).max(2))).collect();
     let margin = axes.iter().map(chars::margin).max().unwrap_or(0).min(paper.width / 3);
-    let times = times(usize::from(paper.width / 12).max(2));
+    let times = times(usize::from(paper.width / 10).max(2));
     let mut area = Rect::new(0, 0, paper.width, each * count + 3);
     let mut buffer = Buffer::empty(area);
     let bottom = area.bottom();

@@ -97,6 +97,8 @@ fn watch(program: &mut impl Program, screen: &mut Screen, inbox: &mpsc::Receiver
             Ok(Event::Input(Input::Key(key))) if key.kind != KeyEventKind::Release => match key.code {
                 code if key.modifiers.contains(KeyModifiers::CONTROL) => match code {
                     KeyCode::Char('c') => return Ok(true),
+                    // For what other programs have written over the screen.
+                    KeyCode::Char('l') => screen.enter_again()?,
                     // As the terminal itself does if no program reads single keys: to the whole
                     // group, this process included.
                     KeyCode::Char('z') => {

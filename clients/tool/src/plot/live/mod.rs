@@ -13,6 +13,7 @@ use ratatui::Frame;
 use ratatui::crossterm::event::KeyCode;
 
 use crate::formats::{ReadError, Reader};
+use crate::log;
 use crate::record::Record;
 use crate::screen::{Ears, Program, Screen};
 pub(crate) use history::Feed;
@@ -52,8 +53,11 @@ pub(crate) fn run(
     // Before the source's thread starts: it must not take the signals.
     let ears = Ears::new()?;
     let filled = feed.clone();
-    ears.spawn(move || filled.end(source(&filled)));
-    let outcome = ears.run(&mut Live { view: View::new(title), feed: feed.clone() });
+    let mut live = Live { view: View::new(title), feed: feed.clone() };
+    let outcome = log::without(|| {
+        ears.spawn(move || filled.end(source(&filled)));
+        ears.run(&mut live)
+    });
     match (outcome, feed.lock().end.take()) {
         (Ok(_), Some(Err(error))) => Err(error),
         (outcome, _) => outcome,
