@@ -136,6 +136,8 @@ Formats, and the ends of file names that mean them:
   villas.human  any other name, and standard input and output
   csv, tsv      .csv; .tsv
   json          .json, .jsonl, .ndjson: one object a line
+  villas.binary .bin, .binary: what VILLASnode's sockets send; 32-bit floats and integers
+  arrow         .arrow, .arrows, .ipc: an Arrow IPC stream, which says names, units and types itself
 
 Exit status: 0, also when nobody reads the output any more; 1 for errors, and for lines that are no
 samples, which are named and left out.";

@@ -103,7 +103,11 @@ impl Messages {
 
     /// Reads the next message, of at most `limit` values.
     pub(super) fn read(&mut self, signals: &Signals, limit: usize, record: &mut Record) -> Result<bool, ReadError> {
-        while !self.is_ready() {
+        loop {
+            self.check_start()?;
+            if self.is_ready() {
+                break;
+            }
             if self.fill()? > 0 {
                 continue;
             }
@@ -116,12 +120,6 @@ impl Messages {
             return Err(ReadError::Malformed(format!("the file ends within this message, after {rest} bytes")));
         }
         let message = &self.buffer[self.start..][..length(&self.buffer[self.start..])];
-        if message[0] & 0xfc != 0x20 {
-            return Err(ReadError::Fatal(format!(
-                "byte {} is {:#04x} where a message of villas.binary begins with 0x20: version 2, data",
-                self.offset, message[0]
-            )));
-        }
         self.start += message.len();
         self.offset += message.len() as u64;
         self.samples += 1;
@@ -148,6 +146,17 @@ impl Messages {
             }
         }));
         Ok(true)
+    }
+
+    /// An error if what is buffered does not begin like a message.
+    fn check_start(&self) -> Result<(), ReadError> {
+        match self.buffer.get(self.start) {
+            Some(first) if first & 0xfc != 0x20 => Err(ReadError::Fatal(format!(
+                "byte {} is {first:#04x} where a message of villas.binary begins with 0x20: version 2, data",
+                self.offset
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Reads once, after the buffered bytes.

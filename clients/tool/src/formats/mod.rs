@@ -9,6 +9,8 @@ mod input;
 mod json;
 mod losses;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::Path;

@@ -273,6 +273,9 @@ impl Receiver {
         if self.writer.is_none() {
             return self.is_taken();
         }
+        if let Some(since) = self.session.waits_to_begin() {
+            return self.has_lingered(since);
+        }
         let sent_all = self.session.sent_all()?;
         let sent = self.session.sent();
         // Marked samples may have been counted before; then that many are still missing.

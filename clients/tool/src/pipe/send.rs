@@ -148,6 +148,7 @@ impl Sender {
         if self.schedule.as_ref().is_some_and(Schedule::is_new) {
             while !self.session.is_loopback && !self.session.has_come() {
                 self.note_stuck(true);
+                self.session.wait_to_begin();
                 if !self.pause(FIRST_WAIT)? {
                     return Ok(false);
                 }

@@ -1,7 +1,9 @@
 //! Record batches as samples, also those of other programs.
 
+use std::cell::Cell;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{self, ArrowPrimitiveType};
@@ -83,8 +85,8 @@ impl Batches {
             }
             self.bytes = Buffer::from_vec(chunk);
         }
-        // The decoder panics where it meets a type that it does not know.
-        let decoded = catch_unwind(AssertUnwindSafe(|| self.decoder.decode(&mut self.bytes)));
+        // The decoder panics where columns are described wrongly. It is not used again.
+        let decoded = quietly(|| self.decoder.decode(&mut self.bytes));
         let batch = match decoded {
             Ok(Ok(batch)) => batch,
             Ok(Err(error)) => return Err(ReadError::Fatal(format!("no Arrow stream: {error}"))),
@@ -101,6 +103,28 @@ impl Batches {
         }
         Ok(())
     }
+}
+
+thread_local! {
+    /// Whether a panic of this thread becomes an error, and says nothing of itself.
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Catches a panic, of which standard error shows nothing.
+fn quietly<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |info| {
+            if !IS_QUIET.get() {
+                usual(info);
+            }
+        }));
+    });
+    IS_QUIET.set(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    IS_QUIET.set(false);
+    result
 }
 
 /// The signal of a column, unless it is one of those before the signals.
