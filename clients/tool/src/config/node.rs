@@ -186,9 +186,10 @@ impl Keys {
         let samplelen = match self.samplelen {
             // A region names only values that a sample can have.
             Some((samplelen, place)) if samplelen < signals => {
-                let message =
-                    format_args!("\"samplelen\" is {samplelen}, but there are {signals} signals: leave it out, or raise it");
-                return Err(ConfigError::at(&place, message));
+                return Err(ConfigError::at(
+                    &place,
+                    format_args!("\"samplelen\" is {samplelen}, but there are {signals} signals: leave it out, or raise it"),
+                ));
             }
             Some((samplelen, _)) => samplelen,
             None if signals == 0 => DEFAULT_SAMPLELEN,
