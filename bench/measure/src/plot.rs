@@ -2,6 +2,9 @@
 
 use crate::Times;
 use std::fmt::Write;
+use villas_shm_picture::COLOURS;
+use villas_shm_picture::axis::{Axis, Frame, Scale};
+use villas_shm_picture::picture::Picture;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 78.0;
@@ -9,31 +12,12 @@ const TOP: f64 = 80.0;
 const BOTTOM: f64 = 58.0;
 /// Pixels between two names.
 const NAME_STEP: f64 = 15.0;
-/// One for each contender of a group. Colour-blind readers can tell the first eight apart.
-const COLOURS: [&str; 20] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a07800", "#56b4e9", "#7b4fa3", "#6b4226", "#d62728", "#12a5a5", "#7f9c1c",
-    "#e69f00", "#1b3a6b", "#8c2d5a", "#e0218a", "#b58bd9", "#2e5d1e", "#ff7f7f", "#000000", "#c49c6b",
-];
-
 /// Dashes of other libraries' lines, in turn.
 const DASHES: [&str; 2] = [" stroke-dasharray=\"3 2\"", " stroke-dasharray=\"9 2 2 2\""];
 
 /// A line that ends this fraction of the frame's width before the last one has its name beside its
 /// end, not at the frame: a connection to the frame could be taken for a part of the line.
 const EARLY: f64 = 0.15;
-
-/// An axis.
-#[derive(Clone, Debug)]
-pub struct Axis {
-    /// Its label, with the unit.
-    pub label: String,
-    /// The places of its marks, and their texts.
-    pub marks: Vec<(f64, String)>,
-    /// Its ends; `None`: those of the points.
-    pub ends: Option<(f64, f64)>,
-    /// Whether places are logarithms of the figures.
-    pub is_logarithmic: bool,
-}
 
 /// A line of a plot.
 #[derive(Clone, Debug)]
@@ -109,45 +93,6 @@ pub fn mark(text: &str) -> String {
     text.replacen(".00 ", " ", 1).replacen(".0 ", " ", 1)
 }
 
-/// Converts figures to places, and places to pixels.
-struct Scale {
-    low: f64,
-    high: f64,
-    from: f64,
-    to: f64,
-    is_logarithmic: bool,
-}
-
-impl Scale {
-    fn new(axis: &Axis, figures: impl Iterator<Item = f64>, from: f64, to: f64) -> Scale {
-        let place = |figure: f64| if axis.is_logarithmic { figure.log10() } else { figure };
-        let (low, high) = axis.ends.map_or_else(
-            || {
-                let ends = figures.map(place).fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
-                let room = 0.06 * (ends.1 - ends.0) + 0.05;
-                (ends.0 - room, ends.1 + room)
-            },
-            |(low, high)| (place(low), place(high)),
-        );
-        Scale { low, high, from, to, is_logarithmic: axis.is_logarithmic }
-    }
-
-    fn at(&self, figure: f64) -> f64 {
-        let place = if self.is_logarithmic { figure.log10() } else { figure };
-        self.from + (place - self.low) / (self.high - self.low) * (self.to - self.from)
-    }
-
-    fn has(&self, figure: f64) -> bool {
-        let at = self.at(figure);
-        at >= self.from.min(self.to) - 0.5 && at <= self.from.max(self.to) + 0.5
-    }
-}
-
-/// Text that is safe between tags.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 /// Moves names from their `wanted` places (ascending) so that they do not overlap and stay between
 /// the bounds.
 fn spread_out(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
@@ -175,111 +120,53 @@ impl Plot {
         let points = || lines.iter().flat_map(|line| line.points.iter());
         let x = Scale::new(&self.x, points().map(|point| point.0), LEFT, right);
         let y = Scale::new(&self.y, points().map(|point| point.1), height - BOTTOM, TOP);
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-             font-family=\"DejaVu Sans, Verdana, sans-serif\" font-size=\"11\" fill=\"#222\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-             <text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{}</text>\n\
-             <text x=\"{LEFT}\" y=\"46\" font-size=\"12\" fill=\"#444\">{}</text>\n\
-             <text x=\"{LEFT}\" y=\"62\" font-size=\"10\" fill=\"#777\">{}</text>\n",
-            escaped(&self.title),
-            escaped(&self.subtitle),
-            escaped(&self.machine)
-        );
-        self.frame(&mut out, &x, &y, right, height);
-        self.draw(&mut out, &lines, &x, &y, right, height);
-        out += "</svg>\n";
-        out
+        let mut picture = Picture::new(WIDTH, height);
+        picture.text(LEFT, 26, "font-size=\"16\" font-weight=\"bold\"", &self.title);
+        picture.text(LEFT, 46, "font-size=\"12\" fill=\"#444\"", &self.subtitle);
+        picture.text(LEFT, 62, "font-size=\"10\" fill=\"#777\"", &self.machine);
+        Frame { x: (&self.x, &x), y: (&self.y, &y), has_x_marks: true }.draw(&mut picture);
+        draw(&mut picture, &lines, &x, &y, right, height);
+        picture.finish()
     }
+}
 
-    fn frame(&self, out: &mut String, x: &Scale, y: &Scale, right: f64, height: f64) {
-        let bottom = height - BOTTOM;
-        for (figure, name) in self.x.marks.iter().filter(|mark| x.has(mark.0)) {
-            let at = x.at(*figure);
-            let _ = writeln!(
-                out,
-                "<path d=\"M{at:.1} {TOP}V{bottom}\" stroke=\"#e4e4e4\"/>\n\
-                 <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                bottom + 17.0,
-                escaped(name)
-            );
-        }
-        // A short axis is marked at 1, 2 and 5, a long one at powers of ten.
-        let is_wide = y.is_logarithmic && y.high - y.low > 3.5;
-        let shown = |figure: f64| y.has(figure) && !(is_wide && (figure.log10() - figure.log10().round()).abs() > 1e-9);
-        for (figure, name) in self.y.marks.iter().filter(|mark| shown(mark.0)) {
-            let at = y.at(*figure);
-            let _ = writeln!(
-                out,
-                "<path d=\"M{LEFT} {at:.1}H{right:.1}\" stroke=\"#e4e4e4\"/>\n\
-                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                LEFT - 7.0,
-                at + 4.0,
-                escaped(name)
-            );
-        }
-        let _ = writeln!(
-            out,
-            "<path d=\"M{LEFT} {TOP}V{bottom}H{right:.1}\" fill=\"none\" stroke=\"#888\"/>\n\
-             <text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" font-size=\"12\">{}</text>\n\
-             <text transform=\"translate(16 {:.1}) rotate(-90)\" text-anchor=\"middle\" font-size=\"12\">{}</text>",
-            f64::midpoint(LEFT, right),
-            height - 16.0,
-            escaped(&self.x.label),
-            f64::midpoint(TOP, bottom),
-            escaped(&self.y.label)
-        );
-    }
-
-    fn draw(&self, out: &mut String, lines: &[&Line], x: &Scale, y: &Scale, right: f64, height: f64) {
-        let styles = styles(lines);
-        for (line, (colour, dash, width)) in lines.iter().zip(&styles) {
-            let mut path = String::new();
-            for (number, point) in line.points.iter().enumerate() {
-                let _ = write!(path, "{}{:.1} {:.1}", if number == 0 { 'M' } else { 'L' }, x.at(point.0), y.at(point.1));
-                if line.has_marks {
-                    let _ = writeln!(
-                        out,
-                        "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.2\" fill=\"{colour}\"/>",
-                        x.at(point.0),
-                        y.at(point.1)
-                    );
-                }
+fn draw(picture: &mut Picture, lines: &[&Line], x: &Scale, y: &Scale, right: f64, height: f64) {
+    let styles = styles(lines);
+    for (line, (colour, dash, width)) in lines.iter().zip(&styles) {
+        let mut path = String::new();
+        for (number, point) in line.points.iter().enumerate() {
+            let _ = write!(path, "{}{:.1} {:.1}", if number == 0 { 'M' } else { 'L' }, x.at(point.0), y.at(point.1));
+            if line.has_marks {
+                picture.dot(x.at(point.0), y.at(point.1), 3.2, colour);
             }
-            let _ = writeln!(
-                out,
-                "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}/>"
-            );
         }
-        self.name(out, lines, &styles, x, y, (right, height));
+        picture
+            .path(&path, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}"));
     }
+    name(picture, lines, &styles, x, y, (right, height));
+}
 
-    fn name(&self, out: &mut String, lines: &[&Line], styles: &[Style], x: &Scale, y: &Scale, (right, height): (f64, f64)) {
-        let end = |line: &Line| line.points.last().map_or((0.0, 0.0), |point| (x.at(point.0), y.at(point.1)));
-        let last = lines.iter().map(|line| end(line).0).fold(LEFT, f64::max);
-        // Where the name of a line is: beside its end, or outside.
-        let column = |line: &Line| if end(line).0 < last - EARLY * (right - LEFT) { end(line).0 + 9.0 } else { right + 22.0 };
-        let mut order: Vec<usize> = (0..lines.len()).collect();
-        order.sort_by(|&a, &b| {
-            let key = |at: usize| (column(lines[at]), end(lines[at]).1);
-            key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1))
-        });
-        for names in order.chunk_by(|&a, &b| column(lines[a]) == column(lines[b])) {
-            let wanted: Vec<f64> = names.iter().map(|&at| end(lines[at]).1).collect();
-            for (&at, place) in names.iter().zip(spread_out(&wanted, TOP, height - BOTTOM)) {
-                let (line, (colour, _, width)) = (lines[at], styles[at]);
-                let ((from_x, from_y), column) = (end(line), column(line));
-                let weight = if width > 2.0 { " font-weight=\"bold\"" } else { "" };
-                let _ = writeln!(
-                    out,
-                    "<path d=\"M{from_x:.1} {from_y:.1}L{:.1} {place:.1}\" stroke=\"#bbb\" stroke-width=\"0.6\"/>\
-                     <text x=\"{column:.1}\" y=\"{:.1}\" fill=\"{colour}\" stroke=\"#fff\" stroke-width=\"3\" \
-                     stroke-linejoin=\"round\" paint-order=\"stroke\"{weight}>{}</text>",
-                    column - 4.0,
-                    place + 4.0,
-                    escaped(&line.name)
-                );
-            }
+fn name(picture: &mut Picture, lines: &[&Line], styles: &[Style], x: &Scale, y: &Scale, (right, height): (f64, f64)) {
+    let end = |line: &Line| line.points.last().map_or((0.0, 0.0), |point| (x.at(point.0), y.at(point.1)));
+    let last = lines.iter().map(|line| end(line).0).fold(LEFT, f64::max);
+    // Where the name of a line is: beside its end, or outside.
+    let column = |line: &Line| if end(line).0 < last - EARLY * (right - LEFT) { end(line).0 + 9.0 } else { right + 22.0 };
+    let mut order: Vec<usize> = (0..lines.len()).collect();
+    order.sort_by(|&a, &b| {
+        let key = |at: usize| (column(lines[at]), end(lines[at]).1);
+        key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1))
+    });
+    for names in order.chunk_by(|&a, &b| column(lines[a]) == column(lines[b])) {
+        let wanted: Vec<f64> = names.iter().map(|&at| end(lines[at]).1).collect();
+        for (&at, place) in names.iter().zip(spread_out(&wanted, TOP, height - BOTTOM)) {
+            let (line, (colour, _, width)) = (lines[at], styles[at]);
+            let ((from_x, from_y), column) = (end(line), column(line));
+            let weight = if width > 2.0 { " font-weight=\"bold\"" } else { "" };
+            let lead = format!("M{from_x:.1} {from_y:.1}L{:.1} {place:.1}", column - 4.0);
+            picture.path(&lead, "stroke=\"#bbb\" stroke-width=\"0.6\"");
+            let outline = "stroke=\"#fff\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\"";
+            let attributes = format!("fill=\"{colour}\" {outline}{weight}");
+            picture.text(format_args!("{column:.1}"), format_args!("{:.1}", place + 4.0), &attributes, &line.name);
         }
     }
 }
@@ -350,13 +237,6 @@ mod tests {
             text.split('"').nth(1).unwrap().parse::<f64>().unwrap()
         };
         assert!(x(">point<") < LEFT + 0.2 * WIDTH && x(">whole<") > 0.7 * WIDTH, "{svg}");
-    }
-
-    #[test]
-    fn no_two_lines_have_the_same_colour() {
-        let line = Line { name: String::new(), points: vec![], is_yardstick: false, is_ours: true, has_marks: false };
-        let colours: std::collections::BTreeSet<&str> = styles(&[&line; COLOURS.len()]).iter().map(|style| style.0).collect();
-        assert_eq!(colours.len(), COLOURS.len());
     }
 
     #[test]

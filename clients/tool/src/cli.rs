@@ -75,6 +75,13 @@ pub(crate) enum Command {
     /// else should run on it.
     #[command(after_help = BENCH_STATUS, after_long_help = BENCH_COLUMNS)]
     Bench(BenchArgs),
+    /// Draw the signals of files over time, in the terminal or as a picture.
+    ///
+    /// Signals of one unit share an axis. Each peak is drawn, however many samples there are.
+    /// Integers and booleans hold until the next sample, complex values are drawn as magnitudes,
+    /// NaN leaves a gap. Without FILE it reads standard input.
+    #[command(after_help = crate::plot::STATUS)]
+    Plot(crate::plot::PlotArgs),
     /// Write the samples of one file into another, in any format.
     ///
     /// The names of the files decide the formats. What a format cannot hold is counted, and said at

@@ -32,8 +32,17 @@ static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
 /// Sets the least important level that is still shown.
 pub(crate) fn set_level(level: Level) {
-    // Relaxed: set once before the other threads start; nothing else depends on it.
+    // Relaxed: nothing else depends on it.
     LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Does something without messages, which would be written over a screen.
+pub(crate) fn without<T>(work: impl FnOnce() -> T) -> T {
+    // Relaxed: as above.
+    let level = LEVEL.swap(Level::Off as u8, Ordering::Relaxed);
+    let result = work();
+    LEVEL.store(level, Ordering::Relaxed);
+    result
 }
 
 /// Writes one message, if its level is shown.

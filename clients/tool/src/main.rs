@@ -22,8 +22,10 @@ mod inspect;
 mod lines;
 mod log;
 mod pipe;
+mod plot;
 mod progress;
 mod record;
+mod screen;
 mod signals;
 mod standard;
 
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
+        Command::Plot(args) => outcome(plot(&args)),
         Command::Convert(args) => outcome(convert(args)),
     }
 }
@@ -153,6 +156,11 @@ fn signal(args: &SignalArgs) -> Result<(), String> {
         limit: args.limit,
         is_paced: !args.no_wait,
     })
+}
+
+fn plot(args: &plot::PlotArgs) -> Result<bool, String> {
+    let types = value_types(args.types.as_ref(), &args.node, |node| node.input.signals)?;
+    plot::run(args, &types)
 }
 
 fn compare(args: &CompareArgs) -> ExitCode {

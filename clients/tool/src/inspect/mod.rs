@@ -17,7 +17,9 @@ use crate::log::log;
 use crate::standard;
 
 pub(crate) use clean::run as clean;
+pub(crate) use table::shorten;
 pub(crate) use top::run as top;
+pub(crate) use words::plain;
 
 fn print(text: &str) -> Result<bool, String> {
     standard::print(text).map(|()| true)

@@ -106,7 +106,7 @@ fn below(cells: &[String], headings: &[&str], width: usize, text: &mut String) {
 }
 
 /// Beginning and end of a text that is too long.
-pub(super) fn shorten(text: &str, most: usize) -> String {
+pub(crate) fn shorten(text: &str, most: usize) -> String {
     let length = length(text);
     if length <= most || most == 0 {
         return text.chars().take(most).collect();

@@ -38,7 +38,7 @@ pub(super) fn peer_state(peer: &Peer) -> &'static str {
 }
 
 /// Any program may choose a name: a terminal must not take it for commands.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let is_plain = |c| matches!(c, '\'' | '"' | '\\');
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_debug().to_string() }).collect()
 }

@@ -13,6 +13,7 @@ use super::super::{table, words};
 use super::list::{Item, List};
 use super::{detail, rates};
 use crate::cli::Sort;
+use crate::screen;
 
 /// A lower screen does not show the selected object in full.
 const ROOM_FOR_DETAIL: u16 = 14;
@@ -48,7 +49,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View<'_>) -> usize {
         let keys = cut_bottom(&mut left, 1);
         match view.typed {
             Some(typed) => typing(frame, keys, typed),
-            None => help(frame, keys),
+            None => screen::help(frame.buffer_mut(), keys, &KEYS),
         }
     }
     if area.height >= ROOM_FOR_DETAIL {
@@ -93,19 +94,6 @@ fn cut_bottom(left: &mut Rect, height: u16) -> Rect {
     Rect { y: left.y + left.height, height, ..*left }
 }
 
-/// Writes parts one after the other while they fit completely, each with its separator from the one
-/// before.
-fn parts(frame: &mut Frame<'_>, line: Rect, parts: impl IntoIterator<Item = (String, Style)>) {
-    let mut x = line.x;
-    for (text, style) in parts {
-        let width = Span::raw(&*text).width() as u16;
-        if x + width > line.right() && x > line.x {
-            return;
-        }
-        (x, _) = frame.buffer_mut().set_stringn(x, line.y, text, (line.right() - x).into(), style);
-    }
-}
-
 fn summary(frame: &mut Frame<'_>, line: Rect, view: &View<'_>) {
     let list = &view.list;
     let count = list.items.len();
@@ -121,26 +109,12 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View<'_>) {
     if !list.filter().is_empty() {
         said.push((format!("  names with \"{}\"", words::plain(list.filter())), FAINT));
     }
-    parts(frame, line, said);
-}
-
-fn help(frame: &mut Frame<'_>, line: Rect) {
-    let mut x = line.x;
-    for (key, what) in KEYS {
-        let width = Span::raw(format!("{key} {what}")).width() as u16;
-        if x + width > line.right() && x > line.x {
-            return;
-        }
-        let rest = |x: u16| usize::from(line.right().saturating_sub(x));
-        (x, _) = frame.buffer_mut().set_stringn(x, line.y, key, rest(x), KEY);
-        (x, _) = frame.buffer_mut().set_stringn(x + 1, line.y, what, rest(x + 1), FAINT);
-        x += 2;
-    }
+    screen::parts(frame.buffer_mut(), line, said);
 }
 
 fn typing(frame: &mut Frame<'_>, line: Rect, typed: &str) {
     let typed = words::plain(typed);
-    parts(frame, line, [("names with: ".into(), KEY), (typed, Style::new()), ("█".into(), Style::new())]);
+    screen::parts(frame.buffer_mut(), line, [("names with: ".into(), KEY), (typed, Style::new()), ("█".into(), Style::new())]);
     let hint = "Enter filters, Esc leaves it";
     let width = hint.len() as u16;
     if line.width > 3 * width {

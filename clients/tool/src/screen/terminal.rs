@@ -25,7 +25,7 @@ const LARGEST: Rect = Rect::new(0, 0, 1000, 500);
 const MOST_CELLS: u16 = u16::MAX;
 
 /// The terminal, restored when this is dropped, and before a panic is reported.
-pub(super) struct Screen {
+pub(crate) struct Screen {
     /// Never dropped: its drop shows the cursor, which [`leave`] has done already. If the terminal
     /// is gone, the drop would print an error on a standard error that is gone too, and panic.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<io::Stdout>>>,
@@ -34,21 +34,21 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// Whether there is a terminal to draw on.
-    pub(super) fn check() -> Result<(), String> {
+    /// Whether there is a terminal to draw on for a command; else the error says what is to be done
+    /// `instead`.
+    pub(crate) fn check(command: &str, instead: &str) -> Result<(), String> {
         if !io::stdout().is_terminal() {
-            return Err("top needs a terminal as standard output: \"villas-shm ls\" prints the same once".into());
+            return Err(format!("{command} needs a terminal as standard output: {instead}"));
         }
         match std::env::var("TERM").as_deref() {
             Ok("dumb") | Ok("") | Err(_) => {
-                Err("top cannot draw on this terminal (TERM is \"dumb\" or not set): \"villas-shm ls\" prints the same once"
-                    .into())
+                Err(format!("{command} cannot draw on this terminal (TERM is \"dumb\" or not set): {instead}"))
             }
             Ok(_) => Ok(()),
         }
     }
 
-    pub(super) fn enter() -> Result<Screen, String> {
+    pub(crate) fn enter() -> Result<Screen, String> {
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             // Otherwise the panic's message would vanish with the screen.
@@ -63,7 +63,7 @@ impl Screen {
     }
 
     /// Takes the terminal over again, whatever its state, and forgets its contents.
-    pub(super) fn enter_again(&mut self) -> Result<(), String> {
+    pub(crate) fn enter_again(&mut self) -> Result<(), String> {
         let _ = disable_raw_mode();
         IS_TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode().map_err(failed)?;
@@ -86,7 +86,7 @@ impl Screen {
     }
 
     /// Draws, and returns the result of `draw`.
-    pub(super) fn draw<T>(&mut self, draw: impl FnOnce(&mut Frame<'_>) -> T) -> Result<T, String> {
+    pub(crate) fn draw<T>(&mut self, draw: impl FnOnce(&mut Frame<'_>) -> T) -> Result<T, String> {
         self.fit()?;
         let mut outcome = None;
         self.terminal.draw(|frame| outcome = Some(draw(frame))).map_err(failed)?;
@@ -95,7 +95,7 @@ impl Screen {
 
     /// Restores the terminal and stops the process until it is continued. If no process could
     /// continue it, the kernel does not stop it.
-    pub(super) fn suspend(&mut self) -> Result<(), String> {
+    pub(crate) fn suspend(&mut self) -> Result<(), String> {
         leave();
         let stop = SigSet::from(Signal::SIGTSTP);
         let stopped = stop.thread_unblock().and_then(|()| raise(Signal::SIGTSTP)).and_then(|()| stop.thread_block());
