@@ -149,6 +149,8 @@ make_tree() {
   for header in include/villas/*; do
     put 644 "$header" "$INCLUDEDIR/villas/${header##*/}"
   done
+  put 644 LICENSE "$PREFIX/share/doc/villas-shm/LICENSE"
+  put 644 clients/picture/font/LICENSE "$PREFIX/share/doc/villas-shm/LICENSE.DejaVu" # the tool contains the font
   fill "$cmake/villas_shm.pc.in" "$LIBDIR/pkgconfig/villas_shm.pc"
   fill "$cmake/villas_shmConfig.cmake.in" "$LIBDIR/cmake/villas_shm/villas_shmConfig.cmake"
   fill "$cmake/villas_shmConfigVersion.cmake.in" "$LIBDIR/cmake/villas_shm/villas_shmConfigVersion.cmake"

@@ -59,6 +59,8 @@ expected() {
 755 $1/libvillas_shm.so.$version
 644 $1/pkgconfig/villas_shm.pc
 644 $1/villas_shm/manifest
+644 share/doc/villas-shm/LICENSE
+644 share/doc/villas-shm/LICENSE.DejaVu
 END
   for header in include/villas/*; do
     echo "644 $header"
