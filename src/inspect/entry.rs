@@ -1,6 +1,7 @@
 //! What a look at an object finds.
 
 use super::processes::Process;
+use super::tap::Passed;
 use crate::layout::holder::Holder;
 use crate::layout::signals::Signal;
 use crate::protocol::flags::Flags;
@@ -88,7 +89,7 @@ pub struct Peer {
     pub state: PeerState,
 }
 
-/// A sample or message that waits.
+/// A sample or message that waits, or has passed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Waiting {
@@ -125,6 +126,9 @@ pub struct Queue {
     pub read: u64,
     /// The first of those that wait, as many as were asked for.
     pub waiting: Vec<Waiting>,
+    /// The last sample or message that was sent, if it can still be copied, and if any that wait were
+    /// asked for. Not in VILLASnode's layout.
+    pub newest: Option<Passed>,
     /// What the values of its samples are, if the region says.
     pub signals: Vec<Signal>,
 }

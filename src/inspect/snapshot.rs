@@ -11,18 +11,22 @@ use crate::memory::zeroed::Table;
 use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
+use std::ops::Deref;
 
 /// What is not loaded is zero. Nothing that is loaded is ever changed by others.
-pub(super) struct Snapshot<'o> {
-    object: &'o Object,
+pub(super) struct Snapshot<O> {
+    object: O,
     base: *mut u8,
     size: usize,
     _memory: Table<u8>,
 }
 
-impl<'o> Snapshot<'o> {
+// SAFETY: the memory is its own, and others reach it by atomics only.
+unsafe impl<O: Send> Send for Snapshot<O> {}
+
+impl<O: Deref<Target = Object>> Snapshot<O> {
     /// For the first `size` bytes of an object. Takes addresses, and memory for what is loaded.
-    pub(super) fn new(object: &'o Object, size: u64) -> Result<Snapshot<'o>> {
+    pub(super) fn new(object: O, size: u64) -> Result<Snapshot<O>> {
         let no_memory = || Error::new(libc::ENOMEM, format!("no memory for a look at {size} bytes"));
         let size = usize::try_from(size).map_err(|_| no_memory())?;
         let mut memory = Table::<u8>::new(size, &format!("a look at {size} bytes"))?;
