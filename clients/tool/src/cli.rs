@@ -147,7 +147,7 @@ JSON: an object with \"version\": 1 and \"objects\", a list; in each of its elem
   attached           those that have it mapped: pid, program
   attach_count       how many; null if that cannot be known
   layout_version     of a region, else null
-  parameters         of a region: mode, queuelen, samplelen, spare; policy, element size, capacity
+  parameters         of a region: mode, queuelen, samplelen, spare, history; policy, element size, capacity
   peers              role, pid, program, since (seconds since 1970), state (alive, closed, dead),
                      foreign (the pid is of another pid namespace)
   queues             direction, depth, capacity, written, read; signals: name, unit, type (float,
