@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::{Snapshot, sample};
-use super::tap::{Pages, newest_sample};
+use super::tap::channel::{Pages, newest_sample};
 use crate::channel::signals;
 use crate::error::{Error, Result};
 use crate::layout::Layout;

@@ -1,7 +1,6 @@
 //! What a look at an object finds.
 
 use super::processes::Process;
-use super::tap::Passed;
 use crate::layout::holder::Holder;
 use crate::layout::signals::Signal;
 use crate::protocol::flags::Flags;
@@ -108,6 +107,35 @@ pub enum Waiting {
     },
     /// In a ring: its bytes.
     Message(Vec<u8>),
+}
+
+/// Who has sent what a tap sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// The node of a channel.
+    Node,
+    /// The program of a channel.
+    Program,
+    /// A producer of a ring.
+    Producer,
+}
+
+/// A copy of a sample or message that has passed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Passed {
+    /// Who has sent it.
+    pub from: Sender,
+    /// How many this direction of the channel, or the ring, had passed before it.
+    pub position: u64,
+    /// Its reader had it at the time of the copy. So the copy may have the reader's changes in part
+    /// or whole. In a channel, it may be an answer that was sent back in the same place, or what the
+    /// reader's answer was overwritten with. In a ring, part of it may belong to a later message, or,
+    /// if producers give up what they had begun, it may be of a message that was never sent. A copy
+    /// without this mark is what was sent.
+    pub may_have_changed: bool,
+    /// What it is.
+    pub what: Waiting,
 }
 
 /// One direction of a channel, or a ring. Events count since the region was made.

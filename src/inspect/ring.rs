@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::Snapshot;
-use super::tap::{RingPages, newest_message};
+use super::tap::ring::{RingPages, newest_message};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{RingFacts, RingView, VERSION};

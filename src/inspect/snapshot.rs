@@ -1,14 +1,16 @@
 //! A copy of parts of an object, at the places where a mapping would have them: so that the same
 //! code reads both.
 
-use super::entry::Waiting;
+use super::entry::{Passed, Sender, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::sample::Raw;
 use crate::layout::trailer::{TRAILER, Trailer};
 use crate::layout::wire::{HEAD, WireFacts, WireView};
 use crate::memory::zeroed::Table;
+use crate::protocol::atomics::{Ordering, fence};
 use crate::protocol::flags::Flags;
+use crate::protocol::tap::Sightings;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
 use std::ops::Deref;
@@ -44,6 +46,12 @@ impl<O: Deref<Target = Object>> Snapshot<O> {
             Ok(_) => Err(cut()),
             Err(e) => Err(Error::system(e, "cannot read it")),
         }
+    }
+
+    /// As [`Snapshot::load`], behind all that was loaded before.
+    pub(super) fn load_next(&self, at: u64, length: u64) -> Result<()> {
+        fence(Ordering::SeqCst);
+        self.load(at, length)
     }
 
     /// A copy of bytes that are loaded.
@@ -103,4 +111,12 @@ pub(super) fn sample(raw: Raw) -> Waiting {
         received: time(&header.received),
         values: (0..raw.len()).map(|index| raw.value(index).get()).collect(),
     }
+}
+
+/// Appends what a tap has found; returns how many it has missed.
+pub(super) fn give(from: Sender, found: Sightings<Waiting>, into: &mut Vec<Passed>) -> u64 {
+    into.extend(found.seen.into_iter().filter_map(|one| {
+        Some(Passed { from, position: one.position, may_have_changed: one.may_have_changed, what: one.copy? })
+    }));
+    found.missed
 }

@@ -74,14 +74,16 @@ pub(crate) struct Pool {
     cursor: u32,
     /// How many of the own home blocks have ever been handed out. In range 0 ..= `home`.
     used: u32,
-    /// `used`, if the block at the cursor may be handed out whenever it is free; 0 while it must
-    /// have rested, so that the fast path finds none.
+    /// `used`, if the block at the cursor has rested, as all before it were handed out in line. Else
+    /// 0, so that the fast path finds none.
     ready_made: u32,
     /// How many others are handed out before a block is handed out again, while some were never
     /// used.
     history: u32,
-    /// Counts hand-outs while there are blocks that must rest; wraps.
+    /// Counts hand-outs by the slow path while blocks must rest; wraps.
     turn: u32,
+    /// How many of them in a row went to the block at the cursor.
+    in_line: u32,
     /// Blocks to which this process holds references.
     held: u32,
     blocks: Table<PoolBlock>,
@@ -105,8 +107,20 @@ impl Pool {
         // In which order the predecessor used them is not known: all have rested.
         let turn = history;
         let first = side as u32 * home;
-        let mut pool =
-            Pool { side, home, first, ready: NO_BLOCK, cursor: 0, used, ready_made: 0, history, turn, held: 0, blocks };
+        let mut pool = Pool {
+            side,
+            home,
+            first,
+            ready: NO_BLOCK,
+            cursor: 0,
+            used,
+            ready_made: 0,
+            history,
+            turn,
+            in_line: 0,
+            held: 0,
+            blocks,
+        };
         pool.set_ready_made();
         Ok(pool)
     }
@@ -258,12 +272,32 @@ impl Pool {
     /// Looks at up to `most` used blocks after the one at the cursor, then at those never used. The
     /// one at the cursor is busy, unless blocks must rest: then nobody has looked at it.
     fn find<W: ChannelWords>(&mut self, words: &W, most: u32) -> Option<u32> {
-        let found = self.find_used(words, most).or_else(|| self.find_fresh(words));
-        if let (Some(number), true) = (found, self.history != 0) {
-            self.turn = self.turn.wrapping_add(1);
-            self.blocks[number as usize].turn = self.turn;
+        if !self.must_rest() {
+            return self.find_used(words, most).or_else(|| self.find_fresh(words));
         }
-        found
+        if self.ready_made != 0 {
+            self.note_turns();
+        }
+        let cursor = self.cursor;
+        let number = self.find_used(words, most).or_else(|| self.find_fresh(words))?;
+        self.turn = self.turn.wrapping_add(1);
+        self.blocks[number as usize].turn = self.turn;
+        let is_in_line = number - self.first == if cursor < self.used { cursor } else { 0 };
+        self.in_line = if is_in_line { self.in_line.saturating_add(1) } else { 0 };
+        if self.used > self.history && self.in_line >= self.used {
+            // Each is followed by all others, until one is passed by.
+            self.ready_made = self.used;
+        }
+        Some(number)
+    }
+
+    /// Ends a time in which the fast path handed out all blocks in line.
+    fn note_turns(&mut self) {
+        for at in 0..self.used {
+            let ago = (self.cursor + self.used - 1 - at) % self.used;
+            self.blocks[(self.first + at) as usize].turn = self.turn.wrapping_sub(ago);
+        }
+        (self.ready_made, self.in_line) = (0, 0);
     }
 
     fn find_used<W: ChannelWords>(&mut self, words: &W, most: u32) -> Option<u32> {

@@ -1,14 +1,13 @@
 //! A tap of a channel in one region.
 
-use super::{Passed, Sender, give, load};
 use crate::channel::signals;
 use crate::error::Result;
-use crate::inspect::entry::Waiting;
-use crate::inspect::snapshot::{Snapshot, sample};
+use crate::inspect::entry::{Passed, Sender, Waiting};
+use crate::inspect::snapshot::{Snapshot, give, sample};
 use crate::layout::channel::{ChannelView, ENTRIES, TAKEN};
 use crate::layout::sample::DATA;
 use crate::layout::signals::Signal;
-use crate::protocol::channel_words::Side;
+use crate::protocol::channel_words::{ChannelWords, Side};
 use crate::protocol::tap::{Follower, Tapped};
 use crate::sys::object::Object;
 use std::ops::{Deref, Range};
@@ -25,7 +24,7 @@ pub(in crate::inspect) struct Pages<'r, O> {
 impl<O: Deref<Target = Object>> Pages<'_, O> {
     fn load_block(&self, block: u32, length: u64) -> Result<()> {
         let facts = self.view.facts();
-        load(self.region, facts.pool + u64::from(block) * u64::from(facts.block_size), length)
+        self.region.load_next(facts.pool + u64::from(block) * u64::from(facts.block_size), length)
     }
 
     /// Short blocks that follow each other are loaded at once.
@@ -45,7 +44,7 @@ impl<O: Deref<Target = Object>> Tapped for Pages<'_, O> {
         &self.view
     }
     fn fetch_taken(&mut self) -> Result<()> {
-        load(self.region, TAKEN.start, TAKEN.end - TAKEN.start)
+        self.region.load_next(TAKEN.start, TAKEN.end - TAKEN.start)
     }
     fn fetch_entries(&mut self, from: Side, position: u64, count: u32) -> Result<()> {
         let facts = self.view.facts();
@@ -54,7 +53,7 @@ impl<O: Deref<Target = Object>> Tapped for Pages<'_, O> {
         let behind = count.min(facts.entries - first);
         let load = |entries: Range<u32>| {
             let at = facts.queues[from as usize] + 4 * u64::from(entries.start);
-            load(self.region, at, 4 * entries.len() as u64)
+            self.region.load_next(at, 4 * entries.len() as u64)
         };
         load(first..first + behind)?;
         load(0..count - behind)
@@ -64,7 +63,7 @@ impl<O: Deref<Target = Object>> Tapped for Pages<'_, O> {
     }
     fn copy(&mut self, blocks: &[u32], mut take: impl FnMut(usize, Waiting)) -> Result<()> {
         let view = self.view;
-        let raw = |block| crate::protocol::channel_words::ChannelWords::block(&view, block);
+        let raw = |block| view.block(block);
         self.load_blocks(blocks, |block| DATA as u64 + 8 * u64::from(raw(block).len()))?;
         blocks.iter().enumerate().for_each(|(at, &block)| take(at, sample(raw(block))));
         Ok(())
@@ -76,12 +75,15 @@ fn follower<O: Deref<Target = Object>>(pages: &mut Pages<'_, O>, from: Side) -> 
     Follower::new(pages, from, facts.entries, facts.queuelen, facts.home_blocks)
 }
 
-pub(in crate::inspect) fn sender(from: Side) -> Sender {
+fn sender(from: Side) -> Sender {
     if from == Side::A { Sender::Node } else { Sender::Program }
 }
 
 /// The newest sample that `from` has sent, if it can still be copied.
-pub(in crate::inspect) fn newest<O: Deref<Target = Object>>(pages: &mut Pages<'_, O>, from: Side) -> Result<Option<Passed>> {
+pub(in crate::inspect) fn newest_sample<O: Deref<Target = Object>>(
+    pages: &mut Pages<'_, O>,
+    from: Side,
+) -> Result<Option<Passed>> {
     let mut follower = follower(pages, from)?;
     follower.skip(pages)?;
     let mut passed = Vec::new();

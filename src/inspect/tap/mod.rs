@@ -4,55 +4,21 @@
 //! by `pread`: an object that is cut short cannot end its process, as an access to a mapping would.
 //! `protocol::tap` and `protocol::ring_tap` find out which copies are whole.
 
-mod channel;
-mod ring;
+pub(super) mod channel;
+pub(super) mod ring;
 
-use super::entry::{Kind, Waiting};
+use super::entry::{Kind, Passed, Sender};
 use super::look;
-use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::layout;
 use crate::layout::signals::Signal;
-use crate::protocol::atomics::{Ordering, fence};
-use crate::protocol::tap::Sightings;
+use crate::protocol::atomics::heavy_fence;
 use crate::sys::object::{Name, Object};
 use channel::ChannelTap;
-pub(super) use channel::{Pages, newest as newest_sample};
 use ring::RingTap;
-pub(super) use ring::{RingPages, newest as newest_message};
 use std::ffi::OsStr;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Who has sent what a tap sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sender {
-    /// The node of a channel.
-    Node,
-    /// The program of a channel.
-    Program,
-    /// A producer of a ring.
-    Producer,
-}
-
-/// A copy of a sample or message that has passed.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Passed {
-    /// Who has sent it.
-    pub from: Sender,
-    /// How many this direction of the channel, or the ring, had passed before it.
-    pub position: u64,
-    /// Its reader had it at the time of the copy. So the copy may have the reader's changes in part
-    /// or whole. In a channel, it may be an answer that was sent back in the same place, or what the
-    /// reader's answer was overwritten with. In a ring, part of it may belong to a later message, or,
-    /// if producers give up what they had begun, it may be of a message that was never sent. A copy
-    /// without this mark is what was sent.
-    pub may_have_changed: bool,
-    /// What it is.
-    pub what: Waiting,
-}
 
 /// How often a tap that sees nothing asks what has become of the object.
 const ASK_EVERY: Duration = Duration::from_millis(100);
@@ -99,7 +65,7 @@ impl Tap {
         let name = Name::new(name)?;
         let failed = |e: Error| Error::new(e.errno(), format!("\"{name}\": {e}"));
         let object = Arc::new(look::open(&name)?);
-        if !crate::protocol::atomics::heavy_fence() {
+        if !heavy_fence() {
             return Err(Error::new(
                 libc::ENOTSUP,
                 "the kernel refuses membarrier(2), without which no copy of what others write is known to be whole",
@@ -185,18 +151,4 @@ fn no_tap(name: &Name) -> Error {
             "it is no channel and no ring"
         },
     )
-}
-
-/// Appends what was found; returns how many were missed.
-fn give(from: Sender, found: Sightings<Waiting>, into: &mut Vec<Passed>) -> u64 {
-    into.extend(found.seen.into_iter().filter_map(|one| {
-        Some(Passed { from, position: one.position, may_have_changed: one.may_have_changed, what: one.copy? })
-    }));
-    found.missed
-}
-
-/// Loads anew, behind all that was loaded before.
-fn load<O: Deref<Target = Object>>(region: &Snapshot<O>, at: u64, length: u64) -> Result<()> {
-    fence(Ordering::SeqCst);
-    region.load(at, length)
 }

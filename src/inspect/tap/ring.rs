@@ -1,9 +1,8 @@
 //! A tap of a ring.
 
-use super::{Passed, Sender, give, load};
 use crate::error::{Error, Result};
-use crate::inspect::entry::Waiting;
-use crate::inspect::snapshot::Snapshot;
+use crate::inspect::entry::{Passed, Sender, Waiting};
+use crate::inspect::snapshot::{Snapshot, give};
 use crate::layout::Layout;
 use crate::layout::ring::{INDICES, RingView};
 use crate::protocol::ring_tap::{RingFollower, TappedRing};
@@ -30,10 +29,10 @@ impl<O: Deref<Target = Object>> TappedRing for RingPages<'_, O> {
         &self.view
     }
     fn fetch_indices(&mut self) -> Result<()> {
-        load(self.region, INDICES.start, INDICES.end - INDICES.start)
+        self.region.load_next(INDICES.start, INDICES.end - INDICES.start)
     }
     fn fetch_slots(&mut self, index: u32, count: u32) -> Result<()> {
-        load(self.region, self.at(index), u64::from(count) * u64::from(self.view.facts().stride))
+        self.region.load_next(self.at(index), u64::from(count) * u64::from(self.view.facts().stride))
     }
     fn copy(&self, index: u32) -> Waiting {
         Waiting::Message(self.region.bytes(self.at(index), self.view.facts().element_size.into()))
@@ -41,7 +40,7 @@ impl<O: Deref<Target = Object>> TappedRing for RingPages<'_, O> {
 }
 
 /// The newest message, if it can still be copied.
-pub(in crate::inspect) fn newest<O: Deref<Target = Object>>(pages: &mut RingPages<'_, O>) -> Result<Option<Passed>> {
+pub(in crate::inspect) fn newest_message<O: Deref<Target = Object>>(pages: &mut RingPages<'_, O>) -> Result<Option<Passed>> {
     let policy = pages.view.facts().policy;
     let mut follower = RingFollower::new(pages, policy)?;
     let mut passed = Vec::new();

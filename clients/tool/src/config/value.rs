@@ -1,7 +1,7 @@
 //! A configuration as a tree, in which every part knows where it was written.
 
-use std::ops::RangeInclusive;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 /// A file and a line, for messages.
