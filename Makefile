@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-python python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-instructions bench-tap bench-descriptors header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-python python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -279,6 +279,9 @@ $(LIB)/libvillas-bench-boost.so: bench/boost/queue.cpp
 
 bench-pipe: build ## speed of the tool with the C client, beside parsing and printing alone
 	@bench/pipe.sh $(LIB)
+
+bench-formats: build ## speed of the tool's formats, beside reading and printing villas.human
+	@bench/formats.sh $(LIB)
 
 bench-instructions: library ## instructions of a sample's and a message's way, by callgrind; with BEFORE=DIRECTORY beside another build's
 	@bench/instructions.sh $(BEFORE) $(LIB)

@@ -37,6 +37,8 @@ venv() {
 
 tests() { # [COMMAND...] under which Python is to run
   venv
+  # Independent readers of the tool's files.
+  [ -d "$(echo "$base"/venv/lib/python3*/site-packages)/pyarrow" ] || "$base/venv/bin/pip" install -q pandas pyarrow
   VILLAS_SHM_LIB=$(realpath "${LIB:-target/release}")
   export VILLAS_SHM_LIB
   (cd $package && "$@" "$base/venv/bin/python" -m pytest -q -p no:cacheprovider tests $ignored)

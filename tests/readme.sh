@@ -63,7 +63,7 @@ echo "readme: the program in C, C++ and Rust doubled $(grep -vc '^#' "$out/doubl
 
 # ---- the sessions ----------------------------------------------------------------------------------
 timeless() {
-  sed -E "s/[0-9]{10}\.[0-9]{9}([+-][0-9]+\.[0-9]{9})?/TIME\1/; s/[+-][0-9]+\.[0-9]{9}\(/+OFFSET(/; s/[0-9.]+ s(, [0-9]+ samples\/s)?\$/RATE/
+  sed -E "s/[0-9]{10}(,|, )[0-9]{1,9}([],])/TIME\2/; s/(p50|p99|max) [0-9.]+ (µs|ms|s)/\1 DELAY/g; s/[0-9]{10}\.[0-9]{9}([+-][0-9]+\.[0-9]{9})?/TIME\1/; s/[+-][0-9]+\.[0-9]{9}\(/+OFFSET(/; s/[0-9.]+ s(, [0-9]+ samples\/s)?\$/RATE/
     s/node [0-9]+ \(/node PID (/; s/\b[0-9]+s\b/AGE/; s/\b(root|$(id -un))\b/USER/; s/ +0\+?( |$)/ 0\1/; s/(waits|wake-ups) [0-9]+/\1 COUNT/g
     s/ +/ /g" "$1"
 }
@@ -110,6 +110,8 @@ patiently() { # NAME FILE: a session with a signal
 }
 patiently doubler-session README.md
 patiently compare-session docs/tool.md
+session convert-session docs/tool.md
+session record-session docs/tool.md
 session ls-session docs/tool.md
 block board.c docs/segments.md >"$out/board.c"
 compile board.c

@@ -34,6 +34,9 @@ mod encoding;
 #[allow(dead_code, unused_imports)]
 #[path = "../../clients/tool/src/human/mod.rs"]
 mod human;
+#[allow(dead_code, unused_imports)]
+#[path = "../../clients/tool/src/record/mod.rs"]
+mod record;
 #[allow(dead_code)]
 #[path = "../../clients/tool/src/signals.rs"]
 mod signals;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::config::{Layout, NodeConfig, load_text};
 use crate::ends;
-use crate::human::{Record, Time, parse, print};
+use crate::human::{parse, print};
 use crate::input::Input;
+use crate::record::{Record, Time};
 use crate::signals::{MAX_SIGNALS, Signals};
 
 /// Types of the values, among them those beyond the end of a list.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::formats::Format;
 use crate::generate::Kind;
 use crate::log::Level;
 use crate::signals::{MAX_SIGNALS, Signals};
@@ -74,10 +75,12 @@ pub(crate) enum Command {
     /// else should run on it.
     #[command(after_help = BENCH_STATUS, after_long_help = BENCH_COLUMNS)]
     Bench(BenchArgs),
-    /// Read samples from standard input and print them: the format alone, as a yardstick for
-    /// `pipe`.
-    #[command(hide = true)]
-    Convert(FormatArgs),
+    /// Write the samples of one file into another, in any format.
+    ///
+    /// The names of the files decide the formats. What a format cannot hold is counted, and said at
+    /// the end.
+    #[command(after_help = CONVERT_STATUS)]
+    Convert(ConvertArgs),
 }
 
 const PIPE_STATUS: &str = "\
@@ -120,6 +123,17 @@ Exit status:
   4  numbers of values differ
   5  values differ
   7  bad usage, a file that cannot be read, or output that cannot be written";
+
+const CONVERT_STATUS: &str = "\
+Formats, and the ends of file names that mean them:
+  villas.human  any other name, and standard input and output
+  csv, tsv      .csv; .tsv
+  json          .json, .jsonl, .ndjson: one object a line
+  villas.binary .bin, .binary: what VILLASnode's sockets send; 32-bit floats and integers
+  arrow         .arrow, .arrows, .ipc: an Arrow IPC stream, which says names, units and types itself
+
+Exit status: 0, also when nobody reads the output any more; 1 for errors, and for lines that are no
+samples, which are named and left out.";
 
 const LS_COLUMNS: &str = "\
 --help describes the columns and the JSON. Exit status: 0; 1 for errors.";
@@ -263,11 +277,11 @@ pub(crate) enum Mode {
 #[derive(Args)]
 pub(crate) struct PipeArgs {
     /// Only send: print nothing. What comes back is thrown away.
-    #[arg(short = 's', conflicts_with = "receive_limit")]
+    #[arg(short = 's', conflicts_with_all = ["receive_limit", "output"])]
     pub(crate) send_only: bool,
-    /// Only receive: do not read standard input. Ends by -l, -T, a signal, or with the exec
+    /// Only receive: read no samples. Ends by -l, -T, a signal, or with the exec
     /// program.
-    #[arg(short = 'r', conflicts_with_all = ["send_only", "send_limit"])]
+    #[arg(short = 'r', conflicts_with_all = ["send_only", "send_limit", "input"])]
     pub(crate) receive_only: bool,
     /// Swap the directions: be the program at the other end. Waits for a region that another
     /// process has created, sends in the direction of `in` and receives that of `out`, starts no
@@ -293,8 +307,25 @@ pub(crate) struct PipeArgs {
     /// later.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) grace: Duration,
+    /// Send the samples of this file; - for standard input.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) input: PathBuf,
+    /// Write received samples to this file; - for standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// Send each sample when its timestamp says, counted from the first one, X times as fast as
+    /// recorded. Begins when a program is there. Says at the end how late samples were sent.
+    #[arg(long, value_name = "X", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = pace)]
+    pub(crate) pace: Option<f64>,
+    /// Give each sample the time at which it is sent as its timestamp; its number stays.
+    #[arg(long)]
+    pub(crate) now: bool,
     #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    pub(crate) formats: FormatsArgs,
+    /// The types of the values where no region or configuration says them: counts and letters, as in
+    /// 1c or 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
     /// The configuration file: libconfig syntax or JSON.
     pub(crate) config: PathBuf,
     /// The node's name in it.
@@ -333,8 +364,13 @@ pub(crate) struct SignalArgs {
     /// Phase, in radians.
     #[arg(short, value_name = "PHASE", default_value = "0", value_parser = finite, allow_hyphen_values = true)]
     pub(crate) phase: f64,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    /// The format of the output.
+    #[arg(short, long, visible_alias = "output-format", value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// The types of the values: counts and letters, as in 1c or 2f3ib; f float, i integer, b boolean,
+    /// c complex. Those that come after are floats.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
     /// Instead of -t: the types, names and units of what `pipe CONFIG NODE` reads.
     #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
     pub(crate) node: Vec<String>,
@@ -355,14 +391,59 @@ pub(crate) struct CompareArgs {
     /// Ignore the sequence numbers.
     #[arg(short = 's')]
     pub(crate) no_sequence: bool,
-    #[command(flatten)]
-    pub(crate) format: FormatArgs,
+    /// The format of all files, whatever their names.
+    #[arg(short, long, visible_alias = "input-format", value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// The types of the values where a file does not say them: counts and letters, as in 1c or 2f3ib;
+    /// f float, i integer, b boolean, c complex. Those that come after are floats.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
     /// Instead of -t: the types of what `pipe CONFIG NODE` prints.
     #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
     pub(crate) node: Vec<String>,
     /// Two files or more.
     #[arg(value_name = "FILE", required = true, num_args = 2..)]
     pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ConvertArgs {
+    /// The file to read; - for standard input.
+    #[arg(value_name = "IN", default_value = "-")]
+    pub(crate) input: PathBuf,
+    /// The file to write; - for standard output.
+    #[arg(value_name = "OUT", default_value = "-")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) formats: FormatsArgs,
+    /// The types of the values where the file does not say them: counts and letters, as in 1c or
+    /// 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
+    /// Instead of -t: the types, names and units of what `pipe CONFIG NODE` prints.
+    #[arg(long, value_names = ["CONFIG", "NODE"], num_args = 2, conflicts_with = "types")]
+    pub(crate) node: Vec<String>,
+}
+
+/// The formats of what is read and written, where the names of the files do not say them.
+#[derive(Args)]
+pub(crate) struct FormatsArgs {
+    /// The format of what is read and of what is written.
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The format of what is read.
+    #[arg(long, value_name = "FORMAT")]
+    input_format: Option<Format>,
+    /// The format of what is written.
+    #[arg(long, value_name = "FORMAT")]
+    output_format: Option<Format>,
+}
+
+impl FormatsArgs {
+    /// Of what is read, and of what is written.
+    pub(crate) fn both(&self) -> [Option<Format>; 2] {
+        [self.input_format.or(self.format), self.output_format.or(self.format)]
+    }
 }
 
 #[derive(Args)]
@@ -459,17 +540,6 @@ pub(crate) struct CleanArgs {
     pub(crate) dry_run: bool,
 }
 
-#[derive(Args)]
-pub(crate) struct FormatArgs {
-    /// The format of the text.
-    #[arg(short, value_name = "FORMAT", default_value = "villas.human", value_parser = format_name)]
-    pub(crate) format: String,
-    /// The types of the values where no region or configuration says them: counts and letters, as in
-    /// 1c or 2f3ib; f float, i integer, b boolean, c complex. Those that come after are floats.
-    #[arg(short, value_name = "TYPES")]
-    pub(crate) types: Option<Signals>,
-}
-
 /// A key as `ipcs` prints it: its 32 bits, or the number that they mean.
 fn key(text: &str) -> Result<i32, &'static str> {
     let bits = match text.strip_prefix("0x") {
@@ -485,6 +555,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("expected a number of seconds that is not negative".into());
     }
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn pace(text: &str) -> Result<f64, &'static str> {
+    number(text, |pace| pace > 0.0, "expected a number above 0, such as 10: ten times as fast as recorded")
 }
 
 fn some_seconds(text: &str) -> Result<Duration, String> {
@@ -530,10 +604,6 @@ fn frequency(text: &str) -> Result<f64, &'static str> {
 /// Within these bounds every step has a time.
 fn rate(text: &str) -> Result<f64, &'static str> {
     number(text, |rate| (1e-6..=1e9).contains(&rate), "expected a number of Hz from 1e-6 to 1e9")
-}
-
-fn format_name(text: &str) -> Result<String, &'static str> {
-    if text == "villas.human" { Ok(text.into()) } else { Err("not supported yet; villas.human is") }
 }
 
 #[cfg(test)]

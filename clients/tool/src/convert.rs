@@ -1,57 +1,60 @@
-//! `villas-shm convert`: text to samples to text, without shared memory.
-//!
-//! A yardstick for the speed of `pipe`.
+//! `villas-shm convert`: samples from one file to another, in any format.
 
-use std::io::Write;
+use std::path::Path;
 
-use crate::human::{Record, Remarks, header, parse, print};
-use crate::lines::{Lines, Next};
+use crate::formats::{Format, Output, ReadError, Reader, Writer, refuse_same_file};
 use crate::log::log;
-use crate::signals::{MAX_SIGNALS, Signals};
-use crate::standard;
+use crate::progress::Progress;
+use crate::record::Record;
+use crate::signals::Signals;
 
-/// Bytes of text that are gathered before a write.
-const CHUNK: usize = 64 << 10;
+/// What the command line says.
+pub(crate) struct Options<'a> {
+    /// Where samples are read, `-`: standard input.
+    pub(crate) input: &'a Path,
+    /// Where they are written, `-`: standard output.
+    pub(crate) output: &'a Path,
+    /// Else the formats of the names.
+    pub(crate) input_format: Option<Format>,
+    pub(crate) output_format: Option<Format>,
+    /// What the values are, where the input does not say.
+    pub(crate) types: Signals,
+}
 
-/// Runs the command; returns whether every line was a sample or a comment.
-pub(crate) fn run(signals: &Signals) -> Result<bool, String> {
-    let (mut lines, mut stdout) = (Lines::new(standard::stdin()?), standard::stdout()?);
-    let mut record = Record::default();
-    let mut output = Vec::with_capacity(2 * CHUNK);
-    let mut remarks = Remarks::default();
-    let mut header_printed = false;
-    let mut good = true;
+/// Runs the command; returns whether everything in the input was a sample or a comment.
+pub(crate) fn run(options: &Options<'_>) -> Result<bool, String> {
+    let mut reader = Reader::open(options.input, options.input_format, &options.types)?;
+    refuse_same_file(options.input, Some(options.output))?;
+    let output = Output::create(options.output, options.output_format)?;
+    let (format, mut progress) = (output.format(), Progress::new(output.is_stdout()));
+    let mut output = Some(output);
+    let (mut writer, mut record, mut good) = (None, Record::default(), true);
     loop {
-        let number = lines.number() + 1;
-        match lines.next().map_err(|error| format!("cannot read standard input: {error}"))? {
-            Next::End => break,
-            Next::TooLong => {
-                log!(Error, "standard input, line {number}: too long to be a sample");
+        match reader.read(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(ReadError::Malformed(what)) => {
+                log!(Error, "{}: {what}", reader.place());
                 good = false;
+                continue;
             }
-            Next::Line(line) => match parse(line, signals, MAX_SIGNALS, &mut record) {
-                Ok(false) => {}
-                Ok(true) => {
-                    remarks.say(format_args!("standard input, line {number}"), &record);
-                    if !header_printed {
-                        header(signals, record.values.len(), record.received.is_some(), &mut output);
-                        header_printed = true;
-                    }
-                    print(&record, signals, &mut output);
-                }
-                Err(malformed) => {
-                    log!(Error, "standard input, line {number}: {malformed}");
-                    good = false;
-                }
-            },
+            Err(ReadError::Fatal(what)) => return Err(format!("cannot read {}: {what}", reader.name())),
         }
-        if output.len() >= CHUNK {
-            if !standard::has_reader(stdout.write_all(&output))? {
-                return Ok(good);
-            }
-            output.clear();
+        if let Some(output) = output.take() {
+            writer = Some(Writer::new(output, reader.signals().clone())?);
+        }
+        let Some(writer) = &mut writer else { continue };
+        writer.write(&record)?;
+        progress.step(false, || reader.progress());
+        if writer.is_full() && !writer.flush()? {
+            return Ok(good);
         }
     }
-    standard::has_reader(stdout.write_all(&output))?;
+    if let Some(output) = output {
+        writer = Some(Writer::new(output, reader.signals().clone())?);
+    }
+    for loss in writer.map_or(Ok(Vec::new()), Writer::finish)? {
+        log!(Warning, "{}: {loss}", format.name());
+    }
     Ok(good)
 }

@@ -45,6 +45,11 @@ impl<R: Read> Lines<R> {
         Self { input, buffer: Vec::new(), start: 0, end: 0, line_feed: None, searched: 0, number: 0, at_end: false }
     }
 
+    /// Where the lines come from.
+    pub(crate) fn input(&self) -> &R {
+        &self.input
+    }
+
     /// The number of the line that `next` returned last, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number

@@ -7,6 +7,8 @@ use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::progress;
+
 /// How important a message is; the names are those that VILLASnode's tools take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Level {
@@ -44,8 +46,9 @@ pub(crate) fn write(level: Level, text: fmt::Arguments<'_>) {
         Level::Warning => "warning: ",
         Level::Error | Level::Off => "error: ",
     };
+    let line = format!("villas-shm: {mark}{text}\n");
     // If standard error is gone, there is no way to report it.
-    let _ = std::io::stderr().write_all(format!("villas-shm: {mark}{text}\n").as_bytes());
+    progress::aside(|| drop(std::io::stderr().write_all(line.as_bytes())));
 }
 
 /// Formats and writes a message of the level `Debug`, `Info`, `Warning` or `Error`.

@@ -15,12 +15,15 @@ mod convert;
 mod encoding;
 mod events;
 mod exec;
+mod formats;
 mod generate;
 mod human;
 mod inspect;
 mod lines;
 mod log;
 mod pipe;
+mod progress;
+mod record;
 mod signals;
 mod standard;
 
@@ -29,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, CompareArgs, PipeArgs, SignalArgs};
+use cli::{Cli, Command, CompareArgs, ConvertArgs, PipeArgs, SignalArgs};
 use config::NodeConfig;
 use log::log;
 use signals::Signals;
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
-        Command::Convert(args) => outcome(convert::run(&args.types.unwrap_or_default())),
+        Command::Convert(args) => outcome(convert(args)),
     }
 }
 
@@ -89,17 +92,37 @@ fn usage(message: &clap::Error) -> ExitCode {
 fn pipe(args: PipeArgs) -> Result<bool, String> {
     let config = config::load(&args.config, &args.node).map_err(|error| error.to_string())?;
     let linger = args.linger.or((!args.receive_only).then_some(pipe::LINGER));
+    let [input_format, output_format] = args.formats.both();
+    if !args.receive_only && !args.send_only {
+        formats::refuse_same_file(&args.input, Some(&args.output))?;
+    }
+    let output = (!args.send_only).then(|| formats::Output::create(&args.output, output_format));
     let options = pipe::Options {
-        sends: !args.receive_only,
-        receives: !args.send_only,
+        input: (!args.receive_only).then_some(args.input),
+        output: output.transpose()?,
+        input_format,
+        pace: args.pace,
+        now: args.now,
         send_limit: args.send_limit,
         receive_limit: args.receive_limit,
         time_limit: args.time_limit,
         linger,
         grace: args.grace,
-        types: args.format.types.unwrap_or_default(),
+        types: args.types.unwrap_or_default(),
     };
-    pipe::run(config, &options, args.swap)
+    pipe::run(config, options, args.swap)
+}
+
+fn convert(args: ConvertArgs) -> Result<bool, String> {
+    let [input_format, output_format] = args.formats.both();
+    let options = convert::Options {
+        input: &args.input,
+        output: &args.output,
+        input_format,
+        output_format,
+        types: value_types(args.types.as_ref(), &args.node, |node| node.input.signals)?,
+    };
+    convert::run(&options)
 }
 
 /// The types of `-t`, or of the node of `--node`.
@@ -119,17 +142,26 @@ fn signal(args: &SignalArgs) -> Result<(), String> {
         deviation: args.deviation,
         phase: args.phase,
     };
-    let types = value_types(args.format.types.as_ref(), &args.node, |node| node.output.signals)?;
+    let types = value_types(args.types.as_ref(), &args.node, |node| node.output.signals)?;
     let values = args.values.map_or(types.len().max(1), |values| values as usize);
-    generate::run(generate::Options { kind: args.kind, shape, values, types, limit: args.limit, is_paced: !args.no_wait })
+    generate::run(generate::Options {
+        kind: args.kind,
+        shape,
+        values,
+        format: args.format,
+        types,
+        limit: args.limit,
+        is_paced: !args.no_wait,
+    })
 }
 
 fn compare(args: &CompareArgs) -> ExitCode {
-    let types = match value_types(args.format.types.as_ref(), &args.node, |node| node.input.signals) {
+    let types = match value_types(args.types.as_ref(), &args.node, |node| node.input.signals) {
         Ok(types) => types,
         Err(message) => return failure(&message, compare::TROUBLE),
     };
     let options = compare::Options {
+        format: args.format,
         types,
         epsilon: args.epsilon,
         values: !args.no_values,

@@ -30,6 +30,39 @@ impl Signals {
         Self(list)
     }
 
+    /// Adds signals.
+    pub(crate) fn extend(&mut self, more: Vec<Signal>) {
+        self.0.extend(more);
+    }
+
+    /// Takes names and units from the header of a file where they are not stated; whether there are
+    /// any.
+    pub(crate) fn take_titles(&mut self, titles: Option<Vec<Signal>>) -> bool {
+        let Some(titles) = titles else { return false };
+        for (index, title) in titles.into_iter().enumerate() {
+            match self.0.get_mut(index) {
+                None => self.0.push(title),
+                Some(stated) if stated.name().is_empty() => *stated = Signal::new(title.name(), title.unit(), stated.kind()),
+                Some(_) => {}
+            }
+        }
+        true
+    }
+
+    /// An error if the values that a file says it has are of other types than these.
+    pub(crate) fn expect(&self, others: &Signals, file: &str) -> Result<(), String> {
+        let differs = |&index: &usize| self.kind(index) != others.kind(index);
+        match (0..self.len().max(others.len())).find(differs) {
+            None => Ok(()),
+            Some(index) => Err(format!(
+                "{file}: value {index} (\"{}\") is of the type {}, and not {}, which is wanted here",
+                others.name(index),
+                others.kind(index),
+                self.kind(index)
+            )),
+        }
+    }
+
     /// How many signals there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -73,6 +106,13 @@ impl Signals {
         };
         self.0.iter().enumerate().map(fill).collect()
     }
+}
+
+/// The float with this title, `name[unit]`.
+pub(crate) fn of_title(title: &str) -> Signal {
+    let parts = title.strip_suffix(']').and_then(|title| title.rsplit_once('['));
+    let (name, unit) = parts.unwrap_or((title, ""));
+    Signal::new(name, unit, SignalType::Float)
 }
 
 /// A format string: counts and letters, such as `64f` or `2f3ib`.

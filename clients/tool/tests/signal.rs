@@ -255,7 +255,7 @@ fn what_is_no_signal_is_refused() {
         &["sine", "-o", "x"],
         &["random", "-D", "-1"],
         &["sine", "-l", "-1"],
-        &["sine", "-f", "json"],
+        &["sine", "-f", "xml"],
     ] {
         let output = tool(&["signal"]).args(options).assert().code(1).get_output().clone();
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{options:?}");

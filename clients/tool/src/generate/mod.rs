@@ -5,23 +5,20 @@
 
 mod wave;
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::events;
-use crate::human::{Record, Time, header, join, print};
+use crate::formats::{Format, Output, Writer};
 use crate::log::log;
+use crate::record::value::join;
+use crate::record::{Record, Time};
 use crate::signals::{Signal as Column, SignalType, Signals};
-use crate::standard;
 use wave::Wave;
 pub(crate) use wave::{Kind, Shape};
-
-/// Bytes of text that are gathered before a write while more samples are due.
-const CHUNK: usize = 64 << 10;
 
 /// A step that cannot be printed within this time is skipped. Smaller delays are caught up, so that
 /// rates far above that of the system's sleeps are kept.
@@ -37,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) shape: Shape,
     /// Values of each sample.
     pub(crate) values: usize,
+    /// The format of the output.
+    pub(crate) format: Option<Format>,
     /// Their types, and their names if they have any.
     pub(crate) types: Signals,
     /// How many samples to print.
@@ -75,28 +74,34 @@ struct Generator {
     waves: Vec<Wave>,
     /// Disconnected when the command must end.
     stop: Receiver<()>,
-    stdout: File,
-    output: Vec<u8>,
+    /// What the values are.
+    signals: Signals,
+    writer: Writer,
     missed: u64,
 }
 
 impl Generator {
     fn new(options: Options, stop: Receiver<()>) -> Result<Self, String> {
         let waves = (0..options.values).map(|index| Wave::new(options.kind.of_value(index), options.shape)).collect();
-        Ok(Self { options, waves, stop, stdout: standard::stdout()?, output: Vec::with_capacity(2 * CHUNK), missed: 0 })
+        let signals = signals(&options);
+        let writer = Writer::new(Output::create(Path::new("-"), options.format)?, signals.clone())?;
+        Ok(Self { options, waves, stop, signals, writer, missed: 0 })
     }
 
     fn run(mut self) -> Result<(), String> {
-        let result = self.print_all().and_then(|()| self.flush());
+        let result = self.print_all();
         if self.missed > 0 {
             log!(Warning, "missed {} steps in all", self.missed);
         }
-        standard::has_reader(result).map(drop)
+        result?;
+        for loss in self.writer.finish()? {
+            log!(Warning, "{loss}");
+        }
+        Ok(())
     }
 
-    fn print_all(&mut self) -> io::Result<()> {
-        let signals = self.signals();
-        header(&signals, self.options.values, false, &mut self.output);
+    /// Ends early if told to, or if nobody reads any more.
+    fn print_all(&mut self) -> Result<(), String> {
         let (start, origin) = (Instant::now(), Time::now());
         let mut record = Record::default();
         let mut step = 0;
@@ -107,32 +112,18 @@ impl Generator {
                     None => return Ok(()),
                 }
             }
-            if self.output.len() >= CHUNK {
-                self.flush()?;
-                if self.stop.try_recv() == Err(TryRecvError::Disconnected) {
-                    return Ok(());
-                }
+            if self.writer.is_full() && (!self.writer.flush()? || self.stop.try_recv() == Err(TryRecvError::Disconnected)) {
+                return Ok(());
             }
             record.sequence = Some(step);
             record.origin = origin.plus_nanos(self.due(step).as_nanos() as i128);
             record.values.clear();
             let values = self.waves.iter_mut().enumerate();
-            record.values.extend(values.map(|(index, wave)| bits(signals.kind(index), wave.value(step))));
-            print(&record, &signals, &mut self.output);
+            record.values.extend(values.map(|(index, wave)| bits(self.signals.kind(index), wave.value(step))));
+            self.writer.write(&record)?;
             step += 1;
         }
         Ok(())
-    }
-
-    /// Columns without names are named after the signals that they show.
-    fn signals(&self) -> Signals {
-        let column = |index| {
-            let given = self.options.types.get(index);
-            let name = given.map(Column::name).filter(|name| !name.is_empty());
-            let name = name.unwrap_or(self.options.kind.of_value(index).name());
-            Column::new(name, given.map_or("", Column::unit), self.options.types.kind(index))
-        };
-        Signals::new((0..self.options.values).map(column).collect())
     }
 
     /// The time from the start to a step.
@@ -146,10 +137,12 @@ impl Generator {
 
     /// Waits until `step` is due. Returns the step that is due, which is later if steps were
     /// skipped, or `None` when the command must end.
-    fn wait_for(&mut self, step: u64, start: Instant) -> io::Result<Option<u64>> {
+    fn wait_for(&mut self, step: u64, start: Instant) -> Result<Option<u64>, String> {
         let (due, now) = (self.due(step), start.elapsed());
         if now < due {
-            self.flush()?;
+            if self.writer.is_due() && !self.writer.flush()? {
+                return Ok(None);
+            }
             let wait = due.saturating_sub(start.elapsed());
             return Ok((self.stop.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)).then_some(step));
         }
@@ -161,12 +154,17 @@ impl Generator {
         self.missed += missed;
         Ok(Some(step + missed))
     }
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.stdout.write_all(&self.output);
-        self.output.clear();
-        result
-    }
+/// Columns without names are named after the signals that they show.
+fn signals(options: &Options) -> Signals {
+    let column = |index| {
+        let given = options.types.get(index);
+        let name = given.map(Column::name).filter(|name| !name.is_empty());
+        let name = name.unwrap_or(options.kind.of_value(index).name());
+        Column::new(name, given.map_or("", Column::unit), options.types.kind(index))
+    };
+    Signals::new((0..options.values).map(column).collect())
 }
 
 /// A value of this type.
@@ -187,7 +185,8 @@ mod tests {
     #[test]
     fn steps_are_due_to_the_nanosecond_also_after_a_year() {
         let shape = Shape { rate: 3.0, frequency: 1.0, amplitude: 1.0, offset: 0.0, deviation: 0.0, phase: 0.0 };
-        let options = Options { kind: Kind::Sine, shape, values: 1, types: Signals::default(), limit: None, is_paced: false };
+        let options =
+            Options { kind: Kind::Sine, shape, values: 1, types: Signals::default(), limit: None, is_paced: false, format: None };
         let generator = Generator::new(options, channel().1).unwrap();
         let year = 31_536_000;
         assert_eq!(generator.due(0), Duration::ZERO);

@@ -11,39 +11,16 @@
 //! for a float, an error for other types. Printing and parsing are inverse to each other, bit for
 //! bit, for everything that a sample can hold.
 
-mod nan;
 mod parse;
 mod print;
-mod remarks;
-mod time;
-mod value;
 
-pub(crate) use parse::{has_few_nanoseconds, parse};
+pub(crate) use parse::{has_few_nanoseconds, parse, parse_header};
 pub(crate) use print::{header, print};
-pub(crate) use remarks::Remarks;
-pub(crate) use time::Time;
-pub(crate) use value::{join, show as show_value, split};
-
-/// One sample, outside shared memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Record {
-    /// When the sample was made; printed as `0.0` if unknown.
-    pub(crate) origin: Option<Time>,
-    /// When it was received.
-    pub(crate) received: Option<Time>,
-    /// Its sequence number.
-    pub(crate) sequence: Option<u64>,
-    /// Whether it is the first sample of a frame.
-    pub(crate) new_frame: bool,
-    /// Its values, as the 8 bytes that a sample holds; the signals give their types.
-    pub(crate) values: Vec<u64>,
-    /// The parts of its line that were not taken literally.
-    pub(crate) oddities: Vec<remarks::Oddity>,
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Record, Time};
     use crate::signals::Signals;
 
     fn there_and_back(record: &Record, signals: &Signals) -> Record {

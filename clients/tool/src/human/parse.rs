@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use super::remarks::Oddity;
-use super::{Record, Time, value};
 use crate::encoding;
-use crate::signals::{SignalType, Signals};
+use crate::record::{Oddity, Record, Time, time, value};
+use crate::signals::{Signal, SignalType, Signals, of_title};
 
 /// The error in a line, for people.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,10 +83,10 @@ fn is_end(text: &[u8]) -> Result<bool, Wrong<'_>> {
 fn stamp<'a>(line: &'a [u8], text: &'a [u8], record: &mut Record) -> Result<&'a [u8], Wrong<'a>> {
     let negative = text.starts_with(b"-");
     let sign = usize::from(negative || text.starts_with(b"+"));
-    let (seconds, mut rest) = number(&text[sign..]).ok_or_else(|| bad("seconds", text))?;
+    let (seconds, mut rest) = time::number(&text[sign..]).ok_or_else(|| bad("seconds", text))?;
     let mut nanos = 0;
     if let Some(after) = rest.strip_prefix(b".") {
-        (nanos, rest) = number(after).ok_or_else(|| bad("nanoseconds", after))?;
+        (nanos, rest) = time::number(after).ok_or_else(|| bad("nanoseconds", after))?;
         if nanos >= 1_000_000_000 {
             record.oddities.push(Oddity::Carried { nanos, column: column(line, after) });
         }
@@ -99,12 +98,12 @@ fn stamp<'a>(line: &'a [u8], text: &'a [u8], record: &mut Record) -> Result<&'a 
         let end = rest.iter().position(|&byte| is_blank(byte) || byte == b'(' || byte == b'F').unwrap_or(rest.len());
         let (offset, after) = rest.split_at(end);
         record.received =
-            Some(offset_nanos(offset).and_then(|nanos| origin.plus_nanos(nanos)).ok_or_else(|| bad("offset", rest))?);
+            Some(time::parse_nanos(offset).and_then(|nanos| origin.plus_nanos(nanos)).ok_or_else(|| bad("offset", rest))?);
         rest = after;
     }
     record.sequence = None;
     if let Some(after) = rest.strip_prefix(b"(") {
-        let (sequence, after_number) = number(after).ok_or_else(|| bad("sequence number", after))?;
+        let (sequence, after_number) = time::number(after).ok_or_else(|| bad("sequence number", after))?;
         record.sequence = Some(sequence);
         rest = after_number.strip_prefix(b")").ok_or_else(|| bad("sequence number", after))?;
     }
@@ -118,6 +117,14 @@ fn stamp<'a>(line: &'a [u8], text: &'a [u8], record: &mut Record) -> Result<&'a 
     }
 }
 
+/// The names and units of the values, if the line is a header.
+pub(crate) fn parse_header(line: &[u8]) -> Option<Vec<Signal>> {
+    let text = std::str::from_utf8(encoding::without_mark(line)).ok()?.trim_end_matches('\r');
+    let mut cells = text.strip_prefix("# seconds.nanoseconds")?.split('\t');
+    cells.next();
+    Some(cells.map(of_title).collect())
+}
+
 /// The time of a line, if it has fewer than nine digits of nanoseconds, which are not all zero.
 pub(crate) fn has_few_nanoseconds(line: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     let text = skip_blanks(line);
@@ -128,36 +135,6 @@ pub(crate) fn has_few_nanoseconds(line: &[u8]) -> Option<std::borrow::Cow<'_, st
     let nanos = &nanos[..digits(nanos)];
     (nanos.len() < 9 && nanos.iter().any(|&digit| digit != b'0'))
         .then(|| String::from_utf8_lossy(&text[..point + 1 + nanos.len()]))
-}
-
-/// Decimal digits at the start of `text` that fit into 64 bits, and the text after them.
-fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    let mut digits = 0;
-    for &byte in text {
-        if !byte.is_ascii_digit() {
-            break;
-        }
-        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
-        digits += 1;
-    }
-    (digits > 0).then_some((value, &text[digits..]))
-}
-
-/// An offset in seconds as nanoseconds: exact if it has at most nine decimals.
-fn offset_nanos(text: &[u8]) -> Option<i128> {
-    let negative = text.starts_with(b"-");
-    let (seconds, rest) = number(text.get(1..)?)?;
-    let fraction = rest.strip_prefix(b".").unwrap_or(rest);
-    if fraction.len() > 9 || !fraction.iter().all(u8::is_ascii_digit) {
-        let seconds: f64 = fast_float2::parse(text).ok()?;
-        // 1e20 s exceeds every possible time; a cast would hide that.
-        return (seconds.abs() < 1e20).then(|| (seconds * 1e9).round() as i128);
-    }
-    let padded = fraction.iter().map(|byte| byte - b'0').chain(std::iter::repeat(0)).take(9);
-    let nanos = padded.fold(0, |sum, digit| sum * 10 + i128::from(digit));
-    let all = i128::from(seconds) * 1_000_000_000 + nanos;
-    Some(if negative { -all } else { all })
 }
 
 /// Parses the values. It expects as many as the last good line had, or as have a name.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Record, Time, value};
+use crate::record::{Record, time, value};
 use crate::signals::Signals;
 
 /// Appends the header line, which names the columns of `count` values.
@@ -29,10 +29,11 @@ pub(crate) fn print(record: &Record, signals: &Signals, out: &mut Vec<u8>) {
             if negative {
                 out.push(b'-');
             }
-            out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
-            print_nanos(nanos, out);
+            time::print_parts(seconds, nanos, out);
             if let Some(received) = record.received {
-                print_offset(origin, received, out);
+                let (negative, seconds, nanos) = received.since(origin);
+                out.push(if negative { b'-' } else { b'+' });
+                time::print_parts(seconds, nanos, out);
             }
         }
         None => out.extend_from_slice(b"0.0"),
@@ -52,27 +53,10 @@ pub(crate) fn print(record: &Record, signals: &Signals, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// Appends `.` and all nine digits.
-fn print_nanos(mut nanos: u32, out: &mut Vec<u8>) {
-    let mut text = *b".000000000";
-    for digit in text[1..].iter_mut().rev() {
-        *digit += (nanos % 10) as u8;
-        nanos /= 10;
-    }
-    out.extend_from_slice(&text);
-}
-
-/// Appends the exact time from origin to reception: `+0.000012345`.
-fn print_offset(origin: Time, received: Time, out: &mut Vec<u8>) {
-    let (negative, seconds, nanos) = received.since(origin);
-    out.push(if negative { b'-' } else { b'+' });
-    out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
-    print_nanos(nanos, out);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Time;
 
     fn printed(record: &Record) -> String {
         let mut out = Vec::new();

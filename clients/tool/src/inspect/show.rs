@@ -8,7 +8,8 @@ use villas_shm::inspect::{self, Entry, Parameter, Queue, Waiting};
 use villas_shm::{Flags, Timespec};
 
 use super::words;
-use crate::human::{self, Record, Time};
+use crate::human;
+use crate::record::{Record, Time};
 use crate::signals::{Signal, Signals};
 use crate::standard;
 

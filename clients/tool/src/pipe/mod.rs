@@ -1,4 +1,4 @@
-//! `villas-shm pipe`: standard input to a node's region, and back to standard output.
+//! `villas-shm pipe`: samples to a node's region, and back.
 //!
 //! One thread sends (`send.rs`), one receives (`receive.rs`); neither waits for the other. The main
 //! thread only supervises (`supervise.rs`).
@@ -6,10 +6,12 @@
 mod open;
 mod receive;
 mod sample;
+mod schedule;
 mod send;
 mod session;
 mod supervise;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -19,9 +21,9 @@ use nix::sys::signal::Signal;
 use crate::config::{Layout, NodeConfig};
 use crate::events;
 use crate::exec::Program;
+use crate::formats::{Format, Input, Output, Writer};
 use crate::log::log;
 use crate::signals::Signals;
-use crate::standard;
 use open::{Opened, Region};
 use receive::Ended;
 use session::Session;
@@ -32,10 +34,16 @@ pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// What the command line says.
 pub(crate) struct Options {
-    /// Read standard input.
-    pub(crate) sends: bool,
-    /// Print received samples; otherwise discard them.
-    pub(crate) receives: bool,
+    /// Where samples to send are read, `-`: standard input; `None`: nothing is sent.
+    pub(crate) input: Option<PathBuf>,
+    /// Where received samples are written; `None`: they are discarded.
+    pub(crate) output: Option<Output>,
+    /// Else the format of the name.
+    pub(crate) input_format: Option<Format>,
+    /// Send at the pace of the timestamps, so many times as fast.
+    pub(crate) pace: Option<f64>,
+    /// Replace each timestamp by the time at which the sample is sent.
+    pub(crate) now: bool,
     /// Stop sending after this many samples.
     pub(crate) send_limit: Option<u64>,
     /// End after this many samples were received.
@@ -61,13 +69,10 @@ enum Event {
 
 /// Runs the command, at the other end of the channel if `swap` is set. Returns whether all went
 /// well; errors have been reported.
-pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Result<bool, String> {
+pub(crate) fn run(mut config: NodeConfig, mut options: Options, swap: bool) -> Result<bool, String> {
     // Before anything is started or read.
-    if options.receives {
-        standard::stdout()?;
-    }
-    if options.sends {
-        standard::stdin()?;
+    if let Some(path) = &options.input {
+        Input::open(path)?;
     }
     // A time beyond the clock's range never comes.
     let deadline = options.time_limit.and_then(|limit| Instant::now().checked_add(limit));
@@ -97,7 +102,8 @@ pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Resu
             if !starts_first {
                 program = start()?;
             }
-            let (good, has_come) = with_region(&config, options, deadline, &region, program.as_mut(), events.clone(), &inbox)?;
+            let (good, has_come) =
+                with_region(&config, &mut options, deadline, &region, program.as_mut(), events.clone(), &inbox)?;
             sees_the_end = has_come;
             Ok(good)
         }
@@ -122,7 +128,7 @@ pub(crate) fn run(mut config: NodeConfig, options: &Options, swap: bool) -> Resu
 /// Returns whether all went well, and whether a program ever attached.
 fn with_region(
     config: &NodeConfig,
-    options: &Options,
+    options: &mut Options,
     deadline: Option<Instant>,
     region: &Region,
     program: Option<&mut Program>,
@@ -132,15 +138,16 @@ fn with_region(
     let [read, written] = region.signals(config, &options.types)?;
     let (session, wake) = Session::new(region, config.exec.is_some()).map_err(|error| format!("cannot make a pipe: {error}"))?;
     let session = Arc::new(session);
-    if options.sends {
-        let sender = send::Sender::new(Arc::clone(&session), wake, config, written, options.send_limit);
+    if let Some(path) = &options.input {
+        let sender = send::Sender::new(Arc::clone(&session), wake, path, config, written, options)?;
         events::spawn(events.clone(), Event::Sent, || sender.run());
     } else {
         session.set_sent_all();
     }
-    let receiver = receive::Receiver::new(Arc::clone(&session), config, read, options);
+    let writer = options.output.take().map(|output| Writer::new(output, read).map(Writer::with_offset));
+    let receiver = receive::Receiver::new(Arc::clone(&session), config, writer.transpose()?, options);
     events::spawn(events, Event::Received, || receiver.run());
-    let good = Supervisor::new(&session, 1 + u32::from(options.sends), deadline).watch(program, inbox);
+    let good = Supervisor::new(&session, 1 + u32::from(options.input.is_some()), deadline).watch(program, inbox);
     region.is_loss_told.set(session.has_told_of_name());
     Ok((good, session.has_come()))
 }

@@ -1,8 +1,6 @@
-//! The region to standard output.
+//! The region to standard output, or to a file.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,13 +12,10 @@ use super::sample::take;
 use super::send::BATCH;
 use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
-use crate::human::{Record, Time, header, print};
+use crate::formats::Writer;
 use crate::log::log;
-use crate::signals::Signals;
-use crate::standard;
+use crate::record::{Record, Time};
 
-/// Bytes of text that are gathered before a write while more samples are ready.
-const CHUNK: usize = 64 << 10;
 /// More samples than this are not kept until their lines are written: the other end needs their
 /// blocks.
 const MOST_UNSHOWN: usize = 256;
@@ -76,17 +71,16 @@ impl fmt::Display for Ended {
 /// The thread that receives.
 pub(super) struct Receiver {
     session: Arc<Session>,
-    signals: Signals,
-    /// Samples whose lines are in `output` only. They are put when the lines are written: the
+    /// Where samples are written; `None`: they are discarded.
+    writer: Option<Writer>,
+    /// Samples that `writer` has gathered only. They are put when the lines are written: the
     /// successor of a tool that is killed gets them again.
     unshown: Vec<Sample>,
     batch: usize,
-    /// Whether samples are printed or discarded.
-    prints: bool,
+    /// More are not gathered.
+    most_unshown: usize,
     limit: Option<u64>,
     linger: Option<Duration>,
-    output: Vec<u8>,
-    header_printed: bool,
     started: Instant,
     /// When the last sample came, or the peer: `linger` counts from there.
     last_activity: Option<Instant>,
@@ -102,17 +96,17 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(session: Arc<Session>, config: &NodeConfig, signals: Signals, options: &Options) -> Self {
+    pub(super) fn new(session: Arc<Session>, config: &NodeConfig, writer: Option<Writer>, options: &Options) -> Self {
+        // A batch is not written at once: the other end must have blocks meanwhile.
+        let half = session.channel.config().queuelen as usize / 2;
         Self {
             session,
-            signals,
+            most_unshown: MOST_UNSHOWN.min(half).max(1),
+            writer,
             batch: BATCH.max(config.input.vectorize as usize),
-            prints: options.receives,
             limit: options.receive_limit,
             linger: options.linger,
-            output: Vec::with_capacity(2 * CHUNK),
             unshown: Vec::new(),
-            header_printed: false,
             started: Instant::now(),
             last_activity: None,
             said_that_it_waits: false,
@@ -126,16 +120,15 @@ impl Receiver {
 
     /// Receives until the session is over.
     pub(super) fn run(mut self) -> Result<Ended, String> {
-        let mut stdout = self.prints.then(standard::stdout).transpose()?;
-        let ended = self.receive_all(&mut stdout)?;
-        if self.prints {
-            self.print_header(0);
+        let ended = self.receive_all()?;
+        for loss in self.writer.take().map_or(Ok(Vec::new()), Writer::finish)? {
+            log!(Warning, "{loss}");
         }
-        self.flush(&mut stdout)?;
+        self.unshown.clear();
         Ok(ended)
     }
 
-    fn receive_all(&mut self, stdout: &mut Option<File>) -> Result<Ended, String> {
+    fn receive_all(&mut self) -> Result<Ended, String> {
         let session = Arc::clone(&self.session);
         let mut samples: Vec<Sample> = Vec::with_capacity(self.batch);
         let mut record = Record::default();
@@ -146,8 +139,8 @@ impl Receiver {
             let most = self.limit.map_or(u64::MAX, |limit| limit - self.received).min(self.batch as u64) as usize;
             let mut result = session.channel.try_read(&mut samples, most);
             if samples.is_empty() {
-                // Nothing is ready: print what there is.
-                if !self.flush(stdout)? {
+                // Nothing is ready: write what there is.
+                if self.writer.as_ref().is_none_or(Writer::is_due) && !self.flush()? {
                     return Ok(Ended::NoReader);
                 }
                 // Loaded before the wait, which finds everything that came until then.
@@ -164,19 +157,18 @@ impl Receiver {
             if let Err(error) = result {
                 return Err(receive_error(&error));
             }
-            if self.prints {
-                self.print(&samples, &mut record);
-            }
+            self.write(&samples, &mut record)?;
             self.count(&samples);
             self.unshown.append(&mut samples);
-            let is_full = self.output.len() >= CHUNK || self.unshown.len() >= MOST_UNSHOWN;
-            if is_full && !self.flush(stdout)? {
+            let is_full = self.unshown.len() >= self.most_unshown || self.writer.as_ref().is_some_and(Writer::is_full);
+            if is_full && !self.flush()? {
                 return Ok(Ended::NoReader);
             }
         }
     }
 
-    fn print(&mut self, samples: &[Sample], record: &mut Record) {
+    fn write(&mut self, samples: &[Sample], record: &mut Record) -> Result<(), String> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
         let now = Time::now();
         for sample in samples {
             take(sample, now, !self.session.is_wire, record);
@@ -186,9 +178,9 @@ impl Receiver {
                 record.sequence.get_or_insert(self.running);
                 self.running += 1;
             }
-            self.print_header(record.values.len());
-            print(record, &self.signals, &mut self.output);
+            writer.write(record)?;
         }
+        Ok(())
     }
 
     fn count(&mut self, samples: &[Sample]) {
@@ -201,22 +193,9 @@ impl Receiver {
         self.session.count_received(samples.len() as u64, redelivered, arrival);
     }
 
-    /// Prints the names of the columns: of all signals, and of as many values as the first sample
-    /// has.
-    fn print_header(&mut self, values: usize) {
-        if !self.header_printed {
-            header(&self.signals, self.signals.len().max(values), true, &mut self.output);
-            self.header_printed = true;
-        }
-    }
-
-    /// Prints the gathered text; returns whether it has a reader.
-    fn flush(&mut self, stdout: &mut Option<File>) -> Result<bool, String> {
-        let has_reader = match stdout {
-            Some(stdout) => standard::has_reader(stdout.write_all(&self.output))?,
-            None => true,
-        };
-        self.output.clear();
+    /// Writes what was gathered; returns whether it has a reader.
+    fn flush(&mut self) -> Result<bool, String> {
+        let has_reader = self.writer.as_mut().map_or(Ok(true), Writer::flush)?;
         self.unshown.clear();
         Ok(has_reader)
     }
@@ -273,7 +252,7 @@ impl Receiver {
             (false, true) if unread > 0 => {
                 log!(Info, "waiting for another program: the last one has left, and {unread} sent to it are unread");
             }
-            (true, _) if unread > 0 && !self.prints => {
+            (true, _) if unread > 0 && self.writer.is_none() => {
                 log!(Info, "waiting for the program: {unread} sent to it are unread");
             }
             _ => return,
@@ -291,8 +270,11 @@ impl Receiver {
         if let Some(limit) = self.limit {
             return (self.received >= limit).then_some(Ended::Limit);
         }
-        if !self.prints {
+        if self.writer.is_none() {
             return self.is_taken();
+        }
+        if let Some(since) = self.session.waits_to_begin() {
+            return self.has_lingered(since);
         }
         let sent_all = self.session.sent_all()?;
         let sent = self.session.sent();

@@ -2,7 +2,7 @@
 
 use villas_shm::{Error, Flags, Sample, Timespec};
 
-use crate::human::{Record, Time};
+use crate::record::{Record, Time};
 
 /// Any of the flags for the valid parts of the header.
 const HAS_ANY: Flags =

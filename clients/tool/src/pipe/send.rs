@@ -1,30 +1,34 @@
-//! Standard input to the region.
+//! Samples of a file, or of standard input, to the region.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 use villas_shm::Sample;
 
+use super::Options;
 use super::sample::fill;
+use super::schedule::Schedule;
 use super::session::{SILENCE, SLICE, Session};
 use crate::config::NodeConfig;
-use crate::human::{Record, Remarks, has_few_nanoseconds, parse};
-use crate::lines::{Lines, Next};
+use crate::formats::{Format, Input, Output, ReadError, Reader};
 use crate::log::log;
+use crate::progress::Progress;
+use crate::record::{Record, Time};
 use crate::signals::Signals;
-use crate::standard;
 
 /// The most samples that are written at once if more are ready, whatever `vectorize` says: this
 /// affects only the speed, because the reader decides how many it takes.
 pub(super) const BATCH: usize = 64;
 
-/// How many lines are checked for times in another notation.
-const LOOKED_AT: u32 = 1000;
+/// How often a paced sender looks whether somebody is there to send to.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
 
 /// How many malformed lines are described; further ones are only counted.
 const DESCRIBED: u64 = 100;
@@ -32,9 +36,16 @@ const DESCRIBED: u64 = 100;
 /// The thread that sends.
 pub(super) struct Sender {
     session: Arc<Session>,
+    /// Readable when the session is over.
     wake: OwnedFd,
+    reader: Reader,
+    /// What the values of the region are.
     signals: Signals,
-    samplelen: usize,
+    progress: Progress,
+    /// When each sample is due.
+    schedule: Option<Schedule>,
+    /// Samples get the time at which they are sent.
+    now: bool,
     batch: usize,
     limit: u64,
     /// Blocks that were allocated and not yet filled.
@@ -43,8 +54,6 @@ pub(super) struct Sender {
     filled: Vec<Sample>,
     skipped: u64,
     said_all_out: bool,
-    /// Lines whose time was checked.
-    looked_at: u32,
     /// The queue is long enough to keep the reader busy while the sender pauses.
     is_paced: bool,
     pace: Pace,
@@ -53,31 +62,47 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(session: Arc<Session>, wake: OwnedFd, config: &NodeConfig, signals: Signals, limit: Option<u64>) -> Self {
+    pub(super) fn new(
+        session: Arc<Session>,
+        wake: OwnedFd,
+        path: &Path,
+        config: &NodeConfig,
+        signals: Signals,
+        options: &Options,
+    ) -> Result<Self, String> {
+        let wrap = |input| Ok(Wakeable { input, wake: wake.try_clone()?, session: Arc::clone(&session) });
+        let input = Input::open_in(path, wrap)?;
+        let format = options.input_format.unwrap_or_else(|| Format::of_path(path));
         // The region's own: another process may have created it with other parameters.
         let villas_shm::Config { queuelen, samplelen, .. } = session.channel.config();
         let batch = BATCH.max(config.output.vectorize as usize).min(queuelen as usize);
-        Self {
+        Ok(Self {
             session,
             wake,
+            reader: Reader::new(input, format, &signals).with_limit(samplelen as usize).looking_at_times(),
             signals,
-            samplelen: samplelen as usize,
+            progress: Progress::new(options.output.as_ref().is_some_and(Output::is_stdout)),
+            schedule: options.pace.map(Schedule::new).transpose()?,
+            now: options.now,
             batch,
-            limit: limit.unwrap_or(u64::MAX),
+            limit: options.send_limit.unwrap_or(u64::MAX),
             free: Vec::with_capacity(batch),
             filled: Vec::with_capacity(batch),
             skipped: 0,
             said_all_out: false,
-            looked_at: 0,
             is_paced: queuelen >= 2 * BATCH as u32,
             pace: Pace::default(),
             is_stuck: false,
-        }
+        })
     }
 
-    /// Sends until standard input or the session is over; returns how many lines were no samples.
+    /// Sends until the input or the session is over; returns how many lines were no samples.
     pub(super) fn run(mut self) -> Result<u64, String> {
-        if self.send_all()? {
+        let result = self.send_all();
+        if let Some(summary) = self.schedule.as_ref().and_then(Schedule::summary) {
+            log!(Info, "{summary}");
+        }
+        if result? {
             self.session.set_sent_all();
         }
         Ok(self.skipped)
@@ -85,13 +110,11 @@ impl Sender {
 
     /// Returns whether everything to be sent was sent.
     fn send_all(&mut self) -> Result<bool, String> {
-        let input = standard::stdin()?;
-        let wake = self.wake.try_clone().map_err(stdin_error)?;
-        let mut lines = Lines::new(Wakeable { input, wake, session: Arc::clone(&self.session) });
-        let (mut record, mut remarks) = (Record::default(), Remarks::default());
+        let mut record = Record::default();
+        let mut is_first = true;
         loop {
             let planned = self.session.sent() + self.filled.len() as u64;
-            if self.filled.len() >= self.batch || planned >= self.limit || !lines.is_ready() {
+            if self.filled.len() >= self.batch || planned >= self.limit || !self.reader.is_ready() {
                 if !self.write()? {
                     return Ok(false);
                 }
@@ -99,41 +122,62 @@ impl Sender {
                     return Ok(true);
                 }
             }
-            let problem = match lines.next() {
+            match self.reader.read(&mut record) {
                 // This error ends a wait when the session is over.
-                Err(_) if self.is_over() => return Ok(false),
-                Err(error) => return Err(stdin_error(error)),
-                Ok(Next::End) => return self.write(),
-                Ok(Next::TooLong) => "this line is too long to be a sample".to_owned(),
-                Ok(Next::Line(line)) => match parse(line, &self.signals, self.samplelen, &mut record) {
-                    Ok(false) => continue,
-                    Ok(true) => {
-                        self.look_at_time(line);
-                        remarks.say(format_args!("standard input, line {}", lines.number()), &record);
-                        if self.append(&record, planned)? {
-                            continue;
-                        }
+                Err(ReadError::Fatal(_)) if self.is_over() => return Ok(false),
+                Err(ReadError::Fatal(what)) => return Err(format!("cannot read {}: {what}", self.reader.name())),
+                Err(ReadError::Malformed(what)) => self.skip(&what),
+                Ok(false) => return self.write(),
+                Ok(true) => {
+                    if std::mem::take(&mut is_first) {
+                        self.signals.expect(self.reader.signals(), self.reader.name())?;
+                    }
+                    let Self { reader, progress, schedule, .. } = self;
+                    progress.step(schedule.is_some(), || reader.progress());
+                    if !self.wait_until_due(&record)? || !self.append(&mut record, planned)? {
                         return Ok(false);
                     }
-                    Err(malformed) => malformed.to_string(),
-                },
-            };
-            self.skip(lines.number(), &problem);
+                }
+            }
         }
     }
 
-    /// Checks the first lines, and warns once if the nanoseconds of a time look like a decimal
-    /// fraction.
-    fn look_at_time(&mut self, line: &[u8]) {
-        if self.looked_at < LOOKED_AT {
-            self.looked_at += 1;
-            if let Some(time) = has_few_nanoseconds(line) {
-                log!(
-                    Warning,
-                    "a time is \"{time}\": the digits behind the point count nanoseconds (1.5 is 1 s and 5 ns); write all nine for a fraction of a second"
-                );
-                self.looked_at = LOOKED_AT;
+    /// With `--pace`, waits until a sample is due; before the first one, until there is somebody to
+    /// send to. `false` if the session ends first.
+    fn wait_until_due(&mut self, record: &Record) -> Result<bool, String> {
+        if self.schedule.as_ref().is_some_and(Schedule::is_new) {
+            while !self.session.is_loopback && !self.session.has_come() {
+                self.note_stuck(true);
+                self.session.wait_to_begin();
+                if !self.pause(FIRST_WAIT)? {
+                    return Ok(false);
+                }
             }
+        }
+        let Some(schedule) = &mut self.schedule else { return Ok(true) };
+        let due = schedule.due(record.origin, Instant::now());
+        loop {
+            let wait = due.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                break;
+            }
+            // What was due before must not wait for this one.
+            if !self.write()? || !self.pause(wait)? {
+                return Ok(false);
+            }
+        }
+        if let Some(schedule) = &mut self.schedule {
+            schedule.note(due);
+        }
+        Ok(true)
+    }
+
+    /// Waits for at most this time; `false` if the session is over.
+    fn pause(&self, limit: Duration) -> Result<bool, String> {
+        let mut fds = [PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut fds, Some(TimeSpec::from_duration(limit)), None) {
+            Ok(_) | Err(Errno::EINTR) => Ok(!self.is_over()),
+            Err(errno) => Err(format!("cannot wait: {errno}")),
         }
     }
 
@@ -141,18 +185,19 @@ impl Sender {
         self.session.is_stopped() || self.session.peer_ended() || self.session.time_over().is_some()
     }
 
-    fn skip(&mut self, line: u64, problem: &str) {
+    fn skip(&mut self, problem: &str) {
         self.skipped += 1;
+        let place = self.reader.place();
         if self.skipped <= DESCRIBED {
-            log!(Error, "standard input, line {line}: {problem}");
+            log!(Error, "{place}: {problem}");
         } else if self.skipped == DESCRIBED + 1 {
-            log!(Error, "standard input, line {line}: malformed too; further ones are only counted");
+            log!(Error, "{place}: malformed too; further ones are only counted");
         }
     }
 
     /// Copies a record into a block, and waits for a block if necessary; `false` if the session
     /// ends first.
-    fn append(&mut self, record: &Record, sequence: u64) -> Result<bool, String> {
+    fn append(&mut self, record: &mut Record, sequence: u64) -> Result<bool, String> {
         let mut since = None;
         while self.free.is_empty() {
             if self.is_over() {
@@ -167,6 +212,9 @@ impl Sender {
             }
         }
         if let Some(mut sample) = self.free.pop() {
+            if self.now {
+                record.origin = Some(Time::now());
+            }
             fill(&mut sample, record, sequence).map_err(|error| format!("cannot fill a sample: {error}"))?;
             self.filled.push(sample);
         }
@@ -206,6 +254,9 @@ impl Sender {
             match result {
                 Ok(count) => {
                     self.session.count_sent(count as u64);
+                    if let Some(schedule) = &mut self.schedule {
+                        schedule.sent(count, Instant::now());
+                    }
                     self.pace.reset();
                     self.note_stuck(false);
                     if self.is_paced && !self.filled.is_empty() {
@@ -269,10 +320,6 @@ impl Default for Pace {
     fn default() -> Self {
         Self(Self::SHORTEST)
     }
-}
-
-fn stdin_error(error: io::Error) -> String {
-    format!("cannot read standard input: {error}")
 }
 
 /// A stream whose wait ends with an error when the session is over. After that it still reads what

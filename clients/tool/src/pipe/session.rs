@@ -53,6 +53,8 @@ pub(super) struct Session {
     sent_all: OnceLock<Instant>,
     /// Since when the queue accepts nothing: it is full, or the peer is gone.
     stuck_since: Mutex<Option<Instant>>,
+    /// Since when a paced sender waits for somebody to send to.
+    waits_since: OnceLock<Instant>,
     first: OnceLock<Instant>,
     sent: AtomicU64,
     received: AtomicU64,
@@ -81,6 +83,7 @@ impl Session {
             wake: Mutex::new(Some(writer)),
             sent_all: OnceLock::new(),
             stuck_since: Mutex::new(None),
+            waits_since: OnceLock::new(),
             first: OnceLock::new(),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -149,6 +152,16 @@ impl Session {
     /// Since when nothing more can be sent: all is sent, or the queue accepts nothing.
     pub(super) fn sends_nothing_since(&self) -> Option<Instant> {
         self.sent_all().or_else(|| *self.stuck_since.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that the sender waits for somebody to send to.
+    pub(super) fn wait_to_begin(&self) {
+        self.waits_since.get_or_init(Instant::now);
+    }
+
+    /// Since when the sender waits for somebody to send to, if nobody has come.
+    pub(super) fn waits_to_begin(&self) -> Option<Instant> {
+        self.waits_since.get().copied().filter(|_| !self.has_come())
     }
 
     /// Whether to report an error. Both threads meet the loss of the name (`ESTALE`), which is

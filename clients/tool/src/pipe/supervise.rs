@@ -134,7 +134,8 @@ impl<'a> Supervisor<'a> {
         let queued = self.session.not_taken();
         log!(Info, "{}", self.session.summary());
         let mut message = format!("{} sent but not taken", were(queued, "sample"));
-        if matches!(self.ended, Some(Ended::NobodyCame | Ended::Left)) && self.session.sent_all().is_none() {
+        let is_cut = matches!(self.ended, Some(Ended::NobodyCame | Ended::Left)) && self.session.sent_all().is_none();
+        if is_cut {
             message += ", and the rest of the input was not sent";
         }
         match self.ended {
@@ -148,7 +149,7 @@ impl<'a> Supervisor<'a> {
             log!(Debug, "{message}");
         } else if queued > 0 && (self.is_signalled || matches!(self.ended, Some(Ended::Limit))) {
             log!(Warning, "{message}");
-        } else if queued > 0 {
+        } else if queued > 0 || is_cut {
             self.fail(message);
         }
     }

@@ -1,5 +1,5 @@
 //! A pseudo-terminal, with a program on it and somebody who reads its screen.
-#![allow(unreachable_pub)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::io::{Read, Write};
 use std::process::{Child, ExitStatus};

@@ -7,13 +7,13 @@ use crate::signals::SignalType;
 
 /// Appends a value in VILLASnode's form; floats with enough digits to read the same bits back.
 #[inline]
-pub(super) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
+pub(crate) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
     match kind {
         SignalType::Float => print_double(f64::from_bits(bits), out),
         SignalType::Integer => {
             out.extend_from_slice(itoa::Buffer::new().format(bits as i64).as_bytes());
         }
-        SignalType::Boolean => out.push(if bits.to_ne_bytes()[0] == 0 { b'0' } else { b'1' }),
+        SignalType::Boolean => out.push(b'0' + u8::from(is_true(bits))),
         SignalType::Complex => {
             let (real, imaginary) = split(bits);
             print_single(real, out);
@@ -35,7 +35,7 @@ pub(crate) fn show(kind: SignalType, bits: u64) -> String {
 
 /// Reads a value at the start of `text`; returns its bits and its length, or the error in it.
 #[inline]
-pub(super) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'static str> {
+pub(crate) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'static str> {
     match kind {
         SignalType::Float => parse_double(text).map(|(value, len)| (value.to_bits(), len)),
         SignalType::Integer => parse_integer(text).map(|(value, len)| (value as u64, len)),
@@ -57,8 +57,13 @@ fn begins_with(text: &[u8], word: &[u8]) -> bool {
     text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
+/// Whether a boolean is true.
+pub(crate) fn is_true(bits: u64) -> bool {
+    bits.to_ne_bytes()[0] != 0
+}
+
 /// The value that means "missing", if the type has one.
-pub(super) fn missing(kind: SignalType) -> Option<u64> {
+pub(crate) fn missing(kind: SignalType) -> Option<u64> {
     match kind {
         SignalType::Float => Some(f64::NAN.to_bits()),
         SignalType::Complex => Some(join(f32::NAN, f32::NAN)),
@@ -67,12 +72,12 @@ pub(super) fn missing(kind: SignalType) -> Option<u64> {
 }
 
 /// Why a cell of a type without such a value must not be empty.
-pub(super) fn no_missing(kind: SignalType) -> &'static str {
+pub(crate) fn no_missing(kind: SignalType) -> &'static str {
     if kind == SignalType::Boolean { "a boolean is 0 or 1" } else { "an integer cannot say that: there is no NaN" }
 }
 
 /// The error for a text that is no value of this type.
-pub(super) fn no_value(kind: SignalType) -> &'static str {
+pub(crate) fn no_value(kind: SignalType) -> &'static str {
     match kind {
         SignalType::Float => NO_NUMBER,
         SignalType::Integer => NO_INTEGER,
@@ -104,7 +109,8 @@ fn print_double(value: f64, out: &mut Vec<u8>) {
     }
 }
 
-fn print_single(value: f32, out: &mut Vec<u8>) {
+/// As [`print`], for one part of a complex value.
+pub(crate) fn print_single(value: f32, out: &mut Vec<u8>) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
@@ -156,7 +162,7 @@ fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usi
 /// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: the text is not
 /// one, or no double has exactly this value.
 #[cold]
-pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
+pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
     let negative = text.starts_with(b"-");
     let sign = usize::from(negative || text.starts_with(b"+"));
     let mut rest = text[sign..].strip_prefix(b"0x").or(text[sign..].strip_prefix(b"0X"))?;
@@ -186,7 +192,8 @@ pub(super) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
     (has_digit && is_exact).then_some((value.to_bits(), text.len() - rest.len()))
 }
 
-fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
+/// As [`parse`], for one part of a complex value.
+pub(crate) fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
     match fast_float2::parse_partial::<f32, _>(text) {
         Ok((value, len)) if value.is_finite() => Ok((value, len)),
         other => {

@@ -1,4 +1,4 @@
-//! Points in time as the format prints them.
+//! Points in time as formats print them.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -35,7 +35,7 @@ impl Time {
 
     /// The reverse of [`Time::from_parts`].
     #[inline]
-    pub(super) fn parts(self) -> (bool, u64, u32) {
+    pub(crate) fn parts(self) -> (bool, u64, u32) {
         if self.sec < 0 {
             (true, self.sec.unsigned_abs() - u64::from(self.nsec > 0), (NANOS as u32 - self.nsec) % NANOS as u32)
         } else {
@@ -81,6 +81,55 @@ impl fmt::Display for Time {
         let (negative, seconds, nanos) = self.parts();
         write!(f, "{}{seconds}.{nanos:09}", if negative { "-" } else { "" })
     }
+}
+
+/// Appends seconds, `.` and all nine digits of the nanoseconds.
+pub(crate) fn print_parts(seconds: u64, nanos: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+    out.push(b'.');
+    print_nanos(nanos, out);
+}
+
+/// Appends all nine digits of the nanoseconds.
+pub(crate) fn print_nanos(mut nanos: u32, out: &mut Vec<u8>) {
+    let mut text = *b"000000000";
+    for digit in text.iter_mut().rev() {
+        *digit += (nanos % 10) as u8;
+        nanos /= 10;
+    }
+    out.extend_from_slice(&text);
+}
+
+/// An offset in seconds, which may have a sign, as nanoseconds: exact if it has at most nine
+/// decimals.
+pub(crate) fn parse_nanos(text: &[u8]) -> Option<i128> {
+    let negative = text.starts_with(b"-");
+    let sign = usize::from(negative || text.starts_with(b"+"));
+    let (seconds, rest) = number(&text[sign..])?;
+    let fraction = rest.strip_prefix(b".").unwrap_or(rest);
+    if fraction.len() > 9 || !fraction.iter().all(u8::is_ascii_digit) {
+        let seconds: f64 = fast_float2::parse(text).ok()?;
+        // 1e20 s exceeds every possible time; a cast would hide that.
+        return (seconds.abs() < 1e20).then(|| (seconds * 1e9).round() as i128);
+    }
+    let padded = fraction.iter().map(|byte| byte - b'0').chain(std::iter::repeat(0)).take(9);
+    let nanos = padded.fold(0, |sum, digit| sum * 10 + i128::from(digit));
+    let all = i128::from(seconds) * 1_000_000_000 + nanos;
+    Some(if negative { -all } else { all })
+}
+
+/// Decimal digits at the start of `text` that fit into 64 bits, and the text after them.
+pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    let mut digits = 0;
+    for &byte in text {
+        if !byte.is_ascii_digit() {
+            break;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+        digits += 1;
+    }
+    (digits > 0).then_some((value, &text[digits..]))
 }
 
 #[cfg(test)]

@@ -1,16 +1,22 @@
 //! `villas-shm compare`: whether files hold the same samples.
 
-use std::fs::File;
+mod distances;
+
 use std::path::{Path, PathBuf};
 
-use crate::human::{Record, Remarks, Time, parse, show_value, split};
-use crate::lines::{Lines, Next};
-use crate::signals::{MAX_SIGNALS, SignalType, Signals};
+use crate::formats::{Format, ReadError, Reader};
+use crate::progress::Progress;
+use crate::record::value::{show, split};
+use crate::record::{Record, Time};
+use crate::signals::{SignalType, Signals};
+use distances::{Distances, distance};
 
 /// What the command line says.
 #[derive(Clone)]
 pub(crate) struct Options {
-    /// The types of the values.
+    /// Else the formats of the names.
+    pub(crate) format: Option<Format>,
+    /// The types of the values, where the files do not say them.
     pub(crate) types: Signals,
     /// Values and times are equal if they differ by at most this; 0 requires the same bits.
     pub(crate) epsilon: f64,
@@ -40,73 +46,111 @@ pub(crate) enum Difference {
 /// The exit status for bad usage, and for files that cannot be read.
 pub(crate) const TROUBLE: u8 = 7;
 
-/// Compares all files with the first; describes the first difference.
+/// Compares all files with the first. Describes the first difference, and in the lines after it how
+/// far values are apart.
 pub(crate) fn run(paths: &[PathBuf], options: &Options) -> Result<Option<(Difference, String)>, String> {
-    let mut sides = paths.iter().map(|path| Side::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let Some((first, others)) = sides.split_first_mut() else { return Ok(None) };
+    let Some((first, others)) = paths.split_first() else { return Ok(None) };
+    let mut first = Side::open(first, options, &options.types)?;
+    first.advance()?;
+    // What the first file says of its values counts for files that say nothing.
+    let signals = first.reader.signals().clone();
+    let mut others = others.iter().map(|path| Side::open(path, options, &signals)).collect::<Result<Vec<_>, _>>()?;
+    let mut found = None;
+    let mut progress = Progress::new(false);
     loop {
-        let more = first.advance(&options.types)?;
-        for other in &mut *others {
-            if other.advance(&options.types)? != more {
-                let (long, short) = if more { (&*first, &*other) } else { (&*other, &*first) };
-                let message = format!("{} has a sample more, where {} ends", long.place(), short.name);
-                return Ok(Some((Difference::Length, message)));
-            }
-            if let Some((difference, what)) = options.difference(&first.record, &other.record).filter(|_| more) {
-                return Ok(Some((difference, format!("{} and {}: {what}", first.place(), other.place()))));
+        for other in &mut others {
+            other.advance()?;
+            let difference = options.difference(&signals, &first, other)?;
+            // Only where all else is the same, the next samples can be compared.
+            let goes_on = difference.as_ref().is_none_or(|(kind, _)| *kind == Difference::Data);
+            found = found.or(difference);
+            if !goes_on {
+                return Ok(found.map(|(kind, message)| (kind, message + &report(&signals, &others))));
             }
         }
-        if !more {
-            return Ok(None);
+        if !first.has_sample {
+            return Ok(found.map(|(kind, message)| (kind, message + &report(&signals, &others))));
         }
+        progress.step(false, || first.reader.progress());
+        first.advance()?;
     }
+}
+
+/// How far the values of each file are from those of the first one, in lines after the message.
+fn report(signals: &Signals, others: &[Side]) -> String {
+    let several = others.len() > 1;
+    let tables = others.iter().map(|side| side.distances.table(signals, several.then_some(side.reader.name())));
+    tables.collect()
 }
 
 /// One of the files.
 struct Side {
-    name: String,
-    lines: Lines<File>,
+    reader: Reader,
     record: Record,
-    remarks: Remarks,
+    /// Whether `record` is a sample; `false` at the end.
+    has_sample: bool,
+    is_new: bool,
+    has_types: bool,
+    /// From the first file.
+    distances: Distances,
 }
 
 impl Side {
-    fn open(path: &Path) -> Result<Self, String> {
-        let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
-        Ok(Self { name, lines: Lines::new(file), record: Record::default(), remarks: Remarks::default() })
+    fn open(path: &Path, options: &Options, types: &Signals) -> Result<Self, String> {
+        Ok(Self::new(Reader::open(path, options.format, types)?, options.types.len() > 0))
     }
 
-    fn place(&self) -> String {
-        format!("{}:{}", self.name, self.lines.number())
+    fn new(reader: Reader, has_types: bool) -> Self {
+        let (record, distances) = (Record::default(), Distances::default());
+        Self { reader, record, has_sample: false, is_new: true, has_types, distances }
     }
 
-    /// Moves to the next sample; `false` at the end.
-    fn advance(&mut self, types: &Signals) -> Result<bool, String> {
-        loop {
-            let result = match self.lines.next().map_err(|error| format!("{}: {error}", self.name))? {
-                Next::End => return Ok(false),
-                Next::TooLong => Err("this line is too long to be a sample".to_owned()),
-                Next::Line(line) => parse(line, types, MAX_SIGNALS, &mut self.record).map_err(|malformed| malformed.to_string()),
-            };
-            match result {
-                Ok(true) => {
-                    self.remarks.say(format_args!("{}:{}", self.name, self.lines.number()), &self.record);
-                    return Ok(true);
-                }
-                Ok(false) => {}
-                // Without types, a complex value fails because its type was not given.
-                Err(message) if types.len() == 0 && message.starts_with("value ") => {
-                    return Err(format!("{}: {message} (-t TYPES says what the values are, as in -t 2f1c)", self.place()));
-                }
-                Err(message) => return Err(format!("{}: {message}", self.place())),
+    /// Moves to the next sample.
+    fn advance(&mut self) -> Result<(), String> {
+        let place = |reader: &Reader, what: &str| format!("{}: {what}", reader.place());
+        self.has_sample = self.reader.read(&mut self.record).map_err(|error| match error {
+            // Without types, a complex value fails because its type was not given.
+            ReadError::Malformed(what) if !self.has_types && what.starts_with("value ") => {
+                place(&self.reader, &format!("{what} (-t TYPES says what the values are, as in -t 2f1c)"))
             }
-        }
+            ReadError::Malformed(what) => place(&self.reader, &what),
+            ReadError::Fatal(what) => format!("{}: {what}", self.reader.name()),
+        })?;
+        Ok(())
     }
 }
 
 impl Options {
-    fn difference(&self, a: &Record, b: &Record) -> Option<(Difference, String)> {
+    /// The first difference between two samples, with their places; counts all that values have.
+    fn difference(&self, signals: &Signals, first: &Side, other: &mut Side) -> Result<Option<(Difference, String)>, String> {
+        if first.has_sample != other.has_sample {
+            let (long, short) = if first.has_sample { (first, &*other) } else { (&*other, first) };
+            let message = format!("{} has a sample more, where {} ends", long.reader.place(), short.reader.name());
+            return Ok(Some((Difference::Length, message)));
+        }
+        if !first.has_sample {
+            return Ok(None);
+        }
+        if std::mem::take(&mut other.is_new) {
+            signals.expect(other.reader.signals(), other.reader.name())?;
+        }
+        let (a, b) = (&first.record, &other.record);
+        let difference = self.difference_beside_values(a, b).or_else(|| {
+            let indices = 0..if self.values { a.values.len() } else { 0 };
+            let differs = |&index: &usize| !self.same_value(signals.kind(index), a.values[index], b.values[index]);
+            other.distances.count(indices.len());
+            let mut first_index = None;
+            for index in indices.filter(differs) {
+                let (kind, [a, b]) = (signals.kind(index), [a, b].map(|record| record.values[index]));
+                other.distances.add(index, distance(kind, a, b), || first.reader.place());
+                first_index.get_or_insert_with(|| format!("value {index} is {} and {}", show(kind, a), show(kind, b)));
+            }
+            first_index.map(|what| (Difference::Data, what))
+        });
+        Ok(difference.map(|(kind, what)| (kind, format!("{} and {}: {what}", first.reader.place(), other.reader.place()))))
+    }
+
+    fn difference_beside_values(&self, a: &Record, b: &Record) -> Option<(Difference, String)> {
         if self.sequence && a.sequence != b.sequence {
             let show = |sequence: Option<u64>| sequence.map_or("none".into(), |number| number.to_string());
             let what = format!("sequence number {} and {}", show(a.sequence), show(b.sequence));
@@ -117,16 +161,8 @@ impl Options {
             let what = format!("timestamp {} and {}", show(a.origin), show(b.origin));
             return Some((Difference::Timestamp, what));
         }
-        if !self.values {
-            return None;
-        }
-        if a.values.len() != b.values.len() {
-            return Some((Difference::Count, format!("{} values and {}", a.values.len(), b.values.len())));
-        }
-        let mut pairs = a.values.iter().zip(&b.values).enumerate();
-        let index = pairs.position(|(index, (&a, &b))| !self.same_value(self.types.kind(index), a, b))?;
-        let show = |record: &Record| show_value(self.types.kind(index), record.values[index]);
-        Some((Difference::Data, format!("value {index} is {} and {}", show(a), show(b))))
+        (self.values && a.values.len() != b.values.len())
+            .then(|| (Difference::Count, format!("{} values and {}", a.values.len(), b.values.len())))
     }
 
     fn same_time(&self, a: Option<Time>, b: Option<Time>) -> bool {
@@ -160,19 +196,24 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::formats::Input;
 
     fn compared(options: &Options, a: &str, b: &str) -> Option<Difference> {
-        let record = |line: &str| {
-            let mut record = Record::default();
-            parse(line.as_bytes(), &options.types, 64, &mut record).unwrap();
-            record
+        let side = |line: &str| {
+            let reader = Reader::new(Input::new("", io::Cursor::new(line.to_owned())), Format::Human, &options.types);
+            let mut side = Side::new(reader, true);
+            side.advance().unwrap();
+            side
         };
-        options.difference(&record(a), &record(b)).map(|(difference, _)| difference)
+        let (a, mut b) = (side(a), side(b));
+        options.difference(&options.types, &a, &mut b).unwrap().map(|(difference, _)| difference)
     }
 
     fn exact() -> Options {
-        Options { types: Signals::default(), epsilon: 0.0, values: true, timestamps: true, sequence: true }
+        Options { format: None, types: Signals::default(), epsilon: 0.0, values: true, timestamps: true, sequence: true }
     }
 
     fn usual() -> Options {
