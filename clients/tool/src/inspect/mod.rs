@@ -17,6 +17,7 @@ use crate::log::log;
 use crate::standard;
 
 pub(crate) use clean::run as clean;
+pub(crate) use show::record;
 pub(crate) use top::run as top;
 
 fn print(text: &str) -> Result<bool, String> {
