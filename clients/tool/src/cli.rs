@@ -66,8 +66,7 @@ pub(crate) enum Command {
     /// On a terminal it shows both directions of a channel, → from the node, ← from the program.
     /// A file or pipe gets those of the node, or with --direction in those of the program. If a node
     /// replaces the region, it goes on with the new one. It ends by -n, --duration, SIGINT, SIGTERM,
-    /// or when the region is removed. If it is killed, the file is whole up to the last tenth of a
-    /// second.
+    /// or when the region is removed. If it is killed, the file is whole up to its last line end.
     #[command(after_help = WATCH_STATUS)]
     Watch(WatchArgs),
     /// Remove an object from shared memory, unless a live process is attached.
