@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-rust test-c test-python python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-descriptors header \
+.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -83,7 +83,7 @@ test: test-rust test-tool test-c test-install test-wire test-python ## everythin
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress crash test-c-asan test-tsan test-fuzz-asan python-extras bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -123,6 +123,10 @@ test-forks: build ## 20 000 forks beside threads that open, close and wait, in t
 
 test-polls: build ## a million samples and a thousand deaths while epoll alone waits; two minutes
 	POLL_SAMPLES=1000000 POLL_KILLS=1000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh poll_traffic poll_kills
+
+test-watch: build ## 200 recordings of `watch` that are killed, and a tap beside 200 deaths; three minutes
+	WATCH_KILLS=200 $(CARGO) test --profile checks -p villas-shm-tool --test watch killed
+	TAP_KILLS=200 $(CARGO) test --profile checks -p villas-shm --test tap_traffic
 
 stress: build ## 20 million messages through rings of each kind, threads and processes, and a region of 9 GB; three minutes, if nothing else runs
 	RING_STRESS=20000000 LIMIT=3600 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh ring_stress
@@ -285,6 +289,10 @@ bench-formats: build ## speed of the tool's formats, beside reading and printing
 
 bench-instructions: library ## instructions of a sample's and a message's way, by callgrind; with BEFORE=DIRECTORY beside another build's
 	@bench/instructions.sh $(BEFORE) $(LIB)
+
+bench-tap: library ## what a tap sees at 20 000 samples per second, and what it costs; two minutes
+	$(CARGO) build --release -p villas-shm-bench --bin villas-bench-tap
+	$(LIB)/villas-bench-tap
 
 bench-descriptors: $(LIB)/villas-bench-descriptors ## the descriptors to poll, beside a bare hand-over, alone and among 200; two minutes
 	@$< $(BENCH)

@@ -1,5 +1,5 @@
 /* Moves COUNT samples or messages through the library, one by one, within one process: for instructions.sh.
- * usage: instructions channel|spsc|mpmc COUNT */
+ * usage: instructions channel|history|spsc|mpmc COUNT */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,8 @@ static int fail(const char *what) {
 	return 1;
 }
 
-static int channel(const char *name, long count) {
-	struct shmem_conf conf = {.size = sizeof conf, .polling = 1, .queuelen = 64, .samplelen = 1};
+static int channel(const char *name, long count, int history) {
+	struct shmem_conf conf = {.size = sizeof conf, .polling = 1, .queuelen = 64, .samplelen = 1, .history = history};
 	struct shmem_shared *node = shmem_shared_create(name, &conf);
 	struct shmem_shared *program = node ? shmem_shared_open(name, NULL) : NULL;
 	if (!program)
@@ -43,10 +43,12 @@ static int ring(const char *name, long count, int policy) {
 int main(int argc, char **argv) {
 	char name[64];
 	if (argc != 3)
-		return fprintf(stderr, "usage: %s channel|spsc|mpmc COUNT\n", argv[0]), 2;
+		return fprintf(stderr, "usage: %s channel|history|spsc|mpmc COUNT\n", argv[0]), 2;
 	long count = strtol(argv[2], NULL, 10);
 	(void)snprintf(name, sizeof name, "villas-bench-instructions-%ld", (long)getpid());
 	if (strcmp(argv[1], "channel") == 0)
-		return channel(name, count);
+		return channel(name, count, 0);
+	if (strcmp(argv[1], "history") == 0)
+		return channel(name, count, 64);
 	return ring(name, count, strcmp(argv[1], "spsc") == 0 ? SHMEM_SPSC : SHMEM_MPMC);
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # usage: instructions.sh LIBRARY-DIRECTORY [OTHER-LIBRARY-DIRECTORY]
-# Instructions, by callgrind, that one sample of one value takes (alloc, write, read, put) and one message of 8 bytes (push, pop). Two
+# Instructions, by callgrind, that one sample of one value takes (alloc, write, read, put), without and with a history of 64, and one message of
+# 8 bytes (push, pop). Two
 # runs of different length are subtracted, so that opening and closing do not count. With two directories: the library of a
 # state before and that of one after, and the ratio; the header must fit both.
 set -eu
@@ -20,7 +21,7 @@ each() { # each DIRECTORY KIND
   short=$(counted "$1" "$2" 20000)
   echo $(((long - short + 5000) / 10000))
 }
-for kind in channel spsc mpmc; do
+for kind in channel history spsc mpmc; do
   first=$(each "$1" "$kind")
   if [ $# -gt 1 ]; then
     second=$(each "$2" "$kind")

@@ -22,7 +22,7 @@ phase        seen   cross              src/protocol/queue.rs     /entry & 1 == s
 room         seen   full_queue         src/protocol/queue.rs     s/self.queuelen.saturating_sub(self.position.wrapping_sub(taken))/(self.queuelen + 1).saturating_sub(self.position.wrapping_sub(taken))/
 P1-load      seen   cross|echoed|^channel:: src/protocol/pool.rs      /P1, P2: first/s/observe/get/
 P1-store     seen   cross|echoed|^channel:: src/protocol/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
-P2-loads     seen   echoed             src/protocol/pool.rs      /P1, P2: first/{N;s/^\( *\)\(.*\) \/\/ P1.*\n *&& \(.*\) \/\/ P2: second/\1\3 \&\& \2/}
+P2-loads     seen   echoed             src/protocol/pool.rs      s/let own = block.sent(side).get();/& let early = block.sent(side.other()).observe();/;s/block.sent(side.other()).observe() == other)/early == other)/
 P2-stores    seen   echoed             src/protocol/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
 references   seen   reference          src/protocol/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 || !Pool/if !Pool/
 prepared     seen   prepared           src/protocol/pool.rs      s/if self.is_free(words, self.first + at) {/if true {/
@@ -77,6 +77,23 @@ E1-look      seen   event::       src/protocol/event.rs s/if armed >> 1 != seen 
 E2-load      seen   event::       src/protocol/event.rs /E2$/s/observe/get/
 E2-store     seen   event::       src/protocol/atomics.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
 E-wake       seen   event::       src/protocol/event.rs s/event.wake();//
+T1-tag       seen   ^tap::       src/protocol/pool.rs      /block.tag().publish/d
+T1-store     seen   ^tap::       src/protocol/pool.rs      /block.tag().publish/s/publish/set/
+T1-fence     seen   ^tap::       src/protocol/pool.rs      /light_store_fence(); \/\/ T1/d
+T1-heavy     seen   ^tap::       src/protocol/tap.rs       s/if !heavy_fence() {/if false {/
+T1-load      seen   ^tap::       src/protocol/tap.rs       /T1: before/s/observe/get/
+T1-order     seen   ^tap::       src/protocol/tap.rs       s/was_handed_out(one.tag,/was_handed_out(block.tag().observe(),/
+T1-check     seen   ^tap::       src/protocol/tap.rs       s/ && !was_handed_out(one.tag, home, from, one.position)//
+T1-home      seen   ^tap::       src/protocol/tap.rs       s/if from == home { tag as u16 }/if true { tag as u16 }/
+T1-sent      seen   ^tap::       src/protocol/tap.rs       s/\[Side::A, Side::B\].map(|side| block.sent(side).get()) == one.sent && //
+T2-fence     seen   ^tap::       src/protocol/doorbell.rs  /light_fence(); \/\/ W1/d
+T2-look      seen   ^tap::       src/protocol/tap.rs       s/taken.wrapping_sub(one.position) as i64 > 0/false/
+T3-fence     seen   ^ring_tap::  src/protocol/spsc.rs      /light_store_fence(); \/\/ T3/d
+T3-look      seen   ^ring_tap::  src/protocol/ring_tap.rs  s/words.head().observe() <= position/true/
+T3-heavy     seen   ^ring_tap::.*spsc src/protocol/ring_tap.rs  s/if !heavy_fence() {/if false {/
+T4-fence     seen   ^ring_tap::  src/protocol/mpmc.rs      /light_store_fence(); \/\/ T4/d
+T4-look      seen   ^ring_tap::  src/protocol/mpmc.rs      s/(Age::Later, _) => Stage::Gone/(Age::Later, _) => Stage::Used/
+T4-heavy     seen   ^ring_tap::.*mpmc src/protocol/ring_tap.rs  s/if !heavy_fence() {/if false {/
 TABLE
 }
 

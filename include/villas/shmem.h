@@ -188,6 +188,8 @@ struct sample {
   /* SAMPLE_HAS_*, SAMPLE_IS_* and SAMPLE_REDELIVERED, or'ed. */
   int flags;
   /* Reserved for the library. */
+  unsigned int _tag;
+  /* Reserved for the library. */
   uint64_t _private[4];
   struct {
     /* Time of its creation at the source, since 1970. The writer sets it: SAMPLE_HAS_TS_ORIGIN. */
@@ -213,7 +215,7 @@ struct sample {
 #define DEFAULT_SHMEM_SAMPLELEN 64
 
 /* The initialisers of extensible structs: struct shmem_conf conf = SHMEM_CONF_INIT; */
-#define SHMEM_CONF_INIT { 0, 0, 0, sizeof(struct shmem_conf), 0, 0, 0, 0, NULL, 0, NULL, 0 }
+#define SHMEM_CONF_INIT { 0, 0, 0, sizeof(struct shmem_conf), 0, 0, 0, 0, NULL, 0, NULL, 0, 0 }
 #define SHMEM_STATS_INIT { sizeof(struct shmem_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define SHMEM_RING_STATS_INIT \
   { sizeof(struct shmem_ring_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
@@ -428,6 +430,12 @@ struct shmem_conf {
   const struct shmem_signal *out_signals;
   /** How many signals `out_signals` has: 0 to `samplelen`. */
   size_t out_count;
+  /**
+   * How many other blocks a side uses before it uses a block again, if so many are free: 0 to
+   * 2^20. The more, the longer the tool's `watch` can still copy a sample after it has passed.
+   * Ignored in VILLASnode's layout.
+   */
+  int history;
 };
 
 /**

@@ -64,10 +64,16 @@ pub struct shmem_conf {
     pub out_signals: *const shmem_signal,
     /// How many signals `out_signals` has: 0 to `samplelen`.
     pub out_count: usize,
+    /// How many other blocks a side uses before it uses a block again, if so many are free: 0 to
+    /// 2^20. The more, the longer the tool's `watch` can still copy a sample after it has passed.
+    /// Ignored in VILLASnode's layout.
+    pub history: c_int,
 }
 
 /// The size of `struct shmem_conf` before it had signals.
 const WITHOUT_SIGNALS: usize = offset_of!(shmem_conf, in_signals);
+/// The size of `struct shmem_conf` before it had `history`.
+const WITHOUT_HISTORY: usize = offset_of!(shmem_conf, history);
 
 /// What a C program sees of a handle.
 pub(super) fn face<E: Backend>(handle: &'static ChannelHandle<E>) -> *mut shmem_shared {
@@ -97,7 +103,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
         size => size,
     };
     let known = size_of::<shmem_conf>();
-    if size < known && size != WITHOUT_SIGNALS {
+    if size < known && size != WITHOUT_SIGNALS && size != WITHOUT_HISTORY {
         return Err(Error::invalid(format!("conf.size is {size}, but must be sizeof(struct shmem_conf), {known}, or 0")));
     }
     if size > 4096 {
@@ -136,6 +142,7 @@ pub(super) unsafe fn config(conf: *const shmem_conf) -> Result<Config> {
         queuelen: positive("queuelen", conf.queuelen)?,
         samplelen: positive("samplelen", conf.samplelen)?,
         spare: positive("spare", conf.spare)?,
+        history: positive("history", conf.history)?,
         permissions: conf.permissions,
         group: has_group.then_some(conf.group),
         any_owner: conf.flags & SHMEM_CONF_ANY_OWNER != 0,

@@ -31,6 +31,10 @@ pub struct Config {
     pub samplelen: u32,
     /// Samples that each side can hold beyond those queued: 1 to 2^20, default 64.
     pub spare: u32,
+    /// How many other blocks a side uses before it uses a block again, if so many are free: 0 to 2^20,
+    /// default 0. The more, the longer a tap ([`inspect::Tap`](crate::inspect::Tap)) can still copy a
+    /// sample after it has passed. A channel in VILLASnode's layout has no taps, and ignores it.
+    pub history: u32,
     /// Permission bits of the shared memory object, less the umask; default 0600.
     pub permissions: u32,
     /// Group of the object; `None`: the system's choice for new files. A user other than root must
@@ -52,6 +56,7 @@ impl Default for Config {
             queuelen: DEFAULT_QUEUELEN,
             samplelen: DEFAULT_SAMPLELEN,
             spare: DEFAULT_SPARE,
+            history: 0,
             permissions: DEFAULT_PERMISSIONS,
             group: None,
             any_owner: false,
@@ -85,6 +90,11 @@ impl Config {
     /// Sets [`Config::spare`].
     pub fn spare(self, spare: u32) -> Config {
         Config { spare, ..self }
+    }
+
+    /// Sets [`Config::history`].
+    pub fn history(self, history: u32) -> Config {
+        Config { history, ..self }
     }
 
     /// Sets [`Config::permissions`].

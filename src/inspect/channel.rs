@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::{Snapshot, sample};
+use super::tap::channel::{Pages, newest_sample};
 use crate::channel::signals;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -37,6 +38,7 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
         ("queuelen", Parameter::Number(facts.queuelen.into())),
         ("samplelen", Parameter::Number(facts.samplelen.into())),
         ("spare", Parameter::Number(facts.spare.into())),
+        ("history", Parameter::Number(facts.history.into())),
     ];
     look_at_peers(entry, &view, object);
     for side in [Side::A, Side::B] {
@@ -76,7 +78,7 @@ fn look_at_peers(entry: &mut Entry, view: &ChannelView, object: &Object) {
 }
 
 /// The queue that `from` writes; its entries are loaded.
-fn queue(region: &Snapshot<'_>, view: &ChannelView, from: Side, waiting: usize) -> Result<Queue> {
+fn queue(region: &Snapshot<&Object>, view: &ChannelView, from: Side, waiting: usize) -> Result<Queue> {
     let facts = *view.facts();
     let reader = from.other();
     let consumer = QueueReader::recover(view, reader, facts.entries);
@@ -97,8 +99,11 @@ fn queue(region: &Snapshot<'_>, view: &ChannelView, from: Side, waiting: usize) 
         let read = view.taken(reader).observe();
         found.retain(|(position, _)| *position >= read);
     }
+    let is_wanted = waiting > 0;
     let waiting: Vec<Waiting> = found.into_iter().map(|(_, sample)| sample).collect();
     let direction = if from == Side::A { "node to program" } else { "program to node" };
+    // It is an extra: a region that contradicts itself is found out elsewhere.
+    let newest = if is_wanted { newest_sample(&mut Pages { region, view: *view }, from).unwrap_or(None) } else { None };
     Ok(Queue {
         direction,
         depth,
@@ -106,12 +111,13 @@ fn queue(region: &Snapshot<'_>, view: &ChannelView, from: Side, waiting: usize) 
         written: read.wrapping_add(depth),
         read,
         waiting,
+        newest,
         signals: Vec::new(),
     })
 }
 
 /// How many blocks neither side owes the other.
-fn count_free(region: &Snapshot<'_>, view: &ChannelView) -> Result<u64> {
+fn count_free(region: &Snapshot<&Object>, view: &ChannelView) -> Result<u64> {
     let facts = *view.facts();
     let mut free = 0;
     for side in [Side::A, Side::B] {
@@ -132,7 +138,7 @@ fn count_free(region: &Snapshot<'_>, view: &ChannelView) -> Result<u64> {
     Ok(free)
 }
 
-fn load_headers(region: &Snapshot<'_>, facts: &ChannelFacts, blocks: std::ops::Range<u32>) -> Result<()> {
+fn load_headers(region: &Snapshot<&Object>, facts: &ChannelFacts, blocks: std::ops::Range<u32>) -> Result<()> {
     let size = u64::from(facts.block_size);
     let at = |block: u32| facts.pool + u64::from(block) * size;
     if size <= LONG {

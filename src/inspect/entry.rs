@@ -88,7 +88,7 @@ pub struct Peer {
     pub state: PeerState,
 }
 
-/// A sample or message that waits.
+/// A sample or message that waits, or has passed.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Waiting {
@@ -109,6 +109,35 @@ pub enum Waiting {
     Message(Vec<u8>),
 }
 
+/// Who has sent what a tap sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// The node of a channel.
+    Node,
+    /// The program of a channel.
+    Program,
+    /// A producer of a ring.
+    Producer,
+}
+
+/// A copy of a sample or message that has passed.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Passed {
+    /// Who has sent it.
+    pub from: Sender,
+    /// How many this direction of the channel, or the ring, had passed before it.
+    pub position: u64,
+    /// Its reader had it at the time of the copy. So the copy may have the reader's changes in part
+    /// or whole. In a channel, it may be an answer that was sent back in the same place, or what the
+    /// reader's answer was overwritten with. In a ring, part of it may belong to a later message, or,
+    /// if producers give up what they had begun, it may be of a message that was never sent. A copy
+    /// without this mark is what was sent.
+    pub may_have_changed: bool,
+    /// What it is.
+    pub what: Waiting,
+}
+
 /// One direction of a channel, or a ring. Events count since the region was made.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -125,6 +154,9 @@ pub struct Queue {
     pub read: u64,
     /// The first of those that wait, as many as were asked for.
     pub waiting: Vec<Waiting>,
+    /// The last sample or message that was sent, if it can still be copied, and if any that wait were
+    /// asked for. Not in VILLASnode's layout.
+    pub newest: Option<Passed>,
     /// What the values of its samples are, if the region says.
     pub signals: Vec<Signal>,
 }

@@ -85,7 +85,7 @@ pub fn read_bytes(name: impl AsRef<OsStr>, offset: u64, to: &mut [u8]) -> Result
     open(&name)?.read_at(offset, to).map_err(failed)
 }
 
-fn open(name: &Name) -> Result<Object> {
+pub(super) fn open(name: &Name) -> Result<Object> {
     Object::open_as(name, OFlag::O_RDONLY, Whose::Private, format!("there is no \"{name}\" in shared memory"))
 }
 

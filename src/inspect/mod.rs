@@ -20,11 +20,13 @@ mod remove;
 mod ring;
 mod snapshot;
 mod sysv;
+mod tap;
 #[cfg(test)]
 #[path = "../tests/inspect/tests.rs"]
 mod tests;
 mod wire;
 
-pub use entry::{Entry, Id, Kind, Parameter, Peer, PeerState, Queue, State, Waiting};
+pub use entry::{Entry, Id, Kind, Parameter, Passed, Peer, PeerState, Queue, Sender, State, Waiting};
 pub use look::{list, list_if, look, look_system_v, read_bytes};
 pub use processes::Process;
+pub use tap::Tap;

@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, Parameter, Queue, Waiting};
 use super::snapshot::Snapshot;
+use super::tap::ring::{RingPages, newest_message};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{RingFacts, RingView, VERSION};
@@ -69,7 +70,7 @@ fn look_at_peers(entry: &mut Entry, view: &RingView, object: &Object) {
     entry.judge(is_held, object);
 }
 
-fn queue(region: &Snapshot<'_>, view: &RingView, waiting: usize) -> Result<Queue> {
+fn queue(region: &Snapshot<&Object>, view: &RingView, waiting: usize) -> Result<Queue> {
     let facts = *view.facts();
     let mut before = None;
     for _ in 0..ATTEMPTS {
@@ -77,6 +78,10 @@ fn queue(region: &Snapshot<'_>, view: &RingView, waiting: usize) -> Result<Queue
         let indices = (view.tail().get(), view.head().get());
         match passed(&facts, view) {
             Ok((written, read)) => {
+                let newest = match waiting {
+                    0 => None,
+                    _ => newest_message(&mut RingPages { region, view: *view }).unwrap_or(None),
+                };
                 let waiting = next_messages(region, view, waiting)?;
                 let depth = written.wrapping_sub(read);
                 return Ok(Queue {
@@ -86,6 +91,7 @@ fn queue(region: &Snapshot<'_>, view: &RingView, waiting: usize) -> Result<Queue
                     written,
                     read,
                     waiting,
+                    newest,
                     signals: Vec::new(),
                 });
             }
@@ -113,7 +119,7 @@ fn passed(facts: &RingFacts, view: &RingView) -> Result<(u64, u64)> {
 }
 
 /// Copies of the messages that are next, without a step towards taking them.
-fn next_messages(region: &Snapshot<'_>, view: &RingView, most: usize) -> Result<Vec<Waiting>> {
+fn next_messages(region: &Snapshot<&Object>, view: &RingView, most: usize) -> Result<Vec<Waiting>> {
     let facts = *view.facts();
     let head = view.head().get();
     let most = most.min(facts.capacity as usize) as u32;

@@ -1,28 +1,34 @@
 //! A copy of parts of an object, at the places where a mapping would have them: so that the same
 //! code reads both.
 
-use super::entry::Waiting;
+use super::entry::{Passed, Sender, Waiting};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::sample::Raw;
 use crate::layout::trailer::{TRAILER, Trailer};
 use crate::layout::wire::{HEAD, WireFacts, WireView};
 use crate::memory::zeroed::Table;
+use crate::protocol::atomics::{Ordering, fence};
 use crate::protocol::flags::Flags;
+use crate::protocol::tap::Sightings;
 use crate::sys::clock::Timespec;
 use crate::sys::object::Object;
+use std::ops::Deref;
 
 /// What is not loaded is zero. Nothing that is loaded is ever changed by others.
-pub(super) struct Snapshot<'o> {
-    object: &'o Object,
+pub(super) struct Snapshot<O> {
+    object: O,
     base: *mut u8,
     size: usize,
     _memory: Table<u8>,
 }
 
-impl<'o> Snapshot<'o> {
+// SAFETY: the memory is its own, and others reach it by atomics only.
+unsafe impl<O: Send> Send for Snapshot<O> {}
+
+impl<O: Deref<Target = Object>> Snapshot<O> {
     /// For the first `size` bytes of an object. Takes addresses, and memory for what is loaded.
-    pub(super) fn new(object: &'o Object, size: u64) -> Result<Snapshot<'o>> {
+    pub(super) fn new(object: O, size: u64) -> Result<Snapshot<O>> {
         let no_memory = || Error::new(libc::ENOMEM, format!("no memory for a look at {size} bytes"));
         let size = usize::try_from(size).map_err(|_| no_memory())?;
         let mut memory = Table::<u8>::new(size, &format!("a look at {size} bytes"))?;
@@ -40,6 +46,12 @@ impl<'o> Snapshot<'o> {
             Ok(_) => Err(cut()),
             Err(e) => Err(Error::system(e, "cannot read it")),
         }
+    }
+
+    /// As [`Snapshot::load`], behind all that was loaded before.
+    pub(super) fn load_next(&self, at: u64, length: u64) -> Result<()> {
+        fence(Ordering::SeqCst);
+        self.load(at, length)
     }
 
     /// A copy of bytes that are loaded.
@@ -99,4 +111,12 @@ pub(super) fn sample(raw: Raw) -> Waiting {
         received: time(&header.received),
         values: (0..raw.len()).map(|index| raw.value(index).get()).collect(),
     }
+}
+
+/// Appends what a tap has found; returns how many it has missed.
+pub(super) fn give(from: Sender, found: Sightings<Waiting>, into: &mut Vec<Passed>) -> u64 {
+    into.extend(found.seen.into_iter().filter_map(|one| {
+        Some(Passed { from, position: one.position, may_have_changed: one.may_have_changed, what: one.copy? })
+    }));
+    found.missed
 }

@@ -58,6 +58,7 @@ pub(super) fn look(entry: &mut Entry, object: &Object, waiting: usize) -> Result
         written,
         read,
         waiting,
+        newest: None,
         signals: Vec::new(),
     });
     let (taken, given) = indices(&view, Which::Free);
@@ -80,7 +81,7 @@ fn indices(view: &WireView, which: Which) -> (u64, u64) {
 }
 
 /// Copies of the samples that are next.
-fn next_samples(region: &Snapshot<'_>, view: &WireView, most: usize) -> Result<Vec<Waiting>> {
+fn next_samples(region: &Snapshot<&Object>, view: &WireView, most: usize) -> Result<Vec<Waiting>> {
     let facts = *view.facts();
     let head = view.queue(Which::Samples).head.observe();
     let cell_at = |position: u64| facts.cells_at[0] + CELL * (position & (facts.cells[0] - 1));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0x0000  facts      never written after the region has a name             256 bytes
-//!                    from 0x50: signals u64, signals_size u64, signal_counts u32 × 2
+//!                    from 0x50: signals u64, signals_size u64, signal_counts u32 × 2, history u32
 //! 0x0100  holder A   who holds the node side      } written by the holder  128
 //! 0x0180  holder B   who holds the program side   } of that side's lock    128
 //! 0x0200  words A    ┌ 0x000 taken                    A: written on each read  128
@@ -51,6 +51,8 @@ pub(crate) const VERSION: u32 = 2;
 pub(crate) const MAX_QUEUELEN: u32 = 1 << 20;
 /// The most values that a sample can have.
 pub(crate) const MAX_SAMPLELEN: u32 = 1 << 16;
+/// The most blocks that a block can wait for before it is used again.
+pub(crate) const MAX_HISTORY: u32 = 1 << 20;
 
 /// A pool has fewer than 2^32 cache lines.
 const MAX_POOL: u64 = (1 << 32) * sample::LINE as u64;
@@ -76,7 +78,8 @@ pub(crate) struct RawChannelFacts {
     pub(crate) signals: Shared64,
     pub(crate) signals_size: Shared64,
     pub(crate) signal_counts: [Shared32; 2],
-    _reserved: [u64; 19],
+    pub(crate) history: Shared32,
+    _reserved: [u32; 37],
 }
 
 #[repr(C, align(128))]
@@ -107,11 +110,15 @@ struct ChannelHead {
 }
 
 pub(crate) const ENTRIES: u64 = 0x1000;
+/// The bytes from `taken` of A to that of B.
+pub(crate) const TAKEN: std::ops::Range<u64> = 0x200..0x408;
 const _: () = {
     assert!(size_of::<RawChannelFacts>() == 0x100 && size_of::<Apart<Holder>>() == 0x80);
     assert!(offset_of!(RawChannelFacts, version) == 8 && offset_of!(RawChannelFacts, total_size) == 16);
     assert!(offset_of!(RawChannelFacts, signals) == 0x50 && offset_of!(RawChannelFacts, signal_counts) == 0x60);
-    assert!(offset_of!(ChannelHead, holders) == 0x100 && offset_of!(ChannelHead, words) == 0x200);
+    assert!(offset_of!(RawChannelFacts, history) == 0x68);
+    assert!(offset_of!(ChannelHead, holders) == 0x100 && offset_of!(ChannelHead, words) == TAKEN.start as usize);
+    assert!(TAKEN.end - TAKEN.start == size_of::<SideWords>() as u64 + 8);
     assert!(offset_of!(SideWords, counters) == 0x80 && offset_of!(SideWords, doorbells) == 0x100);
     assert!(size_of::<SideWords>() == 0x200 && size_of::<ChannelHead>() <= ENTRIES as usize);
 };
@@ -133,11 +140,13 @@ pub(crate) struct ChannelFacts {
     pub(crate) signals_size: u64,
     /// Of A → B, of B → A.
     pub(crate) signal_counts: [u32; 2],
+    /// How many others of its home are used before a block is used again, if so many are free.
+    pub(crate) history: u32,
     pub(crate) total_size: u64,
 }
 
 stored!(ChannelFacts in RawChannelFacts:
-    total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool, signals_size);
+    total_size, queuelen, samplelen, spare, entries, block_size, home_blocks, pool, signals_size, history);
 
 impl ChannelFacts {
     /// Computes the layout of a region without signals; the parameters must be in range.
@@ -176,6 +185,7 @@ impl ChannelFacts {
             pool,
             signals_size: 0,
             signal_counts: [0; 2],
+            history: 0,
             total_size: pool + pool_bytes,
         })
     }
@@ -190,6 +200,14 @@ impl ChannelFacts {
             )));
         }
         Ok(ChannelFacts { signals_size: size, signal_counts: counts, total_size: self.signals() + size, ..self })
+    }
+
+    /// With this many others used before a block is used again.
+    pub(crate) fn with_history(self, history: u32) -> Result<ChannelFacts> {
+        if history > MAX_HISTORY {
+            return Err(Error::invalid(format!("history is {history}, but must be from 0 to {MAX_HISTORY}")));
+        }
+        Ok(ChannelFacts { history, ..self })
     }
 
     /// Where the table of signals begins.
@@ -228,6 +246,7 @@ impl ChannelFacts {
         let counts = [raw.signal_counts[0].get(), raw.signal_counts[1].get()];
         let facts = ChannelFacts::new(polling == 1, raw.queuelen.get(), raw.samplelen.get(), raw.spare.get())
             .and_then(|facts| facts.with_signals(counts, raw.signals_size.get()))
+            .and_then(|facts| facts.with_history(raw.history.get()))
             .map_err(|e| Error::corrupt(format!("the region's header is inconsistent: {e}")))?;
         let stored = raw.load(ChannelFacts { queues: [raw.queues[0].get(), raw.queues[1].get()], ..facts });
         if polling > 1 || stored != facts || raw.signals.get() != facts.signals() || facts.total_size != size {

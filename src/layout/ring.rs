@@ -107,6 +107,8 @@ struct RingHead {
 }
 
 const PLACES: u64 = 0x400;
+/// The bytes of `tail` and `head`.
+pub(crate) const INDICES: std::ops::Range<u64> = 0x100..0x188;
 const _: () = {
     assert!(
         size_of::<RawRingFacts>() == 0x100

@@ -9,7 +9,7 @@
 //!   8  length   u32   values in use     48  done  by B  u64
 //!  12  capacity u32   values that fit   56  ts.origin   i64 s, i64 ns
 //!  16  flags    i32                     72  ts.received i64 s, i64 ns
-//!  20  (padding)                        88  data, 8 bytes each
+//!  20  tag      u32   (`protocol::tap`) 88  data, 8 bytes each
 //!  24  sent  by A  u64
 //!  32  done  by A  u64
 //! ```
@@ -26,7 +26,7 @@ pub(crate) struct Header {
     pub(crate) length: Shared32,
     pub(crate) capacity: Shared32,
     pub(crate) flags: Shared32,
-    _padding: u32,
+    pub(crate) tag: Shared32,
     /// Side A's `sent` and `done`, side B's `sent` and `done`.
     pub(crate) positions: [[Shared64; 2]; 2],
     /// Seconds, nanoseconds.
@@ -46,6 +46,7 @@ const _: () = {
     assert!(offset_of!(Header, length) == 8);
     assert!(offset_of!(Header, capacity) == 12);
     assert!(offset_of!(Header, flags) == 16);
+    assert!(offset_of!(Header, tag) == 20);
     assert!(offset_of!(Header, positions) == 24);
     assert!(offset_of!(Header, origin) == 56);
     assert!(offset_of!(Header, received) == 72);
@@ -147,6 +148,10 @@ impl Block for Raw {
     #[inline(always)]
     fn done(&self, side: Side) -> &Shared64 {
         &self.header().positions[side as usize][1]
+    }
+    #[inline(always)]
+    fn tag(&self) -> &Shared32 {
+        &self.header().tag
     }
     /// Up to three lines: a header and 13 values; the processor finds the rest of a long sample by
     /// itself. No line of the next block, which the peer may be at.

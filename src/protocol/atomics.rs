@@ -6,7 +6,7 @@
 
 pub(crate) use crate::sys::processor::{
     AtomicU32, AtomicU64, AtomicUsize, Ordering, fence, heavy_fence, heavy_fence_here, is_asymmetric, light_fence,
-    light_fence_here, relax,
+    light_fence_here, light_store_fence, relax,
 };
 use crate::sys::trial::{SPLITS_COPIES, step};
 

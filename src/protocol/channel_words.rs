@@ -40,6 +40,8 @@ pub(crate) trait Block {
     fn sent(&self, side: Side) -> &Shared64;
     /// The other side's `sent` up to which `side` is done with the block.
     fn done(&self, side: Side) -> &Shared64;
+    /// What its home side knew when it handed the block out, for taps (`tap::tag`).
+    fn tag(&self) -> &Shared32;
     /// A hint that the block will be written soon.
     fn expect(&self);
     /// Resets the header to that of an empty sample.

@@ -59,6 +59,8 @@ pub(crate) struct Sizes {
     pub(crate) queuelen: u32,
     pub(crate) entries: u32,
     pub(crate) home_blocks: u32,
+    /// Others of its home that are handed out before a block is handed out again.
+    pub(crate) history: u32,
 }
 
 impl<W: ChannelWords + Clone> Half<W> {
@@ -70,7 +72,7 @@ impl<W: ChannelWords + Clone> Half<W> {
     pub(crate) fn recover(words: W, side: Side, sizes: Sizes) -> Result<Half<W>> {
         let mut output = QueueWriter::recover(&words, side, sizes.queuelen, sizes.entries);
         let input = QueueReader::recover(&words, side, sizes.entries);
-        let pool = Pool::recover(&words, side, sizes.home_blocks)?;
+        let pool = Pool::recover(&words, side, sizes)?;
         // Roll forward: a block that was marked is sent after all.
         if let Some(block) = pool.unpublished(&words, output.position())? {
             pool.complete(&words, block, output.position(), input.position());
@@ -118,7 +120,7 @@ impl<W: ChannelWords + Clone> Half<W> {
     /// Whether the next holder of `side` will find something to read. Stores nothing.
     pub(crate) fn has_leftovers(words: &W, side: Side, sizes: Sizes) -> Result<bool> {
         let input = QueueReader::recover(words, side, sizes.entries);
-        let pool = Pool::recover(words, side, sizes.home_blocks)?;
+        let pool = Pool::recover(words, side, sizes)?;
         Ok(input.peek(words).is_some() || pool.orphans(words, input.position()).next().is_some())
     }
 

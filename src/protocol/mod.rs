@@ -19,8 +19,10 @@ pub(crate) mod mutex;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod readiness;
+pub(crate) mod ring_tap;
 pub(crate) mod ring_words;
 pub(crate) mod spsc;
+pub(crate) mod tap;
 
 #[cfg(loom)]
 pub(crate) use crate::harness::mutex;

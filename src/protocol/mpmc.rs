@@ -26,6 +26,7 @@
 //!
 //! `docs/rings.md` has the argument, with deaths, late compare-and-swaps and wrapping laps.
 
+use super::atomics::light_store_fence;
 use super::ring_words::{Cause, RingWords, broken};
 use crate::error::{Error, Result};
 use crate::sys::processor::begin_again;
@@ -161,6 +162,7 @@ pub(crate) fn claim<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
                     begin_again();
                     continue;
                 }
+                light_store_fence(); // T4: before the message
                 words.tail().exchange(tail, indices.next(lap, index)); // M2
                 return Ok(Ok(Ticket { index, word: claimed }));
             }
@@ -343,6 +345,34 @@ pub(crate) fn next_slots<W: RingWords>(words: &W, most: u32) -> Result<Vec<(u32,
         Ok((index, Word::new(lap, FULL, 0).0))
     };
     (0..most.min(words.capacity())).map(step).collect()
+}
+
+/// What has become of a message, as a tap sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It is not published.
+    Coming,
+    /// It is published and not taken.
+    Waiting,
+    /// It is taken, or given back, and still there.
+    Used,
+    /// There will be none.
+    Skipped,
+    /// Its slot is used again.
+    Gone,
+}
+
+/// The stage of the message that slot `index` has in this lap.
+pub(crate) fn stage<W: RingWords>(words: &W, lap: u64, index: u32) -> Stage {
+    let word = Word(words.word(index).observe()); // M1, T4
+    match (word.age(lap), word.state()) {
+        (Age::This, FULL) => Stage::Waiting,
+        (Age::This, TAKEN) => Stage::Used,
+        (Age::This, SKIP) => Stage::Skipped,
+        (Age::Later, EMPTY) if matches!(word.age(lap.wrapping_add(1)), Age::This) => Stage::Used,
+        (Age::Later, _) => Stage::Gone,
+        _ => Stage::Coming,
+    }
 }
 
 /// How many messages `index`, either `head` or `tail`, has passed since the ring was created.

@@ -18,13 +18,16 @@
 //!
 //! Q1 (`queue`) carries `sent` to the peer, which sees it with the entry.
 //!
-//! P2 fixes the order of the two loads in [`Pool::is_settled`]: in the other order, a block that
+//! P2 fixes the order of the two loads in [`Pool::settled`]: in the other order, a block that
 //! comes back could look free between them.
 
 use crate::error::{Error, Result};
 use crate::memory::zeroed::{Table, Zeroable};
+use crate::protocol::atomics;
 use crate::protocol::channel_words::{Block, ChannelWords, Side};
 use crate::protocol::gate::Idle;
+use crate::protocol::half::Sizes;
+use crate::protocol::tap;
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]
@@ -32,7 +35,8 @@ pub(crate) struct PoolBlock {
     /// The value to store as `done` with the last reference.
     got: u64,
     references: u32,
-    _padding: u32,
+    /// The hand-out of a block of the own home that was this block's last one (`Pool::turn`).
+    turn: u32,
 }
 
 // SAFETY: integers.
@@ -70,6 +74,16 @@ pub(crate) struct Pool {
     cursor: u32,
     /// How many of the own home blocks have ever been handed out. In range 0 ..= `home`.
     used: u32,
+    /// `used`, if the block at the cursor has rested, as all before it were handed out in line. Else
+    /// 0, so that the fast path finds none.
+    ready_made: u32,
+    /// How many others are handed out before a block is handed out again, while some were never
+    /// used.
+    history: u32,
+    /// Counts hand-outs by the slow path while blocks must rest; wraps.
+    turn: u32,
+    /// How many of them in a row went to the block at the cursor.
+    in_line: u32,
     /// Blocks to which this process holds references.
     held: u32,
     blocks: Table<PoolBlock>,
@@ -86,10 +100,39 @@ pub(crate) struct Orphan {
 
 impl Pool {
     /// The pool as `side` finds it; this process holds no block.
-    pub(crate) fn recover<W: ChannelWords>(words: &W, side: Side, home: u32) -> Result<Pool> {
+    pub(crate) fn recover<W: ChannelWords>(words: &W, side: Side, sizes: Sizes) -> Result<Pool> {
+        let Sizes { home_blocks: home, history, .. } = sizes;
         let used = words.used(side).get().min(u64::from(home)) as u32;
         let blocks = Table::resident(2 * home as usize, "the private state of the blocks")?;
-        Ok(Pool { side, home, first: side as u32 * home, ready: NO_BLOCK, cursor: 0, used, held: 0, blocks })
+        // In which order the predecessor used them is not known: all have rested.
+        let turn = history;
+        let first = side as u32 * home;
+        let mut pool = Pool {
+            side,
+            home,
+            first,
+            ready: NO_BLOCK,
+            cursor: 0,
+            used,
+            ready_made: 0,
+            history,
+            turn,
+            in_line: 0,
+            held: 0,
+            blocks,
+        };
+        pool.set_ready_made();
+        Ok(pool)
+    }
+
+    /// Whether a block must rest before it is handed out again: while there are others that were
+    /// never used.
+    fn must_rest(&self) -> bool {
+        self.history != 0 && self.used < self.home
+    }
+
+    fn set_ready_made(&mut self) {
+        self.ready_made = if self.must_rest() { 0 } else { self.used };
     }
 
     /// The home side of `block`.
@@ -134,22 +177,25 @@ impl Pool {
         })
     }
 
-    /// Whether `block`, to which this process holds no reference, is free.
+    /// `sent` by this side and by the other, if `block`, to which this process holds no reference, is
+    /// free.
     #[inline(always)]
-    fn is_settled(side: Side, block: &impl Block) -> bool {
-        block.done(side.other()).observe() == block.sent(side).get() // P1, P2: first
-            && block.sent(side.other()).observe() == block.done(side).get() // P2: second
+    fn settled(side: Side, block: &impl Block) -> Option<(u64, u64)> {
+        let own = block.sent(side).get();
+        let is_back = block.done(side.other()).observe() == own; // P1, P2: first
+        let other = block.done(side).get();
+        (is_back && block.sent(side.other()).observe() == other).then_some((own, other)) // P2: second
     }
 
     fn is_free<W: ChannelWords>(&self, words: &W, number: u32) -> bool {
-        self.blocks[number as usize].references == 0 && Pool::is_settled(self.side, &words.block(number))
+        self.blocks[number as usize].references == 0 && Pool::settled(self.side, &words.block(number)).is_some()
     }
 
     /// Hands out the block that was handed out longest ago, with one reference and an empty header.
     /// `None` if it is not free: then call [`Pool::search`].
     #[inline(always)]
     pub(crate) fn next<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
-        let (side, used) = (self.side, self.used);
+        let (side, used) = (self.side, self.ready_made);
         let at = if self.cursor < used { self.cursor } else { 0 };
         if at == used {
             return None;
@@ -158,11 +204,12 @@ impl Pool {
         let block = words.block(number);
         words.block(self.first + if at + AHEAD < used { at + AHEAD } else { 0 }).expect();
         let private = self.blocks.get_mut(number as usize)?;
-        if private.references != 0 || !Pool::is_settled(side, &block) {
+        if private.references != 0 {
             return None;
         }
+        let (own, other) = Pool::settled(side, &block)?;
         self.cursor = at + 1;
-        private.hand_out(side, &block);
+        private.hand_out(&block, own, other);
         self.held += 1;
         Some((number, block))
     }
@@ -178,7 +225,7 @@ impl Pool {
             return None;
         }
         let block = words.block(number);
-        private.hand_out(self.side, &block);
+        private.hand_out(&block, block.sent(self.side).get(), block.done(self.side).get());
         self.held += 1;
         Some((number, block))
     }
@@ -200,7 +247,7 @@ impl Pool {
     #[inline(never)]
     fn find_ready<W: ChannelWords>(&mut self, words: &W) {
         let at = if self.cursor < self.used { self.cursor } else { 0 };
-        if self.is_free(words, self.first + at) {
+        if self.ready_made != 0 && self.is_free(words, self.first + at) {
             self.ready = self.first + at;
             self.cursor = at + 1;
         } else if let Some(number) = self.find(words, LOOKS) {
@@ -217,27 +264,68 @@ impl Pool {
     pub(crate) fn search<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
         let number = self.find(words, u32::MAX)?;
         let block = words.block(number);
-        self.blocks[number as usize].hand_out(self.side, &block);
+        self.blocks[number as usize].hand_out(&block, block.sent(self.side).get(), block.done(self.side).get());
         self.held += 1;
         Some((number, block))
     }
 
-    /// Looks at up to `most` used blocks after the one at the cursor, then at those never used.
+    /// Looks at up to `most` used blocks after the one at the cursor, then at those never used. The
+    /// one at the cursor is busy, unless blocks must rest: then nobody has looked at it.
     fn find<W: ChannelWords>(&mut self, words: &W, most: u32) -> Option<u32> {
-        let first = self.first;
+        if !self.must_rest() {
+            return self.find_used(words, most).or_else(|| self.find_fresh(words));
+        }
+        if self.ready_made != 0 {
+            self.note_turns();
+        }
+        let cursor = self.cursor;
+        let number = self.find_used(words, most).or_else(|| self.find_fresh(words))?;
+        self.turn = self.turn.wrapping_add(1);
+        self.blocks[number as usize].turn = self.turn;
+        let is_in_line = number - self.first == if cursor < self.used { cursor } else { 0 };
+        self.in_line = if is_in_line { self.in_line.saturating_add(1) } else { 0 };
+        if self.used > self.history && self.in_line >= self.used {
+            // Each is followed by all others, until one is passed by.
+            self.ready_made = self.used;
+        }
+        Some(number)
+    }
+
+    /// Ends a time in which the fast path handed out all blocks in line.
+    fn note_turns(&mut self) {
+        for at in 0..self.used {
+            let ago = (self.cursor + self.used - 1 - at) % self.used;
+            self.blocks[(self.first + at) as usize].turn = self.turn.wrapping_sub(ago);
+        }
+        (self.ready_made, self.in_line) = (0, 0);
+    }
+
+    fn find_used<W: ChannelWords>(&mut self, words: &W, most: u32) -> Option<u32> {
+        let must_rest = self.must_rest();
         let most = if self.used < self.home { LOOKS } else { most };
-        for step in 1..self.used.min(most) {
+        for step in u32::from(!must_rest)..self.used.min(most) {
             let at = (self.cursor + step) % self.used;
-            if self.is_free(words, first + at) {
+            let number = self.first + at;
+            let has_rested = !must_rest || self.turn.wrapping_sub(self.blocks[number as usize].turn) >= self.history;
+            if has_rested && self.is_free(words, number) {
                 self.cursor = at + 1;
-                return Some(first + at);
+                if must_rest {
+                    words.block(self.first + if at + AHEAD < self.used { at + AHEAD } else { 0 }).expect();
+                }
+                return Some(number);
             }
         }
+        None
+    }
+
+    fn find_fresh<W: ChannelWords>(&mut self, words: &W) -> Option<u32> {
+        let first = self.first;
         while self.used < self.home {
             let fresh = first + self.used;
             // The mark is raised before the block can be sent: a repair of this side looks at no
             // block beyond the mark.
             self.used += 1;
+            self.set_ready_made();
             words.used(self.side).publish(u64::from(self.used)); // P3
             // A predecessor may have died just after it raised the mark; a block that was never
             // sent is free, and all zero. It is busy only if a peer that breaks the rules has sent
@@ -379,11 +467,14 @@ impl<B: Block> Hand<'_, B> {
 }
 
 impl PoolBlock {
-    /// Prepares a free block of the own home for its user: one reference and an empty header.
+    /// Prepares a free block of the own home for its user: one reference, the tag, an empty header.
+    /// This side has sent it up to `own`, and is done with what the other has sent, `other`.
     #[inline(always)]
-    fn hand_out(&mut self, side: Side, block: &impl Block) {
+    fn hand_out(&mut self, block: &impl Block, own: u64, other: u64) {
         self.references = 1;
-        self.got = block.done(side).get();
+        self.got = other;
+        block.tag().publish(tap::tag(own, other)); // T1
+        atomics::light_store_fence(); // T1
         block.reset();
     }
 }

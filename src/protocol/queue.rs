@@ -16,13 +16,13 @@ use crate::protocol::channel_words::{ChannelWords, Side};
 
 /// Turns positions into indexes and phases.
 #[derive(Clone, Copy)]
-struct Entries {
+pub(super) struct Entries {
     /// The number of entries: a power of two.
-    length: u32,
+    pub(super) length: u32,
 }
 
 impl Entries {
-    fn new(length: u32) -> Entries {
+    pub(super) fn new(length: u32) -> Entries {
         debug_assert!(length.is_power_of_two());
         Entries { length }
     }
@@ -36,7 +36,7 @@ impl Entries {
     }
     /// The block number in the entry for `position`, if the entry is published.
     #[inline(always)]
-    fn look<W: ChannelWords>(self, words: &W, from: Side, position: u64) -> Option<u32> {
+    pub(super) fn look<W: ChannelWords>(self, words: &W, from: Side, position: u64) -> Option<u32> {
         let entry = words.entry(from, self.index(position)).observe(); // Q1
         (entry & 1 == self.phase(position)).then_some(entry >> 1)
     }

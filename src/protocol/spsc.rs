@@ -27,6 +27,7 @@
 //! producer had published a message before them, the consumer would take the dead producer's
 //! messages too, so the new producer clears those words before it publishes anything.
 
+use super::atomics::light_store_fence;
 use super::ring_words::{RingWords, broken};
 use crate::error::Result;
 
@@ -67,7 +68,7 @@ fn after(index: u32, count: u32, capacity: u32) -> u32 {
 
 /// Refuses positions that only garbage can have: 2^64 messages take centuries. So `1 + position`
 /// does not overflow.
-fn check(position: u64) -> Result<u64> {
+pub(super) fn check(position: u64) -> Result<u64> {
     if position > u64::MAX / 2 { Err(broken("a position is beyond any that can be reached")) } else { Ok(position) }
 }
 
@@ -103,6 +104,7 @@ impl Producer {
             }
         }
         words.tail().set(tail);
+        light_store_fence(); // T3
         Ok(Producer { capacity: words.capacity(), position: tail, index: (tail % capacity) as u32, head })
     }
 
@@ -118,6 +120,7 @@ impl Producer {
             return Err(broken("head is not within its capacity behind tail"));
         }
         self.head = head;
+        light_store_fence(); // T3
         Ok(self.capacity - (self.position - head) as u32)
     }
 

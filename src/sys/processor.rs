@@ -94,6 +94,13 @@ pub(crate) fn light_fence_here() {
     core::sync::atomic::compiler_fence(SeqCst);
 }
 
+/// As [`light_fence_here`], where only stores must be seen in order, by a thread that runs
+/// [`heavy_fence`] and trusts nothing if that fails.
+#[inline(always)]
+pub(crate) fn light_store_fence() {
+    core::sync::atomic::compiler_fence(SeqCst);
+}
+
 /// Whether a hot side needs no full fence.
 pub(crate) fn is_asymmetric() -> bool {
     barrier::is_asymmetric()

@@ -209,6 +209,12 @@ static void einval_for_sizes_that_cannot_be(void)
     CHECK_EQ(access(check_path(name), F_OK), -1);
   }
 
+  for (int i = 0; i < 3; i++) {
+    struct shmem_conf conf = SHMEM_CONF_INIT;
+    conf.history = (int[]){-1, (1 << 20) + 1, INT_MAX}[i];
+    CHECK_REFUSED(shmem_shared_create(name, &conf), EINVAL);
+  }
+
   struct shmem_conf conf = SHMEM_CONF_INIT;
   conf.size = 5; /* shorter than any version */
   CHECK_REFUSED(shmem_shared_create(name, &conf), EINVAL);

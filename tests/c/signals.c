@@ -252,6 +252,12 @@ static void a_conf_of_an_older_size_has_no_signals(void)
     check_has(pair.program, SHMEM_IN, NULL, 0);
     check_close_pair(&pair);
   }
+  /* Before it had a history. */
+  conf.size = offsetof(struct shmem_conf, history);
+  conf.history = INT_MAX;
+  struct pair with_signals = check_open_pair("older", &conf);
+  check_program(with_signals.program);
+  check_close_pair(&with_signals);
   conf.size = offsetof(struct shmem_conf, out_signals);
   CHECK_REFUSED(shmem_shared_create(check_name("older"), &conf), EINVAL);
 }

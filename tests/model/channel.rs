@@ -7,12 +7,12 @@ use crate::protocol::flags::Flags;
 use crate::protocol::half::{Half, Sizes, Written};
 use loom::thread;
 
-const ONE_EACH: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 1 };
+const ONE_EACH: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 1, history: 0 };
 /// Enough that no thread waits.
-const AMPLE: Sizes = Sizes { queuelen: 4, entries: 4, home_blocks: 4 };
+const AMPLE: Sizes = Sizes { queuelen: 4, entries: 4, home_blocks: 4, history: 0 };
 /// More blocks than fit into the queue.
-const SPARE: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 2 };
-const TWO_EACH: Sizes = Sizes { queuelen: 2, entries: 2, home_blocks: 2 };
+const SPARE: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 2, history: 0 };
+const TWO_EACH: Sizes = Sizes { queuelen: 2, entries: 2, home_blocks: 2, history: 0 };
 
 fn region(sizes: Sizes) -> Mapped {
     Mapped::new(sizes.entries, 2 * sizes.home_blocks)

@@ -27,13 +27,14 @@ pub(crate) mod mutex {
     }
 }
 
-use crate::protocol::atomics::{Shared32, Shared64};
+use crate::protocol::atomics::{Shared32, Shared64, light_fence};
 use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
 use crate::sys::Slept;
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 loom::thread_local! {
@@ -62,6 +63,11 @@ pub(crate) fn step() {
 pub(crate) struct Region {
     entries: [Vec<Shared32>; 2],
     positions: Vec<[[Shared64; 2]; 2]>,
+    tags: Vec<Shared32>,
+    /// What taps copy of each block: two words, to see whether a copy is whole. Empty without taps.
+    values: Vec<[Shared64; 2]>,
+    /// Whether the fences of doorbells are left out.
+    is_unfenced: AtomicBool,
     taken: [Shared64; 2],
     used: [Shared64; 2],
     kept: [Shared64; 2],
@@ -84,11 +90,23 @@ pub(crate) struct Mapped(Arc<Region>);
 
 impl Mapped {
     pub(crate) fn new(entries: u32, blocks: u32) -> Mapped {
+        Mapped::made(entries, blocks, 0)
+    }
+
+    /// With contents that a tap can look at.
+    pub(crate) fn tapped(entries: u32, blocks: u32) -> Mapped {
+        Mapped::made(entries, blocks, blocks)
+    }
+
+    fn made(entries: u32, blocks: u32, values: u32) -> Mapped {
         let word = || Shared64::new(0);
         let entries = || (0..entries).map(|_| Shared32::new(0)).collect();
         Mapped(Arc::new(Region {
             entries: [entries(), entries()],
             positions: (0..blocks).map(|_| [[word(), word()], [word(), word()]]).collect(),
+            tags: (0..blocks).map(|_| Shared32::new(0)).collect(),
+            values: (0..values).map(|_| [word(), word()]).collect(),
+            is_unfenced: AtomicBool::new(false),
             taken: [word(), word()],
             used: [word(), word()],
             kept: [word(), word()],
@@ -97,6 +115,24 @@ impl Mapped {
             futex: Mutex::new(()),
             sleepers: Condvar::new(),
         }))
+    }
+
+    /// Leaves out the fences of doorbells: for a model in which one thread is both sides, since the
+    /// fences of one process order nothing of the other's.
+    pub(crate) fn leave_fences_out(&self) {
+        self.0.is_unfenced.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes both words that taps copy.
+    pub(crate) fn fill(&self, block: u32, value: u64) {
+        for word in self.0.values.get(block as usize).into_iter().flatten() {
+            word.set(value);
+        }
+    }
+
+    /// What a tap copies.
+    pub(crate) fn values(&self, block: u32) -> [u64; 2] {
+        self.0.values[block as usize].each_ref().map(Shared64::get)
     }
 
     pub(crate) fn with<R>(&self, block: u32, look: impl FnOnce(&Contents) -> R) -> R {
@@ -123,9 +159,13 @@ impl Block for Numbered {
     fn done(&self, side: Side) -> &Shared64 {
         &self.region.0.positions[self.number as usize][side as usize][1]
     }
+    fn tag(&self) -> &Shared32 {
+        &self.region.0.tags[self.number as usize]
+    }
     fn expect(&self) {}
     fn reset(&self) {
         self.region.change(self.number, |contents| *contents = Contents::default());
+        self.region.fill(self.number, 0);
     }
     fn is_sound(&self) -> bool {
         self.region.with(self.number, |_| true)
@@ -157,6 +197,11 @@ impl ChannelWords for Mapped {
     }
     fn bell(&self, side: Side, bell: ChannelBell) -> &Shared32 {
         &self.0.bells[side as usize][bell as usize]
+    }
+    fn light_fence(&self) {
+        if !self.0.is_unfenced.load(Ordering::Relaxed) {
+            light_fence();
+        }
     }
     fn sleep(&self, side: Side, bell: ChannelBell, seen: u32, _slice: Duration) -> Slept {
         let Ok(kernel) = self.0.futex.lock() else { unreachable!("nobody panics with the lock") };

@@ -27,4 +27,8 @@ mod interrupts;
 mod readiness;
 #[cfg(test)]
 mod ring;
+#[cfg(test)]
+mod ring_tap;
 mod sys;
+#[cfg(test)]
+mod tap;

@@ -12,7 +12,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;
 
-const SIZES: Sizes = Sizes { queuelen: 2, entries: 2, home_blocks: 2 };
+const SIZES: Sizes = Sizes { queuelen: 2, entries: 2, home_blocks: 2, history: 0 };
 
 /// An eventfd.
 struct Eventfd {
@@ -111,7 +111,7 @@ fn an_event_loop_that_only_polls_gets_each_sample() {
 
 #[test]
 fn an_event_loop_that_waits_for_room_finds_it() {
-    const FULL: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 2 };
+    const FULL: Sizes = Sizes { queuelen: 1, entries: 1, home_blocks: 2, history: 0 };
     explore(at_most(2, 3), || {
         let words = Mapped::new(FULL.entries, 2 * FULL.home_blocks);
         let [mut a, mut b] = [Side::A, Side::B].map(|side| Half::recover(words.clone(), side, FULL).unwrap());

@@ -58,6 +58,9 @@ pub(crate) mod processor {
     pub(crate) fn light_fence_here() {
         fence(SeqCst);
     }
+    pub(crate) fn light_store_fence() {
+        fence(Ordering::Release);
+    }
     pub(crate) fn heavy_fence() -> bool {
         fence(SeqCst);
         true

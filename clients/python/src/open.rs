@@ -46,17 +46,17 @@ pub(crate) fn open(py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult
 /// Creates the region `name` as its node. Replaces or repairs what dead processes have left.
 ///
 /// `queuelen`: samples that can be queued in each direction. `samplelen`: values that a sample can
-/// have. `spare`: samples that each side can hold beyond those queued. `polling`: waits spin and
-/// never sleep. `group`: a name or number. `any_owner`: accept another user's region.
+/// have. `spare`: samples that each side can hold beyond those queued. `history`: how many other
+/// places a side uses before it uses a place again, if so many are free, so that the tool's `watch`
+/// can copy samples that have passed. `polling`: waits spin and never sleep. `group`: a name or number. `any_owner`: accept another user's region.
 /// `read_signals`, `write_signals`: what the values are, each a name or a tuple of name, unit and
 /// type ("float", "integer", "boolean", "complex").
 ///
 /// BusyError: a live process is its node. MismatchError: a program is attached to a region with
 /// other parameters. ValueError: a parameter is out of range. PermissionError.
 #[pyfunction]
-#[pyo3(signature = (name, *, queuelen = 512, samplelen = 64, spare = 64, polling = false,
-                    permissions = 0o600, group = None,
-                    any_owner = false, read_signals = None, write_signals = None))]
+#[pyo3(signature = (name, *, queuelen = 512, samplelen = 64, spare = 64, history = 0, polling = false, permissions = 0o600,
+                    group = None, any_owner = false, read_signals = None, write_signals = None))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn create(
     py: Python<'_>,
@@ -64,6 +64,7 @@ pub(crate) fn create(
     #[pyo3(from_py_with = count)] queuelen: u32,
     #[pyo3(from_py_with = count)] samplelen: u32,
     #[pyo3(from_py_with = count)] spare: u32,
+    #[pyo3(from_py_with = count)] history: u32,
     polling: bool,
     #[pyo3(from_py_with = count)] permissions: u32,
     group: Option<&Bound<'_, PyAny>>,
@@ -75,6 +76,7 @@ pub(crate) fn create(
         .queuelen(queuelen)
         .samplelen(samplelen)
         .spare(spare)
+        .history(history)
         .polling(polling)
         .permissions(permissions)
         .any_owner(any_owner)

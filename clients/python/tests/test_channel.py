@@ -68,6 +68,10 @@ def test_parameters_out_of_range_are_value_errors(name):
     with pytest.raises(ValueError) as raised:
         vs.create(name, queuelen=0)
     assert isinstance(raised.value, vs.InvalidError) and raised.value.errno == errno.EINVAL
+    with pytest.raises(ValueError, match="history is 1048577, but must be from 0 to 1048576"):
+        vs.create(name, history=2**20 + 1)
+    with vs.create(name, history=2**20):
+        pass
     with pytest.raises(ValueError):
         vs.open("a/b", 0)
     with pytest.raises(ValueError):

@@ -10,6 +10,7 @@ use crate::formats::Format;
 use crate::generate::Kind;
 use crate::log::Level;
 use crate::signals::{MAX_SIGNALS, Signals};
+use crate::watch::{Direction, Every};
 
 /// Exchange samples with other programs over shared memory.
 #[derive(Parser)]
@@ -57,6 +58,17 @@ pub(crate) enum Command {
     /// It only reads and disturbs nobody. It looks at each object once every --interval.
     #[command(after_help = TOP_KEYS, after_long_help = TOP_COLUMNS)]
     Top(TopArgs),
+    /// Print samples of a channel, or messages of a ring, as they pass, or record them in a file.
+    ///
+    /// It takes no side and disturbs nobody. What is overwritten before it looks is missed: the
+    /// larger the region's history, the less. How many were missed is said at the end.
+    ///
+    /// On a terminal it shows both directions of a channel, → from the node, ← from the program.
+    /// A file or pipe gets those of the node, or with --direction in those of the program. If a node
+    /// replaces the region, it goes on with the new one. It ends by -n, --duration, SIGINT, SIGTERM,
+    /// or when the region is removed. If it is killed, the file is whole up to its last line end.
+    #[command(after_help = WATCH_STATUS)]
+    Watch(WatchArgs),
     /// Remove an object from shared memory, unless a live process is attached.
     #[command(after_help = RM_STATUS)]
     Rm(RmArgs),
@@ -168,13 +180,14 @@ JSON: an object with \"version\": 1 and \"objects\", a list; in each of its elem
   attached           those that have it mapped: pid, program
   attach_count       how many; null if that cannot be known
   layout_version     of a region, else null
-  parameters         of a region: mode, queuelen, samplelen, spare; policy, element size, capacity
+  parameters         of a region: mode, queuelen, samplelen, spare, history; policy, element size, capacity
   peers              role, pid, program, since (seconds since 1970), state (alive, closed, dead),
                      foreign (the pid is of another pid namespace)
   queues             direction, depth, capacity, written, read; signals: name, unit, type (float,
-                     integer, boolean, complex); and waiting: for `show`, samples (sequence, flags,
+                     integer, boolean, complex); and for `show` waiting: samples (sequence, flags,
                      origin and received as [s, ns], values as their 8 bytes in hexadecimal) or
-                     messages (hexadecimal)
+                     messages (hexadecimal); newest: position, may_have_changed, and what, as
+                     one of those; or null
   blocks             free and total, or null
   counters           events since the region was made
 Later versions may add members; those that are here keep their meaning while version is 1.
@@ -183,6 +196,10 @@ Exit status: 0; 1 for errors.";
 
 const LOOK_STATUS: &str = "\
 Exit status: 0; 1 if there is no such object, or for errors.";
+
+const WATCH_STATUS: &str = "\
+Exit status: 0, also after SIGINT or SIGTERM and when nobody reads any more; 1 for errors; 2 with
+--strict, if some were missed.";
 
 const TOP_KEYS: &str = "\
 Keys:
@@ -492,6 +509,40 @@ pub(crate) struct ShowArgs {
 }
 
 #[derive(Args)]
+pub(crate) struct WatchArgs {
+    /// The name of a region, as in /dev/shm.
+    pub(crate) name: OsString,
+    /// Show only these values, by the names that the region has for them, else signal0, signal1, …
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    pub(crate) signals: Vec<String>,
+    /// End after N samples or messages.
+    #[arg(short = 'n', value_name = "N", allow_negative_numbers = true)]
+    pub(crate) limit: Option<u64>,
+    /// Show one of N of each direction, or at most one in a time, such as 10 or 0.5s.
+    #[arg(long, value_name = "N or SECONDSs", default_value = "1", value_parser = every, allow_hyphen_values = true)]
+    pub(crate) every: Every,
+    /// End after this time.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) duration: Option<Duration>,
+    /// Whose samples: in, of the program; out, of the node.
+    #[arg(long)]
+    pub(crate) direction: Option<Direction>,
+    /// The format; default: that of the file's name, else villas.human.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// Write to this file.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// The types of the values, instead of those that the region names; of a ring, what its messages
+    /// hold, 8 bytes each: 1c, 2f3ib. Without it, a ring's messages are shown in hexadecimal.
+    #[arg(short, value_name = "TYPES")]
+    pub(crate) types: Option<Signals>,
+    /// Exit status 2 if some were missed.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct TopArgs {
     /// Show only what has this text in its name; `/` changes it.
     pub(crate) name: Option<OsString>,
@@ -566,6 +617,14 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn pace(text: &str) -> Result<f64, &'static str> {
     number(text, |pace| pace > 0.0, "expected a number above 0, such as 10: ten times as fast as recorded")
+}
+
+fn every(text: &str) -> Result<Every, String> {
+    let wanted = "expected a number of samples, such as 10, or a time, such as 0.5s";
+    match text.strip_suffix('s') {
+        Some(time) => some_seconds(time).map(Every::Time).map_err(|_| wanted.into()),
+        None => text.parse().ok().filter(|&count| count > 0).map(Every::Samples).ok_or_else(|| wanted.into()),
+    }
 }
 
 fn some_seconds(text: &str) -> Result<Duration, String> {

@@ -28,13 +28,14 @@ mod record;
 mod screen;
 mod signals;
 mod standard;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use cli::{Cli, Command, CompareArgs, ConvertArgs, PipeArgs, SignalArgs};
+use cli::{Cli, Command, CompareArgs, ConvertArgs, PipeArgs, SignalArgs, WatchArgs};
 use config::NodeConfig;
 use log::log;
 use signals::Signals;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Ls(args) => outcome(inspect::ls(&args)),
         Command::Show(args) => outcome(inspect::show(&args)),
         Command::Top(args) => outcome(inspect::top(&args)),
+        Command::Watch(args) => watch(args),
         Command::Rm(args) => outcome(inspect::rm(&args)),
         Command::Clean(args) => outcome(inspect::clean(&args)),
         Command::Bench(args) => outcome(bench::run(&args)),
@@ -114,6 +116,25 @@ fn pipe(args: PipeArgs) -> Result<bool, String> {
         types: args.types.unwrap_or_default(),
     };
     pipe::run(config, options, args.swap)
+}
+
+fn watch(args: WatchArgs) -> ExitCode {
+    let options = watch::Options {
+        name: args.name,
+        signals: args.signals,
+        types: args.types,
+        limit: args.limit,
+        every: args.every,
+        duration: args.duration,
+        direction: args.direction,
+        format: args.format,
+        output: args.output,
+    };
+    match watch::run(&options) {
+        Ok(false) if args.strict => ExitCode::from(2),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(message) => failure(&message, 1),
+    }
 }
 
 fn convert(args: ConvertArgs) -> Result<bool, String> {

@@ -96,7 +96,7 @@ fn rates_and_peers_of_live_traffic_are_shown_and_end_with_it() {
     top.until_line(&["→", " live ", &format!("node {pid} (villas-shm)")]);
     top.until_line(&["←", &format!("program {program} (villas-shmem)")]);
     top.until_shown(&format!("peers: node {pid} (villas-shm) alive, program {program} (villas-shmem) alive"));
-    top.until_shown("made with: mode pthread, queuelen 64, samplelen 4, spare 64");
+    top.until_shown("made with: mode pthread, queuelen 64, samplelen 4, spare 64, history 64");
     top.until("no more traffic", |screen| {
         screen.iter().any(|line| line.contains("→        0       0 ········ 0/64"))
             && screen.iter().any(|line| line.contains("←        0       0 ········ 0/64"))

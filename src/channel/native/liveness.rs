@@ -300,6 +300,7 @@ impl Liveness for NativeLiveness {
             queuelen: facts.queuelen,
             samplelen: facts.samplelen,
             spare: facts.spare,
+            history: facts.history,
             ..Config::default()
         }
     }

@@ -40,7 +40,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 fn sizes(facts: &ChannelFacts) -> Sizes {
-    Sizes { queuelen: facts.queuelen, entries: facts.entries, home_blocks: facts.home_blocks }
+    Sizes { queuelen: facts.queuelen, entries: facts.entries, home_blocks: facts.home_blocks, history: facts.history }
 }
 
 /// What was asked for: the parameters, the signals and their table.
@@ -52,7 +52,8 @@ struct AskedFor {
 
 impl AskedFor {
     fn new(config: &Config) -> Result<AskedFor> {
-        let facts = ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)?;
+        let facts =
+            ChannelFacts::new(config.polling, config.queuelen, config.samplelen, config.spare)?.with_history(config.history)?;
         let of = |direction| signals::asked_for(config, direction, config.samplelen);
         let signals = [of(Direction::In)?, of(Direction::Out)?];
         let (facts, table) = signals::with_signals(facts, &signals)?;
@@ -280,6 +281,7 @@ fn others(region: &ChannelRegion, named: &BothWays, wanted: &AskedFor) -> Option
         ("queuelen", found.queuelen, wanted.queuelen),
         ("samplelen", found.samplelen, wanted.samplelen),
         ("spare", found.spare, wanted.spare),
+        ("history", found.history, wanted.history),
     ] {
         if is != asked {
             parts.push(format!("{what} is {is} there, {asked} was asked for"));

@@ -65,6 +65,14 @@ fn polling(row: Row<AttachedAs>) -> EdgeOutcome {
     }
 }
 
+fn history(row: Row<AttachedAs>) -> EdgeOutcome {
+    match row.who {
+        _ if row.value > 1 << 20 => BROKEN,
+        AttachedAs::Program => Used,
+        AttachedAs::Node => Refused(libc::EPROTO),
+    }
+}
+
 /// A value that keeps a block's size fits everything else; but the blocks keep their capacity.
 fn samplelen(row: Row<AttachedAs>) -> EdgeOutcome {
     let fits = (2..=5).contains(&row.value); // at least as many as signals
@@ -107,7 +115,7 @@ fn head() -> Vec<Field<AttachedAs>> {
         magic 8 broken, version 4 version, polling 4 polling, total_size 8 broken, queuelen 4 broken,
         samplelen 4 samplelen, spare 4 broken, entries 4 broken, block_size 4 broken,
         home_blocks 4 broken, queues 8 broken, pool 8 broken, created 8 used,
-        signals 8 broken, signals_size 8 broken, signal_counts 4 broken, _reserved 8 used);
+        signals 8 broken, signals_size 8 broken, signal_counts 4 broken, history 4 history, _reserved 4 used);
     let holders = offset_of!(ChannelHead, holders);
     holder(&mut fields, holders, |row| incarnation(row, AttachedAs::Node));
     holder(&mut fields, holders + size_of::<Apart<Holder>>(), |row| incarnation(row, AttachedAs::Program));
@@ -187,7 +195,7 @@ fn block(number: usize, at: usize, length: usize) -> Vec<Field<AttachedAs>> {
         used
     };
     fields_of!(Header, at, length;
-        sequence 8 used, length 4 length_rule, capacity 4 capacity_rule, flags 4 used, positions 8 positions_rule,
+        sequence 8 used, length 4 length_rule, capacity 4 capacity_rule, flags 4 used, tag 4 used, positions 8 positions_rule,
         origin 8 used, received 8 used)
 }
 

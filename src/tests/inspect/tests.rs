@@ -41,7 +41,7 @@ fn numbers(waiting: &[Waiting]) -> Vec<u64> {
 #[test]
 fn a_channel_is_shown_with_what_waits_in_it_and_not_changed() {
     let name = name("channel");
-    let node = Channel::create(&name, &Config::new().queuelen(5).samplelen(2).spare(3)).unwrap();
+    let node = Channel::create(&name, &Config::new().queuelen(5).samplelen(2).spare(3).history(7)).unwrap();
     let program = Channel::open(&name).unwrap();
     send(&node, 7..11);
     send(&program, 20..21);
@@ -52,7 +52,10 @@ fn a_channel_is_shown_with_what_waits_in_it_and_not_changed() {
     let entry = look(&name, 2).unwrap();
     assert!(bytes(&name) == before, "a look changed the region");
     assert_eq!((entry.kind, entry.state, entry.version, entry.size), (Kind::Channel, State::Live, Some(2), before.len() as u64));
-    assert_eq!(entry.parameters[1..], [("queuelen", 5), ("samplelen", 2), ("spare", 3)].map(|(n, v)| (n, Parameter::Number(v))));
+    assert_eq!(
+        entry.parameters[1..],
+        [("queuelen", 5), ("samplelen", 2), ("spare", 3), ("history", 7)].map(|(n, v)| (n, Parameter::Number(v)))
+    );
     assert_eq!(entry.peers.iter().map(|p| (p.role, p.process.pid, p.state)).collect::<Vec<_>>(), {
         let me = std::process::id();
         [("node", me, PeerState::Alive), ("program", me, PeerState::Alive)]

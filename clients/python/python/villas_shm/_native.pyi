@@ -177,6 +177,7 @@ def create(
     queuelen: int = 512,
     samplelen: int = 64,
     spare: int = 64,
+    history: int = 0,
     polling: bool = False,
     permissions: int = 0o600,
     group: str | int | None = None,

@@ -9,13 +9,16 @@ const MAX_QUEUELEN: u32 = 1 << 20;
 
 const DEFAULT_QUEUELEN: u32 = 512;
 const DEFAULT_SAMPLELEN: u32 = 64;
+/// So that `watch` sees all that passes at some ten thousand samples per second.
+const DEFAULT_HISTORY: u32 = 64;
+const MAX_HISTORY: u32 = 1 << 20;
 
 /// Keys that VILLASnode's schema has and that have no effect here.
 const IGNORED: [&str; 7] = ["affinity", "builtin", "fwmark", "hooks", "initial_sequenceno", "netem", "uuid"];
 
 /// Keys with a meaning, for messages.
-const NODE_KEYS: [&str; 11] =
-    ["type", "name", "queuelen", "samplelen", "mode", "polling", "vectorize", "exec", "signals", "in", "out"];
+const NODE_KEYS: [&str; 12] =
+    ["type", "name", "queuelen", "samplelen", "history", "mode", "polling", "vectorize", "exec", "signals", "in", "out"];
 const DIRECTION_KEYS: [&str; 3] = ["name", "signals", "vectorize"];
 
 /// One direction, seen from the node: `in` is what it receives.
@@ -52,6 +55,8 @@ pub(crate) struct NodeConfig {
     pub(crate) queuelen: u32,
     /// The most values that a sample can have.
     pub(crate) samplelen: u32,
+    /// How many other blocks a side uses before it uses a block again; of one region only.
+    pub(crate) history: u32,
     /// Whether readers spin instead of sleeping.
     pub(crate) polling: bool,
     /// A program to start, and its arguments.
@@ -109,6 +114,7 @@ struct Shared {
 struct Keys {
     queuelen: Option<u32>,
     samplelen: Option<(u32, Place)>,
+    history: Option<u32>,
     polling: Option<(bool, Place)>,
     exec: Option<Vec<String>>,
     both: Shared,
@@ -127,6 +133,7 @@ impl Keys {
             "out_name" => self.output.name = Some(region_name(setting)?),
             "queuelen" => self.queuelen = Some(setting.count(MAX_QUEUELEN)?),
             "samplelen" => self.samplelen = Some((setting.count(MAX_SIGNALS as u32)?, setting.value.place.clone())),
+            "history" => self.history = Some(setting.number(0..=MAX_HISTORY)?),
             "mode" => self.set_polling(mode(setting)?, setting)?,
             "polling" => self.set_polling(setting.boolean()?, setting)?,
             "exec" => self.exec = Some(program(setting)?),
@@ -198,6 +205,7 @@ impl Keys {
             layout,
             queuelen: self.queuelen.unwrap_or(DEFAULT_QUEUELEN.max(vectorize)),
             samplelen,
+            history: self.history.unwrap_or(DEFAULT_HISTORY),
             polling: self.polling.is_some_and(|(polling, _)| polling),
             exec: self.exec,
             input,

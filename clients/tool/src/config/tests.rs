@@ -27,7 +27,8 @@ fn refused(keys: &str, message: &str) {
 fn a_node_with_nothing_but_a_name_has_the_defaults() {
     let config = node("").unwrap();
     assert_eq!(config.layout, Layout::OneRegion("r".into()));
-    assert_eq!((config.queuelen, config.samplelen), (512, 64));
+    assert_eq!((config.queuelen, config.samplelen, config.history), (512, 64, 64));
+    assert_eq!(node("history = 0").unwrap().history, 0);
     assert_eq!((config.polling, &config.exec), (false, &None));
     assert_eq!((config.input.vectorize, config.output.vectorize), (1, 1));
     assert_eq!(config.input.signals, Signals::default());
@@ -105,6 +106,7 @@ fn vectorize_lengthens_the_queue() {
 fn what_is_out_of_range_is_refused() {
     refused("queuelen = 0", "a.conf:2: \"queuelen\" is 0, but must be from 1 to 1048576");
     refused("queuelen = 1048577", "from 1 to 1048576");
+    refused("history = -1", "a.conf:2: \"history\" is -1, but must be from 0 to 1048576");
     refused("samplelen = 65537", "from 1 to 65536");
     refused("samplelen = -1", "from 1 to 65536");
     refused("vectorize = 0", "from 1");

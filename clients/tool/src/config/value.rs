@@ -1,6 +1,7 @@
 //! A configuration as a tree, in which every part knows where it was written.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 /// A file and a line, for messages.
@@ -116,12 +117,17 @@ impl Setting {
 
     /// The value, if it is a whole number from 1 to `most`.
     pub(super) fn count(&self, most: u32) -> Result<u32, ConfigError> {
+        self.number(1..=most)
+    }
+
+    /// The value, if it is a whole number in this range.
+    pub(super) fn number(&self, range: RangeInclusive<u32>) -> Result<u32, ConfigError> {
         match self.value.data {
             Data::Integer(value) => match u32::try_from(value) {
-                Ok(value) if (1..=most).contains(&value) => Ok(value),
+                Ok(value) if range.contains(&value) => Ok(value),
                 _ => Err(ConfigError::at(
                     &self.value.place,
-                    format_args!("\"{}\" is {value}, but must be from 1 to {most}", self.name),
+                    format_args!("\"{}\" is {value}, but must be from {} to {}", self.name, range.start(), range.end()),
                 )),
             },
             _ => Err(self.wrong("an integer")),

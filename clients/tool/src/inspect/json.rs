@@ -62,6 +62,9 @@ fn queue(queue: &Queue) -> Value {
         "direction": queue.direction, "depth": queue.depth, "capacity": queue.capacity, "written": queue.written,
         "read": queue.read, "signals": queue.signals.iter().map(signal).collect::<Vec<_>>(),
         "waiting": queue.waiting.iter().map(waiting).collect::<Vec<_>>(),
+        "newest": queue.newest.as_ref().map(|newest| json!({
+            "position": newest.position, "may_have_changed": newest.may_have_changed, "what": waiting(&newest.what),
+        })),
     })
 }
 

@@ -17,6 +17,7 @@ use crate::log::log;
 use crate::standard;
 
 pub(crate) use clean::run as clean;
+pub(crate) use show::record;
 pub(crate) use table::shorten;
 pub(crate) use top::run as top;
 pub(crate) use words::plain;

@@ -9,7 +9,7 @@ use villas_shm::{Flags, Timespec};
 
 use super::words;
 use crate::human;
-use crate::record::{Record, Time};
+use crate::record::{Record, Time, value};
 use crate::signals::{Signal, Signals};
 use crate::standard;
 
@@ -60,21 +60,30 @@ pub(super) fn show(entry: &Entry, types: Option<&Signals>) -> String {
             queue.depth, queue.capacity, queue.written, queue.read
         );
         let named = || Signals::new(queue.signals.clone());
-        text.push_str(&waiting(queue, &types.cloned().unwrap_or_else(named)));
+        let types = types.cloned().unwrap_or_else(named);
+        text.push_str(&waiting(&queue.waiting, &types));
+        if let Some(newest) = queue.newest.as_ref().filter(|_| queue.waiting.len() as u64 != queue.depth || queue.depth == 0) {
+            let changed = if newest.may_have_changed { ", as its reader has left it" } else { "" };
+            let _ = write!(text, "    the newest{changed}:\n{}", waiting(std::slice::from_ref(&newest.what), &types));
+        }
     }
     for queue in entry.queues.iter().filter(|queue| !queue.direction.is_empty()) {
         let _ = match &*queue.signals {
             [] => writeln!(text, "  signals, {}: none named", queue.direction),
-            named => writeln!(text, "  signals, {}:\n{}", queue.direction, signals(named)),
+            named => writeln!(text, "  signals, {}:\n{}", queue.direction, signals(named, newest_values(queue))),
         };
     }
     text
 }
 
-/// A table: number, name, unit, type.
-fn signals(named: &[Signal]) -> String {
+/// A table: number, name, unit, type, newest value.
+fn signals(named: &[Signal], newest: &[u64]) -> String {
     let cells = |(at, signal): (usize, &Signal)| {
-        [at.to_string(), words::plain(signal.name()), words::plain(signal.unit()), signal.kind().to_string()]
+        let value = newest.get(at).map_or(String::new(), |&bits| value::show(signal.kind(), bits));
+        let kind = signal.kind().to_string();
+        // Nothing behind the last word of a line.
+        let kind = if value.is_empty() { kind } else { format!("{kind:<7}  {value}") };
+        [at.to_string(), words::plain(signal.name()), words::plain(signal.unit()), kind]
     };
     let rows: Vec<_> = named.iter().enumerate().map(cells).collect();
     let [number, name, unit] = [0, 1, 2].map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
@@ -90,24 +99,15 @@ pub(super) fn parameter(value: &Parameter) -> String {
 }
 
 /// The samples, in `villas.human` format, or the messages.
-fn waiting(queue: &Queue, types: &Signals) -> String {
+fn waiting(samples: &[Waiting], types: &Signals) -> String {
     let mut lines = Vec::new();
-    for waiting in &queue.waiting {
+    for waiting in samples {
         lines.extend_from_slice(b"    ");
         match waiting {
-            Waiting::Sample { flags, sequence, origin, received, values, .. } => {
-                // In this library's own layout, the whole header of a sample without flags is
-                // valid.
-                let has = |flag| *flags == Flags::NONE || flags.contains(flag);
-                let record = Record {
-                    origin: has(Flags::HAS_TS_ORIGIN).then(|| time(origin)),
-                    received: flags.contains(Flags::HAS_TS_RECEIVED).then(|| time(received)),
-                    sequence: has(Flags::HAS_SEQUENCE).then_some(*sequence),
-                    new_frame: flags.contains(Flags::NEW_FRAME),
-                    values: values.clone(),
-                    ..Record::default()
-                };
-                human::print(&record, types, &mut lines);
+            Waiting::Sample { .. } => {
+                if let Some(record) = record(waiting) {
+                    human::print(&record, types, &mut lines);
+                }
             }
             Waiting::Message(bytes) => {
                 lines.extend(hex_line(0, &bytes[..bytes.len().min(LINE)])[10..].bytes());
@@ -120,6 +120,29 @@ fn waiting(queue: &Queue, types: &Signals) -> String {
         }
     }
     String::from_utf8_lossy(&lines).into_owned()
+}
+
+/// A sample, as files have it.
+pub(crate) fn record(sample: &Waiting) -> Option<Record> {
+    let Waiting::Sample { flags, sequence, origin, received, values, .. } = sample else { return None };
+    // In this library's own layout, the whole header of a sample without flags is valid.
+    let has = |flag| *flags == Flags::NONE || flags.contains(flag);
+    Some(Record {
+        origin: has(Flags::HAS_TS_ORIGIN).then(|| time(origin)),
+        received: flags.contains(Flags::HAS_TS_RECEIVED).then(|| time(received)),
+        sequence: has(Flags::HAS_SEQUENCE).then_some(*sequence),
+        new_frame: flags.contains(Flags::NEW_FRAME),
+        values: values.clone(),
+        ..Record::default()
+    })
+}
+
+/// The values of the newest sample.
+pub(super) fn newest_values(queue: &Queue) -> &[u64] {
+    match queue.newest.as_ref().map(|newest| &newest.what) {
+        Some(Waiting::Sample { values, .. }) => values,
+        _ => &[],
+    }
 }
 
 /// The nanoseconds in the region may be anything.

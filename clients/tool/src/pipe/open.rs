@@ -205,7 +205,7 @@ impl Drop for Region {
 /// configuration does not state of them is its writer's choice.
 fn parameters(config: &NodeConfig) -> villas_shm::Config {
     let sizes = villas_shm::Config::new().polling(config.polling).queuelen(config.queuelen).samplelen(config.samplelen);
-    sizes.out_signals(config.output.signals.filled_from(&[]))
+    sizes.history(config.history).out_signals(config.output.signals.filled_from(&[]))
 }
 
 /// A wait for the other end, which signals and the clock may end.

@@ -8,6 +8,7 @@ use villas_shm::inspect::{Entry, PeerState};
 use super::super::{show, table, words};
 use super::list::Item;
 use super::rates;
+use crate::record::value;
 use crate::signals::{Signal, SignalType};
 
 /// One paragraph for each part, under its heading.
@@ -49,16 +50,16 @@ pub(super) fn signals(item: &Item, screen: Rect) -> Vec<Line<'static>> {
     let queues = &item.entry.queues;
     let heading = |at| if queues.len() > 1 { ["signals →", "signals ←"][at % 2] } else { "signals" };
     let named = queues.iter().enumerate().filter(|(_, queue)| !queue.signals.is_empty());
-    named.flat_map(|(at, queue)| named_in(heading(at), &queue.signals, width, most)).collect()
+    named.flat_map(|(at, queue)| named_in(heading(at), &queue.signals, show::newest_values(queue), width, most)).collect()
 }
 
 /// At most so many lines: as many signals as fit, and how many more there are.
-fn named_in(heading: &str, signals: &[Signal], width: usize, most: usize) -> Vec<Line<'static>> {
+fn named_in(heading: &str, signals: &[Signal], newest: &[u64], width: usize, most: usize) -> Vec<Line<'static>> {
     let mut lines = vec![line(heading, Vec::new())];
     for (at, signal) in signals.iter().enumerate() {
         let left = signals.len() - at;
         let (separator, more) = if left == 1 { ("", String::new()) } else { (", ", format!("… {} more", left - 1)) };
-        let text = format!("{}{separator}", table::shorten(&title(signal), width / 2));
+        let text = format!("{}{separator}", table::shorten(&title(signal, newest.get(at)), width / 2));
         let fits = |line: &Line, rest: &str| line.width() + Span::raw(format!("{text}{rest}")).width() <= width;
         if lines.len() < most && !fits(&lines[lines.len() - 1], "") {
             lines.push(Line::default());
@@ -74,14 +75,16 @@ fn named_in(heading: &str, signals: &[Signal], width: usize, most: usize) -> Vec
     lines
 }
 
-fn title(signal: &Signal) -> String {
+/// Its name and unit, and the newest value if that can be seen.
+fn title(signal: &Signal, newest: Option<&u64>) -> String {
     let mut title = words::plain(signal.name());
     if !signal.unit().is_empty() {
         title += &format!("[{}]", words::plain(signal.unit()));
     }
-    match signal.kind() {
-        SignalType::Float => title,
-        kind => format!("{title} ({kind})"),
+    match (newest, signal.kind()) {
+        (Some(&bits), kind) => format!("{title} = {}", value::show(kind, bits)),
+        (None, SignalType::Float) => title,
+        (None, kind) => format!("{title} ({kind})"),
     }
 }
 

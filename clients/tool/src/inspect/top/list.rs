@@ -79,6 +79,18 @@ impl List {
             entry,
         }));
         self.arrange(marked);
+        self.look_closer();
+    }
+
+    /// Looks for the newest samples of the marked object, which is shown in full.
+    fn look_closer(&mut self) {
+        let marked = self.marked;
+        let Some(Item { entry, .. }) = self.items.get_mut(marked) else { return };
+        let Id::Name(name) = &entry.id else { return };
+        let Ok(closer) = inspect::look(name, 1) else { return };
+        if closer.is_same_object(entry) {
+            entry.queues.iter_mut().zip(closer.queues).for_each(|(queue, closer)| queue.newest = closer.newest);
+        }
     }
 
     /// Sorts all. The selection stays on the same object, or on its place if the object is gone.
