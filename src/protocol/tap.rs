@@ -147,9 +147,17 @@ impl Follower {
     /// Copies the samples that have passed since, at most `most`.
     pub(crate) fn follow<T: Tapped>(&mut self, tap: &mut T, most: u32) -> Result<Sightings<T::Copy>> {
         let mut found = self.advance(tap, most)?;
-        let passed = found.seen.len();
+        let mut rejected: Vec<_> = found.seen.iter().map(|one| Sighting::new(one.position, one.place)).collect();
         self.examine(tap, &mut found.seen)?;
-        found.missed += (passed - found.seen.len()) as u64;
+        rejected.retain(|one| found.seen.binary_search_by_key(&one.position, |seen| seen.position).is_err());
+        if !rejected.is_empty() {
+            // One that was sent back during the copy lies still now.
+            let doubted = rejected.len();
+            self.examine(tap, &mut rejected)?;
+            found.missed += (doubted - rejected.len()) as u64;
+            found.seen.append(&mut rejected);
+            found.seen.sort_unstable_by_key(|one| one.position);
+        }
         Ok(found)
     }
 
