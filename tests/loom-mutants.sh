@@ -25,7 +25,7 @@ P1-store     seen   cross|echoed|^channel:: src/protocol/pool.rs      /publish(s
 P2-loads     seen   echoed             src/protocol/pool.rs      s/let own = block.sent(side).get();/& let early = block.sent(side.other()).observe();/;s/block.sent(side.other()).observe() == other)/early == other)/
 P2-stores    seen   echoed             src/protocol/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
 references   seen   reference          src/protocol/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 || !Pool/if !Pool/
-prepared     seen   prepared           src/protocol/pool.rs      s/if self.is_free(words, self.first + at) {/if true {/
+prepared     seen   prepared           src/protocol/pool.rs      s/ && self.is_free(words, self.first + at) {/ {/
 high-water   seen   killed             src/protocol/pool.rs      /words.used(self.side).publish/d
 complete     seen   reader_that_is_killed             src/protocol/half.rs  /pool.complete(/d
 roll-forward seen   killed             src/protocol/half.rs  /pool.complete(/,/notify(/{/output.publish/d}
@@ -85,7 +85,7 @@ T1-load      seen   ^tap::       src/protocol/tap.rs       /T1: before/s/observe
 T1-order     seen   ^tap::       src/protocol/tap.rs       s/was_handed_out(one.tag,/was_handed_out(block.tag().observe(),/
 T1-check     seen   ^tap::       src/protocol/tap.rs       s/ && !was_handed_out(one.tag, home, from, one.position)//
 T1-home      seen   ^tap::       src/protocol/tap.rs       s/if from == home { tag as u16 }/if true { tag as u16 }/
-T1-sent      seen   ^tap::       src/protocol/tap.rs       s/\[Side::A, Side::B\].map(|side| block.sent(side).get()) == one.sent && //
+T1-sent      seen   ^tap::       src/protocol/tap.rs       s/\[Side::A, Side::B\].map(|side| block.sent(side).get()) == one.sent$/true/
 T2-fence     seen   ^tap::       src/protocol/doorbell.rs  /light_fence(); \/\/ W1/d
 T2-look      seen   ^tap::       src/protocol/tap.rs       s/taken.wrapping_sub(one.position) as i64 > 0/false/
 T3-fence     seen   ^ring_tap::  src/protocol/spsc.rs      /light_store_fence(); \/\/ T3/d
