@@ -6,6 +6,7 @@ use crate::protocol::atomics::{Shared64, relax};
 use crate::protocol::event::{EventFutex, count, doze, signal, take};
 use crate::sys::Slept;
 use crate::sys::futex;
+use crate::sys::thread::is_confined;
 use crate::waiting::Limit;
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,7 @@ impl<'m> Event<'m> {
             Limit::For(time, why) => (begin.checked_add(time), why),
             Limit::Forever => (None, libc::ETIMEDOUT),
         };
+        let mut confined = None;
         loop {
             let now = Instant::now();
             let mut end = None;
@@ -140,6 +142,10 @@ impl<'m> Event<'m> {
                 end = Some(why);
             } else if now < begin + SPIN {
                 self.spin(*seen);
+                // The signaller may be waiting for the only processor.
+                if count(self) == *seen && *confined.get_or_insert_with(is_confined) {
+                    std::thread::yield_now();
+                }
             } else {
                 let left = deadline.map_or(Duration::MAX, |deadline| deadline - now);
                 if doze(self, *seen, left) == Slept::Signal {

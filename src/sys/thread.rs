@@ -30,6 +30,17 @@ pub(crate) fn id() -> usize {
     }
 }
 
+/// Whether this thread may run on one processor only: by its affinity mask, its cpuset, or because
+/// the machine has no other.
+pub(crate) fn is_confined() -> bool {
+    // SAFETY: an empty set is all zeros; the set is written to before the call returns. On a machine
+    // with more processors than it has bits, the call fails.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) == 0 && libc::CPU_COUNT(&set) == 1
+    }
+}
+
 /// While this value lives, the thread cannot be cancelled (`pthread_cancel`): the request stays
 /// pending. The C library ends a cancelled thread inside any waiting call (`read`, `poll`,
 /// `close`), by unwinding, which cannot pass through Rust functions: it would end the process, or

@@ -108,6 +108,27 @@ impl Quiet {
 }
 
 #[test]
+fn a_habit_knows_whether_its_thread_has_one_processor() {
+    let quiet = Quiet { looks: Cell::new(0), nap: Cell::default(), habit: Habit::default(), interrupts: Interrupts::new() };
+    let after_spin = |mask: &libc::cpu_set_t| {
+        // SAFETY: the mask is that of this thread, which ends with the test.
+        assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(mask), mask) }, 0);
+        quiet.habit.rest.store(0, Relaxed);
+        assert!(quiet.wait());
+        quiet.habit.confined.load(Relaxed)
+    };
+    // SAFETY: written to before they are read.
+    unsafe {
+        let (mut all, mut one): (libc::cpu_set_t, libc::cpu_set_t) = (std::mem::zeroed(), std::mem::zeroed());
+        assert_eq!(libc::sched_getaffinity(0, size_of_val(&all), &raw mut all), 0);
+        let first = (0..libc::CPU_SETSIZE as usize).find(|&at| libc::CPU_ISSET(at, &all)).unwrap();
+        libc::CPU_SET(first, &mut one);
+        assert!(after_spin(&one));
+        assert_eq!(after_spin(&all), libc::CPU_COUNT(&all) == 1);
+    }
+}
+
+#[test]
 fn a_wait_sleeps_at_once_after_long_ones_and_spins_again_after_a_short_one() {
     let quiet = Quiet { looks: Cell::new(0), nap: Cell::default(), habit: Habit::default(), interrupts: Interrupts::new() };
     quiet.nap.set(10 * SOON);
