@@ -224,13 +224,13 @@ impl Batch {
         self.arrays[which].bind(py).clone()
     }
 
-    /// For `batch.values *= 2`, which assigns the array to itself, and `batch.values = numbers`.
+    /// For `batch.origin += step`, which assigns the array to itself, and `batch.origin = times`.
     fn assign(&self, which: usize, values: &Bound<'_, PyAny>) -> PyResult<()> {
         let array = self.arrays[which].bind(values.py());
         if values.is(array) {
             return Ok(());
         }
-        copy_to(array, values, ["values", "sequence", "origin", "received", "length", "flags"][which])
+        copy_to(array, values, ["", "sequence", "origin", "received", "length", "flags"][which])
     }
 }
 
@@ -252,7 +252,15 @@ impl Batch {
 
     #[setter]
     fn set_values(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign(0, values)
+        static ASSIGN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let (py, array) = (values.py(), &self.arrays[0]);
+        // `batch.values *= 2` assigns the array to itself.
+        if values.is(array) {
+            return Ok(());
+        }
+        let described: Vec<String> = (0..self.width).map(|at| self.signals.describe(at)).collect();
+        let assign = ASSIGN.import(py, "villas_shm._numbers", "assign_all")?;
+        assign.call1((array, values, self.signals.names(self.width), described)).map(drop)
     }
 
     /// Sequence numbers, uint64 of shape (capacity,).
@@ -289,7 +297,7 @@ impl Batch {
     }
 
     /// The number of values of each sample, uint32 of shape (capacity,). More than the width: the
-    /// others were left out.
+    /// others were left out, and a write sends as many as the width.
     #[getter]
     fn length<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 4)
@@ -344,6 +352,6 @@ impl Batch {
     }
 
     fn __repr__(&self) -> String {
-        format!("<villas_shm.Batch of {} samples of {} values, {} filled>", self.capacity, self.width, self.count())
+        format!("<villas_shm.Batch of {} samples of {} values, {} in use>", self.capacity, self.width, self.count())
     }
 }

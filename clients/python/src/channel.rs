@@ -116,7 +116,7 @@ impl Channel {
     }
 
     /// FullError: the wait cannot end, because this process holds every block that could end it.
-    fn check(&self, py: Python<'_>, what: Wait) -> PyResult<()> {
+    pub(crate) fn check(&self, py: Python<'_>, what: Wait) -> PyResult<()> {
         let stats = self.inner.stats();
         let of_peer = stats.held - stats.held_own;
         let sentence = match what {
@@ -252,8 +252,8 @@ impl Channel {
     }
 
     /// Reads one sample. TimeoutError: none within the time. ClosedError: the peer has closed or
-    /// died, and everything that it wrote has been read. FullError, after 100 ms: this process holds
-    /// all samples that the peer can send.
+    /// died, and everything that it wrote has been read. FullError, after 100 ms or the timeout: this
+    /// process holds all samples that the peer can send.
     #[pyo3(signature = (timeout = None))]
     fn read(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Sample> {
         match self.receive(py, timeout)? {
@@ -267,8 +267,8 @@ impl Channel {
     fn try_read(&self, py: Python<'_>) -> PyResult<Option<Sample>> {
         let mut one = Vec::with_capacity(1);
         match self.inner.try_read(&mut one, 1) {
-            Err(error) if error.is_transient() => Ok(None),
-            Err(error) => Err(raise(py, &error)),
+            Err(error) if error.is_transient() => self.check(py, Wait::Message).map(|()| None),
+            Err(error) => Err(self.unread(py, raise(py, &error))),
             Ok(_) => Ok(one.pop().map(|held| self.sample(held, Direction::In))),
         }
     }
@@ -342,7 +342,8 @@ impl Channel {
 
     /// Reads samples into the first rows of a batch: waits for the first one and takes what is
     /// there. Returns how many: never 0 without a timeout; 0 if the time is over. Errors as `read`;
-    /// BusyError: another thread uses the batch.
+    /// BusyError: another thread uses the batch. MismatchError, and nothing is read: a column has
+    /// another type than the value at its place of `read_signals`.
     #[pyo3(signature = (batch, timeout = None))]
     fn read_into(&self, py: Python<'_>, batch: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<usize> {
         self.read_rows(py, a_batch(batch)?, Deadline::new(timeout)?)

@@ -47,10 +47,21 @@ class Stats(NamedTuple):
 
 def nanoseconds(time: object) -> int:
     """A time as nanoseconds since 1970, UTC; that of "not a time" for NaT."""
-    if isinstance(time, datetime.datetime) and time.tzinfo is not None:
-        time = time.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-    if isinstance(time, datetime.datetime):
+    given = time
+    if hasattr(time, "to_datetime64"):
+        time = time.to_datetime64()  # pandas's, which has nanoseconds
+    elif isinstance(time, datetime.datetime):
+        if time.tzinfo is not None:
+            time = time.astimezone(datetime.timezone.utc).replace(tzinfo=None)
         time = np.datetime64(time)
-    if not isinstance(time, np.datetime64):
-        raise TypeError(f"a time is a datetime64, a datetime, or an integer of nanoseconds since 1970, not {time!r}")
-    return int(time.astype("M8[ns]").astype(np.int64))
+    if isinstance(time, int | np.integer) and not isinstance(time, bool):
+        all, fits = int(time), -(2**63) < time < 2**63
+    elif isinstance(time, np.datetime64):
+        made = time.astype("M8[ns]")
+        # What does not fit is wrapped around; days are few enough to tell.
+        all, fits = int(made.astype(np.int64)), np.isnat(time) or bool(made.astype("M8[D]") == time.astype("M8[D]"))
+    else:
+        raise TypeError(f"a time is a datetime64, a datetime, or an integer of nanoseconds since 1970, not {given!r}")
+    if not fits:
+        raise OverflowError(f"{given!r} does not fit datetime64[ns], which reaches from 1678 to 2262")
+    return all
