@@ -6,6 +6,7 @@ use crate::signals::Signals;
 use crate::time::{self, NAT};
 use crate::value::{self, Kind};
 use crate::values;
+use numpy::{PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PySlice, PyTuple};
@@ -257,6 +258,11 @@ impl Batch {
         // `batch.values *= 2` assigns the array to itself.
         if values.is(array) {
             return Ok(());
+        }
+        // Without names to go by, and one type for all.
+        let is_plain = values.cast::<PyArray2<f64>>().is_ok_and(|given| values::is_plain(given.as_untyped()));
+        if is_plain && self.signals.common(self.width).is_some() {
+            return copy_to(array.bind(py), values, "values");
         }
         let described: Vec<String> = (0..self.width).map(|at| self.signals.describe(at)).collect();
         let assign = ASSIGN.import(py, "villas_shm._numbers", "assign_all")?;

@@ -159,9 +159,6 @@ impl Channel {
             }
         });
         let count = count.map_err(|error| self.unread(py, error))?;
-        if count == 0 {
-            self.check(py, Wait::Message)?;
-        }
         batch.set_count(count);
         Ok(count)
     }

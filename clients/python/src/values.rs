@@ -96,7 +96,7 @@ pub(crate) fn one(number: &Bound<'_, PyAny>, signals: &Signals, at: usize) -> Py
 }
 
 /// Whether it is no subclass, such as masked arrays are.
-fn is_plain(array: &Bound<'_, PyUntypedArray>) -> bool {
+pub(crate) fn is_plain(array: &Bound<'_, PyUntypedArray>) -> bool {
     array.get_type().is(PyUntypedArray::type_object(array.py()))
 }
 
@@ -107,6 +107,9 @@ const WHAT: &str = "the values of a sample are a sequence or one-dimensional arr
 fn numbers<'py>(values: &Bound<'py, PyAny>, signals: &Signals) -> PyResult<Vec<Bound<'py, PyAny>>> {
     if values.is_exact_instance_of::<PyList>() || values.is_exact_instance_of::<PyTuple>() {
         return values.try_iter()?.collect();
+    }
+    if let Ok(named) = values.cast_exact::<PyDict>() {
+        return of_mapping(named, signals);
     }
     let py = values.py();
     if values.is_instance_of::<Batch>() {
@@ -130,9 +133,10 @@ fn numbers<'py>(values: &Bound<'py, PyAny>, signals: &Signals) -> PyResult<Vec<B
     match dimensions {
         Some(0) => return Err(PyTypeError::new_err(format!("{WHAT}, not one number: one value is [value]"))),
         Some(2..) => {
+            let kind = values.get_type().name()?.to_string();
             return Err(PyTypeError::new_err(format!(
-                "{WHAT}, not a {} of shape {}: one sample has one dimension; for many use a batch",
-                values.get_type().name()?,
+                "{WHAT}, not {} of shape {}: one sample has one dimension; for many use a batch",
+                if kind == "ndarray" { "an array".into() } else { format!("a {kind}") },
                 values.getattr("shape")?
             )));
         }

@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from ._types import nanoseconds
+from ._types import datetime64
 
 _KINDS = {"b": "b", "i": "biuf", "u": "biuf", "f": "biuf", "c": "biufc", "M": "Miu", "m": "miu", "S": "SU", "U": "SU"}
 
 
-def array(values: Any, name: str) -> Any:
+def array(values: Any, dtype: Any, name: str) -> Any:
     """The values as an array, each as it is: not of a set, which has no order, nor a masked one."""
+    if dtype.kind == "M" and isinstance(values, list | tuple):
+        # An array of all would have one unit, in which some might not fit.
+        return np.array(values, dtype=object)
+    if type(values) is list or type(values) is np.ndarray:
+        return np.asarray(values)
     if isinstance(values, set | frozenset):
         raise TypeError(f"{name}: a {type(values).__name__} has no order: give a list")
     if isinstance(values, np.ma.MaskedArray):
@@ -27,7 +32,10 @@ def fit(given: Any, dtype: Any, name: str) -> Any:
         return given
     if given.dtype.kind == "O":
         given = _of_objects(given, dtype, name)
-    refuse = lambda why: f"{name}: {np.array2string(given, threshold=6)} {why} {dtype}"
+
+    def refuse(why: str) -> str:
+        return f"{name}: {np.array2string(given, threshold=6)} {why} {dtype}"
+
     # Bytes for a void, which says nothing of their meaning.
     if dtype.kind == "V" and given.dtype.kind in "SV" and given.dtype.itemsize <= dtype.itemsize:
         return given.astype(dtype)
@@ -37,6 +45,8 @@ def fit(given: Any, dtype: Any, name: str) -> Any:
         raise ValueError(refuse("is neither True, False, 0 nor 1:"))
     if given.dtype.kind not in _KINDS.get(dtype.kind, ""):
         raise TypeError(refuse(f"is {given.dtype}, not"))
+    if dtype.kind not in "Mm" and np.can_cast(given.dtype, dtype):
+        return given.astype(dtype)
     with np.errstate(all="ignore"):
         try:
             made = given.astype(dtype)
@@ -55,7 +65,7 @@ def fit(given: Any, dtype: Any, name: str) -> Any:
             same = made.astype("i8") == given if given.dtype.kind in "iu" else made.astype(days) == given.astype(days)
             fits = same | np.isnat(made) & (given.dtype.kind == dtype.kind)
             if dtype.kind == "M" and not np.all(fits):
-                raise OverflowError(f"{refuse('does not fit')}, which ends in 2262 if of nanoseconds and begins in 1678")
+                raise OverflowError(refuse("does not fit (of nanoseconds, from 1678 to 2262)"))
         elif dtype.kind in "iu":
             fits = (made == given) & ((made < 0) == (given < 0))
         else:
@@ -65,11 +75,21 @@ def fit(given: Any, dtype: Any, name: str) -> Any:
     return made
 
 
+def _time(given: Any) -> Any:
+    if given is None:
+        return np.datetime64("NaT")
+    if not isinstance(given, int):
+        return datetime64(given)
+    if not -(2**63) < given < 2**63:
+        raise OverflowError(f"{given} does not fit datetime64[ns], which reaches from 1678 to 2262")
+    return given
+
+
 def _of_objects(given: Any, dtype: Any, name: str) -> Any:
     """An array of Python's objects as one of what they are."""
     if dtype.kind == "M":
-        times = [np.iinfo("i8").min if one is None else nanoseconds(one) for one in given.ravel().tolist()]
-        return np.array(times, "i8").view("M8[ns]").reshape(given.shape)
+        times = [fit(np.asarray(_time(one)), dtype, name) for one in given.ravel().tolist()]
+        return np.array(times, dtype).reshape(given.shape)
     made = np.asarray(given.tolist())
     if made.dtype.kind != "O":
         return made
@@ -81,7 +101,7 @@ def _of_objects(given: Any, dtype: Any, name: str) -> Any:
 
 def assign(column: Any, values: Any, name: str) -> None:
     """Assigns to all elements of a column, as numpy does: one value for all, or one for each."""
-    np.copyto(column, fit(array(values, name), column.dtype, name))
+    np.copyto(column, fit(array(values, column.dtype, name), column.dtype, name))
 
 
 def assign_all(rows: Any, values: Any, names: Sequence[str], described: Sequence[str]) -> None:
@@ -100,12 +120,12 @@ def assign_all(rows: Any, values: Any, names: Sequence[str], described: Sequence
         return assign(rows, values, what)
     else:
         # Of a list, each number keeps a type of its own.
-        given = array(values, what)
+        given = array(values, rows.dtype, what)
         given = np.array(values, dtype=object) if isinstance(values, list | tuple) else given
         columns = np.broadcast_to(given, (len(rows), len(names))).T
     targets = [rows[name] if rows.dtype.names else rows[:, at] for at, name in enumerate(names)]
     # All are checked before the first one changes.
-    made = [fit(array(column, one), to.dtype, one) for column, one, to in zip(columns, described, targets)]
+    made = [fit(array(column, to.dtype, one), to.dtype, one) for column, one, to in zip(columns, described, targets)]
     for to, column in zip(targets, made):
         np.copyto(to, column)
 
@@ -133,29 +153,57 @@ def _check_names(named: "list[str]", names: Sequence[str], what: str) -> None:
         )
 
 
-def fill(message: Any, value: Any, name: str = "a message") -> None:
-    """Makes `value` the message in an array of one, or of a sub-array: nothing is spread, cut off or
-    guessed."""
-    dtype = message.dtype
-    if dtype.names is None:
+#: By dtype: the least and the most integer; the fields of a record.
+_limits: dict[Any, tuple[int, int]] = {}
+_fields: dict[Any, list[tuple[str, Any, tuple[int, ...]]]] = {}
+
+
+def _keeps(value: Any, dtype: Any) -> bool:
+    """Whether numpy keeps the value for certain: what is looked at first, as it is quick."""
+    kind = type(value)
+    if kind is float:
+        return bool(dtype.char in "dD")
+    if kind is int and dtype.kind in "iu":
+        if (limits := _limits.get(dtype)) is None:
+            limits = _limits[dtype] = (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+        return bool(limits[0] <= value <= limits[1])
+    if kind is int or kind is bool:
+        return bool(dtype.char in "dD" or kind is bool and dtype.kind == "b")
+    return kind is np.datetime64 and bool(value.dtype == dtype)
+
+
+def _made(value: Any, dtype: Any, shape: tuple[int, ...], name: str) -> Any:
+    """What numpy makes the very message of: nothing is spread, cut off or guessed."""
+    names = dtype.names
+    if names is None:
+        if not shape and _keeps(value, dtype):
+            return value
         if value is None and dtype.kind in "mM":
-            value = np.datetime64("NaT") if dtype.kind == "M" else np.timedelta64("NaT")
-        given = array(value, name)
-        if given.shape != message.shape:
-            raise ValueError(f"{name}: {value!r} is of the shape {given.shape}, but must be of {message.shape}")
-        message[...] = fit(given, dtype, f"{name}, {dtype}")
-        return
-    if message.shape:
-        if not isinstance(value, list | tuple | np.ndarray) or len(value) != len(message):
-            raise ValueError(f"{name} is an array of the shape {message.shape} of records, not {value!r}")
+            return None
+        given = array(value, dtype, name)
+        if given.shape != shape:
+            raise ValueError(f"{name}: {value!r} is of the shape {given.shape}, but must be of {shape}")
+        return given if given.dtype == dtype else fit(given, dtype, f"{name}, {dtype}")
+    if shape:
+        if not isinstance(value, list | tuple | np.ndarray) or len(value) != shape[0]:
+            raise ValueError(f"{name} is an array of the shape {shape} of records, not {value!r}")
+        rows = np.zeros(shape, dtype)
         for at, one in enumerate(value):
-            fill(message[at, ...], one, f"{name}[{at}]")
-        return
-    named = field_names(value)
-    if named is not None:
-        _check_names(named, dtype.names, name)
-        value = [_field(value, field) for field in dtype.names]
-    elif not isinstance(value, tuple) or len(value) != len(dtype.names):
-        raise TypeError(f"{name} is a tuple or a record of {', '.join(dtype.names)}, not {value!r}")
-    for field, one in zip(dtype.names, value):
-        fill(message[field], one, field)
+            rows[at, ...] = _made(one, dtype, shape[1:], f"{name}[{at}]")
+        return rows
+    if type(value) is not tuple:
+        named = field_names(value)
+        if named is None:
+            raise TypeError(f"{name} is a tuple or a record of {', '.join(names)}, not {value!r}")
+        _check_names(named, names, name)
+        value = [_field(value, field) for field in names]
+    elif len(value) != len(names):
+        raise ValueError(f"{name} is a tuple of {', '.join(names)}: there are {len(value)} values in {value!r}")
+    if (fields := _fields.get(dtype)) is None:
+        fields = _fields[dtype] = [(field, dtype[field].base, dtype[field].shape) for field in names]
+    return tuple([_made(one, base, shape, field) for one, (field, base, shape) in zip(value, fields)])
+
+
+def fill(message: Any, value: Any) -> None:
+    """Makes `value` the message in an array of one, or of a sub-array's elements."""
+    message[...] = _made(value, message.dtype, message.shape, "a message")
