@@ -19,8 +19,9 @@ use villas_shm::{Flags, Sample as Held};
 ///
 /// `batch.values` are numbers of one type, if all signals have the same, or records: a field for
 /// each signal. `batch["name"]` is the column of a signal, in its type (float64, int64, bool,
-/// complex64): a view, so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of this process:
-/// they stay as they are until the next `read_into`, and only one thread may use a batch at a time.
+/// complex64): a view, so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of
+/// this process: they stay as they are until the next `read_into`. Only one thread may use a batch at
+/// a time; calls say so, the arrays do not.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Batch {
     /// Taken for as long as a call uses the batch.

@@ -103,6 +103,18 @@ def test_a_batch_that_is_refused_is_unchanged(mixed):
     assert batch.values.tolist() == 2 * [(0, 0, False)]
 
 
+def test_values_of_another_shape_say_both(mixed):
+    batch = mixed[0].batch(3, write=True)
+    for given in ([(1, 2.5), (3, 4)], np.zeros((3, 2)), np.zeros((2, 3))):
+        with pytest.raises(ValueError, match=r"values: of the shape \(\d, \d\), but must be of \(3, 3\)"):
+            batch.values = given
+    with pytest.raises(ValueError, match=r'value 1, "i" .integer.: of the shape \(2,\), but must be of \(3,\)'):
+        batch.values = {"f": [1, 2, 3], "i": [1, 2], "b": 1}
+    with pytest.raises(ValueError, match=r"of the shape \(2,\), but must be of \(3,\)"):
+        batch["f"] = [1, 2]
+    assert batch.values.tolist() == 3 * [(0, 0, False)]
+
+
 def test_frames_and_series_go_by_name(mixed):
     pandas = pytest.importorskip("pandas")
     node, program = mixed
@@ -177,7 +189,7 @@ def test_a_boolean_takes(mixed, given):
 def test_a_boolean_does_not_take(mixed, given):
     with pytest.raises(ValueError, match='value 2, "b" .boolean.: must be True, False, 0 or 1, not'):
         mixed[0].write([0, 0, given])
-    with pytest.raises(ValueError, match='"b" .boolean.: .* is neither True, False, 0 nor 1'):
+    with pytest.raises(ValueError, match='"b" .boolean.: .* must be True, False, 0 or 1 for bool'):
         mixed[0].batch(1, write=True)["b"] = given
 
 

@@ -42,7 +42,7 @@ def fit(given: Any, dtype: Any, name: str) -> Any:
     if dtype.kind == "b" and given.dtype.kind in "iuf":
         if np.all((given == 0) | (given == 1)):
             return given.astype(dtype)
-        raise ValueError(refuse("is neither True, False, 0 nor 1:"))
+        raise ValueError(refuse("must be True, False, 0 or 1 for"))
     if given.dtype.kind not in _KINDS.get(dtype.kind, ""):
         raise TypeError(refuse(f"is {given.dtype}, not"))
     if dtype.kind not in "Mm" and np.can_cast(given.dtype, dtype):
@@ -101,7 +101,13 @@ def _of_objects(given: Any, dtype: Any, name: str) -> Any:
 
 def assign(column: Any, values: Any, name: str) -> None:
     """Assigns to all elements of a column, as numpy does: one value for all, or one for each."""
-    np.copyto(column, fit(array(values, column.dtype, name), column.dtype, name))
+    np.copyto(column, _spread(fit(array(values, column.dtype, name), column.dtype, name), column.shape, name))
+
+
+def _spread(made: Any, shape: tuple[int, ...], name: str) -> Any:
+    if made.ndim > len(shape) or any(have not in (1, want) for have, want in zip(made.shape[::-1], shape[::-1])):
+        raise ValueError(f"{name}: of the shape {made.shape}, but must be of {shape}, or one value or row for all")
+    return np.broadcast_to(made, shape)
 
 
 def assign_all(rows: Any, values: Any, names: Sequence[str], described: Sequence[str]) -> None:
@@ -122,10 +128,13 @@ def assign_all(rows: Any, values: Any, names: Sequence[str], described: Sequence
         # Of a list, each number keeps a type of its own.
         given = array(values, rows.dtype, what)
         given = np.array(values, dtype=object) if isinstance(values, list | tuple) else given
-        columns = np.broadcast_to(given, (len(rows), len(names))).T
+        columns = _spread(given, (len(rows), len(names)), what).T
     targets = [rows[name] if rows.dtype.names else rows[:, at] for at, name in enumerate(names)]
     # All are checked before the first one changes.
-    made = [fit(array(column, to.dtype, one), to.dtype, one) for column, one, to in zip(columns, described, targets)]
+    made = [
+        _spread(fit(array(column, to.dtype, one), to.dtype, one), to.shape, one)
+        for column, one, to in zip(columns, described, targets)
+    ]
     for to, column in zip(targets, made):
         np.copyto(to, column)
 
