@@ -105,6 +105,8 @@ def assign(column: Any, values: Any, name: str) -> None:
 
 
 def _spread(made: Any, shape: tuple[int, ...], name: str) -> Any:
+    if made.shape == shape:
+        return made
     if made.ndim > len(shape) or any(have not in (1, want) for have, want in zip(made.shape[::-1], shape[::-1])):
         raise ValueError(f"{name}: of the shape {made.shape}, but must be of {shape}, or one value or row for all")
     return np.broadcast_to(made, shape)
