@@ -25,7 +25,7 @@ venv() {
   mkdir -p "$base"
   [ -x "$base/venv/bin/pytest" ] || {
     new_venv "$base/venv"
-    "$base/venv/bin/pip" install -q numpy pytest mypy matplotlib
+    "$base/venv/bin/pip" install -q numpy pandas pytest mypy matplotlib
   }
   if [ ! -e "$base/installed" ] ||
      [ -n "$(find Cargo.toml src $package -type f ! -path '*/target/*' ! -path '*/tests/*' ! -path '*/__pycache__/*' -newer "$base/installed" | head -n 1)" ]; then

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
+import pandapower
 import villas_shm as vs
+from pandapower import networks
 
 LOADS = [("load 0", "MW"), ("load 1", "MW"), ("pv 0", "MW"), ("pv 1", "MW")]
 
@@ -29,9 +31,6 @@ def profile(path: str) -> Iterator[tuple[np.datetime64, list[float]]]:
 
 def solve(name: str) -> None:
     """Answers each sample with the voltages of the four buses, in per unit."""
-    import pandapower
-    from pandapower import networks
-
     net = networks.simple_four_bus_system()
     with vs.open(name, timeout=60) as channel:
         for sample in channel:

@@ -6,6 +6,7 @@ use crate::signals::Signals;
 use crate::time::{self, NAT};
 use crate::value::{self, Kind};
 use crate::values;
+use numpy::{PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PySlice, PyTuple};
@@ -18,8 +19,9 @@ use villas_shm::{Flags, Sample as Held};
 ///
 /// `batch.values` are numbers of one type, if all signals have the same, or records: a field for
 /// each signal. `batch["name"]` is the column of a signal, in its type (float64, int64, bool,
-/// complex64): a view, so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of this process:
-/// they stay as they are until the next `read_into`, and only one thread may use a batch at a time.
+/// complex64): a view, so `batch["name"] *= 2` changes the batch. The arrays are ordinary memory of
+/// this process: they stay as they are until the next `read_into`. Only one thread may use a batch at
+/// a time; calls say so, the arrays do not.
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct Batch {
     /// Taken for as long as a call uses the batch.
@@ -224,13 +226,13 @@ impl Batch {
         self.arrays[which].bind(py).clone()
     }
 
-    /// For `batch.values *= 2`, which assigns the array to itself, and `batch.values = numbers`.
+    /// For `batch.origin += step`, which assigns the array to itself, and `batch.origin = times`.
     fn assign(&self, which: usize, values: &Bound<'_, PyAny>) -> PyResult<()> {
         let array = self.arrays[which].bind(values.py());
         if values.is(array) {
             return Ok(());
         }
-        copy_to(array, values, ["values", "sequence", "origin", "received", "length", "flags"][which])
+        copy_to(array, values, ["", "sequence", "origin", "received", "length", "flags"][which])
     }
 }
 
@@ -252,7 +254,20 @@ impl Batch {
 
     #[setter]
     fn set_values(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.assign(0, values)
+        static ASSIGN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let (py, array) = (values.py(), &self.arrays[0]);
+        // `batch.values *= 2` assigns the array to itself.
+        if values.is(array) {
+            return Ok(());
+        }
+        // Without names to go by, and one type for all.
+        let is_plain = values.cast::<PyArray2<f64>>().is_ok_and(|given| values::is_plain(given.as_untyped()));
+        if is_plain && self.signals.common(self.width).is_some() {
+            return copy_to(array.bind(py), values, "values");
+        }
+        let described: Vec<String> = (0..self.width).map(|at| self.signals.describe(at)).collect();
+        let assign = ASSIGN.import(py, "villas_shm._numbers", "assign_all")?;
+        assign.call1((array, values, self.signals.names(self.width), described)).map(drop)
     }
 
     /// Sequence numbers, uint64 of shape (capacity,).
@@ -289,7 +304,7 @@ impl Batch {
     }
 
     /// The number of values of each sample, uint32 of shape (capacity,). More than the width: the
-    /// others were left out.
+    /// others were left out, and a write sends as many as the width.
     #[getter]
     fn length<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.array(py, 4)
@@ -344,6 +359,6 @@ impl Batch {
     }
 
     fn __repr__(&self) -> String {
-        format!("<villas_shm.Batch of {} samples of {} values, {} filled>", self.capacity, self.width, self.count())
+        format!("<villas_shm.Batch of {} samples of {} values, {} in use>", self.capacity, self.width, self.count())
     }
 }

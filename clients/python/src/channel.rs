@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use villas_shm::{Direction, Sample as Held};
@@ -44,11 +44,16 @@ pub(crate) struct Channel {
     /// To read, to write: open until this object is gone, so that an event loop sees the end.
     descriptors: Mutex<[Option<OwnedFd>; 2]>,
     has_closed: AtomicBool,
+    /// Reads that did not wait and found nothing.
+    attempts: AtomicU32,
     generation: u32,
 }
 
 /// The side of a channel of two regions.
 pub(crate) const WIRE: &str = "VILLASnode's layout";
+
+/// After so many reads that found nothing, one asks whether it ever can.
+const ATTEMPTS: u32 = 64;
 
 /// What a call waits for.
 #[derive(Clone, Copy)]
@@ -76,6 +81,7 @@ impl Channel {
             interruptions: Interruptions::default(),
             descriptors: Mutex::default(),
             has_closed: AtomicBool::new(false),
+            attempts: AtomicU32::new(1),
             generation: generation(),
         })
     }
@@ -116,7 +122,7 @@ impl Channel {
     }
 
     /// FullError: the wait cannot end, because this process holds every block that could end it.
-    fn check(&self, py: Python<'_>, what: Wait) -> PyResult<()> {
+    pub(crate) fn check(&self, py: Python<'_>, what: Wait) -> PyResult<()> {
         let stats = self.inner.stats();
         let of_peer = stats.held - stats.held_own;
         let sentence = match what {
@@ -133,6 +139,15 @@ impl Channel {
             _ => return Ok(()),
         };
         Err(raise_errno(py, libc::EAGAIN, &sentence))
+    }
+
+    /// For calls that do not wait, and have found nothing: now and then, as it costs more than they,
+    /// they ask whether they ever can.
+    pub(crate) fn found_nothing(&self, py: Python<'_>) -> PyResult<()> {
+        match self.attempts.fetch_add(1, Relaxed) % ATTEMPTS {
+            0 => self.check(py, Wait::Message),
+            _ => Ok(()),
+        }
     }
 
     /// How many values of a sample with these signals can be written as they are.
@@ -252,8 +267,8 @@ impl Channel {
     }
 
     /// Reads one sample. TimeoutError: none within the time. ClosedError: the peer has closed or
-    /// died, and everything that it wrote has been read. FullError, after 100 ms: this process holds
-    /// all samples that the peer can send.
+    /// died, and everything that it wrote has been read. FullError, after 100 ms or the timeout: this
+    /// process holds all samples that the peer can send.
     #[pyo3(signature = (timeout = None))]
     fn read(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Sample> {
         match self.receive(py, timeout)? {
@@ -262,13 +277,14 @@ impl Channel {
         }
     }
 
-    /// Reads one sample if there is one; None if there is none. Errors as `read`. Makes `fileno()`
+    /// Reads one sample if there is one; None if there is none. Errors as `read`, FullError after 64
+    /// calls that found nothing. Makes `fileno()`
     /// not readable if there is none.
     fn try_read(&self, py: Python<'_>) -> PyResult<Option<Sample>> {
         let mut one = Vec::with_capacity(1);
         match self.inner.try_read(&mut one, 1) {
-            Err(error) if error.is_transient() => Ok(None),
-            Err(error) => Err(raise(py, &error)),
+            Err(error) if error.is_transient() => self.found_nothing(py).map(|()| None),
+            Err(error) => Err(self.unread(py, raise(py, &error))),
             Ok(_) => Ok(one.pop().map(|held| self.sample(held, Direction::In))),
         }
     }
@@ -342,10 +358,17 @@ impl Channel {
 
     /// Reads samples into the first rows of a batch: waits for the first one and takes what is
     /// there. Returns how many: never 0 without a timeout; 0 if the time is over. Errors as `read`;
-    /// BusyError: another thread uses the batch.
+    /// BusyError: another thread uses the batch. MismatchError, and nothing is read: a column has
+    /// another type than the value at its place of `read_signals`.
     #[pyo3(signature = (batch, timeout = None))]
     fn read_into(&self, py: Python<'_>, batch: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<usize> {
-        self.read_rows(py, a_batch(batch)?, Deadline::new(timeout)?)
+        let count = self.read_rows(py, a_batch(batch)?, Deadline::new(timeout)?)?;
+        match count {
+            0 if Deadline::waits(timeout) => self.check(py, Wait::Message)?,
+            0 => self.found_nothing(py)?,
+            _ => {}
+        }
+        Ok(count)
     }
 
     /// Writes rows `start` to `n` - 1 of a batch, and waits for room; by default those that the

@@ -2,6 +2,7 @@
 
 use crate::errors::value_error;
 use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods, npyffi};
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -88,7 +89,8 @@ impl MessageType {
     pub(crate) fn message<'py>(&self, value: &Bound<'py, PyAny>) -> PyResult<Messages<'py>> {
         let py = value.py();
         if let Ok(array) = value.cast::<PyUntypedArray>() {
-            if array.shape() == self.shape && self.is_of(array) && array.is_c_contiguous() {
+            let is_plain = array.get_type().is(PyUntypedArray::type_object(py));
+            if is_plain && array.shape() == self.shape && self.is_of(array) && array.is_c_contiguous() {
                 return Ok(Messages { array: array.clone(), count: 1 });
             }
         }
@@ -106,6 +108,9 @@ impl MessageType {
     pub(crate) fn messages<'py>(&self, value: &Bound<'py, PyAny>, is_filled: bool) -> PyResult<Messages<'py>> {
         let wrong = |what: String| PyTypeError::new_err(format!("messages are a C-contiguous array of {}: {what}", self.given));
         let array = value.cast::<PyUntypedArray>().map_err(|_| wrong(format!("this is {}", value.get_type())))?;
+        if array.hasattr("mask")? {
+            return Err(wrong("this one is masked".into()));
+        }
         if !self.is_of(array) {
             return Err(wrong(format!("this one's dtype is {}", array.dtype())));
         }

@@ -2,7 +2,7 @@
 
 use crate::channel::{Channel, WIRE};
 use crate::count::count;
-use crate::errors::{OrRaise, raise, raise_errno, raise_of};
+use crate::errors::{OrRaise, raise, raise_errno, raise_of, value_error};
 use crate::signals::given;
 use crate::wait::{Deadline, Interruptions, wait};
 use pyo3::prelude::*;
@@ -14,7 +14,9 @@ use villas_shm::{Channel as Inner, Config, ErrorKind};
 fn group_number(group: Option<&Bound<'_, PyAny>>) -> PyResult<Option<u32>> {
     let Some(group) = group else { return Ok(None) };
     if group.is_instance_of::<PyString>() {
-        return group.py().import("grp")?.call_method1("getgrnam", (group,))?.getattr("gr_gid")?.extract().map(Some);
+        let found = group.py().import("grp")?.call_method1("getgrnam", (group,));
+        let known = found.map_err(|_| value_error(format!("group: this system has no group {group:?}")))?;
+        return known.getattr("gr_gid")?.extract().map(Some);
     }
     group.extract().map(Some)
 }
@@ -151,7 +153,8 @@ pub(crate) fn open_wire(
     Channel::new(py, opened, format!("{out}, {in_}"), WIRE)
 }
 
-/// Removes the name of a region. Processes that have it open keep it. NotFoundError: there is none.
+/// Removes the name of a region, also while it is in use: processes that have it open keep it, and
+/// others can no longer find it. NotFoundError: there is none.
 #[pyfunction]
 pub(crate) fn unlink(py: Python<'_>, name: &str) -> PyResult<()> {
     Inner::unlink(name).or_raise(py)

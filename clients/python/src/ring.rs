@@ -5,7 +5,7 @@ use crate::errors::{OrRaise, raise, raise_errno, raise_of, value_error};
 use crate::message::{Address, MessageType};
 use crate::wait::{Deadline, Interruptions, wait};
 use numpy::PyArrayDescr;
-use pyo3::exceptions::PyBrokenPipeError;
+use pyo3::exceptions::{PyBrokenPipeError, PyTimeoutError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -97,8 +97,25 @@ impl Ring {
         step: impl FnMut(Duration) -> Result<T> + Send,
     ) -> PyResult<T> {
         // A close interrupts the waits.
-        wait(py, &self.interruptions, deadline, || Ok(()), step)
-            .map_err(|error| if self.is_closed() { self.closed_error(py) } else { error })
+        wait(py, &self.interruptions, deadline, || Ok(()), step).map_err(|error| match () {
+            () if self.is_closed() => self.closed_error(py),
+            () if error.is_instance_of::<PyTimeoutError>(py) => self.alone(py).unwrap_or(error),
+            () => error,
+        })
+    }
+
+    /// What a wait says that is over, if nobody has the other end open.
+    #[cold]
+    fn alone(&self, py: Python<'_>) -> Option<PyErr> {
+        let stats = self.open(py).ok()?.end(self.role).stats();
+        let sentence = match self.role {
+            Role::Producer if stats.consumers == 0 => {
+                "the ring was still full when the time was over, and has no consumer: the message was not given"
+            }
+            Role::Consumer if stats.producers == 0 => "no message has come within the time, and the ring has no producer",
+            _ => return None,
+        };
+        Some(raise_errno(py, libc::ETIMEDOUT, sentence))
     }
 
     /// Publishes one message, whose bytes lie in an array of the caller's. `false`: there is no
@@ -107,6 +124,10 @@ impl Ring {
         let py = value.py();
         let open = self.open(py)?;
         let ring = open.end(self.role);
+        if self.role == Role::Consumer {
+            let sentence = "this end of the ring is a consumer's: a push needs one with role=\"producer\"";
+            return Err(raise_errno(py, libc::EINVAL, sentence));
+        }
         let message = self.message.message(value)?;
         let at = message.address();
         // SAFETY: there is a message.
@@ -238,7 +259,9 @@ impl Ring {
     }
 
     /// Publishes a message: an array or scalar of the dtype, or what numpy can make one of, such as
-    /// a tuple of a structured dtype's fields. Waits for room. `TimeoutError`; `FullError` at once
+    /// a tuple of a structured dtype's fields, or a dict by their names. TypeError, ValueError,
+    /// OverflowError: a value would change on the way. Waits for room, also while there is no
+    /// consumer. `TimeoutError`; `FullError` at once
     /// for a timeout of 0.
     #[pyo3(signature = (message, timeout = None))]
     fn push(&self, message: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<()> {

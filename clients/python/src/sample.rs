@@ -5,6 +5,7 @@ use crate::errors::{OrRaise, forked, value_error};
 use crate::memory::Memory;
 use crate::signals::Signals;
 use crate::{time, value, values};
+use numpy::PyUntypedArray;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -266,11 +267,12 @@ impl Sample {
     /// only: what the array shows may change at any time. Touching it in a child of `os.fork` ends
     /// the child by SIGSEGV.
     ///
-    /// An array that is kept beyond the block stays readable and keeps its memory from being used
-    /// again, but then shows what the peer does to it.
+    /// Do not use the array behind the block. It keeps its memory from being used again, shows what
+    /// the peer does to it, and cannot be written; a record and other arrays made of it still can,
+    /// and then change the peer's sample.
     fn view(slf: Bound<'_, Self>) -> PyResult<View> {
         slf.get().with(slf.py(), |_| ())?;
-        Ok(View { sample: slf.unbind(), is_open: Mutex::new(false) })
+        Ok(View { sample: slf.unbind(), open: Mutex::default() })
     }
 
     /// Gives the sample back unwritten. BufferError: a view is open.
@@ -315,21 +317,23 @@ impl Sample {
 #[pyclass(frozen, module = "villas_shm")]
 pub(crate) struct View {
     sample: Py<Sample>,
-    is_open: Mutex<bool>,
+    /// The array that was handed out, while it is open.
+    open: Mutex<Option<Py<PyAny>>>,
 }
 
 impl View {
-    fn close(&self) {
-        let was_open = std::mem::take(&mut *self.is_open.lock().unwrap_or_else(PoisonError::into_inner));
-        if was_open {
+    fn close(&self) -> Option<Py<PyAny>> {
+        let array = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if array.is_some() {
             self.sample.get().lock().views -= 1;
         }
+        array
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
-        self.close();
+        drop(self.close());
     }
 }
 
@@ -341,17 +345,24 @@ impl View {
         let memory = Memory::shared(sample.with(py, |held| held.clone())?);
         let length = sample.length(py)?;
         let array = values::over(Bound::new(py, memory)?.as_any(), &sample.signals, None, length)?;
-        let mut is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_open {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_some() {
             return Err(PyBufferError::new_err("the view is open already: each with block needs a view of its own"));
         }
-        *is_open = true;
+        *open = Some(array.clone().unbind());
         sample.lock().views += 1;
         Ok(array)
     }
 
+    /// The array can be read on, but not written: the sample may be another's by then.
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
-        self.close();
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self.close() {
+            // A record has flags that cannot be set.
+            Some(array) if array.bind(py).cast::<PyUntypedArray>().is_ok() => {
+                array.bind(py).getattr("flags")?.setattr("writeable", false)
+            }
+            _ => Ok(()),
+        }
     }
 }

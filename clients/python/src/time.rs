@@ -30,6 +30,7 @@ pub(crate) fn from_python(time: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Ti
     let Some(time) = time else { return Ok(None) };
     let all = match time.extract::<i64>() {
         Ok(all) => all,
+        // An integer that gets there has more than 64 bits.
         Err(_) => CONVERT.import(time.py(), "villas_shm._types", "nanoseconds")?.call1((time,))?.extract()?,
     };
     if all == NAT && time.is_instance_of::<pyo3::types::PyInt>() {

@@ -43,6 +43,7 @@ impl Channel {
             }
             Err(error) => Err(raise(py, &note(error))),
         };
+        let read = read.map_err(|error| self.unread(py, error));
         match (read, end, one.pop()) {
             (Ok(()), _, Some(held)) => Ok(Read::Sample(held)),
             (_, Some(end), _) => Ok(Read::End(end)),
@@ -149,15 +150,37 @@ impl Channel {
         let mut rows = batch.use_rows(py)?;
         let rows = &mut *rows;
         let most = batch.capacity();
+        self.check_readable(py, batch)?;
         let count = self.wait_for(py, deadline, Wait::Message, |slice| {
             match self.inner.timed_read(&mut rows.samples, most, Some(slice)) {
                 Ok(_) => Ok(rows.take_all()),
                 Err(error) if error.kind() == ErrorKind::TimedOut && deadline.is_over() => Ok(0),
                 Err(error) => Err(error),
             }
-        })?;
+        });
+        let count = count.map_err(|error| self.unread(py, error))?;
         batch.set_count(count);
         Ok(count)
+    }
+
+    /// The columns of a batch have the types of what is read.
+    fn check_readable(&self, py: Python<'_>, batch: &Batch) -> PyResult<()> {
+        let (ours, its) = (self.signals(Direction::In), &batch.signals);
+        if Arc::ptr_eq(ours, its) {
+            return Ok(());
+        }
+        match (0..batch.width()).find(|at| ours.kind(*at) != its.kind(*at)) {
+            None => Ok(()),
+            Some(at) => Err(raise_errno(
+                py,
+                libc::EPROTO,
+                &format!(
+                    "{} of the batch is {} of the read_signals: read into a batch of this channel's own, ch.batch(n)",
+                    its.describe(at),
+                    ours.describe(at)
+                ),
+            )),
+        }
     }
 
     /// Writes rows of a batch; returns how many. Fewer: the time is over, or the channel has ended
@@ -251,6 +274,16 @@ impl Channel {
         for at in self.signals(Direction::Out).booleans(held.len()) {
             held.set_bits(at, value::clean(held.get_bits(at), value::Kind::Boolean));
         }
+    }
+
+    /// The exception of a read that failed: the library does not say which end the peer took.
+    #[cold]
+    pub(crate) fn unread(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        if self.is_closed() || !self.inner.peer_died() || !error.is_instance_of::<PyBrokenPipeError>(py) {
+            return error;
+        }
+        let then = if self.is_wire() { "open the channel again" } else { "ch.wait() waits for the next peer" };
+        raise_errno(py, libc::EPIPE, &format!("the peer has died, and everything that it wrote has been read: {then}"))
     }
 
     /// The exception of a write that failed: what is left to read does not matter to it.

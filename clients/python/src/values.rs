@@ -2,14 +2,16 @@
 //!
 //! Values of one type are an array of it. Others are a record, with a field for each signal.
 
+use crate::batch::Batch;
 use crate::errors::{OrRaise, value_error};
 use crate::signals::Signals;
 use crate::value;
 use numpy::{PyArray1, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods, npyffi};
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyByteArray, PyBytes, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFrozenSet, PyList, PyMapping, PySet, PyString, PyTuple};
 use villas_shm::Sample as Held;
 
 /// An array over the memory of `rows` samples of `width` values each; of `None`, of one sample.
@@ -60,7 +62,7 @@ pub(crate) fn set(held: &mut Held, values: &Bound<'_, PyAny>, signals: &Signals)
     let py = values.py();
     if signals.are_floats() {
         if let Ok(array) = values.cast::<PyArray1<f64>>() {
-            if array.is_c_contiguous() {
+            if array.is_c_contiguous() && is_plain(array.as_untyped()) {
                 held.set_len(array.len()).or_raise(py)?;
                 // SAFETY: so many values lie there, one after another, and fit.
                 unsafe { std::ptr::copy_nonoverlapping(array.data().cast(), held.as_ptr(), array.len()) };
@@ -93,38 +95,89 @@ pub(crate) fn one(number: &Bound<'_, PyAny>, signals: &Signals, at: usize) -> Py
     })
 }
 
-/// The values of one sample, in their order: of a sequence, an array, a record or a dict.
+/// Whether it is no subclass, such as masked arrays are.
+pub(crate) fn is_plain(array: &Bound<'_, PyUntypedArray>) -> bool {
+    array.get_type().is(PyUntypedArray::type_object(array.py()))
+}
+
+const WHAT: &str = "the values of a sample are a sequence or one-dimensional array of numbers, or a dict by name";
+
+/// The values of one sample, in their order: of a sequence or an array by position, of what has
+/// names by name.
 fn numbers<'py>(values: &Bound<'py, PyAny>, signals: &Signals) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    if values.is_instance_of::<PyList>() || values.is_instance_of::<PyTuple>() {
+    if values.is_exact_instance_of::<PyList>() || values.is_exact_instance_of::<PyTuple>() {
         return values.try_iter()?.collect();
     }
-    let what = "the values of a sample are a sequence or one-dimensional array of numbers, or a dict by name";
-    let kind = values.get_type();
+    if let Ok(named) = values.cast_exact::<PyDict>() {
+        return of_mapping(named, signals);
+    }
+    let py = values.py();
+    if values.is_instance_of::<Batch>() {
+        return Err(PyTypeError::new_err(format!("{WHAT}, not a batch: ch.write_from(batch) writes one")));
+    }
+    if let Ok(array) = values.cast::<PyUntypedArray>() {
+        if !is_plain(array) && array.hasattr("mask")? {
+            return Err(PyTypeError::new_err("a masked array has values that are none: give a.filled(…)"));
+        }
+    }
+    let dimensions = values.getattr("ndim").and_then(|ndim| ndim.extract::<usize>()).ok();
     if let Some(names) = field_names(values)? {
-        return match values.getattr("ndim")?.extract()? {
-            0 => of_record(&values.get_item(PyTuple::empty(values.py()))?, names, signals),
+        return match dimensions {
+            Some(0) => of_record(&values.get_item(PyTuple::empty(py))?, names, signals),
             _ => Err(PyTypeError::new_err(format!(
-                "{what}, not an array of {} records: write them one by one, or use a batch",
+                "{WHAT}, not an array of {} records: write them one by one, or use a batch",
                 values.len()?
             ))),
         };
     }
-    if let Ok(array) = values.cast::<PyUntypedArray>() {
-        if array.ndim() != 1 {
+    match dimensions {
+        Some(0) => return Err(PyTypeError::new_err(format!("{WHAT}, not one number: one value is [value]"))),
+        Some(2..) => {
+            let kind = values.get_type().name()?.to_string();
             return Err(PyTypeError::new_err(format!(
-                "{what}, not an array of shape {}: one sample has one dimension; for many use a batch",
+                "{WHAT}, not {} of shape {}: one sample has one dimension; for many use a batch",
+                if kind == "ndarray" { "an array".into() } else { format!("a {kind}") },
                 values.getattr("shape")?
             )));
         }
-    } else if let Ok(named) = values.cast::<PyMapping>() {
-        return of_mapping(named, signals);
+        _ => {}
+    }
+    if let Ok(fields) = values.getattr("_fields") {
+        // A named tuple.
+        let named = PyDict::new(py);
+        for (name, value) in fields.try_iter()?.zip(values.try_iter()?) {
+            named.set_item(name?, value?)?;
+        }
+        return of_mapping(&named, signals);
+    }
+    if let Some(names) = keys(values)? {
+        let named = PyDict::new(py);
+        for name in names {
+            named.set_item(&name, values.get_item(&name)?)?;
+        }
+        return of_mapping(&named, signals);
+    }
+    if values.is_instance_of::<PySet>() || values.is_instance_of::<PyFrozenSet>() {
+        return Err(PyTypeError::new_err(format!("{WHAT}, not a {}, which has no order", values.get_type().name()?)));
     }
     let is_text =
         values.is_instance_of::<PyString>() || values.is_instance_of::<PyBytes>() || values.is_instance_of::<PyByteArray>();
     if is_text || !values.hasattr("__iter__")? && !values.hasattr("__getitem__")? {
-        return Err(PyTypeError::new_err(format!("{what}, not {values:?}, a {}: one value is [value]", kind.name()?)));
+        let kind = values.get_type();
+        return Err(PyTypeError::new_err(format!("{WHAT}, not {values:?}, a {}: one value is [value]", kind.name()?)));
     }
     values.try_iter()?.collect()
+}
+
+/// The names of a mapping, or of what has such: a Series. `None`: it has none.
+fn keys<'py>(values: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+    if !values.hasattr("keys")? {
+        return Ok(None);
+    }
+    let names = values.call_method0("keys")?.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    // A Series without names counts its values.
+    let has_names = values.is_instance_of::<PyDict>() || names.iter().any(|name| name.is_instance_of::<PyString>());
+    Ok((has_names || values.cast::<PyMapping>().is_ok()).then_some(names))
 }
 
 /// The names of a record's fields. `None`: it is none.
@@ -151,13 +204,13 @@ fn of_record<'py>(record: &Bound<'py, PyAny>, names: Vec<String>, signals: &Sign
     expected.iter().map(|name| record.get_item(name)).collect()
 }
 
-fn of_mapping<'py>(named: &Bound<'py, PyMapping>, signals: &Signals) -> PyResult<Vec<Bound<'py, PyAny>>> {
+fn of_mapping<'py>(named: &Bound<'py, PyDict>, signals: &Signals) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let all = signals.names(signals.len());
     if all.is_empty() {
         return Err(value_error(format!("the region names no {}: give a sequence of numbers", signals.direction())));
     }
     let mut wrong = Vec::new();
-    for name in named.keys()? {
+    for name in named.keys() {
         if !name.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| signals.has(name))) {
             wrong.push(format!("there is no {}", name.repr()?));
         }
@@ -170,5 +223,5 @@ fn of_mapping<'py>(named: &Bound<'py, PyMapping>, signals: &Signals) -> PyResult
     if !wrong.is_empty() {
         return Err(value_error(format!("the {} are {}: {}", signals.direction(), all.join(", "), wrong.join(", "))));
     }
-    all.iter().map(|name| named.get_item(name)).collect()
+    all.iter().map(|name| named.as_any().get_item(name)).collect()
 }

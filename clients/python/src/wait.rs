@@ -57,7 +57,7 @@ impl Interruptions {
 
 /// Repeats `step`, which waits for at most the time that it is given, until it succeeds, fails, the
 /// time is over (the step's error), a signal handler raises, the wait is interrupted, or `check`,
-/// which is asked after 1, 2, 4 … slices, says that it cannot succeed.
+/// which is asked then and after 1, 2, 4 … slices, says that it cannot succeed.
 pub(crate) fn wait<T: Send>(
     py: Python<'_>,
     interruptions: &Interruptions,
@@ -82,6 +82,7 @@ pub(crate) fn wait<T: Send>(
         }
         // An interruption of the library's may be a signal's: wait for the rest of the time.
         if error.kind() != ErrorKind::Interrupted && deadline.is_over() {
+            check()?;
             return Err(raise(py, &error));
         }
         slices = slices.wrapping_add(1);

@@ -150,6 +150,54 @@ def test_a_death_is_raised(name, child):
     run(work())
 
 
+def test_what_a_channel_has_an_asyncio_channel_has(name, child):
+    first = child("ch = vs.open(sys.argv[1])\nsay('ready')\nsys.stdin.read()\n", name)
+
+    async def work():
+        with vs.create(name, samplelen=4, queuelen=2, spare=1) as node:
+            channel = vs.AsyncChannel(node)
+            assert (channel.name, channel.samplelen, channel.closed) == (name, 4, False)
+            await channel.wait()
+            assert channel.peer_alive and first.line() == "ready"
+            first.process.kill()
+            eventually(lambda: not channel.peer_alive)
+            waiting = asyncio.create_task(channel.wait())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            with vs.open(name, 0) as program:
+                await waiting
+                held = [await channel.alloc(2) for _ in range(3)]
+                allocating = asyncio.create_task(channel.alloc())
+                await asyncio.sleep(0)
+                await channel.write(held.pop())
+                program.read(DEADLINE).put()
+                assert (await allocating).tolist() == [0, 0, 0, 0]
+            channel.close()
+            assert channel.closed
+
+    run(work())
+
+
+def test_a_task_that_holds_all_samples_is_told_after_a_while(name):
+    async def work():
+        with vs.create(name, queuelen=2, spare=1) as node:
+            async with vs.open_async(name) as channel:
+                held = []
+                for number in range(3):
+                    node.write([number])
+                    held.append(await channel.read())
+                for read in (channel.read, lambda: channel.read_into(channel.batch(2))):
+                    with pytest.raises(vs.FullError, match="holds all 3 samples"):
+                        await read()
+                reading = asyncio.create_task(channel.read())
+                await asyncio.sleep(0)
+                held.pop().put()  # by another task, in time
+                node.write([7])
+                assert (await reading)[0] == 7
+
+    run(work())
+
+
 def test_a_reader_under_traffic_lets_other_tasks_run(name):
     async def work():
         with vs.create(name, queuelen=1024, spare=1024) as node:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 import villas_shm as vs
-from conftest import eventually
+from conftest import DEADLINE, eventually
 
 
 def test_a_sample_goes_to_the_peer_and_back(pair):
@@ -251,3 +251,19 @@ def test_villasnodes_layout_reads_and_writes(name):
 def test_a_channel_says_what_it_is(pair, name):
     assert repr(pair[0]) == f'<villas_shm.Channel "{name}" (node): 0 read signals, 0 write signals, peer alive>'
     assert (pair[1].name, pair[1].samplelen, pair[1].peer_alive) == (name, 8, True)
+
+
+def test_a_read_says_that_the_peer_has_died(name, child):
+    node = child("ch = vs.create(sys.argv[1])\nsay('ready')\nch.read()\n", name)
+    assert node.line() == "ready"
+    with vs.open(name, 0) as program:
+        node.process.kill()
+        for read in (lambda: program.read(DEADLINE), program.try_read, lambda: program.read_into(program.batch(1), DEADLINE)):
+            with pytest.raises(vs.ClosedError, match="the peer has died, and everything that it wrote has been read"):
+                read()
+        assert program.peer_died
+
+
+def test_a_group_that_does_not_exist_is_named(name):
+    with pytest.raises(ValueError, match="group: this system has no group 'no such group'"):
+        vs.create(name, group="no such group")

@@ -29,10 +29,17 @@ def test_a_reader_that_holds_all_samples_of_its_peer_is_told(small):
     for read in (lambda: program.read(), lambda: next(program), lambda: program.read_into(batch), lambda: program.read(DEADLINE)):
         with pytest.raises(vs.FullError, match=r"holds all 6 samples that the peer can send: .* keep smp.values"):
             read()
-    with pytest.raises(vs.TimeoutError):
-        program.read(0)
-    assert program.read_into(batch, 0.01) == 0
+    for read in (lambda: program.read(0), lambda: program.read(0.01), lambda: program.read_into(batch, 0.01)):
+        with pytest.raises(vs.FullError, match="holds all 6 samples"):
+            read()
+    for attempt in (program.try_read, lambda: program.read_into(batch, 0) or None):
+        with pytest.raises(vs.FullError, match="holds all 6 samples"):
+            for _ in range(1000):
+                assert attempt() is None
     held.pop().put()
+    assert program.try_read() is None and program.read_into(batch, 0.01) == 0
+    with pytest.raises(vs.TimeoutError):
+        program.read(0.01)
     small[0].write([7])
     assert program.read()[0] == 7
 

@@ -218,6 +218,31 @@ def test_an_iteration_ends_with_the_last_producer(name, child):
     assert seen == [0, 1, 2, 3, 4]
 
 
+def test_a_wait_that_is_over_says_that_nobody_is_there(name):
+    with vs.Ring(name, dtype="i4", role="producer", capacity=2) as producer:
+        while producer.try_push(1):
+            pass
+        with pytest.raises(vs.TimeoutError, match="and has no consumer: the message was not given"):
+            producer.push(1, 0.01)
+        with vs.Ring(name, dtype="i4", role="consumer", capacity=2) as consumer:
+            with pytest.raises(vs.TimeoutError, match="was over: the message was not given"):
+                producer.push(1, 0.01)
+            producer.close()
+            seen = list(consumer)
+            with pytest.raises(vs.TimeoutError, match="and the ring has no producer"):
+                consumer.pop(0.01)
+            assert len(seen) >= 2 and list(consumer) == []
+            with vs.Ring(name, dtype="i4", role="producer", capacity=2) as again:
+                again.push(2)
+            assert [consumer.pop(20), *consumer] == [2]  # as the page says
+
+
+def test_the_wrong_role_is_said_before_the_message_is_looked_at(name):
+    with vs.Ring(name, dtype=[("a", "i4")], role="consumer") as consumer:
+        with pytest.raises(vs.InvalidError, match="is a consumer's: a push needs one with role"):
+            consumer.push(1)
+
+
 def test_ctrl_c_ends_each_wait(name, child):
     for wait in ["ring.pop()", "ring.pop_many(np.zeros(3, 'i4'))", "next(ring)"]:
         other = child(

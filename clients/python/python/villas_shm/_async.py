@@ -70,6 +70,21 @@ class AsyncChannel:
         self._output = _Poll(channel.write_fileno, lambda: channel._check_held(True))
 
     @property
+    def name(self) -> str:
+        """As `Channel.name`."""
+        return self.channel.name
+
+    @property
+    def closed(self) -> bool:
+        """As `Channel.closed`."""
+        return self.channel.closed
+
+    @property
+    def samplelen(self) -> int:
+        """As `Channel.samplelen`."""
+        return self.channel.samplelen
+
+    @property
     def read_signals(self) -> tuple[Signal, ...]:
         """As `Channel.read_signals`."""
         return self.channel.read_signals
@@ -84,6 +99,11 @@ class AsyncChannel:
         """As `Channel.peer_alive`."""
         return self.channel.peer_alive
 
+    @property
+    def peer_died(self) -> bool:
+        """As `Channel.peer_died`."""
+        return self.channel.peer_died
+
     def stats(self) -> Stats:
         """As `Channel.stats`."""
         return self.channel.stats()
@@ -92,19 +112,47 @@ class AsyncChannel:
         """As `Channel.batch`."""
         return self.channel.batch(capacity, write=write, width=width)
 
+    async def wait(self) -> None:
+        """Waits until a live peer is attached, as `Channel.wait`. No descriptor tells of it, so it
+        looks again and again, at least 20 times a second."""
+        pause = 0.001
+        while True:
+            try:
+                return self.channel.wait(0)
+            except TimeoutError:
+                await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.05)
+
+    async def alloc(self, length: int | None = None) -> _native.Sample:
+        """A new sample of zeros, as `Channel.alloc`: waits for a free block."""
+        start = await self._output.turn()
+        while True:
+            try:
+                return self.channel.alloc(length, timeout=0)
+            except FullError:
+                await self._output.ready(start)
+
     async def read(self) -> _native.Sample:
         """Reads one sample, as `Channel.read`."""
         start = await self._input.turn()
-        while (sample := self.channel.try_read()) is None:
+        while True:
+            try:
+                if (sample := self.channel.try_read()) is not None:
+                    return sample
+            except FullError:
+                pass  # another task may release some
             await self._input.ready(start)
-        return sample
 
     async def read_into(self, batch: _native.Batch) -> int:
         """Reads what is there into a batch, at least one sample, as `Channel.read_into`."""
         start = await self._input.turn()
-        while (count := self.channel.read_into(batch, 0)) == 0:
+        while True:
+            try:
+                if (count := self.channel.read_into(batch, 0)) > 0:
+                    return count
+            except FullError:
+                pass  # another task may release some
             await self._input.ready(start)
-        return count
 
     async def batches(self, capacity: int, *, width: int | None = None) -> AsyncIterator[_native.Batch]:
         """Batches of up to `capacity` samples as they come: `batch.count` rows of the arrays are

@@ -45,12 +45,31 @@ class Stats(NamedTuple):
     region_size: int  #: bytes
 
 
-def nanoseconds(time: object) -> int:
-    """A time as nanoseconds since 1970, UTC; that of "not a time" for NaT."""
-    if isinstance(time, datetime.datetime) and time.tzinfo is not None:
-        time = time.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-    if isinstance(time, datetime.datetime):
+_NANOSECONDS = np.dtype("M8[ns]")
+
+
+def datetime64(time: object) -> np.datetime64:
+    """A time as numpy has it, in UTC and in whatever unit fits."""
+    if hasattr(time, "to_datetime64"):
+        time = time.to_datetime64()  # pandas's, which has nanoseconds
+    elif isinstance(time, datetime.datetime):
+        if time.tzinfo is not None:
+            time = time.astimezone(datetime.timezone.utc).replace(tzinfo=None)
         time = np.datetime64(time)
     if not isinstance(time, np.datetime64):
         raise TypeError(f"a time is a datetime64, a datetime, or an integer of nanoseconds since 1970, not {time!r}")
-    return int(time.astype("M8[ns]").astype(np.int64))
+    return time
+
+
+def nanoseconds(time: object) -> int:
+    """A time as nanoseconds since 1970, UTC; that of "not a time" for NaT."""
+    if type(time) is np.datetime64 and time.dtype == _NANOSECONDS:
+        return int(time.astype(np.int64))
+    if isinstance(time, int):
+        raise OverflowError(f"{time} does not fit datetime64[ns], which reaches from 1678 to 2262")
+    given = datetime64(time)
+    made = given.astype(_NANOSECONDS)
+    # What does not fit is wrapped around; days are few enough to tell.
+    if not np.isnat(given) and made.astype("M8[D]") != given.astype("M8[D]"):
+        raise OverflowError(f"{time!r} does not fit datetime64[ns], which reaches from 1678 to 2262")
+    return int(made.astype(np.int64))
