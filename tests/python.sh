@@ -25,12 +25,12 @@ venv() {
   mkdir -p "$base"
   [ -x "$base/venv/bin/pytest" ] || {
     new_venv "$base/venv"
-    "$base/venv/bin/pip" install -q numpy pandas pytest mypy matplotlib
+    "$base/venv/bin/python" -m pip install -q numpy pandas pytest mypy matplotlib
   }
   if [ ! -e "$base/installed" ] ||
      [ -n "$(find Cargo.toml src $package -type f ! -path '*/target/*' ! -path '*/tests/*' ! -path '*/__pycache__/*' -newer "$base/installed" | head -n 1)" ]; then
     touch "$base/installing"
-    "$base/venv/bin/pip" install -q --force-reinstall --no-deps ./$package
+    "$base/venv/bin/python" -m pip install -q --force-reinstall --no-deps ./$package
     mv "$base/installing" "$base/installed"
   fi
 }
@@ -38,7 +38,7 @@ venv() {
 tests() { # [COMMAND...] under which Python is to run
   venv
   # Independent readers of the tool's files.
-  [ -d "$(echo "$base"/venv/lib/python3*/site-packages)/pyarrow" ] || "$base/venv/bin/pip" install -q pandas pyarrow
+  [ -d "$(echo "$base"/venv/lib/python3*/site-packages)/pyarrow" ] || "$base/venv/bin/python" -m pip install -q pandas pyarrow
   VILLAS_SHM_LIB=$(realpath "${LIB:-target/release}")
   export VILLAS_SHM_LIB
   (cd $package && "$@" "$base/venv/bin/python" -m pytest -q -p no:cacheprovider tests $ignored)
@@ -48,7 +48,7 @@ tests() { # [COMMAND...] under which Python is to run
 extras() {
   tests/install-missing.sh valgrind
   venv
-  "$base/venv/bin/pip" install -q pandapower pyzmq iceoryx2
+  "$base/venv/bin/python" -m pip install -q pandapower pyzmq iceoryx2
   ignored='' tests
   ignored='--ignore tests/test_types.py --ignore tests/test_documents.py' PYTHONMALLOC=malloc \
     tests valgrind -q --vgdb=no --fair-sched=try --error-exitcode=9 --suppressions=tests/valgrind.supp
@@ -59,13 +59,13 @@ extras() {
 wheel() {
   [ -x "$base/tools/bin/maturin" ] || {
     new_venv "$base/tools"
-    "$base/tools/bin/pip" install -q maturin ziglang
+    "$base/tools/bin/python" -m pip install -q maturin ziglang
   }
   rm -rf "$base/wheels"
   PATH="$base/tools/bin:$PATH" maturin build -q --release --zig --compatibility manylinux_2_28 -m $package/Cargo.toml -o "$base/wheels"
   ls "$base/wheels"
   new_venv "$base/plain"
-  "$base/plain/bin/pip" install -q numpy
+  "$base/plain/bin/python" -m pip install -q numpy
   # Without cargo and a compiler: nothing of this is on the path.
   env -i PATH="$base/plain/bin" HOME="$base" pip install -q --no-index --no-deps "$base"/wheels/*.whl
   env -i PATH="$base/plain/bin" python - <<'EOF'
