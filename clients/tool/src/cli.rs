@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// A file or pipe gets those of the node, or with --direction in those of the program. If a node
     /// replaces the region, it goes on with the new one. It ends by -n, --duration, SIGINT, SIGTERM,
     /// or when the region is removed. If it is killed, the file is whole up to its last line end.
-    #[command(after_help = WATCH_STATUS)]
+    #[command(after_help = watch_status())]
     Watch(WatchArgs),
     /// Remove an object from shared memory, unless a live process is attached.
     #[command(after_help = RM_STATUS)]
@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// Signals of one unit share an axis. Each peak is drawn, however many samples there are.
     /// Integers and booleans hold until the next sample, complex values are drawn as magnitudes,
     /// NaN leaves a gap. Without FILE it reads standard input.
-    #[command(after_help = crate::plot::STATUS)]
+    #[command(after_help = crate::plot::status())]
     Plot(crate::plot::PlotArgs),
     /// Write the samples of one file into another, in any format.
     ///
@@ -197,9 +197,12 @@ Exit status: 0; 1 for errors.";
 const LOOK_STATUS: &str = "\
 Exit status: 0; 1 if there is no such object, or for errors.";
 
-const WATCH_STATUS: &str = "\
+fn watch_status() -> String {
+    let status = "\
 Exit status: 0, also after SIGINT or SIGTERM and when nobody reads any more; 1 for errors; 2 with
 --strict, if some were missed.";
+    format!("Keys of --plot:\n{}\n\n{status}", crate::plot::KEYS)
+}
 
 const TOP_KEYS: &str = "\
 Keys:
@@ -537,6 +540,10 @@ pub(crate) struct WatchArgs {
     /// hold, 8 bytes each: 1c, 2f3ib. Without it, a ring's messages are shown in hexadecimal.
     #[arg(short, value_name = "TYPES")]
     pub(crate) types: Option<Signals>,
+    /// Draw live curves in the terminal instead, until `q` is pressed; of a complex signal u, u.re and
+    /// u.im are its parts.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) plot: bool,
     /// Exit status 2 if some were missed.
     #[arg(long)]
     pub(crate) strict: bool,

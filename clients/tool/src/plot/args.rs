@@ -7,8 +7,8 @@ use clap::Args;
 use crate::formats::Format;
 use crate::signals::Signals;
 
-pub(crate) const STATUS: &str = "\
-Keys of --live:
+/// Of live curves.
+pub(crate) const KEYS: &str = "\
   q, Esc, Ctrl-C          quit
   Left, Right             a shorter or a longer time
   space                   stop the curves, go on
@@ -16,9 +16,15 @@ Keys of --live:
                           mark another curve
   Enter, o, a             show or hide the marked curve; only it; all
   +, -, PgUp, PgDn, 0     enlarge, move the axis of the marked curve; all axes by themselves again
-  Ctrl-L, Ctrl-Z          draw everything anew; stop, and fg goes on
+  Ctrl-L, Ctrl-Z          draw everything anew; stop, and fg goes on";
 
-Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out.";
+/// The end of the help.
+pub(crate) fn status() -> String {
+    format!(
+        "Keys of --live:\n{KEYS}\n\n\
+         Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out."
+    )
+}
 
 #[derive(Args)]
 pub(crate) struct PlotArgs {

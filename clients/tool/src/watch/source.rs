@@ -1,14 +1,13 @@
 //! Where samples come from: a tap that is looked at again and again, until an end.
 
 use std::ffi::OsString;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use villas_shm::inspect::{Kind, Passed, Tap};
 
-use crate::events;
 use crate::log::log;
 
 /// The time between two looks. With a history of 64, nothing is missed at 100 000 samples a second.
@@ -20,20 +19,23 @@ const MOST: usize = 1024;
 pub(crate) struct Source {
     name: OsString,
     tap: Tap,
+    /// How many regions have had the name.
+    regions: u64,
     /// Of regions before this one.
     missed: u64,
-    signals: mpsc::Receiver<Signal>,
+    signals: Receiver<Signal>,
     end: Option<Instant>,
+    is_over: bool,
+    is_removed: bool,
 }
 
 impl Source {
-    /// Begins behind what was sent so far. Ends after `duration`, by a signal, or with the region.
-    pub(crate) fn open(name: &OsString, duration: Option<Duration>) -> Result<Self, String> {
-        let (events, signals) = mpsc::channel();
-        events::catch_signals(events, |signal| signal)?;
+    /// Begins behind what was sent so far. Ends after `duration`, by one of `signals` or when they
+    /// end, or with the region.
+    pub(crate) fn open(name: &OsString, duration: Option<Duration>, signals: Receiver<Signal>) -> Result<Self, String> {
         let tap = Tap::open(name).map_err(|error| error.to_string())?;
         let end = duration.and_then(|duration| Instant::now().checked_add(duration));
-        Ok(Self { name: name.clone(), tap, missed: 0, signals, end })
+        Ok(Self { name: name.clone(), tap, regions: 1, missed: 0, signals, end, is_over: false, is_removed: false })
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -44,28 +46,34 @@ impl Source {
         &self.tap
     }
 
+    /// The number of the region that it follows, from 1: a node may replace it.
+    pub(crate) fn region(&self) -> u64 {
+        self.regions
+    }
+
+    /// Whether it has ended because there is no region any more.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed
+    }
+
     /// How many have passed unseen.
     pub(crate) fn missed(&self) -> u64 {
         self.missed + self.tap.missed()
     }
 
-    /// Gives what has passed since the last look, also if that is nothing, until the end, or until
-    /// `give` says no.
-    pub(crate) fn follow(&mut self, mut give: impl FnMut(&Tap, &mut Vec<Passed>) -> Result<bool, String>) -> Result<(), String> {
-        let mut batch = Vec::new();
-        loop {
-            let is_over = self.end.is_some_and(|end| Instant::now() >= end) || self.is_told_to_stop();
-            match self.tap.follow(&mut batch, MOST) {
-                Ok(_) => {}
-                Err(error) if error.errno() == Errno::ESTALE as i32 => match self.next_region()? {
-                    true => continue,
-                    false => return Ok(()),
-                },
-                Err(error) => return Err(error.to_string()),
-            }
-            if !give(&self.tap, &mut batch)? || is_over {
-                return Ok(());
-            }
+    /// Waits for the next look, and puts into `batch` what has passed since the last one, which may
+    /// be nothing; `false` at the end.
+    pub(crate) fn next(&mut self, batch: &mut Vec<Passed>) -> Result<bool, String> {
+        batch.clear();
+        if self.is_over {
+            return Ok(false);
+        }
+        // What has passed before the end is still taken.
+        self.is_over = self.end.is_some_and(|end| Instant::now() >= end) || self.is_told_to_stop();
+        match self.tap.follow(batch, MOST) {
+            Ok(_) => Ok(true),
+            Err(error) if error.errno() == Errno::ESTALE as i32 => self.next_region(),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -81,10 +89,12 @@ impl Source {
                 log!(Info, "a node has replaced the region; what it sends follows");
                 self.missed += self.tap.missed();
                 self.tap = tap;
+                self.regions += 1;
                 Ok(true)
             }
             Err(error) if error.errno() == Errno::ENOENT as i32 => {
                 log!(Info, "the region was removed");
+                self.is_removed = true;
                 Ok(false)
             }
             Err(error) => Err(error.to_string()),

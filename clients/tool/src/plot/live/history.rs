@@ -64,8 +64,6 @@ pub(crate) struct Stream {
     pub(crate) mark: String,
     /// Samples that have come.
     pub(crate) samples: u64,
-    /// Samples that were missed.
-    pub(crate) missed: u64,
     /// The time of the newest one, in nanoseconds.
     pub(crate) newest: Option<i64>,
     /// Values that have been looked at.
@@ -78,8 +76,10 @@ pub(crate) struct Stream {
 pub(crate) struct History {
     pub(crate) streams: Vec<Stream>,
     pub(crate) curves: Vec<Curve>,
-    /// Why nothing more comes.
-    pub(crate) end: Option<Result<(), String>>,
+    /// Samples that were missed, of all streams.
+    pub(crate) missed: u64,
+    /// Why nothing more comes; else whether the curves stay on the screen.
+    pub(crate) end: Option<Result<bool, String>>,
     choice: Choice,
 }
 
@@ -102,6 +102,14 @@ impl History {
             }
             let value = curve.newest.map_or(f64::NAN, |bits| curve.part.of(bits));
             curve.levels.iter_mut().for_each(|level| level.push(time, value));
+        }
+    }
+
+    /// Begins anew: other signals follow.
+    pub(crate) fn forget(&mut self) {
+        self.curves.clear();
+        for stream in &mut self.streams {
+            (stream.newest, stream.known, stream.left) = (None, 0, 0);
         }
     }
 
@@ -131,8 +139,8 @@ pub(crate) struct Feed(Arc<Mutex<History>>);
 impl Feed {
     /// For streams with these marks; only the chosen signals are kept.
     pub(crate) fn new(marks: &[&str], choice: Choice) -> Feed {
-        let stream = |mark: &&str| Stream { mark: (*mark).into(), samples: 0, missed: 0, newest: None, known: 0, left: 0 };
-        let history = History { streams: marks.iter().map(stream).collect(), curves: Vec::new(), end: None, choice };
+        let stream = |mark: &&str| Stream { mark: (*mark).into(), samples: 0, newest: None, known: 0, left: 0 };
+        let history = History { streams: marks.iter().map(stream).collect(), curves: Vec::new(), missed: 0, end: None, choice };
         Feed(Arc::new(Mutex::new(history)))
     }
 
@@ -146,7 +154,7 @@ impl Feed {
     }
 
     /// Nothing more comes.
-    pub(crate) fn end(&self, outcome: Result<(), String>) {
+    pub(crate) fn end(&self, outcome: Result<bool, String>) {
         self.lock().end = Some(outcome);
     }
 
