@@ -198,7 +198,7 @@ fn a_recording_that_is_killed_is_readable_up_to_the_last_whole_batch() {
 
 #[test]
 fn a_recording_goes_on_with_the_next_region_and_ends_with_the_last() {
-    let traffic = Traffic::new("next", 200);
+    let mut traffic = Traffic::new("next", 200);
     let name = traffic.name.clone();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("both.dat");
@@ -209,12 +209,14 @@ fn a_recording_goes_on_with_the_next_region_and_ends_with_the_last() {
     });
     let has = |least: usize| fs::read_to_string(&file).is_ok_and(|text| text.lines().count() > least);
     until("some are recorded", || has(50));
+    // The name is never without a region: the next one is renamed over it.
+    let mut next = Traffic::new("next-other", 200);
+    fs::rename(format!("/dev/shm/{}", next.name), format!("/dev/shm/{name}")).unwrap();
+    std::mem::swap(&mut traffic.name, &mut next.name);
     drop(traffic);
-    // The same name, by `Traffic::new`.
-    let traffic = Traffic::new("next", 200);
     let before = fs::read_to_string(&file).unwrap().lines().count();
     until("it goes on", || has(before + 200));
-    drop(traffic);
+    drop(next);
     let (status, _, messages) = recorder.join().unwrap();
     assert_eq!(status, Some(0), "{messages}");
     assert!(messages.contains("the region was removed"), "{messages}");

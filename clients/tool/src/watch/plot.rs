@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use villas_shm::inspect::{Kind, Sender};
+use villas_shm::inspect::{Kind, Passed, Sender, Tap};
 
 use super::choice::{Choice, Shown, signals_of};
 use super::{Direction, Options, Source};
@@ -19,7 +19,7 @@ pub(super) fn run(options: &Options) -> Result<u64, String> {
     Screen::check("watch --plot", "without --plot it prints lines")?;
     // The screen takes the signals: the source ends when the command does.
     let (_running, never) = mpsc::channel();
-    let mut source = Source::open(&options.name, options.duration, never)?;
+    let mut source = Source::open(&options.name, options.duration, never)?.waiting();
     if source.kind() == Kind::Ring && options.types.is_none() {
         return Err("the messages of a ring are bytes: -t says which values they hold, such as -t 2f".into());
     }
@@ -31,7 +31,7 @@ pub(super) fn run(options: &Options) -> Result<u64, String> {
     let title = options.name.to_string_lossy().into_owned();
     // The feed chooses the signals.
     let options = Options { signals: Vec::new(), ..options.clone() };
-    live::run(title, feed.clone(), move |feed| fill(&options, &mut source, &senders, feed))?;
+    live::run(title, feed.clone(), move |feed| fill(&options, &mut source, &senders, feed).map(|()| false))?;
     let missed = feed.lock().missed;
     Ok(missed)
 }
@@ -68,33 +68,54 @@ fn is_numbered(name: &str) -> bool {
     name.strip_prefix("signal").is_some_and(|number| number.parse().is_ok_and(|at: usize| Signals::default().name(at) == name))
 }
 
-/// Puts samples into the feed; returns whether the curves stay on the screen.
-fn fill(options: &Options, source: &mut Source, senders: &[Sender], feed: &live::Feed) -> Result<bool, String> {
-    let mut choice = Choice::new(options, Direction::Both, source.tap())?;
+/// Puts samples into the feed until the end.
+fn fill(options: &Options, source: &mut Source, senders: &[Sender], feed: &live::Feed) -> Result<(), String> {
+    let mut filler = Filler { choice: Choice::new(options, Direction::Both, source.tap())?, senders, left: options.limit };
     let stated = |source: &Source| senders.iter().map(|&from| source.tap().signals(from).to_vec()).collect::<Vec<_>>();
     let (mut region, mut signals) = (source.region(), stated(source));
-    let (mut batch, mut shown) = (Vec::new(), 0);
-    while source.next(&mut batch)? {
-        if source.region() != region {
+    let mut batch = Vec::new();
+    loop {
+        let is_over = !source.next(&mut batch)?;
+        let is_next = source.region() != region;
+        // A look that waits until the screen is drawn comes too late for what passes meanwhile.
+        let Some(mut history) = (if is_over || is_next { Some(feed.lock()) } else { feed.try_lock() }) else { continue };
+        history.missed = source.missed();
+        history.is_gone = source.is_gone();
+        if !filler.fill(source.tap(), &mut batch, &mut history)? || is_over {
+            return Ok(());
+        }
+        if is_next {
             region = source.region();
-            choice = Choice::new(options, Direction::Both, source.tap())?;
+            filler.choice = Choice::new(options, Direction::Both, source.tap())?;
             let before = std::mem::replace(&mut signals, stated(source));
             if before != signals {
-                feed.lock().forget();
+                history.forget();
             }
         }
+    }
+}
+
+struct Filler<'o> {
+    choice: Choice<'o>,
+    senders: &'o [Sender],
+    /// So many samples are drawn until the end.
+    left: Option<u64>,
+}
+
+impl Filler<'_> {
+    /// Puts a batch into the history; returns whether more are wanted.
+    fn fill(&mut self, tap: &Tap, batch: &mut Vec<Passed>, history: &mut live::History) -> Result<bool, String> {
         for one in batch.drain(..) {
-            let Some(stream) = senders.iter().position(|&from| from == one.from) else { continue };
-            let Some((Shown::Record(_, record), signals)) = choice.of(source.tap(), one)? else { continue };
-            feed.add(stream, signals, [(record.origin.filter(is_stated), &record.values[..])]);
-            shown += 1;
-            if options.limit.is_some_and(|limit| shown >= limit) {
+            let Some(stream) = self.senders.iter().position(|&from| from == one.from) else { continue };
+            let Some((Shown::Record(_, record), signals)) = self.choice.of(tap, one)? else { continue };
+            history.add(stream, signals, record.origin.filter(is_stated), &record.values);
+            self.left = self.left.map(|left| left.saturating_sub(1));
+            if self.left == Some(0) {
                 return Ok(false);
             }
         }
-        feed.lock().missed = source.missed();
+        Ok(true)
     }
-    Ok(source.is_removed())
 }
 
 /// A program that leaves times out sends zeros. Curves need a time: that at which they have come.

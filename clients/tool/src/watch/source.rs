@@ -12,6 +12,8 @@ use crate::log::log;
 
 /// The time between two looks. With a history of 64, nothing is missed at 100 000 samples a second.
 const EVERY: Duration = Duration::from_micros(500);
+/// The time between two looks for a region.
+const SELDOM: Duration = Duration::from_millis(20);
 /// Samples of each direction that one look takes.
 const MOST: usize = 1024;
 
@@ -26,7 +28,9 @@ pub(crate) struct Source {
     signals: Receiver<Signal>,
     end: Option<Instant>,
     is_over: bool,
-    is_removed: bool,
+    /// Whether another region may come when this one is removed.
+    waits: bool,
+    is_gone: bool,
 }
 
 impl Source {
@@ -35,7 +39,12 @@ impl Source {
     pub(crate) fn open(name: &OsString, duration: Option<Duration>, signals: Receiver<Signal>) -> Result<Self, String> {
         let tap = Tap::open(name).map_err(|error| error.to_string())?;
         let end = duration.and_then(|duration| Instant::now().checked_add(duration));
-        Ok(Self { name: name.clone(), tap, regions: 1, missed: 0, signals, end, is_over: false, is_removed: false })
+        Ok(Self { name: name.clone(), tap, regions: 1, missed: 0, signals, end, is_over: false, waits: false, is_gone: false })
+    }
+
+    /// The same, but when the region is removed, it waits for another one.
+    pub(crate) fn waiting(self) -> Self {
+        Self { waits: true, ..self }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -51,9 +60,9 @@ impl Source {
         self.regions
     }
 
-    /// Whether it has ended because there is no region any more.
-    pub(crate) fn is_removed(&self) -> bool {
-        self.is_removed
+    /// Whether there is no region now.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone
     }
 
     /// How many have passed unseen.
@@ -61,15 +70,17 @@ impl Source {
         self.missed + self.tap.missed()
     }
 
-    /// Waits for the next look, and puts into `batch` what has passed since the last one, which may
+    /// Waits for the next look, and appends to `batch` what has passed since the last one, which may
     /// be nothing; `false` at the end.
     pub(crate) fn next(&mut self, batch: &mut Vec<Passed>) -> Result<bool, String> {
-        batch.clear();
         if self.is_over {
             return Ok(false);
         }
         // What has passed before the end is still taken.
         self.is_over = self.end.is_some_and(|end| Instant::now() >= end) || self.is_told_to_stop();
+        if self.is_gone {
+            return self.next_region();
+        }
         match self.tap.follow(batch, MOST) {
             Ok(_) => Ok(true),
             Err(error) if error.errno() == Errno::ESTALE as i32 => self.next_region(),
@@ -79,7 +90,8 @@ impl Source {
 
     /// Waits for the next look.
     fn is_told_to_stop(&self) -> bool {
-        !matches!(self.signals.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout))
+        let time = if self.is_gone { SELDOM } else { EVERY };
+        !matches!(self.signals.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 
     /// Goes on with the region that the name leads to now; `false`: there is none.
@@ -90,11 +102,15 @@ impl Source {
                 self.missed += self.tap.missed();
                 self.tap = tap;
                 self.regions += 1;
+                self.is_gone = false;
+                Ok(true)
+            }
+            Err(error) if error.errno() == Errno::ENOENT as i32 && self.waits => {
+                self.is_gone = true;
                 Ok(true)
             }
             Err(error) if error.errno() == Errno::ENOENT as i32 => {
                 log!(Info, "the region was removed");
-                self.is_removed = true;
                 Ok(false)
             }
             Err(error) => Err(error.to_string()),

@@ -191,6 +191,9 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View, history: &History, hi
     if view.is_paused() {
         said.push(("  paused".into(), Style::new().fg(Color::Yellow)));
     }
+    if history.is_gone {
+        said.push(("  no region now".into(), Style::new().fg(Color::Yellow)));
+    }
     match &history.end {
         Some(Ok(_)) => said.push(("  ended".into(), Style::new().fg(Color::Yellow))),
         Some(Err(why)) => said.push((format!("  {}", plain(why)), Style::new().fg(Color::Red))),

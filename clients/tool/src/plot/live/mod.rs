@@ -16,7 +16,7 @@ use crate::formats::{ReadError, Reader};
 use crate::log;
 use crate::record::Record;
 use crate::screen::{Ears, Program, Screen};
-pub(crate) use history::Feed;
+pub(crate) use history::{Feed, History};
 use view::View;
 
 /// The command, without its terminal.
