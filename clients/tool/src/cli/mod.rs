@@ -74,7 +74,8 @@ pub(crate) enum Command {
     /// On a terminal it shows both directions of a channel, → from the node, ← from the program.
     /// A file or pipe gets those of the node, or with --direction in those of the program. If a node
     /// replaces the region, it goes on with the new one. It ends by -n, --duration, SIGINT, SIGTERM,
-    /// or when the region is removed. If it is killed, the file is whole up to its last line end.
+    /// or when the region is removed; curves wait for the next region. If it is killed, the file is
+    /// whole up to its last line end.
     #[command(after_help = watch_status())]
     Watch(WatchArgs),
     /// Remove an object from shared memory, unless a live process is attached.

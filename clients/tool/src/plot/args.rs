@@ -8,8 +8,7 @@ use crate::formats::Format;
 use crate::signals::Signals;
 
 /// Of live curves.
-pub(crate) const KEYS: &str = "\
-  q, Esc, Ctrl-C          quit
+pub(crate) const KEYS: &str = "  q, Esc, Ctrl-C          quit
   Left, Right             a shorter or a longer time
   space                   stop the curves, go on
   Up, Down, k, j, Home, End
@@ -81,4 +80,12 @@ fn size(text: &str) -> Result<(u32, u32), &'static str> {
     let pair = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     let is_right = |&(width, height): &(u32, u32)| (200..=10_000).contains(&width) && (150..=10_000).contains(&height);
     pair.filter(is_right).ok_or("expected two numbers of pixels as in 960x540, from 200x150 to 10000x10000")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn keys_stand_in_a_column() {
+        assert!(super::KEYS.lines().all(|line| line.starts_with("  ")));
+    }
 }
