@@ -37,12 +37,24 @@ pub(crate) struct Lines<R> {
     searched: usize,
     number: u64,
     at_end: bool,
+    /// The last line had no line feed.
+    is_open: bool,
 }
 
 impl<R: Read> Lines<R> {
     /// Reads lines from `input`, which needs no buffer.
     pub(crate) fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), start: 0, end: 0, line_feed: None, searched: 0, number: 0, at_end: false }
+        Self {
+            input,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            line_feed: None,
+            searched: 0,
+            number: 0,
+            at_end: false,
+            is_open: false,
+        }
     }
 
     /// Where the lines come from.
@@ -53,6 +65,12 @@ impl<R: Read> Lines<R> {
     /// The number of the line that `next` returned last, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether the line that `next` returned last had no line feed: the stream ended within it, or
+    /// just behind it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Whether a whole line is buffered, so that `next` will not wait.
@@ -100,6 +118,7 @@ impl<R: Read> Lines<R> {
     fn last_line(&mut self, too_long: bool) -> Next<'_> {
         let line = self.start..self.end;
         self.start = self.end;
+        self.is_open = too_long || !line.is_empty();
         if too_long {
             self.number += 1;
             Next::TooLong
@@ -206,8 +225,9 @@ mod tests {
         assert_eq!(lines.next().unwrap(), Next::Line(b"one"));
         assert!(lines.is_ready());
         assert_eq!(lines.next().unwrap(), Next::Line(b"two"));
-        assert!(!lines.is_ready());
+        assert!(!lines.is_ready() && !lines.is_open());
         assert_eq!(lines.next().unwrap(), Next::Line(b"thr"));
+        assert!(lines.is_open());
         assert_eq!(lines.number(), 3);
     }
 }

@@ -129,6 +129,7 @@ fn watch(args: WatchArgs) -> ExitCode {
         direction: args.direction,
         format: args.format,
         output: args.output,
+        plot: args.plot,
     };
     match watch::run(&options) {
         Ok(false) if args.strict => ExitCode::from(2),

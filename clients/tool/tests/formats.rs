@@ -216,3 +216,33 @@ fn a_length_that_is_a_lie_takes_no_memory() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("lie.arrow, sample 0: the stream ends within a batch, which is lost"), "{said}");
 }
+
+#[test]
+fn a_last_line_that_was_cut_off_is_taken_and_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let header = "# seconds.nanoseconds(sequence)\ta\tb\n";
+    let csv = "# secs,nsecs,offset,sequence,a\n";
+    for (name, bytes, line) in [
+        ("cut.dat", format!("{header}1.000000000(0)\t1.5\t2.5\n2.000000000(1)\t1.5\t2."), 3),
+        ("cut.csv", format!("{csv}1,0,nan,0,1.25\n2,0,nan,1,1.2"), 3),
+    ] {
+        fs::write(path(name), &bytes).unwrap();
+        let (converted, said) = convert(&path(name), "out.json", &[]);
+        assert_eq!(text(converted).lines().count(), 2, "{name}");
+        assert!(said.contains(&format!("{name}:{line}: the last line has no end")) && said.contains("taken"), "{said}");
+        // The same with its end.
+        fs::write(path(name), bytes + "\n").unwrap();
+        assert_eq!(convert(&path(name), "out.json", &[]).1, "", "{name}");
+    }
+    // As people write them, without a header.
+    fs::write(path("hand.dat"), "1.0\t1.5\n2.0\t2.5").unwrap();
+    assert_eq!(convert(&path("hand.dat"), "out.csv", &[]).1, "");
+    for (name, cut) in [("cut.json", "{\"sequence\": 1, \"da"), ("short.csv", "2,0")] {
+        fs::write(path(name), cut).unwrap();
+        let output = tool(&["convert"]).arg(path(name)).arg("-").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said.contains(&format!("{name}:1: ")) && said.contains("the last line has no end"), "{said}");
+    }
+}

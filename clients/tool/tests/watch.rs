@@ -5,76 +5,19 @@
 mod common;
 #[path = "common/terminal.rs"]
 mod terminal;
+#[path = "common/traffic.rs"]
+mod traffic;
 
 use common::{PATIENCE, TOOL, sequence, tool, until};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 use terminal::Terminal;
+use traffic::Traffic;
 use villas_shm::{Channel, Config, Policy, Ring, Role, Signal, SignalType};
-
-/// A channel at work until it is dropped: sample k has the values k, -k and, of type integer, k; the
-/// program answers each.
-struct Traffic {
-    name: String,
-    is_over: Arc<AtomicBool>,
-    sent: Arc<AtomicU64>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Traffic {
-    fn new(what: &str, history: u32) -> Traffic {
-        let name = format!("villas-watch-{what}-{}", std::process::id());
-        let signal = |name, kind| Signal::new(name, "V", kind);
-        let out = [signal("u", SignalType::Float), signal("w", SignalType::Float), signal("k", SignalType::Integer)];
-        let config = Config::new().samplelen(3).history(history).out_signals(out).in_signals([signal("back", SignalType::Float)]);
-        let node = Channel::create(&name, &config).unwrap();
-        let program = Channel::open(&name).unwrap();
-        let (is_over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (end, count) = (is_over.clone(), sent.clone());
-        let thread = thread::spawn(move || {
-            let mut samples = Vec::new();
-            for k in 0.. {
-                if end.load(Relaxed) {
-                    break;
-                }
-                for (from, to, values) in
-                    [(&node, &program, &[k as f64, -(k as f64), f64::from_bits(k)][..]), (&program, &node, &[k as f64])]
-                {
-                    let mut sample = from.alloc().unwrap();
-                    sample.set_sequence(k);
-                    sample.write_values(values).unwrap();
-                    from.write(&mut vec![sample]).unwrap();
-                    to.read(&mut samples, 1).unwrap();
-                    samples.clear();
-                }
-                count.store(k + 1, Relaxed);
-                // A pace, of at most 20 000 per second.
-                thread::sleep(Duration::from_micros(20));
-            }
-        });
-        Traffic { name, is_over, sent, thread: Some(thread) }
-    }
-
-    /// Waits until more have passed.
-    fn go_on(&self) {
-        let before = self.sent.load(Relaxed);
-        until("more samples pass", || self.sent.load(Relaxed) > before + 100);
-    }
-}
-
-impl Drop for Traffic {
-    fn drop(&mut self) {
-        self.is_over.store(true, Relaxed);
-        let ended = self.thread.take().map(JoinHandle::join);
-        let _ = Channel::unlink(&self.name);
-        assert!(thread::panicking() || ended.is_some_and(|ended| ended.is_ok()));
-    }
-}
 
 fn watch(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = tool(&[&["watch"], arguments].concat()).output().unwrap();
@@ -255,7 +198,7 @@ fn a_recording_that_is_killed_is_readable_up_to_the_last_whole_batch() {
 
 #[test]
 fn a_recording_goes_on_with_the_next_region_and_ends_with_the_last() {
-    let traffic = Traffic::new("next", 200);
+    let mut traffic = Traffic::new("next", 200);
     let name = traffic.name.clone();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("both.dat");
@@ -266,12 +209,14 @@ fn a_recording_goes_on_with_the_next_region_and_ends_with_the_last() {
     });
     let has = |least: usize| fs::read_to_string(&file).is_ok_and(|text| text.lines().count() > least);
     until("some are recorded", || has(50));
+    // The name is never without a region: the next one is renamed over it.
+    let mut next = Traffic::new("next-other", 200);
+    fs::rename(format!("/dev/shm/{}", next.name), format!("/dev/shm/{name}")).unwrap();
+    std::mem::swap(&mut traffic.name, &mut next.name);
     drop(traffic);
-    // The same name, by `Traffic::new`.
-    let traffic = Traffic::new("next", 200);
     let before = fs::read_to_string(&file).unwrap().lines().count();
     until("it goes on", || has(before + 200));
-    drop(traffic);
+    drop(next);
     let (status, _, messages) = recorder.join().unwrap();
     assert_eq!(status, Some(0), "{messages}");
     assert!(messages.contains("the region was removed"), "{messages}");

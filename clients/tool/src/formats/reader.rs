@@ -16,6 +16,8 @@ use crate::signals::{MAX_SIGNALS, Signal, Signals};
 /// How many lines are checked for times in another notation.
 const LOOKS: u32 = 1000;
 
+const CUT_OFF: &str = "the last line has no end: its recorder may have been stopped within it, and a number be cut short";
+
 /// Why a sample was not read.
 #[derive(Debug)]
 pub(crate) enum ReadError {
@@ -42,6 +44,8 @@ pub(crate) struct Reader {
     limit: usize,
     remarks: Remarks,
     has_begun: bool,
+    /// Whether a line has named the columns.
+    has_header: bool,
     /// Lines whose time is still looked at.
     looks: u32,
 }
@@ -74,6 +78,7 @@ impl Reader {
             limit: MAX_SIGNALS,
             remarks: Remarks::default(),
             has_begun: false,
+            has_header: false,
             looks: 0,
         }
     }
@@ -146,7 +151,10 @@ impl Reader {
             let parsed = match lines.next()? {
                 Next::End => return Ok(false),
                 Next::TooLong => Err("this line is too long to be a sample".into()),
-                Next::Line(line) if !self.has_begun && signals.take_titles(titles(*format, line)) => continue,
+                Next::Line(line) if !self.has_begun && signals.take_titles(titles(*format, line)) => {
+                    self.has_header = true;
+                    continue;
+                }
                 Next::Line(line) => match *format {
                     Format::Csv => columns::parse(b',', line, types, *limit, record),
                     Format::Tsv => columns::parse(b'\t', line, types, *limit, record),
@@ -161,15 +169,22 @@ impl Reader {
                 // A comment, or an empty line.
                 Ok(false) => {}
                 Ok(true) => break,
+                Err(what) if lines.is_open() => return Err(ReadError::Malformed(format!("{what}; {CUT_OFF}"))),
                 Err(what) => return Err(ReadError::Malformed(what)),
             }
         }
+        let is_open = lines.is_open();
         if !std::mem::replace(&mut self.has_begun, true) && *format == Format::Json {
             signals.clone_from(types);
         }
         if !record.oddities.is_empty() {
             let place = self.place();
             self.remarks.say(format_args!("{place}"), record);
+        }
+        // Programs, which write a header, end each line; people may leave out the last line feed. A
+        // JSON object is whole, or no object.
+        if is_open && self.has_header {
+            log!(Warning, "{}: {CUT_OFF}; it is taken as it stands", self.place());
         }
         Ok(true)
     }

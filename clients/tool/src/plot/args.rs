@@ -7,18 +7,23 @@ use clap::Args;
 use crate::formats::Format;
 use crate::signals::Signals;
 
-pub(crate) const STATUS: &str = "\
-Keys of --live:
-  q, Esc, Ctrl-C          quit
+/// Of live curves.
+pub(crate) const KEYS: &str = "  q, Esc, Ctrl-C          quit
   Left, Right             a shorter or a longer time
   space                   stop the curves, go on
   Up, Down, k, j, Home, End
                           mark another curve
   Enter, o, a             show or hide the marked curve; only it; all
   +, -, PgUp, PgDn, 0     enlarge, move the axis of the marked curve; all axes by themselves again
-  Ctrl-L, Ctrl-Z          draw everything anew; stop, and fg goes on
+  Ctrl-L, Ctrl-Z          draw everything anew; stop, and fg goes on";
 
-Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out.";
+/// The end of the help.
+pub(crate) fn status() -> String {
+    format!(
+        "Keys of --live:\n{KEYS}\n\n\
+         Exit status: 0; 1 for errors, and when a line was no sample: it is named and left out."
+    )
+}
 
 #[derive(Args)]
 pub(crate) struct PlotArgs {
@@ -75,4 +80,12 @@ fn size(text: &str) -> Result<(u32, u32), &'static str> {
     let pair = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
     let is_right = |&(width, height): &(u32, u32)| (200..=10_000).contains(&width) && (150..=10_000).contains(&height);
     pair.filter(is_right).ok_or("expected two numbers of pixels as in 960x540, from 200x150 to 10000x10000")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn keys_stand_in_a_column() {
+        assert!(super::KEYS.lines().all(|line| line.starts_with("  ")));
+    }
 }

@@ -22,7 +22,7 @@ use crate::formats;
 use crate::log::log;
 use crate::signals::Signals;
 use crate::standard;
-pub(crate) use args::{PlotArgs, STATUS};
+pub(crate) use args::{KEYS, PlotArgs, status};
 pub(crate) use choice::Choice;
 use curves::{Curves, Wanted};
 use panels::panels;

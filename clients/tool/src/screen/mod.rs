@@ -31,8 +31,8 @@ pub(crate) trait Program {
     fn key(&mut self, key: KeyCode) -> bool;
     /// How long until [`Program::tick`].
     fn wait(&self) -> Duration;
-    /// Looks at what has changed.
-    fn tick(&mut self);
+    /// Looks at what has changed; `false` ends the command.
+    fn tick(&mut self) -> bool;
 }
 
 /// The events of the main thread.
@@ -114,7 +114,11 @@ fn watch(program: &mut impl Program, screen: &mut Screen, inbox: &mpsc::Receiver
                 }
             },
             Ok(Event::Input(_) | Event::Done) => {}
-            Err(RecvTimeoutError::Timeout) => program.tick(),
+            Err(RecvTimeoutError::Timeout) => {
+                if !program.tick() {
+                    return Ok(true);
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => return Err("the thread that reads keys has ended".into()),
         }
     }

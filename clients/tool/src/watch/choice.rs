@@ -80,7 +80,8 @@ pub(super) enum Shown {
     Bytes(u64, Vec<u8>),
 }
 
-fn signals_of(options: &Options, tap: &Tap, from: Sender) -> Signals {
+/// The types of `-t`, else what the region says.
+pub(super) fn signals_of(options: &Options, tap: &Tap, from: Sender) -> Signals {
     options.types.clone().unwrap_or_else(|| Signals::new(tap.signals(from).to_vec()))
 }
 

@@ -4,20 +4,23 @@
 //! and stays readable; a terminal gets both, each line behind an arrow.
 
 mod choice;
+mod plot;
 mod sink;
 mod source;
 
 use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use villas_shm::inspect::{Kind, Sender};
 
+use crate::events;
 use crate::formats::Format;
 use crate::log::log;
 use crate::signals::Signals;
 use choice::Choice;
 use sink::Sink;
-pub(crate) use source::Source;
+use source::Source;
 
 /// What of the samples is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ impl Direction {
 }
 
 /// What the command line says.
+#[derive(Clone)]
 pub(crate) struct Options {
     pub(crate) name: std::ffi::OsString,
     /// The names of the signals that are shown; empty: all.
@@ -61,32 +65,13 @@ pub(crate) struct Options {
     pub(crate) direction: Option<Direction>,
     pub(crate) format: Option<Format>,
     pub(crate) output: PathBuf,
+    /// Whether curves are drawn instead.
+    pub(crate) plot: bool,
 }
 
 /// Runs the command; returns whether nothing was missed.
 pub(crate) fn run(options: &Options) -> Result<bool, String> {
-    let mut source = Source::open(&options.name, options.duration)?;
-    let direction = if source.kind() == Kind::Ring { Direction::Both } else { Sink::direction(options)? };
-    let mut choice = Choice::new(options, direction, source.tap())?;
-    let mut sink = Sink::new(options, source.kind())?;
-    let mut shown = 0;
-    let outcome = source.follow(|tap, batch| {
-        for one in batch.drain(..).filter(|one| direction.has(one.from)) {
-            let Some((record, signals)) = choice.of(tap, one)? else { continue };
-            sink.write(&record, signals)?;
-            shown += 1;
-            if options.limit.is_some_and(|limit| shown >= limit) {
-                return Ok(false);
-            }
-        }
-        sink.flush_if_due()
-    });
-    let losses = sink.finish();
-    outcome?;
-    for loss in losses? {
-        log!(Warning, "{loss}");
-    }
-    let missed = source.missed();
+    let missed = if options.plot { plot::run(options)? } else { print(options)? };
     if missed > 0 {
         log!(
             Warning,
@@ -94,4 +79,45 @@ pub(crate) fn run(options: &Options) -> Result<bool, String> {
         );
     }
     Ok(missed == 0)
+}
+
+/// Prints or records; returns how many were missed.
+fn print(options: &Options) -> Result<u64, String> {
+    let (events, signals) = mpsc::channel();
+    events::catch_signals(events, |signal| signal)?;
+    let mut source = Source::open(&options.name, options.duration, signals)?;
+    let direction = if source.kind() == Kind::Ring { Direction::Both } else { Sink::direction(options)? };
+    let mut choice = Choice::new(options, direction, source.tap())?;
+    let mut sink = Sink::new(options, source.kind())?;
+    let outcome = print_all(options, &mut source, direction, &mut choice, &mut sink);
+    let losses = sink.finish();
+    outcome?;
+    for loss in losses? {
+        log!(Warning, "{loss}");
+    }
+    Ok(source.missed())
+}
+
+fn print_all(
+    options: &Options,
+    source: &mut Source,
+    direction: Direction,
+    choice: &mut Choice<'_>,
+    sink: &mut Sink,
+) -> Result<(), String> {
+    let (mut batch, mut shown) = (Vec::new(), 0);
+    while source.next(&mut batch)? {
+        for one in batch.drain(..).filter(|one| direction.has(one.from)) {
+            let Some((record, signals)) = choice.of(source.tap(), one)? else { continue };
+            sink.write(&record, signals)?;
+            shown += 1;
+            if options.limit.is_some_and(|limit| shown >= limit) {
+                return Ok(());
+            }
+        }
+        if !sink.flush_if_due()? {
+            break;
+        }
+    }
+    Ok(())
 }

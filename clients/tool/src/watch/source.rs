@@ -1,18 +1,19 @@
 //! Where samples come from: a tap that is looked at again and again, until an end.
 
 use std::ffi::OsString;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use villas_shm::inspect::{Kind, Passed, Tap};
 
-use crate::events;
 use crate::log::log;
 
 /// The time between two looks. With a history of 64, nothing is missed at 100 000 samples a second.
 const EVERY: Duration = Duration::from_micros(500);
+/// The time between two looks for a region.
+const SELDOM: Duration = Duration::from_millis(20);
 /// Samples of each direction that one look takes.
 const MOST: usize = 1024;
 
@@ -20,20 +21,30 @@ const MOST: usize = 1024;
 pub(crate) struct Source {
     name: OsString,
     tap: Tap,
+    /// How many regions have had the name.
+    regions: u64,
     /// Of regions before this one.
     missed: u64,
-    signals: mpsc::Receiver<Signal>,
+    signals: Receiver<Signal>,
     end: Option<Instant>,
+    is_over: bool,
+    /// Whether another region may come when this one is removed.
+    waits: bool,
+    is_gone: bool,
 }
 
 impl Source {
-    /// Begins behind what was sent so far. Ends after `duration`, by a signal, or with the region.
-    pub(crate) fn open(name: &OsString, duration: Option<Duration>) -> Result<Self, String> {
-        let (events, signals) = mpsc::channel();
-        events::catch_signals(events, |signal| signal)?;
+    /// Begins behind what was sent so far. Ends after `duration`, by one of `signals` or when they
+    /// end, or with the region.
+    pub(crate) fn open(name: &OsString, duration: Option<Duration>, signals: Receiver<Signal>) -> Result<Self, String> {
         let tap = Tap::open(name).map_err(|error| error.to_string())?;
         let end = duration.and_then(|duration| Instant::now().checked_add(duration));
-        Ok(Self { name: name.clone(), tap, missed: 0, signals, end })
+        Ok(Self { name: name.clone(), tap, regions: 1, missed: 0, signals, end, is_over: false, waits: false, is_gone: false })
+    }
+
+    /// The same, but when the region is removed, it waits for another one.
+    pub(crate) fn waiting(self) -> Self {
+        Self { waits: true, ..self }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -44,34 +55,43 @@ impl Source {
         &self.tap
     }
 
+    /// The number of the region that it follows, from 1: a node may replace it.
+    pub(crate) fn region(&self) -> u64 {
+        self.regions
+    }
+
+    /// Whether there is no region now.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
     /// How many have passed unseen.
     pub(crate) fn missed(&self) -> u64 {
         self.missed + self.tap.missed()
     }
 
-    /// Gives what has passed since the last look, also if that is nothing, until the end, or until
-    /// `give` says no.
-    pub(crate) fn follow(&mut self, mut give: impl FnMut(&Tap, &mut Vec<Passed>) -> Result<bool, String>) -> Result<(), String> {
-        let mut batch = Vec::new();
-        loop {
-            let is_over = self.end.is_some_and(|end| Instant::now() >= end) || self.is_told_to_stop();
-            match self.tap.follow(&mut batch, MOST) {
-                Ok(_) => {}
-                Err(error) if error.errno() == Errno::ESTALE as i32 => match self.next_region()? {
-                    true => continue,
-                    false => return Ok(()),
-                },
-                Err(error) => return Err(error.to_string()),
-            }
-            if !give(&self.tap, &mut batch)? || is_over {
-                return Ok(());
-            }
+    /// Waits for the next look, and appends to `batch` what has passed since the last one, which may
+    /// be nothing; `false` at the end.
+    pub(crate) fn next(&mut self, batch: &mut Vec<Passed>) -> Result<bool, String> {
+        if self.is_over {
+            return Ok(false);
+        }
+        // What has passed before the end is still taken.
+        self.is_over = self.end.is_some_and(|end| Instant::now() >= end) || self.is_told_to_stop();
+        if self.is_gone {
+            return self.next_region();
+        }
+        match self.tap.follow(batch, MOST) {
+            Ok(_) => Ok(true),
+            Err(error) if error.errno() == Errno::ESTALE as i32 => self.next_region(),
+            Err(error) => Err(error.to_string()),
         }
     }
 
     /// Waits for the next look.
     fn is_told_to_stop(&self) -> bool {
-        !matches!(self.signals.recv_timeout(EVERY), Err(RecvTimeoutError::Timeout))
+        let time = if self.is_gone { SELDOM } else { EVERY };
+        !matches!(self.signals.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 
     /// Goes on with the region that the name leads to now; `false`: there is none.
@@ -81,6 +101,12 @@ impl Source {
                 log!(Info, "a node has replaced the region; what it sends follows");
                 self.missed += self.tap.missed();
                 self.tap = tap;
+                self.regions += 1;
+                self.is_gone = false;
+                Ok(true)
+            }
+            Err(error) if error.errno() == Errno::ENOENT as i32 && self.waits => {
+                self.is_gone = true;
                 Ok(true)
             }
             Err(error) if error.errno() == Errno::ENOENT as i32 => {

@@ -2,8 +2,12 @@
 
 use super::*;
 
-/// Reads to the end; returns how many samples and errors there were.
+/// Reads to the end, without the many warnings; returns how many samples and errors there were.
 fn exhaust(format: Format, bytes: Vec<u8>) -> (usize, usize) {
+    crate::log::without(|| read_all(format, bytes))
+}
+
+fn read_all(format: Format, bytes: Vec<u8>) -> (usize, usize) {
     let most = 64 + 8 * bytes.len();
     let (mut reader, mut record) = (reader(format, bytes, &"fibc".parse().unwrap()), Record::default());
     let (mut samples, mut errors) = (0, 0);

@@ -113,9 +113,10 @@ impl Program for Top {
         if self.is_paused { Duration::MAX } else { self.next.saturating_duration_since(Instant::now()) }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> bool {
         self.list.look();
         self.next = Instant::now() + self.interval;
+        true
     }
 }
 

@@ -183,16 +183,19 @@ fn summary(frame: &mut Frame<'_>, line: Rect, view: &View, history: &History, hi
     let mut said = vec![(plain(&view.title), STRONG)];
     for (stream, rate) in history.streams.iter().zip(view.rates.iter().copied().chain(std::iter::repeat(0.0))) {
         said.push((format!("  {} {}/s", stream.mark, numbers::short(rate.round())), Style::new()));
-        if stream.missed > 0 {
-            said.push((format!(" {} missed", stream.missed), Style::new().fg(Color::Yellow)));
-        }
+    }
+    if history.missed > 0 {
+        said.push((format!("  {} missed", history.missed), Style::new().fg(Color::Yellow)));
     }
     said.push((format!("  {}", said_time(view.back())), STRONG));
     if view.is_paused() {
         said.push(("  paused".into(), Style::new().fg(Color::Yellow)));
     }
+    if history.is_gone {
+        said.push(("  no region now".into(), Style::new().fg(Color::Yellow)));
+    }
     match &history.end {
-        Some(Ok(())) => said.push(("  ended".into(), Style::new().fg(Color::Yellow))),
+        Some(Ok(_)) => said.push(("  ended".into(), Style::new().fg(Color::Yellow))),
         Some(Err(why)) => said.push((format!("  {}", plain(why)), Style::new().fg(Color::Red))),
         None => {}
     }
@@ -273,7 +276,7 @@ mod tests {
             feed.add(0, &there, [(time, &values(325.0 * angle.sin(), 10.0 * angle.cos())[..])]);
             feed.add(1, &back, [(time, &values(-3.25 * angle.sin().abs(), 4.0)[..])]);
         }
-        feed.lock().streams[1].missed = 7;
+        feed.lock().missed = 7;
         feed
     }
 
@@ -288,7 +291,8 @@ mod tests {
     fn both_directions_are_shown_with_names_units_values_and_what_was_missed() {
         let feed = channel();
         let text = screen(160, 45, &mut View::new("plant".into()), &feed);
-        for wanted in ["plant  → 0/s  ← 0/s 7 missed  10 s", "→voltage", "←power", " V", " kW", "q quit", "-5 s", "0 s"] {
+        for wanted in ["plant  → 0/s  ← 0/s  7 missed  10 s", "→voltage", "←power", " V", " kW", "q quit", "-5 s", "0 s"]
+        {
             assert!(text.contains(wanted), "{wanted}\n{text}");
         }
         assert!(!text.contains('\u{1b}') && text.contains("←state\\u{1b}[2J"), "{text}");

@@ -1,6 +1,6 @@
 //! What live curves are drawn from: the newest samples, finely and for long.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::super::choice::{Choice, Part};
 use super::super::curves::{Shape, nanoseconds};
@@ -64,8 +64,6 @@ pub(crate) struct Stream {
     pub(crate) mark: String,
     /// Samples that have come.
     pub(crate) samples: u64,
-    /// Samples that were missed.
-    pub(crate) missed: u64,
     /// The time of the newest one, in nanoseconds.
     pub(crate) newest: Option<i64>,
     /// Values that have been looked at.
@@ -78,13 +76,19 @@ pub(crate) struct Stream {
 pub(crate) struct History {
     pub(crate) streams: Vec<Stream>,
     pub(crate) curves: Vec<Curve>,
-    /// Why nothing more comes.
-    pub(crate) end: Option<Result<(), String>>,
+    /// Samples that were missed, of all streams.
+    pub(crate) missed: u64,
+    /// Whether what they come from is not there now.
+    pub(crate) is_gone: bool,
+    /// Why nothing more comes; else whether the curves stay on the screen.
+    pub(crate) end: Option<Result<bool, String>>,
     choice: Choice,
 }
 
 impl History {
-    fn add(&mut self, stream: usize, signals: &Signals, time: i64, values: &[u64]) {
+    /// Adds the next sample of a stream. A sample without a time has come now.
+    pub(crate) fn add(&mut self, stream: usize, signals: &Signals, time: Option<Time>, values: &[u64]) {
+        let time = time.and_then(nanoseconds).or_else(|| nanoseconds(Time::now())).unwrap_or_default();
         for index in self.streams[stream].known..values.len() {
             self.add_curves(stream, signals, index);
         }
@@ -102,6 +106,14 @@ impl History {
             }
             let value = curve.newest.map_or(f64::NAN, |bits| curve.part.of(bits));
             curve.levels.iter_mut().for_each(|level| level.push(time, value));
+        }
+    }
+
+    /// Begins anew: other signals follow.
+    pub(crate) fn forget(&mut self) {
+        self.curves.clear();
+        for stream in &mut self.streams {
+            (stream.newest, stream.known, stream.left) = (None, 0, 0);
         }
     }
 
@@ -131,28 +143,43 @@ pub(crate) struct Feed(Arc<Mutex<History>>);
 impl Feed {
     /// For streams with these marks; only the chosen signals are kept.
     pub(crate) fn new(marks: &[&str], choice: Choice) -> Feed {
-        let stream = |mark: &&str| Stream { mark: (*mark).into(), samples: 0, missed: 0, newest: None, known: 0, left: 0 };
-        let history = History { streams: marks.iter().map(stream).collect(), curves: Vec::new(), end: None, choice };
+        let stream = |mark: &&str| Stream { mark: (*mark).into(), samples: 0, newest: None, known: 0, left: 0 };
+        let history = History {
+            streams: marks.iter().map(stream).collect(),
+            curves: Vec::new(),
+            missed: 0,
+            is_gone: false,
+            end: None,
+            choice,
+        };
         Feed(Arc::new(Mutex::new(history)))
     }
 
-    /// Adds samples of a stream, the oldest first. A sample without a time has come now.
+    /// Adds samples of a stream, the oldest first.
     pub(crate) fn add<'a>(&self, stream: usize, signals: &Signals, samples: impl IntoIterator<Item = (Option<Time>, &'a [u64])>) {
         let mut history = self.lock();
         for (time, values) in samples {
-            let time = time.and_then(nanoseconds).or_else(|| nanoseconds(Time::now())).unwrap_or_default();
             history.add(stream, signals, time, values);
         }
     }
 
     /// Nothing more comes.
-    pub(crate) fn end(&self, outcome: Result<(), String>) {
+    pub(crate) fn end(&self, outcome: Result<bool, String>) {
         self.lock().end = Some(outcome);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, History> {
         // Nothing is left half done by a thread that panics here.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The history, unless it is being drawn.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, History>> {
+        match self.0.try_lock() {
+            Ok(history) => Some(history),
+            Err(TryLockError::Poisoned(history)) => Some(history.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::formats::{ReadError, Reader};
 use crate::log;
 use crate::record::Record;
 use crate::screen::{Ears, Program, Screen};
-pub(crate) use history::Feed;
+pub(crate) use history::{Feed, History};
 use view::View;
 
 /// The command, without its terminal.
@@ -40,15 +40,18 @@ impl Program for Live {
         self.view.wait()
     }
 
-    fn tick(&mut self) {}
+    /// Goes on, unless the source has said that nothing is left to look at.
+    fn tick(&mut self) -> bool {
+        !matches!(self.feed.lock().end, Some(Ok(false)))
+    }
 }
 
-/// Shows what `source` puts into the feed, until a key or a signal ends it. The error of a source
-/// is shown, and returned at the end.
+/// Shows what `source` puts into the feed, until a key or a signal ends it. `source` returns whether
+/// its curves stay on the screen until then; its error is shown, and returned at the end.
 pub(crate) fn run(
     title: String,
     feed: Feed,
-    source: impl FnOnce(&Feed) -> Result<(), String> + Send + 'static,
+    source: impl FnOnce(&Feed) -> Result<bool, String> + Send + 'static,
 ) -> Result<bool, String> {
     // Before the source's thread starts: it must not take the signals.
     let ears = Ears::new()?;
@@ -72,7 +75,7 @@ pub(super) fn of_file(mut reader: Reader, title: String, feed: Feed) -> Result<b
         loop {
             match reader.read(&mut record) {
                 Ok(true) => feed.add(0, reader.signals(), [(record.origin, &record.values[..])]),
-                Ok(false) => return Ok(()),
+                Ok(false) => return Ok(true),
                 Err(ReadError::Malformed(what)) => return Err(format!("{}: {what}", reader.place())),
                 Err(ReadError::Fatal(what)) => return Err(format!("{}: {what}", reader.name())),
             }
