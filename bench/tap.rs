@@ -122,7 +122,7 @@ fn seen_at_a_pace(mode: &str, history: u32) {
         tap.follow(&mut passed, 1024).expect("a channel");
         seen += passed.len() as u64;
         marked += passed.drain(..).filter(|one| one.may_have_changed).count() as u64;
-        std::thread::sleep(EVERY);
+        std::thread::sleep(tap.pause());
     }
     let per_second = (seen + tap.missed()) as f64 / start.elapsed().as_secs_f64();
     let missed = tap.missed();
@@ -138,7 +138,7 @@ fn ratio_with_a_tap(mode: &str, history: u32, work: &str) {
         let with = traffic.rate(|| {
             tap.follow(&mut passed, 1024).expect("a channel");
             passed.clear();
-            std::thread::sleep(EVERY);
+            std::thread::sleep(tap.pause());
         });
         ratios.push(with / without);
         rate = without;

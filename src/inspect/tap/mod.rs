@@ -20,6 +20,10 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The least and the most time between two looks. In a history of 64, the most is enough for 60 000
+/// samples per second.
+const PAUSE: [Duration; 2] = [Duration::from_micros(500), Duration::from_millis(1)];
+
 /// How often a tap that sees nothing asks what has become of the object.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -37,7 +41,7 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// loop {
 ///     tap.follow(&mut passed, 256)?;
 ///     passed.drain(..).for_each(|one| println!("{:?} {}: {:?}", one.from, one.position, one.what));
-///     std::thread::sleep(std::time::Duration::from_micros(500));
+///     std::thread::sleep(tap.pause());
 /// }
 /// # }
 /// ```
@@ -47,6 +51,8 @@ pub struct Tap {
     what: TapOf,
     missed: u64,
     asked: Instant,
+    /// How long the last look took.
+    took: Duration,
 }
 
 enum TapOf {
@@ -78,25 +84,26 @@ impl Tap {
         } else {
             return Err(failed(no_tap(&name)));
         };
-        Ok(Tap { name, object, what, missed: 0, asked: Instant::now() })
+        Ok(Tap { name, object, what, missed: 0, asked: Instant::now(), took: Duration::ZERO })
     }
 
     /// Appends to `into` what has passed since the last call, of each direction at most `most`;
-    /// returns how many. Never waits: call it again soon, such as every 500 µs, or sooner than
-    /// `history` samples pass.
+    /// returns how many. Never waits: call it again after [`Tap::pause`], or sooner than `history`
+    /// samples pass.
     ///
     /// # Errors
     /// `ESTALE` the name leads to another region by now, or was removed and nobody has the region any
     /// more: nothing will pass. `EBADMSG` it is corrupt, or was cut short.
     pub fn follow(&mut self, into: &mut Vec<Passed>, most: usize) -> Result<usize> {
         let most = most.min(u32::MAX as usize) as u32;
-        let before = into.len();
+        let (before, began) = (into.len(), Instant::now());
         let missed = match &mut self.what {
             TapOf::Channel(tap) => tap.follow(into, most),
             TapOf::Ring(tap) => tap.follow(into, most),
         };
         let missed = missed.map_err(|e| Error::new(e.errno(), format!("\"{}\": {e}", self.name)))?;
         self.missed += missed;
+        self.took = began.elapsed();
         if into.len() == before && missed == 0 && self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();
             self.check_object()?;
@@ -113,6 +120,12 @@ impl Tap {
             return Err(Error::new(libc::ESTALE, format!("\"{name}\" was removed, and nobody has the region any more")));
         }
         Ok(())
+    }
+
+    /// How long to wait before the next look: 500 µs, or up to 1 ms if the last look took long, so that
+    /// the tap of fast traffic takes about a tenth of a processor.
+    pub fn pause(&self) -> Duration {
+        (9 * self.took).clamp(PAUSE[0], PAUSE[1])
     }
 
     /// How many samples or messages have passed unseen since it was opened. Of a ring, that includes

@@ -10,8 +10,6 @@ use villas_shm::inspect::{Kind, Passed, Tap};
 
 use crate::log::log;
 
-/// The time between two looks. With a history of 64, nothing is missed at 100 000 samples a second.
-const EVERY: Duration = Duration::from_micros(500);
 /// The time between two looks for a region.
 const SELDOM: Duration = Duration::from_millis(20);
 /// Samples of each direction that one look takes.
@@ -42,7 +40,7 @@ impl Source {
         Ok(Self { name: name.clone(), tap, regions: 1, missed: 0, signals, end, is_over: false, waits: false, is_gone: false })
     }
 
-    /// The same, but when the region is removed, it waits for another one.
+    /// When the region is removed, this one waits for another.
     pub(crate) fn waiting(self) -> Self {
         Self { waits: true, ..self }
     }
@@ -90,7 +88,7 @@ impl Source {
 
     /// Waits for the next look.
     fn is_told_to_stop(&self) -> bool {
-        let time = if self.is_gone { SELDOM } else { EVERY };
+        let time = if self.is_gone { SELDOM } else { self.tap.pause() };
         !matches!(self.signals.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 
