@@ -190,8 +190,9 @@ cmake_versions() {
 
 # A copy of what "make install" needs, made to be version 0.0.9, which had a header and a library more.
 make_older() {
-  mkdir -p "$out/older/target" "$out/older/include"
-  cp -R Makefile cmake "$out/older"
+  mkdir -p "$out/older/target" "$out/older/include" "$out/older/clients/picture/font"
+  cp -R Makefile LICENSE cmake "$out/older"
+  cp clients/picture/font/LICENSE "$out/older/clients/picture/font"
   cp -R include/villas "$out/older/include"
   sed 's/^version = .*/version = "0.0.9"/' Cargo.toml >"$out/older/Cargo.toml"
   echo '/* gone since */' >"$out/older/include/villas/old.h"
