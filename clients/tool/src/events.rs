@@ -66,7 +66,7 @@ pub(crate) fn spawn<E: Send + 'static, T: 'static>(
 
 /// Whether the tool was started with this signal ignored, as `nohup` does. A blocked signal would
 /// be received nevertheless.
-fn is_ignored(signal: Signal) -> bool {
+pub(crate) fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

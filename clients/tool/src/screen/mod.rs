@@ -5,9 +5,11 @@
 
 mod terminal;
 
+use std::os::fd::AsFd;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::Frame;
@@ -79,8 +81,16 @@ impl Ears {
     }
 }
 
-/// Whether an error means that the terminal is gone: its signal may arrive a moment later.
+/// Whether an error means that the terminal is gone. The terminal itself says so at once; its signal
+/// may arrive a moment later.
 fn has_hung_up(inbox: &mpsc::Receiver<Event>) -> bool {
+    let stdout = std::io::stdout();
+    let mut terminal = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let is_gone = poll(&mut terminal, PollTimeout::ZERO).is_ok()
+        && terminal[0].revents().is_some_and(|events| events.intersects(PollFlags::POLLHUP));
+    if is_gone && !events::is_ignored(Signal::SIGHUP) {
+        return true;
+    }
     std::iter::from_fn(|| inbox.recv_timeout(HANG_UP).ok()).any(|event| matches!(event, Event::Signal(Signal::SIGHUP)))
 }
 
