@@ -109,7 +109,7 @@ pub enum Waiting {
     Message(Vec<u8>),
 }
 
-/// Who has sent what a tap sees.
+/// The sender of a sample or message that a tap sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sender {
     /// The node of a channel.
@@ -124,7 +124,7 @@ pub enum Sender {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Passed {
-    /// Who has sent it.
+    /// Its sender.
     pub from: Sender,
     /// How many this direction of the channel, or the ring, had passed before it.
     pub position: u64,

@@ -151,7 +151,8 @@ impl Follower {
         self.examine(tap, &mut found.seen)?;
         rejected.retain(|one| found.seen.binary_search_by_key(&one.position, |seen| seen.position).is_err());
         if !rejected.is_empty() {
-            // One that was sent back during the copy lies still now.
+            // One that was sent back during the copy lies still now. This look stands by itself: it uses
+            // nothing of the first one but position and place.
             let doubted = rejected.len();
             self.examine(tap, &mut rejected)?;
             found.missed += (doubted - rejected.len()) as u64;

@@ -44,7 +44,7 @@ impl Picture {
         self.put(format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\"/>\n"));
     }
 
-    /// What is put by `draw` shows inside this area only, which is named by `id`.
+    /// Clips what `draw` adds to this area, which is named by `id`.
     pub fn inside(&mut self, id: &str, [left, top, right, bottom]: [f64; 4], draw: impl FnOnce(&mut Picture)) {
         self.put(format_args!(
             "<clipPath id=\"{id}\"><rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\"/></clipPath>\n\

@@ -12,12 +12,10 @@ use common::{PATIENCE, TOOL, sequence, tool, until};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
 use terminal::Terminal;
-use traffic::Traffic;
-use villas_shm::{Channel, Config, Policy, Ring, Role, Signal, SignalType};
+use traffic::{Messages, Traffic};
+use villas_shm::{Channel, Config, Policy, Signal, SignalType};
 
 fn watch(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = tool(&[&["watch"], arguments].concat()).output().unwrap();
@@ -106,33 +104,19 @@ fn a_terminal_shows_both_directions_behind_arrows() {
 
 #[test]
 fn messages_of_a_ring_are_shown_as_bytes_or_numbers() {
-    let name = format!("villas-watch-ring-{}", std::process::id());
-    let producer = Ring::<[f64; 2]>::open(&name, Policy::Mpmc, Role::Producer, 1000).unwrap();
-    let consumer = Ring::<[f64; 2]>::open(&name, Policy::Mpmc, Role::Consumer, 1000).unwrap();
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Relaxed) {
-                producer.push(&[1.5, -2.0]).unwrap();
-                consumer.pop().unwrap();
-                thread::sleep(Duration::from_micros(50));
-            }
-        });
-        let (status, text, messages) = watch(&[&name, "-n", "3"]);
-        let numbers = watch(&[&name, "-n", "3", "-t", "2f"]);
-        let too_many = watch(&[&name, "-n", "3", "-t", "3f"]);
-        let no_types = watch(&[&name, "-n", "3", "-f", "csv"]);
-        is_over.store(true, Relaxed);
-        assert_eq!((status, text.lines().count()), (Some(0), 3), "{messages}");
-        assert!(text.lines().all(|line| line.ends_with("\t000000000000f83f00000000000000c0")), "{text}");
-        assert_eq!(numbers.0, Some(0), "{}", numbers.2);
-        assert!(numbers.1.lines().skip(1).all(|line| line.ends_with("\t1.5\t-2.0")), "{}", numbers.1);
-        assert_eq!(too_many.0, Some(1));
-        assert!(too_many.2.contains("a message has 16 bytes, but -t names 3 values"), "{}", too_many.2);
-        assert_eq!(no_types.0, Some(1));
-        assert!(no_types.2.contains("-t says what they hold"), "{}", no_types.2);
-    });
-    Ring::unlink(&name).unwrap();
+    let ring = Messages::new("ring", Policy::Mpmc);
+    let (status, text, messages) = watch(&[&ring.name, "-n", "3"]);
+    assert_eq!((status, text.lines().count()), (Some(0), 3), "{messages}");
+    assert!(text.lines().all(|line| line.ends_with("\t000000000000f83f00000000000000c0")), "{text}");
+    let (status, text, messages) = watch(&[&ring.name, "-n", "3", "-t", "2f"]);
+    assert_eq!(status, Some(0), "{messages}");
+    assert!(text.lines().skip(1).all(|line| line.ends_with("\t1.5\t-2.0")), "{text}");
+    let (status, _, messages) = watch(&[&ring.name, "-n", "3", "-t", "3f"]);
+    assert_eq!(status, Some(1));
+    assert!(messages.contains("a message has 16 bytes, but -t names 3 values"), "{messages}");
+    let (status, _, messages) = watch(&[&ring.name, "-n", "3", "-f", "csv"]);
+    assert_eq!(status, Some(1));
+    assert!(messages.contains("-t says what they hold"), "{messages}");
 }
 
 #[test]

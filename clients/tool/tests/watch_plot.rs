@@ -6,14 +6,12 @@ mod terminal;
 #[path = "common/traffic.rs"]
 mod traffic;
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
 use std::time::Duration;
 
 use common::tool;
 use terminal::Terminal;
-use traffic::Traffic;
-use villas_shm::{Channel, Config, Policy, Ring, Role, Signal, SignalType};
+use traffic::{Messages, Traffic};
+use villas_shm::{Channel, Config, Policy, Signal, SignalType};
 
 fn plot(columns: u16, rows: u16, arguments: &[&str]) -> Terminal {
     Terminal::new(columns, rows, &[&["watch", "--plot"], arguments].concat())
@@ -123,30 +121,12 @@ fn send(node: &Channel, value: f64) {
 
 #[test]
 fn messages_of_a_ring_are_drawn_by_their_types() {
-    let name = format!("villas-watch-plot-ring-{}", std::process::id());
-    let producer = Ring::<[f64; 2]>::open(&name, Policy::Spsc, Role::Producer, 1000).unwrap();
-    let consumer = Ring::<[f64; 2]>::open(&name, Policy::Spsc, Role::Consumer, 1000).unwrap();
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Relaxed) {
-                producer.push(&[1.5, -2.0]).unwrap();
-                consumer.pop().unwrap();
-                thread::sleep(Duration::from_micros(200));
-            }
-        });
-        // A failure must not wait for the other thread for ever.
-        let outcome = std::panic::catch_unwind(|| {
-            let terminal = plot(100, 30, &["-t", "2f", &name]);
-            terminal.until("two values", |screen| has(screen, "signal1") && has(screen, "-2") && has(screen, "1.5"));
-            let mut terminal = plot(100, 30, &[&name]);
-            assert_eq!(terminal.end().code(), Some(1));
-            terminal.until_shown("such as -t 2f");
-        });
-        is_over.store(true, Relaxed);
-        outcome.unwrap();
-    });
-    Ring::unlink(&name).unwrap();
+    let ring = Messages::new("plot-ring", Policy::Spsc);
+    let terminal = plot(100, 30, &["-t", "2f", &ring.name]);
+    terminal.until("two values", |screen| has(screen, "signal1") && has(screen, "-2") && has(screen, "1.5"));
+    let mut terminal = plot(100, 30, &[&ring.name]);
+    assert_eq!(terminal.end().code(), Some(1));
+    terminal.until_shown("such as -t 2f");
 }
 
 #[test]

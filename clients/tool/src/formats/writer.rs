@@ -114,7 +114,7 @@ impl Writer {
         })
     }
 
-    /// The same, with a header that names the offset even if the first sample has none.
+    /// Makes the header name the offset even if the first sample has none.
     pub(crate) fn with_offset(self) -> Self {
         Self { has_offset: true, ..self }
     }

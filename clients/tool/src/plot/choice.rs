@@ -3,7 +3,7 @@
 use crate::record::value::split;
 use crate::signals::SignalType;
 
-/// What is drawn of a value.
+/// The part of a value that a curve shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Float,

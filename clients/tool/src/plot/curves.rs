@@ -100,7 +100,7 @@ impl Curves {
     fn read_one(&mut self, file: usize, path: &Path, wanted: &Wanted<'_>, seen: &mut Vec<String>) -> Result<(), String> {
         let mut reader = Reader::open(path, wanted.format, wanted.types)?;
         let (start, mut record, mut known) = (self.list.len(), Record::default(), 0);
-        // What is drawn is printed when the bar has gone.
+        // A text plot is printed when the bar has gone.
         let mut progress = Progress::new(false);
         let (mut malformed, mut timeless, mut base) = (0, 0_u64, None);
         loop {

@@ -24,7 +24,7 @@ const LONGEST: usize = 40;
 /// Samples are marked by dots if there are this many pixels between them.
 const SPARSE: usize = 12;
 
-/// What is drawn, and how large.
+/// The content and size of a picture.
 pub(super) struct Page<'a> {
     pub(super) curves: &'a Curves,
     pub(super) panels: &'a [Panel],
@@ -122,7 +122,7 @@ fn path(columns: &[Column], shape: Shape, left: f64, y: &Scale) -> String {
         let (x, end) = (left + x, left + end);
         // Writing to a String cannot fail.
         let _ = match shape {
-            // What is a single value would not be seen without a length.
+            // A single value would not be seen without a length.
             _ if at == 0 || bucket.is_after_gap => write!(path, "M{x:.1} {:.1}h.1", y.at(bucket.first)),
             Shape::Line => write!(path, "L{x:.1} {:.1}", y.at(bucket.first)),
             Shape::Steps | Shape::Switch => write!(path, "H{x:.1}V{:.1}", y.at(bucket.first)),

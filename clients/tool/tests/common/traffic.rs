@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use villas_shm::{Channel, Config, Signal, SignalType};
+use villas_shm::{Channel, Config, Policy, Ring, Role, Signal, SignalType};
 
 use super::common::until;
 
@@ -65,6 +65,41 @@ impl Drop for Traffic {
         self.is_over.store(true, Relaxed);
         let ended = self.thread.take().map(JoinHandle::join);
         let _ = Channel::unlink(&self.name);
+        assert!(thread::panicking() || ended.is_some_and(|ended| ended.is_ok()));
+    }
+}
+
+/// A ring whose messages, each 1.5 and -2, are taken at once, until it is dropped: also by a failure.
+pub struct Messages {
+    pub name: String,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Messages {
+    pub fn new(what: &str, policy: Policy) -> Messages {
+        let name = format!("villas-watch-{what}-{}", std::process::id());
+        let producer = Ring::<[f64; 2]>::open(&name, policy, Role::Producer, 1000).unwrap();
+        let consumer = Ring::<[f64; 2]>::open(&name, policy, Role::Consumer, 1000).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let end = is_over.clone();
+        let thread = thread::spawn(move || {
+            while !end.load(Relaxed) {
+                producer.push(&[1.5, -2.0]).unwrap();
+                consumer.pop().unwrap();
+                // A pace, of at most 10 000 per second.
+                thread::sleep(Duration::from_micros(50));
+            }
+        });
+        Messages { name, is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        self.is_over.store(true, Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        let _ = Ring::unlink(&self.name);
         assert!(thread::panicking() || ended.is_some_and(|ended| ended.is_ok()));
     }
 }

@@ -100,7 +100,7 @@ impl Columns {
         Ok(())
     }
 
-    /// The same, and the end of the stream.
+    /// Appends what was gathered, and the end of the stream.
     pub(in super::super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
         self.flush(out)?;
         self.writer.finish().map_err(failed)?;
