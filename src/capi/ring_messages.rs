@@ -4,7 +4,7 @@ use super::error::Call;
 use super::ring::{handle, shmem_ring};
 use super::{Found, Wrong, check_array, convert, error, limit, within};
 use crate::error::{Error, Result};
-use crate::protocol::atomics::store_bytes;
+use crate::protocol::atomics::{load_bytes, store_bytes};
 use crate::ring::handle::{Outcome, RingHandle};
 use crate::waiting::Limit;
 use libc::{c_int, c_uint, c_void, timespec};
@@ -61,7 +61,7 @@ pub(super) unsafe fn push(handle: impl Fn() -> Found<&'static RingHandle>, eleme
 #[inline(always)]
 pub(super) unsafe fn pop(handle: impl Fn() -> Found<&'static RingHandle>, element: *mut c_void, limit: &Limit) -> c_int {
     // SAFETY: as the caller promises; the slot is this thread's.
-    let read = move |from: *const u8, length| unsafe { std::ptr::copy_nonoverlapping(from, element.cast(), length) };
+    let read = move |from: *const u8, length| unsafe { load_bytes(from, element.cast(), length) };
     match handle() {
         Ok(handle) if !element.is_null() && handle.pop_fast(!matches!(limit, Limit::Now), read) => 0,
         _ => otherwise(Call::Pop, handle, element, move |handle| handle.pop_slow(limit, read)),
@@ -103,7 +103,7 @@ pub(super) unsafe fn pop_many(handle: &RingHandle, elements: *mut c_void, count:
     let most = check_array(elements, count, "elements")?;
     let done = handle.pop_many(most, move |at, from, length| {
         // SAFETY: as the caller promises; `at` is below the count.
-        unsafe { std::ptr::copy_nonoverlapping(from, elements.cast::<u8>().add(at * length), length) }
+        unsafe { load_bytes(from, elements.cast::<u8>().add(at * length), length) }
     })?;
     Ok(done.map(|count| count as c_int))
 }

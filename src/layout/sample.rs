@@ -15,7 +15,7 @@
 //! ```
 
 use crate::error::{Error, Result};
-use crate::protocol::atomics::{Shared32, Shared64};
+use crate::protocol::atomics::{Shared32, Shared64, load_bytes, store_bytes};
 use crate::protocol::channel_words::{Block, Side};
 use crate::sys::processor;
 
@@ -109,16 +109,36 @@ impl Raw {
         unsafe { &*self.address().add(DATA + 8 * index as usize).cast::<Shared64>() }
     }
 
-    /// The words of the first `count` values; no more than there is room for.
+    /// Where the values are: room for as many as the capacity says.
     #[inline(always)]
-    pub(crate) fn words(&self, count: u32) -> &[Shared64] {
-        // SAFETY: within the block, 8-aligned, and all atomics.
-        unsafe { std::slice::from_raw_parts(self.address().add(DATA).cast(), count.min(self.capacity) as usize) }
+    pub(crate) fn values(&self) -> *mut u8 {
+        self.address().wrapping_add(DATA).cast_mut()
+    }
+
+    /// Copies the first values out, as many as there are and as `values` has room for; returns how
+    /// many.
+    #[inline(always)]
+    pub(crate) fn read(&self, values: &mut [f64]) -> usize {
+        let count = values.len().min(self.len() as usize);
+        // SAFETY: no more values than the block has room for, and `values`.
+        unsafe { load_bytes(self.values(), values.as_mut_ptr().cast(), 8 * count) };
+        count
+    }
+
+    /// Copies the first values in, as many as fit.
+    #[inline(always)]
+    pub(crate) fn write(&self, values: &[f64]) {
+        let count = values.len().min(self.capacity as usize);
+        // SAFETY: no more values than the block has room for, and `values`.
+        unsafe { store_bytes(values.as_ptr().cast(), self.values(), 8 * count) };
     }
 
     /// Copies all that a sample says from another block.
     pub(crate) fn copy_from(&self, other: &Raw) -> Result<()> {
         let (to, from) = (self.header(), other.header());
+        if std::ptr::eq(to, from) {
+            return Ok(());
+        }
         let length = other.len();
         if length > self.capacity {
             return Err(Error::invalid(format!("{length} values do not fit into a sample of {}", self.capacity)));
@@ -130,9 +150,8 @@ impl Raw {
             to.origin[part].set(from.origin[part].get());
             to.received[part].set(from.received[part].get());
         }
-        for (to, from) in self.words(length).iter().zip(other.words(length)) {
-            to.set(from.get());
-        }
+        // SAFETY: `length` is within both capacities, and blocks do not overlap.
+        unsafe { store_bytes(other.values(), self.values(), 8 * length as usize) };
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 //! [`step`], where a test build can stop the process.
 
 pub(crate) use crate::sys::processor::{
-    AtomicU32, AtomicU64, AtomicUsize, Ordering, fence, heavy_fence, heavy_fence_here, is_asymmetric, light_fence,
+    AtomicU32, AtomicU64, AtomicUsize, Ordering, copy, fence, heavy_fence, heavy_fence_here, is_asymmetric, light_fence,
     light_fence_here, light_store_fence, relax,
 };
 use crate::sys::trial::{SPLITS_COPIES, step};
@@ -124,8 +124,8 @@ impl Shared32 {
     }
 }
 
-/// Copies a message into shared memory. A test build can stop the process before the copy and
-/// halfway through it.
+/// Copies into shared memory, which another process may write meanwhile (`sys::processor`). A test
+/// build can stop the process before the copy and halfway through it.
 ///
 /// # Safety
 /// `from` is readable and `to` writable for `length` bytes; they do not overlap.
@@ -135,9 +135,19 @@ pub(crate) unsafe fn store_bytes(from: *const u8, to: *mut u8, length: usize) {
     if half > 0 {
         step();
         // SAFETY: as the caller promises.
-        unsafe { core::ptr::copy_nonoverlapping(from, to, half) };
+        unsafe { copy(from, to, half) };
     }
     step();
     // SAFETY: as the caller promises.
-    unsafe { core::ptr::copy_nonoverlapping(from.add(half), to.add(half), length - half) };
+    unsafe { copy(from.add(half), to.add(half), length - half) };
+}
+
+/// Copies out of shared memory, which another process may write meanwhile.
+///
+/// # Safety
+/// `from` is readable and `to` writable for `length` bytes; they do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn load_bytes(from: *const u8, to: *mut u8, length: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { copy(from, to, length) };
 }

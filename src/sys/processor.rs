@@ -14,8 +14,18 @@
 //! show that a compiler fence is equivalent if the other side uses `membarrier`; the call's manual
 //! promises it. A store-load fence on the hot side would halve the stream at batch 1
 //! (`docs/performance.md`).
+//!
+//! ## Memory that others may write
+//!
+//! Any process may change any byte of a region at any time, so Rust's references and plain copies are
+//! no way to its memory: the compiler may read a byte twice and expect the same. Single words are
+//! atomics (`protocol::atomics`). Whole messages and rows of values go through [`copy`], whose
+//! instructions the compiler does not see: it may assume no more of them than of any store and load
+//! of the bytes, in any order. So a copy during which another process writes holds some mixture of
+//! old and new bytes, and is nothing worse.
 
 use super::barrier;
+use super::trial::IS_FUZZED;
 use Ordering::SeqCst;
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -74,6 +84,94 @@ pub(crate) fn fetch_to_read(address: *const u8) {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = address;
 }
+
+/// From this length on, the C library's `memcpy` is faster than a loop of these steps.
+const LONG: usize = 512;
+
+/// Copies bytes of which one end lies in memory that another process may write meanwhile.
+///
+/// # Safety
+/// `from` is readable and `to` writable for `length` bytes; they do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, length: usize) {
+    if IS_FUZZED {
+        // The sanitizer does not see into assembler.
+        // SAFETY: as the caller promises; only this process has the fuzzer's regions.
+        return unsafe { core::ptr::copy_nonoverlapping(from, to, length) };
+    }
+    // SAFETY: as the caller promises; each step lies within the length.
+    unsafe {
+        if cfg!(target_arch = "x86_64") && length <= LONG {
+            short_copy(from, to, length);
+        } else {
+            long_copy(from, to, length);
+        }
+    }
+}
+
+/// By the C library, through a pointer that is loaded each time: the compiler does not know which
+/// function it is, nor what it does.
+///
+/// # Safety
+/// As for [`copy`].
+#[inline(never)]
+unsafe fn long_copy(from: *const u8, to: *mut u8, length: usize) {
+    static MEMCPY: unsafe extern "C" fn(*mut libc::c_void, *const libc::c_void, usize) -> *mut libc::c_void = libc::memcpy;
+    // SAFETY: a valid pointer to read; then as the caller promises.
+    unsafe { core::ptr::read_volatile(&raw const MEMCPY)(to.cast(), from.cast(), length) };
+}
+
+/// In steps of 32, 16, 8 bytes or 1; the last one ends with the last byte, and so may overlap the
+/// one before.
+///
+/// # Safety
+/// As for [`copy`].
+#[inline(always)]
+unsafe fn short_copy(from: *const u8, to: *mut u8, length: usize) {
+    // SAFETY: each step begins at most its own length before the end.
+    unsafe {
+        if length >= 32 {
+            let last = length - 32;
+            let mut at = 0;
+            while at < last {
+                copy_32(from.add(at), to.add(at));
+                at += 32;
+            }
+            copy_32(from.add(last), to.add(last));
+        } else if length >= 16 {
+            copy_16(from, to);
+            copy_16(from.add(length - 16), to.add(length - 16));
+        } else if length >= 8 {
+            copy_8(from, to);
+            copy_8(from.add(length - 8), to.add(length - 8));
+        } else {
+            for at in 0..length {
+                copy_1(from.add(at), to.add(at));
+            }
+        }
+    }
+}
+
+/// A step of [`short_copy`]: loads, then stores, as an instruction of this processor.
+macro_rules! step {
+    ($name:ident, $class:ident, $($line:literal)*) => {
+        /// # Safety
+        /// As for [`copy`], for as many bytes as the name says.
+        #[inline(always)]
+        unsafe fn $name(_from: *const u8, _to: *mut u8) {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as the caller promises.
+            unsafe {
+                core::arch::asm!($($line,)* from = in(reg) _from, to = in(reg) _to, a = out($class) _, b = out($class) _,
+                    options(nostack, preserves_flags));
+            }
+        }
+    };
+}
+step!(copy_32, xmm_reg, "movups {a}, [{from}]" "movups {b}, [{from} + 16]" "movups [{to}], {a}" "movups [{to} + 16], {b}");
+step!(copy_16, xmm_reg, "movups {a}, [{from}]" "movups [{to}], {a}" "/* {b} */");
+step!(copy_8, reg, "mov {a}, [{from}]" "mov [{to}], {a}" "/* {b} */");
+step!(copy_1, reg_byte, "mov {a}, [{from}]" "mov [{to}], {a}" "/* {b} */");
 
 /// The hot side of an asymmetric pair: any thread that runs [`heavy_fence`] sees a store before it
 /// and a load after it in this order.

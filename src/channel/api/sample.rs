@@ -2,7 +2,7 @@
 
 use crate::channel::any_handle::AnyHandle;
 use crate::error::{Error, Result};
-use crate::layout::sample::{DATA, Header, Raw};
+use crate::layout::sample::{Header, Raw};
 use crate::protocol::atomics::Shared64;
 use crate::protocol::flags::Flags;
 use crate::sys::clock::Timespec;
@@ -176,16 +176,12 @@ impl Sample {
     /// A broken or hostile peer may write them at any time, so never make a slice or a reference of
     /// it: copy by `ptr::copy_nonoverlapping`.
     pub fn as_ptr(&self) -> *mut u64 {
-        self.raw.address().wrapping_add(DATA).cast_mut().cast()
+        self.raw.values().cast()
     }
 
     /// Copies out as many values as there are and as fit into `values`; returns how many.
     pub fn read_values(&self, values: &mut [f64]) -> usize {
-        let words = self.raw.words(self.raw.len());
-        for (value, word) in values.iter_mut().zip(words) {
-            *value = f64::from_bits(word.get());
-        }
-        words.len().min(values.len())
+        self.raw.read(values)
     }
 
     /// Copies values in and sets the length to their number.
@@ -194,9 +190,7 @@ impl Sample {
     /// `InvalidInput` they do not fit; nothing is changed.
     pub fn write_values(&mut self, values: &[f64]) -> Result<()> {
         self.set_len(values.len())?;
-        for (word, value) in self.raw.words(self.raw.capacity()).iter().zip(values) {
-            word.set(value.to_bits());
-        }
+        self.raw.write(values);
         Ok(())
     }
 

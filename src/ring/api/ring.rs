@@ -4,7 +4,7 @@ use super::message::{Message, Reservation};
 use crate::error::{Error, Result};
 use crate::nothing::Call;
 use crate::pod::Plain;
-use crate::protocol::atomics::store_bytes;
+use crate::protocol::atomics::{load_bytes, store_bytes};
 use crate::protocol::ring_words::{Policy, Role};
 use crate::readiness::duplicate;
 use crate::ring::handle::{Outcome, RingHandle};
@@ -223,7 +223,7 @@ impl<T: Plain> Ring<T> {
         let mut message = MaybeUninit::<T>::uninit();
         let to = message.as_mut_ptr().cast::<u8>();
         // SAFETY: the slot holds as many bytes as a `T` has.
-        done(Call::Pop, self.handle.pop(limit, |from, _| unsafe { std::ptr::copy_nonoverlapping(from, to, size_of::<T>()) }))?;
+        done(Call::Pop, self.handle.pop(limit, |from, _| unsafe { load_bytes(from, to, size_of::<T>()) }))?;
         // SAFETY: all bytes were written, and any bytes are a valid `T`.
         Ok(unsafe { message.assume_init() })
     }
@@ -302,7 +302,7 @@ impl<T: Plain> Ring<T> {
             Call::Pop,
             self.handle.pop_many(most, |at, from, _| {
                 // SAFETY: as in `pop_within`; there is room for `most`, and `at` is below that.
-                unsafe { std::ptr::copy_nonoverlapping(from, room.add(at).cast::<u8>(), size_of::<T>()) }
+                unsafe { load_bytes(from, room.add(at).cast::<u8>(), size_of::<T>()) }
             }),
         )?;
         // SAFETY: so many more were written.
@@ -360,7 +360,7 @@ impl Ring<Bytes> {
     /// `to` leads to room for a message.
     unsafe fn pop_at(&self, to: *mut u8, limit: &Limit) -> Result<()> {
         // SAFETY: as the caller promises.
-        done(Call::Pop, self.handle.pop(limit, |from, length| unsafe { std::ptr::copy_nonoverlapping(from, to, length) }))
+        done(Call::Pop, self.handle.pop(limit, |from, length| unsafe { load_bytes(from, to, length) }))
     }
 
     /// As [`Ring::timed_push_bytes`], by address: for memory that other threads may write
@@ -417,7 +417,7 @@ impl Ring<Bytes> {
             Call::Pop,
             self.handle.pop_many(most, |at, from, length| {
                 // SAFETY: as the caller promises; `at` is below `most`.
-                unsafe { std::ptr::copy_nonoverlapping(from, to.add(at * length), length) }
+                unsafe { load_bytes(from, to.add(at * length), length) }
             }),
         )
     }
