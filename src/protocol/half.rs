@@ -7,7 +7,7 @@ use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
 use crate::protocol::doorbell::{QUICK_LOOKS, notify};
 use crate::protocol::flags::Flags;
 use crate::protocol::gate::Idle;
-use crate::protocol::pool::{Orphan, Pool};
+use crate::protocol::pool::{Hand, Holding, Orphan, Pool};
 use crate::protocol::queue::{EntryLookout, QueueReader, QueueWriter, RoomLookout};
 
 /// The state that one thread at a time works on.
@@ -151,34 +151,33 @@ impl<W: ChannelWords + Clone> Half<W> {
         if most == 0 {
             return 0;
         }
-        let first = match self.pool.prepared(&self.words) {
-            None => self.pool.next(&self.words),
-            first => first,
+        let count = match self.pool.prepared(&self.words) {
+            Some((number, block)) => {
+                give(0, number, block);
+                1
+            }
+            None => self.pool.next(&self.words, 1, &mut give),
         };
-        let mut count = 0;
-        if let Some((number, block)) = first {
-            give(0, number, block);
-            count = 1;
-        }
         if count < most { self.alloc_more(count, most, give) } else { count }
     }
 
     #[inline(never)]
     fn alloc_more(&mut self, mut count: usize, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> usize {
-        // A copy, kept in registers: fields of `self` would be reloaded after each store to shared
-        // memory.
+        // A copy, kept in registers, as in `Pool::next`.
         let words = self.words.clone();
-        while count < most {
-            if let Some((number, block)) = self.pool.next(&words) {
-                give(count, number, block);
-            } else if let Some((number, block)) = self.pool.search(&self.words) {
-                give(count, number, block);
-            } else {
-                break;
+        loop {
+            let before = count;
+            count += self.pool.next(&words, most - before, |at, number, block| give(before + at, number, block));
+            if count == most {
+                return count;
             }
+            let Some((number, block)) = self.pool.search(&self.words) else { return count };
+            give(count, number, block);
             count += 1;
+            if count == most {
+                return count;
+            }
         }
-        count
     }
 
     /// Sends the samples number `sent` to `count - 1`, whose addresses `address` gives; each send
@@ -188,27 +187,30 @@ impl<W: ChannelWords + Clone> Half<W> {
         if count != 1 || sent != 0 {
             return self.write_many(sent, count, address);
         }
-        let written = Self::write_one(&self.words, &mut self.pool, &mut self.output, address(0));
+        let written = Self::write_one(&self.words, &mut self.pool.hold(), &mut self.output, address(0));
         (usize::from(written == Written::All), written)
     }
 
     #[inline(never)]
     fn write_many(&mut self, mut sent: usize, count: usize, mut address: impl FnMut(usize) -> usize) -> (usize, Written) {
-        let words = self.words.clone();
+        // Copies, kept in registers, as in `Pool::next`.
+        let (words, mut holding, mut output) = (self.words.clone(), self.pool.hold(), self.output);
+        let mut written = Written::All;
         while sent < count {
-            let written = Self::write_one(&words, &mut self.pool, &mut self.output, address(sent));
+            written = Self::write_one(&words, &mut holding, &mut output, address(sent));
             if written != Written::All {
-                return (sent, written);
+                break;
             }
             sent += 1;
         }
-        (sent, Written::All)
+        self.output = output;
+        (sent, written)
     }
 
     #[inline(always)]
-    fn write_one(words: &W, pool: &mut Pool, output: &mut QueueWriter, address: usize) -> Written {
+    fn write_one(words: &W, holding: &mut Holding<'_>, output: &mut QueueWriter, address: usize) -> Written {
         let Some((number, block)) = words.block_at(address) else { return Written::Foreign };
-        let Some(hand) = pool.hand(number, block) else { return Written::Foreign };
+        let Some(hand) = holding.hand(number, block) else { return Written::Foreign };
         if !hand.is_sound() {
             return Written::Unsound;
         }
@@ -241,7 +243,7 @@ impl<W: ChannelWords + Clone> Half<W> {
             return Ok(count);
         }
         let Some(number) = self.input.peek(&self.words) else { return Ok(count) };
-        match self.pool.receive(&self.words, number, self.input.position().wrapping_add(1)) {
+        match self.pool.hold().receive(&self.words, number, self.input.position().wrapping_add(1)) {
             Ok(block) => give(count, number, block),
             Err(why) if count == 0 => return Err(Error::corrupt(why)),
             Err(_) => return Ok(count),
@@ -266,10 +268,10 @@ impl<W: ChannelWords + Clone> Half<W> {
         most: usize,
         mut give: impl FnMut(usize, u32, W::Block),
     ) -> usize {
-        let words = self.words.clone();
+        let (words, mut holding, input) = (self.words.clone(), self.pool.hold(), self.input);
         while count < most {
-            let Some(number) = self.input.peek_at(&words, position) else { break };
-            let Ok(block) = self.pool.receive(&words, number, position.wrapping_add(1)) else { break };
+            let Some(number) = input.peek_at(&words, position) else { break };
+            let Ok(block) = holding.receive(&words, number, position.wrapping_add(1)) else { break };
             give(count, number, block);
             position = position.wrapping_add(1);
             count += 1;
@@ -285,7 +287,7 @@ impl<W: ChannelWords + Clone> Half<W> {
         let mut count = 0;
         while count < most && self.again_left != 0 {
             let Orphan { block: number, sent, .. } = self.again[self.again_left - 1];
-            let block = match self.pool.receive(&self.words, number, sent) {
+            let block = match self.pool.hold().receive(&self.words, number, sent) {
                 Ok(block) => block,
                 Err(why) if count == 0 => return Err(Error::corrupt(why)),
                 Err(_) => break,
@@ -312,7 +314,7 @@ impl<W: ChannelWords + Clone> Half<W> {
     /// Adds a reference; returns how many there are. 0: this process holds no sample at `address`.
     pub(crate) fn get(&mut self, address: usize) -> u32 {
         let Some((number, block)) = self.words.block_at(address) else { return 0 };
-        self.pool.hand(number, block).map_or(0, |hand| hand.get())
+        self.pool.hold().hand(number, block).map_or(0, Hand::get)
     }
 
     /// Gives up one reference to each sample whose address `next` gives, until it gives none or one
@@ -321,8 +323,9 @@ impl<W: ChannelWords + Clone> Half<W> {
     pub(crate) fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let words = self.words.clone();
         let mut count = 0;
+        let mut holding = self.pool.hold();
         while let Some((number, block)) = next(count).and_then(|address| words.block_at(address)) {
-            let Some(hand) = self.pool.hand(number, block) else { break };
+            let Some(hand) = holding.hand(number, block) else { break };
             hand.put();
             count += 1;
         }
@@ -340,7 +343,7 @@ impl<W: ChannelWords + Clone> Half<W> {
     #[inline(always)]
     pub(crate) fn put(&mut self, address: usize) -> Option<u32> {
         let (number, block) = self.words.block_at(address)?;
-        let left = self.pool.hand(number, block)?.put();
+        let left = self.pool.hold().hand(number, block)?.put();
         if left == 0 {
             notify(self.words.doorbell(self.side, self.pool.home(number), ChannelBell::Room));
         }
@@ -351,7 +354,7 @@ impl<W: ChannelWords + Clone> Half<W> {
     #[cold]
     pub(crate) fn drop_reference(&mut self, address: usize) -> Option<u32> {
         let (number, block) = self.words.block_at(address)?;
-        Some(self.pool.hand(number, block)?.drop_reference())
+        Some(self.pool.hold().hand(number, block)?.drop_reference())
     }
 }
 

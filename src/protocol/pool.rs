@@ -46,7 +46,8 @@ unsafe impl Zeroable for PoolBlock {}
 unsafe impl Zeroable for Orphan {}
 
 /// How far ahead of the cursor blocks are prefetched: the peer has just read them, so their lines
-/// are in its cache.
+/// are in its cache. Not while the cursor follows close behind the peer (`Pool::close`), whose lines
+/// this would take while it still reads them.
 const AHEAD: u32 = 8;
 
 /// How many busy blocks an allocation looks at before it takes one that was never used. This is
@@ -84,6 +85,9 @@ pub(crate) struct Pool {
     turn: u32,
     /// How many of them in a row went to the block at the cursor.
     in_line: u32,
+    /// Hand-outs until blocks are prefetched again: one round after all were in use and the next one
+    /// was busy.
+    close: u32,
     /// Blocks to which this process holds references.
     held: u32,
     blocks: Table<PoolBlock>,
@@ -118,6 +122,7 @@ impl Pool {
             history,
             turn,
             in_line: 0,
+            close: 0,
             held: 0,
             blocks,
         };
@@ -191,27 +196,43 @@ impl Pool {
         self.blocks[number as usize].references == 0 && Pool::settled(self.side, &words.block(number)).is_some()
     }
 
-    /// Hands out the block that was handed out longest ago, with one reference and an empty header.
-    /// `None` if it is not free: then call [`Pool::search`].
+    /// Hands out up to `most` blocks, each with one reference and an empty header: those that were
+    /// handed out longest ago, up to the first that is not free; returns how many. If fewer, call
+    /// [`Pool::search`].
     #[inline(always)]
-    pub(crate) fn next<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
-        let (side, used) = (self.side, self.ready_made);
-        let at = if self.cursor < used { self.cursor } else { 0 };
-        if at == used {
-            return None;
+    pub(crate) fn next<W: ChannelWords>(&mut self, words: &W, most: usize, mut give: impl FnMut(usize, u32, W::Block)) -> usize {
+        // Copies, kept in registers: fields of `self` would be loaded again after each store to
+        // shared memory.
+        let (side, first, used, is_close) = (self.side, self.first, self.ready_made, self.close != 0);
+        let mut at = self.cursor;
+        let mut count = 0;
+        let blocks = &mut self.blocks[..];
+        while count < most {
+            at = if at < used { at } else { 0 };
+            if at == used {
+                break;
+            }
+            let number = first + at;
+            let block = words.block(number);
+            if !is_close {
+                words.block(first + if at + AHEAD < used { at + AHEAD } else { 0 }).expect();
+            }
+            let Some(private) = blocks.get_mut(number as usize) else { break };
+            if private.references != 0 {
+                break;
+            }
+            let Some((sent, other)) = Pool::settled(side, &block) else { break };
+            private.hand_out(&block, sent, other);
+            at += 1;
+            give(count, number, block);
+            count += 1;
         }
-        let number = self.first + at;
-        let block = words.block(number);
-        words.block(self.first + if at + AHEAD < used { at + AHEAD } else { 0 }).expect();
-        let private = self.blocks.get_mut(number as usize)?;
-        if private.references != 0 {
-            return None;
+        self.close = self.close.saturating_sub(count as u32);
+        if count > 0 {
+            self.cursor = at;
+            self.held += count as u32;
         }
-        let (own, other) = Pool::settled(side, &block)?;
-        self.cursor = at + 1;
-        private.hand_out(&block, own, other);
-        self.held += 1;
-        Some((number, block))
+        count
     }
 
     /// Hands out the block that was prepared, if one was.
@@ -262,6 +283,9 @@ impl Pool {
     /// one that was never used, at last all. `None` if each was seen busy.
     #[inline(never)]
     pub(crate) fn search<W: ChannelWords>(&mut self, words: &W) -> Option<(u32, W::Block)> {
+        if self.used == self.home {
+            self.close = self.used;
+        }
         let number = self.find(words, u32::MAX)?;
         let block = words.block(number);
         self.blocks[number as usize].hand_out(&block, block.sent(self.side).get(), block.done(self.side).get());
@@ -354,6 +378,45 @@ impl Pool {
         self.blocks[own].iter().filter(|block| block.references > 0).count() as u32
     }
 
+    /// The blocks that this process holds, to take, send and put some.
+    #[inline(always)]
+    pub(crate) fn hold(&mut self) -> Holding<'_> {
+        Holding { side: self.side, held: self.held, blocks: &mut self.blocks, total: &mut self.held }
+    }
+
+    /// Whether this process holds the block `number`.
+    pub(crate) fn is_held(&self, number: u32) -> bool {
+        self.blocks.get(number as usize).is_some_and(|private| private.references != 0)
+    }
+
+    /// Completes the dead predecessor's `send` of `block`, which was marked for `position`. A
+    /// sample that it had taken (up to `taken`) and sent on is not delivered again, unless the
+    /// predecessor had kept a reference.
+    pub(crate) fn complete<W: ChannelWords>(&self, words: &W, number: u32, position: u64, taken: u64) {
+        let block = words.block(number);
+        let received = block.sent(self.side.other()).observe(); // Q1: as in `orphans`
+        if words.kept(self.side).get() != position.wrapping_add(1) && received <= taken {
+            block.done(self.side).publish(received); // P1
+        }
+    }
+}
+
+/// The blocks that this process holds. Their number is kept here, in a register, until this goes.
+pub(crate) struct Holding<'p> {
+    side: Side,
+    blocks: &'p mut [PoolBlock],
+    held: u32,
+    total: &'p mut u32,
+}
+
+impl Drop for Holding<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.total = self.held;
+    }
+}
+
+impl Holding<'_> {
     /// Takes `block`, sent by the peer at position `got - 1`, into this process, or says what is
     /// wrong with the region. The peer wrote the number and the block, so both can be anything.
     #[inline(always)]
@@ -384,22 +447,6 @@ impl Pool {
     pub(crate) fn hand<B: Block>(&mut self, number: u32, block: B) -> Option<Hand<'_, B>> {
         let private = self.blocks.get_mut(number as usize)?;
         (private.references != 0).then_some(Hand { side: self.side, block, private, held: &mut self.held })
-    }
-
-    /// Whether this process holds the block `number`.
-    pub(crate) fn is_held(&self, number: u32) -> bool {
-        self.blocks.get(number as usize).is_some_and(|private| private.references != 0)
-    }
-
-    /// Completes the dead predecessor's `send` of `block`, which was marked for `position`. A
-    /// sample that it had taken (up to `taken`) and sent on is not delivered again, unless the
-    /// predecessor had kept a reference.
-    pub(crate) fn complete<W: ChannelWords>(&self, words: &W, number: u32, position: u64, taken: u64) {
-        let block = words.block(number);
-        let received = block.sent(self.side.other()).observe(); // Q1: as in `orphans`
-        if words.kept(self.side).get() != position.wrapping_add(1) && received <= taken {
-            block.done(self.side).publish(received); // P1
-        }
     }
 }
 

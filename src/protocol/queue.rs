@@ -43,6 +43,7 @@ impl Entries {
 }
 
 /// The writing end of a queue.
+#[derive(Clone, Copy)]
 pub(crate) struct QueueWriter {
     side: Side,
     entries: Entries,
@@ -134,6 +135,7 @@ impl RoomLookout {
 }
 
 /// The reading end of a queue.
+#[derive(Clone, Copy)]
 pub(crate) struct QueueReader {
     /// The side that writes the queue.
     from: Side,
