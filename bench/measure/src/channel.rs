@@ -161,7 +161,7 @@ impl Transport for RustChannel {
             sample.read_values(values);
             sum = values.iter().fold(sum, |sum, value| sum.wrapping_add(value.to_bits()));
         }
-        samples.clear();
+        Sample::put_all(samples);
         (taken, sum)
     }
 }

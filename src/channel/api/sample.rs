@@ -196,6 +196,9 @@ impl Sample {
 
     /// Gives samples back, those of one channel together: cheaper than to drop one after the other.
     pub fn put_all(samples: &mut Vec<Sample>) {
+        if samples.len() == 1 {
+            return samples.clear();
+        }
         let mut done = 0;
         while let Some(first) = samples.get(done) {
             let address = |at| samples.get(done + at).map(Sample::address);
