@@ -13,7 +13,7 @@ const INTERFACES: [Interface; 5] = [
     (
         "channel",
         "samples with number and time, there and back; either program may die and return",
-        "88 bytes of header for each sample",
+        "a header of 88 bytes",
         CHANNEL,
         Some(SLEEPING),
     ),
