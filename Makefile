@@ -264,16 +264,23 @@ crash-random: build
 	@KILLS=$(KILLS) KILLS_LOG=$(if $(SEED),$(TARGET)/kills-$(SEED).log) DEATHS=$(DEATHS) CHECK_VERBOSE=1 LIMIT=$(or $(TIME:%=$(TIME)0),86400) \
 	    CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh kills ring_death wire_death restarts detection
 
-bench: $(LIB)/libvillas-bench-boost.so library ## speed beside bare yardsticks and peers: eight minutes; writes the tables and plots of docs/performance.md
+# In C and C++; the benchmark loads them.
+BENCH_PARTS = $(LIB)/libvillas-bench-sketch.so $(LIB)/libvillas-bench-boost.so
+
+bench: $(BENCH_PARTS) library ## speed beside bare yardsticks and peers: eight minutes; writes docs/performance.md, its tables and plots
 	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
 	$(LIB)/villas-shm-bench $(BENCH) --document docs/performance.md
 
-bench-quick: $(LIB)/libvillas-bench-boost.so library ## the same in a minute, with fewer rows; prints only
+bench-quick: $(BENCH_PARTS) library ## the same in a minute, with fewer rows; prints only
 	$(CARGO) build --release -p villas-shm-bench --features iceoryx2
 	$(LIB)/villas-shm-bench $(BENCH) --quick
 
-# Options for villas-shm-bench, as in "make bench BENCH='--cpus 2,3'".
+# Options for villas-shm-bench, as in "make bench BENCH='--cpus 2,3'", or "make bench-quick BENCH='--only asleep'".
 BENCH =
+
+$(LIB)/libvillas-bench-sketch.so: bench/sketch.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 $(WARNINGS) -O2 -fPIC -shared $< -o $@
 
 # Where Boost cannot be had, the benchmark says so and goes on.
 $(LIB)/libvillas-bench-boost.so: bench/boost/queue.cpp

@@ -127,6 +127,8 @@ pub(crate) fn repeat<S: Common + Watched, C: Idle, T>(
 
 /// Looks at the hint between two looks at the clock.
 const LOOKS: u32 = 64;
+/// A yield that takes less has switched to no other thread.
+const SWITCH: Duration = Duration::from_micros(1);
 /// How long to spin before sleeping: about the cost of a sleep and a wake-up. The fuzzer's peers
 /// are in the same thread, so spinning does not help there.
 const SPIN: Duration = Duration::from_micros(usual_or(50, 5) as u64);
@@ -150,8 +152,8 @@ pub(crate) struct Habit {
     vain: AtomicU32,
     /// How many waits must still end soon before the next spin.
     rest: AtomicU32,
-    /// Whether the last wait's thread was confined to one processor.
-    confined: AtomicBool,
+    /// Whether the last wait's thread was confined to one processor that others wanted too.
+    shares: AtomicBool,
 }
 
 impl Habit {
@@ -294,18 +296,22 @@ impl<W: Watched> Patience<W> {
     /// the awaited thread may be waiting for that one; if it is not, such a yield costs less than a
     /// microsecond.
     ///
-    /// The first looks come before the system call that tells, unless the last wait was confined.
+    /// The first looks come before the system call that tells, unless the last wait has shown that
+    /// the processor is shared. Otherwise two threads, each with a processor of its own, could make
+    /// each other late by yields, so that each wait of theirs is long enough for one.
     fn give_way(&mut self, habit: Option<&Habit>, now: Instant) {
         let Some(clock) = &mut self.clock else { return };
-        if clock.confined.is_none() && (clock.looked || habit.is_some_and(|habit| habit.confined.load(Relaxed))) {
-            let confined = is_confined();
-            clock.confined = Some(confined);
-            if let Some(habit) = habit {
-                habit.confined.store(confined, Relaxed);
-            }
+        let learn = |shares| habit.into_iter().for_each(|habit| habit.shares.store(shares, Relaxed));
+        if clock.confined.is_none() && (clock.looked || habit.is_some_and(|habit| habit.shares.load(Relaxed))) {
+            clock.confined = Some(is_confined());
+            learn(false);
         }
         clock.looked = true;
-        if now >= clock.next_yield || clock.confined == Some(true) {
+        if clock.confined == Some(true) {
+            let from = Instant::now();
+            std::thread::yield_now();
+            learn(from.elapsed() >= SWITCH);
+        } else if now >= clock.next_yield {
             std::thread::yield_now();
             clock.next_yield = now + SPIN;
         }

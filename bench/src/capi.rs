@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use villas_shm_measure::capi::c_name;
 use villas_shm_measure::functions::Functions;
 
-fn symbol(library: *mut c_void, name: &str) -> Result<*mut c_void, String> {
+/// A function of a library.
+pub(crate) fn symbol(library: *mut c_void, name: &str) -> Result<*mut c_void, String> {
     // SAFETY: an open library, and a C string.
     let at = unsafe { libc::dlsym(library, c_name(name).as_ptr()) };
     if at.is_null() { Err(format!("the library has no {name}")) } else { Ok(at) }

@@ -7,6 +7,7 @@ use crate::peers::boost::Boost;
 use crate::peers::kernel::{Kernel, Kind, longest_queued};
 use crate::peers::threads::{Crossbeam, Rtrb, Threads};
 use crate::ring::Rings;
+use crate::sketch::{self, Sketch};
 use villas_shm_measure::channel::{RustChannel, Shape};
 use villas_shm_measure::compare::Timed;
 use villas_shm_measure::contender::{Contender, Exchange, Transport, Work};
@@ -26,20 +27,65 @@ pub(crate) enum Section {
     Opening,
 }
 
-/// One yardstick, and contenders that carry messages of the same size.
-pub(crate) struct Group {
+/// What the contenders of a group do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
     pub(crate) section: Section,
     /// Bytes of a message.
     pub(crate) bytes: usize,
     /// Messages per batch.
     pub(crate) batch: usize,
+}
+
+impl Subject {
+    pub(crate) const fn trip(bytes: usize) -> Subject {
+        Subject { section: Section::Trip, bytes, batch: 1 }
+    }
+
+    pub(crate) const fn stream(bytes: usize, batch: usize) -> Subject {
+        Subject { section: Section::Stream, bytes, batch }
+    }
+
+    /// Of the sections that measure one size only.
+    pub(crate) const fn of(section: Section) -> Subject {
+        let bytes = match section {
+            Section::FourAndFour => 152,
+            Section::Creation | Section::Opening => 0,
+            _ => 96,
+        };
+        Subject { section, bytes, batch: 1 }
+    }
+
+    pub(crate) fn title(self) -> String {
+        match self.section {
+            Section::Trip => format!("Round trips of {} bytes", self.bytes),
+            Section::Asleep => "Round trips when both sides sleep, 96 bytes".into(),
+            Section::Wake => "One message to a receiver that sleeps: until it has it".into(),
+            Section::WakeCost => "One message to a receiver that sleeps: what the call costs that sends it".into(),
+            Section::Stream if self.batch == 1 => format!("Streams of {} bytes, one by one", self.bytes),
+            Section::Stream => format!("Streams of {} bytes, {} at a time", self.bytes, self.batch),
+            Section::FourAndFour => "Four threads of one process give, four of the other take, 152 bytes".into(),
+            Section::Creation => "Creating the default region, and removing it".into(),
+            Section::Opening => "Opening it, and closing".into(),
+        }
+    }
+
+    /// Of rates, more is better; of times, less.
+    pub(crate) fn is_rate(self) -> bool {
+        matches!(self.section, Section::Stream | Section::FourAndFour)
+    }
+}
+
+/// One yardstick, and contenders that carry messages of the same size.
+pub(crate) struct Group {
+    pub(crate) subject: Subject,
     pub(crate) yard: usize,
     pub(crate) contenders: Vec<usize>,
 }
 
 impl Group {
     pub(crate) fn timed(&self) -> Timed {
-        match self.section {
+        match self.subject.section {
             Section::Trip => Timed::Apart,
             Section::Asleep | Section::Wake | Section::WakeCost => Timed::Same,
             _ => Timed::Not,
@@ -60,6 +106,7 @@ pub(crate) struct Catalogue {
     pub(crate) missing: Vec<String>,
     is_quick: bool,
     has_boost: bool,
+    has_sketch: bool,
     cpus: [usize; 2],
 }
 
@@ -71,6 +118,10 @@ impl Catalogue {
         if let Err(why) = &boost {
             missing.push(format!("Boost.Interprocess: {why} (its headers were not installed when make built this)"));
         }
+        let sketch = sketch::load();
+        if let Err(why) = &sketch {
+            missing.push(format!("the sketch of the channel: {why}"));
+        }
         if cfg!(not(feature = "iceoryx2")) {
             missing.push("iceoryx2: built without it".into());
         }
@@ -78,7 +129,8 @@ impl Catalogue {
             missing.push("POSIX mq: this system has none".into());
         }
         let (contenders, groups) = (Vec::new(), Vec::new());
-        let mut catalogue = Catalogue { contenders, groups, missing, is_quick, has_boost: boost.is_ok(), cpus };
+        let (has_boost, has_sketch) = (boost.is_ok(), sketch.is_ok());
+        let mut catalogue = Catalogue { contenders, groups, missing, is_quick, has_boost, has_sketch, cpus };
         catalogue.trips()?;
         catalogue.sleepers()?;
         catalogue.streams()?;
@@ -95,9 +147,9 @@ impl Catalogue {
         self.add(Exchange::boxed(transport, work))
     }
 
-    fn group(&mut self, section: Section, bytes: usize, batch: usize, yard: Box<dyn Contender>) {
+    fn group(&mut self, subject: Subject, yard: Box<dyn Contender>) {
         let yard = self.add(yard);
-        self.groups.push(Group { section, bytes, batch, yard, contenders: Vec::new() });
+        self.groups.push(Group { subject, yard, contenders: Vec::new() });
     }
 
     /// Adds a contender to the last group.
@@ -143,6 +195,13 @@ impl Catalogue {
         Ok(())
     }
 
+    fn sketch(&mut self, values: usize, work: Work) {
+        if self.has_sketch {
+            let index = self.add(Sketch::boxed(values, work));
+            self.join_as(index);
+        }
+    }
+
     /// Adds this library's channels with samples of `V` values.
     fn channels<const V: usize>(&mut self, work: Work, polling: bool) {
         let batch = work.batch();
@@ -152,10 +211,13 @@ impl Catalogue {
 
     fn trip<const W: usize, const V: usize>(&mut self) -> Result<(), String> {
         let work = Work::Trip;
-        self.group(Section::Trip, 8 * W, 1, BareTrip::<W>::boxed());
+        self.group(Subject::trip(8 * W), BareTrip::<W>::boxed());
         if V == 1 {
             let line = self.add(LineTrip::boxed());
             self.join_as(line);
+        }
+        if V == 1 || V == 8 {
+            self.sketch(V, work);
         }
         self.channels::<V>(work, true);
         if V == 1 {
@@ -175,8 +237,8 @@ impl Catalogue {
 
     fn trips(&mut self) -> Result<(), String> {
         self.trip::<12, 1>()?;
+        self.trip::<19, 8>()?;
         if !self.is_quick {
-            self.trip::<19, 8>()?;
             self.trip::<75, 64>()?;
             self.trip::<184, 173>()?;
         }
@@ -186,7 +248,7 @@ impl Catalogue {
     fn sleepers(&mut self) -> Result<(), String> {
         let works = [(Section::Asleep, Work::Asleep), (Section::Wake, Work::Wake), (Section::WakeCost, Work::WakeCost)];
         for (section, work) in works {
-            self.group(section, 96, 1, Exchange::boxed(Futex::new(), work));
+            self.group(Subject::of(section), Exchange::boxed(Futex::new(), work));
             self.channels::<1>(work, false);
             if section == Section::Asleep && !self.is_quick {
                 self.join(Named::new(own::<8>(false, None), "8 values"), work);
@@ -203,7 +265,10 @@ impl Catalogue {
     /// Adds a stream of messages of `W` words, or of samples with `V` values.
     fn stream<const W: usize, const V: usize, const COPY: bool>(&mut self, batch: usize) -> Result<(), String> {
         let work = Work::Stream { batch };
-        self.group(Section::Stream, 8 * W, batch, BareStream::<W, COPY>::boxed(batch));
+        self.group(Subject::stream(8 * W, batch), BareStream::<W, COPY>::boxed(batch));
+        if V == 8 {
+            self.sketch(V, work);
+        }
         self.channels::<V>(work, true);
         if batch == 1 || V == 8 {
             self.join(own::<V>(false, Some(batch)), work);
@@ -228,30 +293,30 @@ impl Catalogue {
     }
 
     fn streams(&mut self) -> Result<(), String> {
-        let batches: &[usize] = if self.is_quick { &[1, 64] } else { &[1, 16, 64] };
-        for &batch in batches {
+        for batch in [1, 16, 64] {
+            if !self.is_quick {
+                self.stream::<12, 1, false>(batch)?;
+            }
             self.stream::<19, 8, false>(batch)?;
-        }
-        if self.is_quick {
-            return Ok(());
-        }
-        for &batch in batches {
-            self.stream::<12, 1, false>(batch)?;
-            self.stream::<75, 64, false>(batch)?;
+            if !self.is_quick {
+                self.stream::<75, 64, false>(batch)?;
+            }
         }
         self.stream::<184, 173, true>(1)?;
-        self.stream::<184, 173, true>(64)?;
+        if !self.is_quick {
+            self.stream::<184, 173, true>(64)?;
+        }
         self.stream::<8192, 8181, true>(1)
     }
 
     fn others(&mut self) {
-        self.group(Section::FourAndFour, 152, 1, FourAndFour::boxed(true));
+        self.group(Subject::of(Section::FourAndFour), FourAndFour::boxed(true));
         let ours = self.add(FourAndFour::boxed(false));
         self.join_as(ours);
         for (section, bare, ours) in
             [(Section::Creation, Step::BareCreate, Step::Create), (Section::Opening, Step::BareOpen, Step::Open)]
         {
-            self.group(section, 0, 1, Life::boxed(bare));
+            self.group(Subject::of(section), Life::boxed(bare));
             let ours = self.add(Life::boxed(ours));
             self.join_as(ours);
         }

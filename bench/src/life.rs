@@ -1,21 +1,21 @@
-//! Creating, opening, idling, and many channels at once.
+//! Creating, opening, and many channels at once.
 
 use crate::capi::{api, failed, last_error};
 use std::ffi::{CString, c_void};
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 use villas_shm_measure::Times;
-use villas_shm_measure::capi::{LIMIT, c_name};
+use villas_shm_measure::capi::c_name;
 use villas_shm_measure::clock::now_ns;
 use villas_shm_measure::contender::Contender;
 use villas_shm_measure::functions::Conf;
 use villas_shm_measure::rig::{Run, Side, fail};
 
-fn conf(polling: bool) -> Conf {
+pub(crate) fn conf(polling: bool) -> Conf {
     Conf { polling: polling.into(), size: size_of::<Conf>(), ..Conf::default() }
 }
 
-fn create(name: &CString, conf: &Conf) -> *mut c_void {
+pub(crate) fn create(name: &CString, conf: &Conf) -> *mut c_void {
     // SAFETY: a C string and a struct that live through the call.
     let shm = unsafe { (api().shmem_shared_create)(name.as_ptr(), conf) };
     if shm.is_null() {
@@ -34,7 +34,7 @@ fn open(name: &CString) -> (*mut c_void, *mut c_void) {
     (shm, base)
 }
 
-fn close(shm: *mut c_void, base: *mut c_void) {
+pub(crate) fn close(shm: *mut c_void, base: *mut c_void) {
     // SAFETY: an open channel, which is not used again.
     let gave = unsafe { (api().shmem_shared_close)(shm, base) };
     if gave != 0 {
@@ -42,7 +42,7 @@ fn close(shm: *mut c_void, base: *mut c_void) {
     }
 }
 
-fn unlink(name: &CString) {
+pub(crate) fn unlink(name: &CString) {
     // SAFETY: a C string.
     let gave = unsafe { (api().shmem_shared_unlink)(name.as_ptr()) };
     if gave != 0 {
@@ -197,67 +197,6 @@ impl Contender for Life {
             (0..count).for_each(|_| self.once(&text));
             run.set_note(now_ns() - from);
         }
-    }
-}
-
-/// Both sides of a channel in `pthread` mode wait for samples that do not come. An item is one
-/// call, which ends after 100 ms.
-pub(crate) struct Idle {
-    shm: *mut c_void,
-    base: *mut c_void,
-}
-
-impl Idle {
-    pub(crate) fn boxed() -> Box<dyn Contender> {
-        Box::new(Idle { shm: null_mut(), base: null_mut() })
-    }
-
-    fn wait(&self, count: u64) -> f64 {
-        let from = now_ns();
-        for _ in 0..count {
-            let mut sample = [null_mut()];
-            // SAFETY: an open channel, and an array of one.
-            let gave = unsafe { (api().shmem_shared_read)(self.shm, sample.as_mut_ptr(), 1) };
-            if gave != 0 {
-                failed("shmem_shared_read", gave.into());
-            }
-        }
-        (now_ns() - from) as f64
-    }
-}
-
-impl Contender for Idle {
-    fn name(&self) -> String {
-        "villas-shm channel, pthread, both sides wait".into()
-    }
-
-    fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
-        let text = c_name(name);
-        if side == Side::Node {
-            self.shm = create(&text, &conf(false));
-            // SAFETY: an open channel.
-            let gave = unsafe { (api().shmem_shared_wait)(self.shm, &LIMIT) };
-            return if gave == 0 { Ok(()) } else { Err(last_error()) };
-        }
-        // SAFETY: a C string and pointers that live through the call.
-        self.shm = unsafe { (api().shmem_shared_timed_open)(text.as_ptr(), &mut self.base, &LIMIT) };
-        if self.shm.is_null() { Err(last_error()) } else { Ok(()) }
-    }
-
-    fn close(&mut self) {
-        close(self.shm, self.base);
-    }
-
-    fn unlink(&mut self, name: &str) {
-        unlink(&c_name(name));
-    }
-
-    fn node(&mut self, _run: &Run, count: u64, _times: Option<&mut Times>) -> f64 {
-        self.wait(count)
-    }
-
-    fn program(&mut self, _run: &Run, count: u64) {
-        self.wait(count);
     }
 }
 

@@ -6,18 +6,52 @@ use villas_shm_picture::COLOURS;
 use villas_shm_picture::axis::{Axis, Frame, Scale};
 use villas_shm_picture::picture::Picture;
 
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 840.0;
 const LEFT: f64 = 78.0;
 const TOP: f64 = 80.0;
 const BOTTOM: f64 = 58.0;
 /// Pixels between two names.
-const NAME_STEP: f64 = 15.0;
-/// Dashes of other libraries' lines, in turn.
-const DASHES: [&str; 2] = [" stroke-dasharray=\"3 2\"", " stroke-dasharray=\"9 2 2 2\""];
-
+const NAME_STEP: f64 = 16.0;
 /// A line that ends this fraction of the frame's width before the last one has its name beside its
 /// end, not at the frame: a connection to the frame could be taken for a part of the line.
 const EARLY: f64 = 0.15;
+
+/// How a line is drawn; its name has the same colour.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    colour: &'static str,
+    /// Lengths of dashes and gaps; empty: one piece.
+    dash: &'static str,
+    width: f64,
+}
+
+impl Style {
+    /// One of many lines of equal rank, thick or thin.
+    #[must_use]
+    pub fn coloured(number: usize, is_thick: bool) -> Style {
+        Style { colour: COLOURS[number % COLOURS.len()], dash: "", width: if is_thick { 2.6 } else { 1.4 } }
+    }
+
+    /// A line of this library among those of others: of one family of colours, from dark to bright.
+    #[must_use]
+    pub fn ours(number: usize) -> Style {
+        const FAMILY: [&str; 4] = ["#08306b", "#0072b2", "#00897b", "#5b7bd5"];
+        Style { colour: FAMILY[number % FAMILY.len()], dash: "", width: 2.6 }
+    }
+
+    /// A line of another library: grey.
+    #[must_use]
+    pub fn peer(number: usize) -> Style {
+        const DASHES: [&str; 3] = ["7 3", "2 2.5", "9 3 2 3"];
+        Style { colour: "#757575", dash: DASHES[number % DASHES.len()], width: 1.6 }
+    }
+
+    /// A yardstick: thin and dark.
+    #[must_use]
+    pub fn yardstick() -> Style {
+        Style { colour: "#333", dash: "", width: 1.0 }
+    }
+}
 
 /// A line of a plot.
 #[derive(Clone, Debug)]
@@ -26,10 +60,8 @@ pub struct Line {
     pub name: String,
     /// Sorted by x.
     pub points: Vec<(f64, f64)>,
-    /// A yardstick: grey and dashed.
-    pub is_yardstick: bool,
-    /// A line of this library: thick.
-    pub is_ours: bool,
+    /// How it is drawn.
+    pub style: Style,
     /// Points are also marked.
     pub has_marks: bool,
 }
@@ -114,16 +146,16 @@ impl Plot {
     #[must_use]
     pub fn svg(&self) -> String {
         let lines: Vec<&Line> = self.lines.iter().filter(|line| !line.points.is_empty()).collect();
-        let height = (lines.len() as f64 * NAME_STEP + TOP + BOTTOM + 20.0).max(500.0);
+        let height = (lines.len() as f64 * NAME_STEP + TOP + BOTTOM + 20.0).max(440.0);
         let names = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
-        let right = WIDTH - (6.8 * names as f64 + 44.0);
+        let right = WIDTH - (7.4 * names as f64 + 44.0);
         let points = || lines.iter().flat_map(|line| line.points.iter());
         let x = Scale::new(&self.x, points().map(|point| point.0), LEFT, right);
         let y = Scale::new(&self.y, points().map(|point| point.1), height - BOTTOM, TOP);
         let mut picture = Picture::new(WIDTH, height);
         picture.text(LEFT, 26, "font-size=\"16\" font-weight=\"bold\"", &self.title);
         picture.text(LEFT, 46, "font-size=\"12\" fill=\"#444\"", &self.subtitle);
-        picture.text(LEFT, 62, "font-size=\"10\" fill=\"#777\"", &self.machine);
+        picture.text(LEFT, 62, "font-size=\"11\" fill=\"#666\"", &self.machine);
         Frame { x: (&self.x, &x), y: (&self.y, &y), has_x_marks: true }.draw(&mut picture);
         draw(&mut picture, &lines, &x, &y, right, height);
         picture.finish()
@@ -131,8 +163,8 @@ impl Plot {
 }
 
 fn draw(picture: &mut Picture, lines: &[&Line], x: &Scale, y: &Scale, right: f64, height: f64) {
-    let styles = styles(lines);
-    for (line, (colour, dash, width)) in lines.iter().zip(&styles) {
+    for line in lines {
+        let Style { colour, dash, width } = line.style;
         let mut path = String::new();
         for (number, point) in line.points.iter().enumerate() {
             let _ = write!(path, "{}{:.1} {:.1}", if number == 0 { 'M' } else { 'L' }, x.at(point.0), y.at(point.1));
@@ -140,13 +172,14 @@ fn draw(picture: &mut Picture, lines: &[&Line], x: &Scale, y: &Scale, right: f64
                 picture.dot(x.at(point.0), y.at(point.1), 3.2, colour);
             }
         }
+        let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
         picture
             .path(&path, &format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{dash}"));
     }
-    name(picture, lines, &styles, x, y, (right, height));
+    name(picture, lines, x, y, (right, height));
 }
 
-fn name(picture: &mut Picture, lines: &[&Line], styles: &[Style], x: &Scale, y: &Scale, (right, height): (f64, f64)) {
+fn name(picture: &mut Picture, lines: &[&Line], x: &Scale, y: &Scale, (right, height): (f64, f64)) {
     let end = |line: &Line| line.points.last().map_or((0.0, 0.0), |point| (x.at(point.0), y.at(point.1)));
     let last = lines.iter().map(|line| end(line).0).fold(LEFT, f64::max);
     // Where the name of a line is: beside its end, or outside.
@@ -159,32 +192,17 @@ fn name(picture: &mut Picture, lines: &[&Line], styles: &[Style], x: &Scale, y: 
     for names in order.chunk_by(|&a, &b| column(lines[a]) == column(lines[b])) {
         let wanted: Vec<f64> = names.iter().map(|&at| end(lines[at]).1).collect();
         for (&at, place) in names.iter().zip(spread_out(&wanted, TOP, height - BOTTOM)) {
-            let (line, (colour, _, width)) = (lines[at], styles[at]);
+            let line = lines[at];
+            let Style { colour, width, .. } = line.style;
             let ((from_x, from_y), column) = (end(line), column(line));
             let weight = if width > 2.0 { " font-weight=\"bold\"" } else { "" };
             let lead = format!("M{from_x:.1} {from_y:.1}L{:.1} {place:.1}", column - 4.0);
             picture.path(&lead, "stroke=\"#bbb\" stroke-width=\"0.6\"");
             let outline = "stroke=\"#fff\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\"";
-            let attributes = format!("fill=\"{colour}\" {outline}{weight}");
+            let attributes = format!("font-size=\"12\" fill=\"{colour}\" {outline}{weight}");
             picture.text(format_args!("{column:.1}"), format_args!("{:.1}", place + 4.0), &attributes, &line.name);
         }
     }
-}
-
-/// Colour, dashes, width.
-type Style = (&'static str, &'static str, f64);
-
-fn styles(lines: &[&Line]) -> Vec<Style> {
-    let mut drawn = 0;
-    let style = |line: &&Line| {
-        if line.is_yardstick {
-            return ("#777", " stroke-dasharray=\"6 4\"", 1.4);
-        }
-        drawn += 1;
-        let colour = COLOURS[(drawn - 1) % COLOURS.len()];
-        if line.is_ours { (colour, "", 2.6) } else { (colour, DASHES[drawn % DASHES.len()], 1.4) }
-    };
-    lines.iter().map(style).collect()
 }
 
 #[cfg(test)]
@@ -203,8 +221,7 @@ mod tests {
         let line = |name: &str, y: f64| Line {
             name: name.into(),
             points: vec![(1.0, y), (64.0, 20.0 * y)],
-            is_yardstick: false,
-            is_ours: false,
+            style: Style::peer(0),
             has_marks: true,
         };
         let axis = || logarithmic_axis("µs", |at| at.to_string());
@@ -215,7 +232,7 @@ mod tests {
         for circle in svg.split("<circle ").skip(1) {
             let number = |key: &str| circle.split(key).nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap();
             let (x, y) = (number("cx=\""), number("cy=\""));
-            assert!((LEFT..=WIDTH).contains(&x) && (TOP..=500.0 - BOTTOM).contains(&y), "{x} {y}");
+            assert!((LEFT..=WIDTH).contains(&x) && (TOP..=440.0 - BOTTOM).contains(&y), "{x} {y}");
         }
     }
 
@@ -224,8 +241,7 @@ mod tests {
         let line = |name: &str, points: &[(f64, f64)]| Line {
             name: name.into(),
             points: points.into(),
-            is_yardstick: false,
-            is_ours: false,
+            style: Style::peer(0),
             has_marks: true,
         };
         let axis = || logarithmic_axis("µs", |at| at.to_string());

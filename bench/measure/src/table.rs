@@ -55,15 +55,17 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A table in Markdown; the first row is the heading.
+/// A table in Markdown; the first row is the heading. Columns of figures are aligned right.
 #[must_use]
 pub fn markdown(rows: &[Vec<String>]) -> String {
     let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
+    let is_figure = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "–≤≥".contains(c));
+    let rule = |at: usize| if rows[1..].iter().filter_map(|row| row.get(at)).any(is_figure) { "---:|" } else { "---|" };
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         text += &line(row);
         if number == 0 {
-            text += &format!("|---|{}\n", "---:|".repeat(row.len() - 1));
+            text += &format!("|---|{}\n", (1..row.len()).map(rule).collect::<String>());
         }
     }
     text
@@ -99,9 +101,9 @@ mod tests {
     }
 
     #[test]
-    fn markdown_has_a_rule_below_the_heading() {
-        let rows = [vec!["a".into(), "b".into()], vec!["1".into(), "2".into()]];
-        assert_eq!(markdown(&rows), "| a | b |\n|---|---:|\n| 1 | 2 |\n");
+    fn markdown_has_a_rule_below_the_heading_that_aligns_figures() {
+        let rows = [["a", "b", "c"], ["1", "2 µs", "met"], ["2", "–", "missed"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(markdown(&rows), "| a | b | c |\n|---|---:|---|\n| 1 | 2 µs | met |\n| 2 | – | missed |\n");
     }
 
     #[test]

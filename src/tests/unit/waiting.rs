@@ -108,24 +108,41 @@ impl Quiet {
 }
 
 #[test]
-fn a_habit_knows_whether_its_thread_has_one_processor() {
+fn a_habit_knows_whether_its_thread_shares_its_only_processor() {
     let quiet = Quiet { looks: Cell::new(0), nap: Cell::default(), habit: Habit::default(), interrupts: Interrupts::new() };
-    let after_spin = |mask: &libc::cpu_set_t| {
-        // SAFETY: the mask is that of this thread, which ends with the test.
-        assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(mask), mask) }, 0);
+    // SAFETY: the mask is that of the calling thread, which ends with the test.
+    let confine = |mask: &libc::cpu_set_t| assert_eq!(unsafe { libc::sched_setaffinity(0, size_of_val(mask), mask) }, 0);
+    let after_spin = || {
         quiet.habit.rest.store(0, Relaxed);
         assert!(quiet.wait());
-        quiet.habit.confined.load(Relaxed)
+        quiet.habit.shares.load(Relaxed)
     };
     // SAFETY: written to before they are read.
-    unsafe {
+    let (all, one) = unsafe {
         let (mut all, mut one): (libc::cpu_set_t, libc::cpu_set_t) = (std::mem::zeroed(), std::mem::zeroed());
         assert_eq!(libc::sched_getaffinity(0, size_of_val(&all), &raw mut all), 0);
         let first = (0..libc::CPU_SETSIZE as usize).find(|&at| libc::CPU_ISSET(at, &all)).unwrap();
         libc::CPU_SET(first, &mut one);
-        assert!(after_spin(&one));
-        assert_eq!(after_spin(&all), libc::CPU_COUNT(&all) == 1);
-    }
+        (all, one)
+    };
+    let (is_over, deadline) = (AtomicBool::new(false), Instant::now() + Duration::from_secs(10));
+    let shared = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            confine(&one);
+            while !is_over.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        confine(&one);
+        let shared = std::iter::repeat_with(after_spin).find(|&shares| shares || Instant::now() > deadline);
+        is_over.store(true, Relaxed);
+        shared
+    });
+    assert_eq!(shared, Some(true), "no yield was seen to run the other thread");
+    confine(&all);
+    // SAFETY: a mask.
+    let has_one = unsafe { libc::CPU_COUNT(&all) } == 1;
+    assert!(has_one || !after_spin(), "a thread that may run elsewhere shares nothing");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use villas_shm_measure::compare::{PERCENTILES, Place, Spread, percentile};
 use villas_shm_measure::contender::Work;
-use villas_shm_measure::plot::{Line, Plot, logarithmic_axis, mark, percentile_axis, percentiles};
+use villas_shm_measure::plot::{Line, Plot, Style, logarithmic_axis, mark, percentile_axis, percentiles};
 use villas_shm_measure::table::{bytes, columns, digits, rate, time};
 
 use super::Row;
@@ -132,13 +132,12 @@ fn row(row: &Row) -> Value {
 
 /// Percentiles of the round trips.
 pub(super) fn plot(rows: &[Row], cpus: [usize; 2]) -> String {
-    let line = |row: &Row| {
+    let line = |(number, row): (usize, &Row)| {
         let values = if row.shape.values == 1 { "1 value".into() } else { format!("{} values", row.shape.values) };
         Line {
             name: format!("{}, {}, {values}", row.word(), row.shape.mode()),
             points: row.outcome.times(None).map(|times| percentiles(&times)).unwrap_or_default(),
-            is_yardstick: false,
-            is_ours: row.work == Work::Trip,
+            style: Style::coloured(number, row.work == Work::Trip),
             has_marks: false,
         }
     };
@@ -148,7 +147,7 @@ pub(super) fn plot(rows: &[Row], cpus: [usize; 2]) -> String {
         machine: format!("villas-shm bench on processors {} and {}", cpus[0], cpus[1]),
         x: percentile_axis(),
         y: logarithmic_axis("time", |ns| mark(&time(ns))),
-        lines: rows.iter().filter(|row| !row.is_stream()).map(line).collect(),
+        lines: rows.iter().filter(|row| !row.is_stream()).enumerate().map(line).collect(),
     };
     plot.svg()
 }
