@@ -2,7 +2,7 @@
 //! tests and for the fuzzer. The contents may be anything; an access outside, an endless loop or a
 //! panic is a bug.
 
-use super::heap::Heap;
+use super::heap::{Heap, alloc_one, write_one};
 use crate::channel::backend::Backend;
 use crate::channel::wire::{Wire, doorbell};
 use crate::error::Result;
@@ -93,7 +93,7 @@ fn transfer(wire: &mut Wire, outcome: &mut Exercised) {
             }
         }
         wire.has_input_soon();
-        if let Some(sample) = wire.alloc_one() {
+        if let Some(sample) = alloc_one(wire) {
             outcome.allocated += 1;
             sample.header().length.set(sample.capacity());
             (0..sample.capacity()).for_each(|index| sample.value(index).set(u64::from(index)));
@@ -115,7 +115,7 @@ fn look(wire: &mut Wire, sample: &Raw) {
     }
     // No sample begins there.
     assert!(wire.live(address + 8).is_none());
-    if let Some(copy) = wire.alloc_one() {
+    if let Some(copy) = alloc_one(wire) {
         let _ = copy.copy_from(sample);
         wire.put(copy.address() as usize);
     }
@@ -126,7 +126,7 @@ fn give_back(wire: &mut Wire, sample: &Raw) {
 }
 
 fn send(wire: &mut Wire, sample: &Raw) {
-    if !matches!(wire.write_one(sample.address() as usize), Ok(true)) {
+    if !matches!(write_one(wire, sample), Ok(true)) {
         give_back(wire, sample);
     }
 }
