@@ -124,7 +124,7 @@ impl Wire {
     /// free, or another writer took the room.
     fn write_copy(&mut self, from: u32, room: Seen) -> Result<bool> {
         let Some(peer) = &mut self.peer else { return Err(foreign()) };
-        let Some(block) = self.own.alloc_one() else { return Ok(false) };
+        let Some(block) = self.own.alloc(1) else { return Ok(false) };
         let copied = self.own.view.blocks().raw(block).copy_from(&peer.view.blocks().raw(from));
         let sent = copied.map(|()| {
             self.own.stage(block);
@@ -193,8 +193,12 @@ impl Backend for Wire {
         WireHint::Room(self.own.view.queue(Which::Samples).tail.get())
     }
 
-    fn alloc(&mut self, most: usize, give: impl FnMut(usize, Raw)) -> usize {
-        self.own.alloc(most, give)
+    fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
+        for count in 0..most {
+            let Some(block) = self.own.alloc(most - count) else { return count };
+            give(count, self.own.view.blocks().raw(block));
+        }
+        most
     }
 
     fn put(&mut self, address: usize) -> Option<u32> {
@@ -261,7 +265,7 @@ impl Backend for Wire {
             waits,
             wakeups,
             blocks: u64::from(own.facts().blocks + peer_blocks),
-            blocks_free: pending(own, Which::Free),
+            blocks_free: pending(own, Which::Free) + self.own.ahead() as u64,
             held: u64::from(self.own.held() + self.peer.as_ref().map_or(0, WireRegion::held)),
             held_own: u64::from(self.own.held()),
             region_size: own.facts().total_size(),

@@ -9,9 +9,17 @@ use crate::layout::wire::{Which, WireView};
 use crate::memory::zeroed::{Table, Zeroable};
 use crate::protocol::bounded::{ATTEMPTS, Seen, claim_empty, claim_full, claim_seen, give_up, see_empty, skip_unfilled};
 use crate::protocol::channel_words::Block;
+use std::ops::Range;
 
 /// The most cells that are claimed at once.
 const RUN: usize = 64;
+/// The most blocks that are taken from the pool ahead of their use.
+const MOST_AHEAD: usize = 16;
+/// Of the pool's blocks, one in so many may be taken ahead: another program may allocate in the same
+/// region.
+const SHARE_AHEAD: usize = 8;
+/// How many blocks ahead of their use the memory of a block is fetched.
+const EXPECTED: usize = 4;
 
 /// What this process knows of a block.
 #[derive(Clone, Copy)]
@@ -41,12 +49,15 @@ pub(super) struct WireRegion {
     run: [u32; RUN],
     /// How many of them wait for a cell.
     staged: usize,
+    /// Free blocks that were taken from the pool, and which of them are still to be handed out.
+    stash: [u32; RUN],
+    ahead: Range<usize>,
 }
 
 impl WireRegion {
     pub(super) fn new(view: WireView) -> Result<WireRegion> {
         let blocks = Table::resident(view.facts().blocks as usize, "the private state of the blocks")?;
-        Ok(WireRegion { view, blocks, held: 0, run: [0; RUN], staged: 0 })
+        Ok(WireRegion { view, blocks, held: 0, run: [0; RUN], staged: 0, stash: [0; RUN], ahead: 0..0 })
     }
 
     pub(super) fn held(&self) -> u32 {
@@ -81,54 +92,55 @@ impl WireRegion {
         private.references
     }
 
-    /// Hands out up to `most` free blocks of the pool.
+    /// Hands out a free block. `wanted`: how many the call wants, from this one on.
     #[inline(always)]
-    pub(super) fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
-        let mut given = 0;
+    pub(super) fn alloc(&mut self, wanted: usize) -> Option<u32> {
+        // More than one attempt only if the peer gives back what is held here.
         for _ in 0..ATTEMPTS {
-            let wanted = RUN.min(most - given);
-            // Corruption here is in this side's own region, so the peer caused it: treat the pool
-            // as empty.
-            let Some(count) = self.take_free(wanted) else { break };
-            for at in 0..count {
-                let block = self.run[at];
-                if self.is_held(block) {
-                    continue;
-                }
-                let raw = self.view.blocks().raw(block);
-                raw.reset();
+            if self.ahead.is_empty() {
+                self.take_ahead(wanted)?;
+            }
+            let block = self.stash[self.ahead.start];
+            if let Some(&later) = self.stash[..self.ahead.end].get(self.ahead.start + EXPECTED) {
+                self.view.blocks().raw(later).expect();
+            }
+            self.ahead.start += 1;
+            if !self.is_held(block) {
+                self.view.blocks().raw(block).reset();
                 self.view.references(block).set(1);
                 self.blocks[block as usize] = WireBlock { references: 1, shares: 1 };
                 self.held += 1;
-                give(given, raw);
-                given += 1;
-            }
-            if given == most || count < wanted {
-                break;
+                return Some(block);
             }
         }
-        given
+        None
     }
 
-    /// Hands out one free block.
-    pub(super) fn alloc_one(&mut self) -> Option<u32> {
-        (self.alloc(1, |_, _| ()) == 1).then(|| self.run[0])
-    }
-
-    /// Takes up to `most` blocks from the pool's queue into the run at hand; returns how many.
+    /// Takes blocks from the pool: those that are wanted, or some more. While they are handed out,
+    /// this side stays away from the cells that the peer fills.
     #[inline(always)]
-    fn take_free(&mut self, most: usize) -> Option<usize> {
-        let WireRegion { view, run, .. } = self;
+    fn take_ahead(&mut self, wanted: usize) -> Option<()> {
+        let WireRegion { view, stash, .. } = self;
         let free = view.ends(Which::Free);
+        let most = wanted.max(MOST_AHEAD.min(view.facts().blocks as usize / SHARE_AHEAD)).min(RUN);
+        // Corruption here is in this side's own region, so the peer caused it: treat the pool as
+        // empty.
         let claimed = claim_full(&free, most, |at, data| {
             let Some(block) = view.block_of(Which::Free, data) else { return false };
-            view.blocks().raw(block).expect();
-            run[at] = block;
+            stash[at] = block;
             true
         })?;
-        let count = claimed.count();
+        self.ahead = 0..claimed.count();
         claimed.empty(&free);
-        Some(count)
+        for &block in self.stash[self.ahead.clone()].iter().take(EXPECTED) {
+            view.blocks().raw(block).expect();
+        }
+        Some(())
+    }
+
+    /// How many blocks were taken from the pool and not handed out.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead.len()
     }
 
     /// Receives up to `most` samples. `last`: the other user is dead and will never fill a cell
