@@ -73,6 +73,15 @@ M-skip       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(Age::This, SKIP) 
 M-settle     seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
 M-lost       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/TAKEN => (word.next_lap(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
 M-newcomer   seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/if claim.owner() == Some(owner) {/if false {/
+V1-store     seen   ^bounded::       src/protocol/bounded.rs s/publish(position.wrapping_add(1)); \/\/ V1/set(position.wrapping_add(1));/
+V2-store     seen   ^bounded::       src/protocol/bounded.rs s/publish(position.wrapping_add(queue.cells())); \/\/ V2/set(position.wrapping_add(queue.cells()));/
+V1-V2-load   seen   ^bounded::       src/protocol/bounded.rs /\/\/ V1, V2/s/observe/get/
+V4-store     seen   ^bounded::       src/protocol/atomics.rs s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
+V4-load      seen   ^bounded::       src/protocol/bounded.rs /\/\/ V4/s/observe/get/
+V4-all       seen   ^bounded::       src/protocol/bounded.rs s/references.observe() == shares ||/true ||/
+V-run        seen   ^bounded::       src/protocol/bounded.rs s/if seen.ahead != 0 ||/if seen.count == 0 \&\& seen.ahead != 0 ||/
+V-exchange   seen   ^bounded::       src/protocol/bounded.rs s/end.exchange(self.position, next).then_some(\(.*\))$/{ end.set(next); Some(\1) }/
+V-skip       seen   ^bounded::       src/protocol/bounded.rs s/if ahead >= 0 || claimed <= 1 ||/if true ||/
 E1-look      seen   event::       src/protocol/event.rs s/if armed >> 1 != seen {/if false {/
 E2-load      seen   event::       src/protocol/event.rs /E2$/s/observe/get/
 E2-store     seen   event::       src/protocol/atomics.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/

@@ -36,6 +36,7 @@ use super::sample;
 use super::trailer::{TRAILER, Trailer};
 use crate::error::{Error, Result};
 use crate::protocol::atomics::{self, Shared32, Shared64};
+use crate::protocol::bounded::BoundedWords;
 use crate::sys::condition;
 use std::mem::{offset_of, size_of};
 
@@ -285,6 +286,45 @@ pub(crate) enum Which {
     Free = 1,
 }
 
+/// A queue of a region, with its cells.
+#[derive(Clone, Copy)]
+pub(crate) struct WireEnds<'v> {
+    queue: &'v WireQueue,
+    cells: *const u8,
+    mask: u64,
+}
+
+impl WireEnds<'_> {
+    #[inline(always)]
+    fn cell(&self, position: u64) -> &Cell {
+        // SAFETY: the cells lie within the mapping, 8-aligned; the mask keeps the index among them.
+        unsafe { &*self.cells.cast::<Cell>().add((position & self.mask) as usize) }
+    }
+}
+
+impl BoundedWords for WireEnds<'_> {
+    #[inline(always)]
+    fn cells(&self) -> u64 {
+        self.mask + 1
+    }
+    #[inline(always)]
+    fn tail(&self) -> &Shared64 {
+        &self.queue.tail
+    }
+    #[inline(always)]
+    fn head(&self) -> &Shared64 {
+        &self.queue.head
+    }
+    #[inline(always)]
+    fn sequence(&self, position: u64) -> &Shared64 {
+        &self.cell(position).sequence
+    }
+    #[inline(always)]
+    fn data(&self, position: u64) -> &Shared64 {
+        &self.cell(position).data
+    }
+}
+
 /// A mapped region whose facts have been checked.
 #[derive(Clone, Copy)]
 pub(crate) struct WireView {
@@ -345,12 +385,19 @@ impl WireView {
         self.facts.cells[which as usize]
     }
 
+    /// A queue, for `protocol::bounded`.
+    #[inline(always)]
+    pub(crate) fn ends(&self, which: Which) -> WireEnds<'_> {
+        let cells = self.base.wrapping_add(self.facts.cells_at[which as usize] as usize);
+        WireEnds { queue: self.queue(which), cells, mask: self.cells(which) - 1 }
+    }
+
     /// The cell of a position.
     #[inline(always)]
     pub(crate) fn cell(&self, which: Which, position: u64) -> &Cell {
-        let index = position & (self.cells(which) - 1);
-        // SAFETY: the cells lie within the mapping, 8-aligned; the mask keeps the index among them.
-        unsafe { &*self.base.add((self.facts.cells_at[which as usize] + CELL * index) as usize).cast::<Cell>() }
+        let ends = self.ends(which);
+        // SAFETY: as in `WireEnds::cell`, for as long as the view is used.
+        unsafe { &*std::ptr::from_ref(ends.cell(position)) }
     }
 
     /// What `data` of a cell says of `block`.

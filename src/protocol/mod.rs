@@ -5,6 +5,7 @@
 //! and the heap are behind `sys` and `memory`; the models have their own versions of both.
 
 pub(crate) mod atomics;
+pub(crate) mod bounded;
 pub(crate) mod channel_words;
 pub(crate) mod doorbell;
 pub(crate) mod event;

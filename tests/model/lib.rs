@@ -13,6 +13,8 @@ mod memory;
 mod protocol;
 
 #[cfg(test)]
+mod bounded;
+#[cfg(test)]
 mod channel;
 #[cfg(test)]
 mod event;

@@ -11,9 +11,6 @@
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
-//! | V1 | pusher: the sample and `data`, then `sequence` = position + 1, release | puller: `sequence`, acquire | a whole sample, or a block that its last user has left |
-//! | V2 | puller: `data` is read, then `sequence` = position + cells, release | pusher: `sequence`, acquire | the cell may be used again |
-//! | V4 | a user of a block: its last use of it, then takes its share off `references`, release | the user that takes the last share off: the same word, acquire, then pushes the block to its pool | all uses come before the block is handed out again (V1) |
 //! | V3 | closer: all pushes, then `state` = 5, release | reader: `state`, acquire, then one more look at the queue | closing loses nothing |
 
 mod doorbell;
@@ -21,6 +18,7 @@ mod liveness;
 mod open;
 mod polled;
 mod presence;
+mod region;
 #[cfg(any(test, feature = "_test_fuzzing"))]
 #[path = "../../tests/wire/mod.rs"]
 pub(crate) mod tests;
@@ -33,195 +31,12 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Which, WireView};
 use crate::memory::tag::HandleKind;
-use crate::memory::zeroed::{Table, Zeroable};
-use crate::protocol::atomics::relax;
-use crate::protocol::channel_words::Block;
+use crate::protocol::bounded::Seen;
 use crate::protocol::doorbell::QUICK_LOOKS;
 use crate::protocol::gate::Idle;
-use crate::sys::trial::usual_or;
 pub(crate) use liveness::{ALIVE, WireHint, WireLiveness};
 pub(crate) use open::{open, total_size};
-
-/// Attempts at a queue that others use too, before it counts as full or empty. Each failure means
-/// that another process made progress.
-const ATTEMPTS: u32 = usual_or(1000, 50);
-
-/// What this process knows of a block.
-#[derive(Clone, Copy)]
-struct WireBlock {
-    /// References within this process.
-    references: u32,
-    /// This process's references in the region. For a block that this process does not hold:
-    /// [`SENT`], or 0.
-    shares: u32,
-}
-
-/// This side has sent the block and has not handed it out again.
-const SENT: u32 = u32::MAX;
-
-// SAFETY: integers.
-unsafe impl Zeroable for WireBlock {}
-
-/// A region, as this process uses it.
-struct WireRegion {
-    view: WireView,
-    blocks: Table<WireBlock>,
-    /// Blocks to which this process holds references.
-    held: u32,
-}
-
-impl WireRegion {
-    fn new(view: WireView) -> Result<WireRegion> {
-        let blocks = Table::resident(view.facts().blocks as usize, "the private state of the blocks")?;
-        Ok(WireRegion { view, blocks, held: 0 })
-    }
-
-    /// Takes one of the region's references into this process.
-    fn receive(&mut self, block: u32) -> Result<()> {
-        let private = &mut self.blocks[block as usize];
-        if private.references == u32::MAX >> 1 {
-            return Err(Error::corrupt("the peer sends a block that this side has not given back"));
-        }
-        if private.references == 0 {
-            self.held += 1;
-            private.shares = 0;
-        }
-        private.references += 1;
-        private.shares += 1;
-        Ok(())
-    }
-
-    fn is_held(&self, block: u32) -> bool {
-        self.blocks[block as usize].references != 0
-    }
-
-    /// Gives up a reference; returns how many are left. With the last one the block goes back to
-    /// its pool, unless another process holds it.
-    fn put(&mut self, block: u32) -> Option<u32> {
-        let private = &mut self.blocks[block as usize];
-        private.references = private.references.checked_sub(1)?;
-        if private.references == 0 {
-            self.held -= 1;
-            let shares = std::mem::take(&mut private.shares);
-            // V4
-            if self.view.references(block).add(shares.wrapping_neg()) == shares {
-                push(&self.view, Which::Free, block);
-            }
-        }
-        Some(self.blocks[block as usize].references)
-    }
-
-    fn get(&mut self, block: u32) -> u32 {
-        let private = &mut self.blocks[block as usize];
-        if private.references == 0 || private.references == u32::MAX >> 1 {
-            return 0;
-        }
-        private.references += 1;
-        private.references
-    }
-
-    /// Takes a free block from the pool.
-    fn alloc(&mut self) -> Option<u32> {
-        for _ in 0..ATTEMPTS {
-            // Corruption here is in this side's own region, so the peer caused it: treat the pool
-            // as empty.
-            let block = pull(&self.view, Which::Free, false).ok()??;
-            if self.is_held(block) {
-                continue;
-            }
-            self.view.blocks().raw(block).reset();
-            self.view.complete(block);
-            self.view.references(block).set(1);
-            self.blocks[block as usize] = WireBlock { references: 1, shares: 1 };
-            self.held += 1;
-            return Some(block);
-        }
-        None
-    }
-
-    /// Whether a block's header is possible. `capacity`: also check that its capacity is unchanged.
-    fn is_sound(&self, block: u32, capacity: bool) -> bool {
-        let header = self.view.blocks().header(block);
-        let most = self.view.facts().capacity();
-        header.length.get() <= most && (!capacity || header.capacity.get() == most)
-    }
-
-    fn has_room(&self) -> bool {
-        let position = self.view.queue(Which::Samples).tail.get();
-        self.view.cell(Which::Samples, position).sequence.observe() == position // V2: a look
-    }
-
-    /// Sends a block that this process holds. `false`: another writer took the room.
-    fn send(&mut self, block: u32) -> bool {
-        // The references and the contents must be right before the peer can see the block.
-        let WireBlock { references, shares } = self.blocks[block as usize];
-        let before = if references > 1 { 1 } else { 1u32.wrapping_sub(shares) };
-        self.view.complete(block);
-        self.view.references(block).add(before); // V4
-        if !push(&self.view, Which::Samples, block) {
-            self.view.references(block).add(before.wrapping_neg()); // V4
-            return false;
-        }
-        let private = &mut self.blocks[block as usize];
-        private.references -= 1;
-        if private.references == 0 {
-            private.shares = SENT;
-            self.held -= 1;
-        }
-        true
-    }
-}
-
-/// Appends a block to a queue. `false`: full.
-fn push(view: &WireView, which: Which, block: u32) -> bool {
-    let queue = view.queue(which);
-    for _ in 0..ATTEMPTS {
-        let position = queue.tail.get();
-        let cell = view.cell(which, position);
-        let ahead = cell.sequence.observe().wrapping_sub(position) as i64; // V2
-        if ahead < 0 {
-            return false;
-        }
-        if ahead == 0 && queue.tail.exchange(position, position.wrapping_add(1)) {
-            cell.data.set(view.data_of(which, block));
-            cell.sequence.publish(position.wrapping_add(1)); // V1
-            return true;
-        }
-        relax();
-    }
-    false
-}
-
-/// Takes the next block of a queue. `last`: the other user is dead and will never fill a cell that
-/// it has claimed.
-fn pull(view: &WireView, which: Which, last: bool) -> Result<Option<u32>> {
-    let queue = view.queue(which);
-    for _ in 0..ATTEMPTS {
-        let position = queue.head.get();
-        let cell = view.cell(which, position);
-        let ahead = cell.sequence.observe().wrapping_sub(position.wrapping_add(1)) as i64; // V1
-        if ahead < 0 {
-            let claimed = queue.tail.observe().wrapping_sub(position); // V1: a look
-            if !last || claimed <= 1 || claimed > view.cells(which) {
-                return Ok(None);
-            }
-        }
-        if ahead <= 0 {
-            let block = view.block_of(which, cell.data.get());
-            if ahead == 0 && block.is_none() {
-                return Err(Error::corrupt("a queue names a block that does not exist: the region is corrupt"));
-            }
-            if queue.head.exchange(position, position.wrapping_add(1)) {
-                cell.sequence.publish(position.wrapping_add(view.cells(which))); // V2
-                if ahead == 0 {
-                    return Ok(block);
-                }
-            }
-        }
-        relax();
-    }
-    Ok(None)
-}
+use region::WireRegion;
 
 /// The ends of a channel in the wire layout.
 pub(crate) struct Wire {
@@ -263,37 +78,15 @@ impl Wire {
         Some((peer, block))
     }
 
-    fn take(&mut self, most: usize, last: bool, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
-        let input = self.input_mut();
-        let view = input.view;
-        let mut count = 0;
-        while count < most {
-            let received = pull(&view, Which::Samples, last).and_then(|block| {
-                let Some(block) = block else { return Ok(None) };
-                if !input.is_sound(block, false) {
-                    return Err(Error::corrupt("a sample's length is not possible: the region is corrupt"));
-                }
-                input.receive(block).map(|()| Some(block))
-            });
-            match received {
-                Ok(Some(block)) => give(count, view.blocks().raw(block)),
-                Err(e) if count == 0 => return Err(e),
-                _ => break,
-            }
-            count += 1;
-        }
+    fn take(&mut self, most: usize, last: bool, give: impl FnMut(usize, Raw)) -> Result<usize> {
+        let count = self.input_mut().receive(most, last, give)?;
         self.read += count as u64;
         Ok(count)
     }
 
-    /// Hands out an empty sample.
-    fn alloc_one(&mut self) -> Option<Raw> {
-        let block = self.own.alloc()?;
-        Some(self.own.view.blocks().raw(block))
-    }
-
-    /// Sends a sample and gives up one reference. `false`: no room.
-    fn write_one(&mut self, address: usize) -> Result<bool> {
+    /// The block of a sample that can be sent, and whether it lies in this side's own region.
+    #[inline(always)]
+    fn sendable(&mut self, address: usize) -> Result<(u32, bool)> {
         let own = std::ptr::from_ref(&self.own);
         let Some((region, block)) = self.locate(address) else { return Err(foreign()) };
         if !region.is_held(block) {
@@ -303,28 +96,42 @@ impl Wire {
         if !region.is_sound(block, is_own) {
             return Err(Error::invalid("the sample's length exceeds its capacity, or its capacity was changed"));
         }
-        if !self.own.has_room() {
-            return Ok(false);
-        }
-        let sent = if is_own { self.own.send(block) } else { self.write_copy(block)? };
-        self.written += u64::from(sent);
-        Ok(sent)
+        Ok((block, is_own))
     }
 
-    /// Sends a copy of a received sample, because a sample stays in its region.
-    fn write_copy(&mut self, from: u32) -> Result<bool> {
-        let Some(peer) = &mut self.peer else { return Err(foreign()) };
-        let Some(block) = self.own.alloc() else { return Ok(false) };
-        let copied = self.own.view.blocks().raw(block).copy_from(&peer.view.blocks().raw(from));
-        let sent = copied.map(|()| self.own.send(block));
-        match sent {
-            Ok(true) => {
-                peer.put(from);
+    /// Sends the first of up to `most` samples, and those behind it that fit into the same run.
+    /// Returns an error only if it concerns the first one. 0: no room.
+    #[inline(always)]
+    fn write_some(&mut self, most: usize, mut address: impl FnMut(usize) -> usize) -> Result<usize> {
+        let room = self.own.room(most);
+        let mut staged = 0;
+        loop {
+            match self.sendable(address(staged)) {
+                Ok((block, true)) if room.count() > 0 => self.own.stage(block),
+                Ok((from, false)) if room.count() > 0 && staged == 0 => return self.write_copy(from, room).map(usize::from),
+                Err(e) if staged == 0 => return Err(e),
+                _ => break,
             }
-            _ => {
-                self.own.put(block);
+            staged += 1;
+            if staged == room.count() {
+                break;
             }
         }
+        Ok(if staged > 0 { self.own.send(room) } else { 0 })
+    }
+
+    /// Sends a copy of a received sample, because a sample stays in its region. `false`: no block is
+    /// free, or another writer took the room.
+    fn write_copy(&mut self, from: u32, room: Seen) -> Result<bool> {
+        let Some(peer) = &mut self.peer else { return Err(foreign()) };
+        let Some(block) = self.own.alloc(1) else { return Ok(false) };
+        let copied = self.own.view.blocks().raw(block).copy_from(&peer.view.blocks().raw(from));
+        let sent = copied.map(|()| {
+            self.own.stage(block);
+            self.own.send(room) == 1
+        });
+        let (region, block) = if let Ok(true) = sent { (peer, from) } else { (&mut self.own, block) };
+        region.put(block);
         sent
     }
 }
@@ -335,7 +142,7 @@ fn foreign() -> Error {
 
 impl Idle for Wire {
     fn is_idle(&self) -> bool {
-        self.own.held == 0 && self.peer.as_ref().is_none_or(|peer| peer.held == 0)
+        self.own.held() == 0 && self.peer.as_ref().is_none_or(|peer| peer.held() == 0)
     }
 }
 
@@ -363,14 +170,19 @@ impl Backend for Wire {
     }
 
     fn write(&mut self, mut sent: usize, count: usize, mut address: impl FnMut(usize) -> usize) -> (usize, Result<()>) {
-        while sent < count {
-            match self.write_one(address(sent)) {
-                Ok(true) => sent += 1,
-                Ok(false) => break,
-                Err(e) => return (sent, Err(e)),
+        let before = sent;
+        let outcome = loop {
+            if sent == count {
+                break Ok(());
             }
-        }
-        (sent, Ok(()))
+            match self.write_some(count - sent, |at| address(sent + at)) {
+                Ok(0) => break Ok(()),
+                Ok(more) => sent += more,
+                Err(e) => break Err(e),
+            }
+        };
+        self.written += (sent - before) as u64;
+        (sent, outcome)
     }
 
     fn notify_data(&mut self, liveness: &WireLiveness) {
@@ -383,8 +195,8 @@ impl Backend for Wire {
 
     fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
         for count in 0..most {
-            let Some(sample) = self.alloc_one() else { return count };
-            give(count, sample);
+            let Some(block) = self.own.alloc(most - count) else { return count };
+            give(count, self.own.view.blocks().raw(block));
         }
         most
     }
@@ -396,8 +208,16 @@ impl Backend for Wire {
 
     fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let mut count = 0;
-        while next(count).and_then(|address| self.put(address)).is_some() {
+        while let Some(address) = next(count) {
+            let Some((region, block)) = self.locate(address) else { break };
+            if region.put_with_others(block).is_none() {
+                break;
+            }
             count += 1;
+        }
+        self.own.free();
+        if let Some(peer) = &mut self.peer {
+            peer.free();
         }
         count
     }
@@ -425,8 +245,7 @@ impl Backend for Wire {
     /// side knows.
     fn sent(&self, address: usize) -> Option<Raw> {
         let (block, raw) = self.own.view.blocks().at(address)?;
-        let WireBlock { references, shares } = self.own.blocks[block as usize];
-        (references == 0 && shares == SENT).then_some(raw)
+        self.own.is_sent(block).then_some(raw)
     }
 
     fn stats(&self, liveness: &WireLiveness) -> Stats {
@@ -446,9 +265,9 @@ impl Backend for Wire {
             waits,
             wakeups,
             blocks: u64::from(own.facts().blocks + peer_blocks),
-            blocks_free: pending(own, Which::Free),
-            held: u64::from(self.own.held + self.peer.as_ref().map_or(0, |peer| peer.held)),
-            held_own: u64::from(self.own.held),
+            blocks_free: pending(own, Which::Free) + self.own.ahead() as u64,
+            held: u64::from(self.own.held() + self.peer.as_ref().map_or(0, WireRegion::held)),
+            held_own: u64::from(self.own.held()),
             region_size: own.facts().total_size(),
         }
     }

@@ -2,7 +2,7 @@
 //! tests and for the fuzzer. The contents may be anything; an access outside, an endless loop or a
 //! panic is a bug.
 
-use super::heap::Heap;
+use super::heap::{Heap, alloc_one};
 use crate::channel::backend::Backend;
 use crate::channel::wire::{Wire, doorbell};
 use crate::error::Result;
@@ -84,21 +84,20 @@ fn transfer(wire: &mut Wire, outcome: &mut Exercised) {
             }
         }
         outcome.received += samples.len();
-        for sample in samples {
-            look(wire, &sample);
-            match round % 3 {
-                0 => give_back(wire, &sample),
-                1 => send(wire, &sample),
-                _ => kept.push(sample),
-            }
+        samples.iter().for_each(|sample| look(wire, sample));
+        match round % 3 {
+            0 => give_back(wire, &samples),
+            1 => send(wire, &samples),
+            _ => kept.append(&mut samples),
         }
         wire.has_input_soon();
-        if let Some(sample) = wire.alloc_one() {
-            outcome.allocated += 1;
+        samples.clear();
+        outcome.allocated += wire.alloc(1 + round % 2, |_, sample| samples.push(sample));
+        for sample in &samples {
             sample.header().length.set(sample.capacity());
             (0..sample.capacity()).for_each(|index| sample.value(index).set(u64::from(index)));
-            if round % 7 == 6 { kept.push(sample) } else { send(wire, &sample) }
         }
+        if round % 7 == 6 { kept.append(&mut samples) } else { send(wire, &samples) }
     }
     for sample in kept {
         // If the region names a sample twice, the late put is refused.
@@ -115,20 +114,24 @@ fn look(wire: &mut Wire, sample: &Raw) {
     }
     // No sample begins there.
     assert!(wire.live(address + 8).is_none());
-    if let Some(copy) = wire.alloc_one() {
+    if let Some(copy) = alloc_one(wire) {
         let _ = copy.copy_from(sample);
         wire.put(copy.address() as usize);
     }
 }
 
-fn give_back(wire: &mut Wire, sample: &Raw) {
-    assert!(wire.put(sample.address() as usize).is_some());
+fn address(sample: &Raw) -> usize {
+    sample.address() as usize
 }
 
-fn send(wire: &mut Wire, sample: &Raw) {
-    if !matches!(wire.write_one(sample.address() as usize), Ok(true)) {
-        give_back(wire, sample);
-    }
+fn give_back(wire: &mut Wire, samples: &[Raw]) {
+    assert_eq!(wire.put_all(|at| samples.get(at).map(address)), samples.len());
+}
+
+/// As a program does: the rest is given back.
+fn send(wire: &mut Wire, samples: &[Raw]) {
+    let (sent, _) = wire.write(0, samples.len(), |at| address(&samples[at]));
+    give_back(wire, &samples[sent..]);
 }
 
 /// Without glibc's broadcast: in a region that a hostile peer has corrupted it may wait forever, as

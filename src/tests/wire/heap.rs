@@ -1,11 +1,26 @@
 //! Regions in the heap, for tests: of exactly their size, so that the address sanitizer sees an
 //! access outside.
 
+use crate::channel::backend::Backend;
+use crate::channel::wire::Wire;
 use crate::error::Result;
+use crate::layout::sample::Raw;
 use crate::layout::wire::{WireFacts, WireView};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 
 const PAGE: usize = 4096;
+
+pub(super) fn alloc_one(wire: &mut Wire) -> Option<Raw> {
+    let mut sample = None;
+    wire.alloc(1, |_, raw| sample = Some(raw));
+    sample
+}
+
+/// `false`: no room.
+pub(super) fn write_one(wire: &mut Wire, sample: &Raw) -> Result<bool> {
+    let (sent, outcome) = wire.write(0, 1, |_| sample.address() as usize);
+    outcome.map(|()| sent == 1)
+}
 
 /// Memory that begins on a page, as a mapping does.
 pub(super) struct Heap {

@@ -1,11 +1,12 @@
 //! Tests with regions that VILLASnode wrote (`tests/wire/images`): this library reads them,
 //! continues them, and makes the same, except for pointers.
 
-use super::heap::Heap;
+use super::heap::{Heap, alloc_one, write_one};
 use crate::channel::backend::Backend;
 use crate::channel::wire::Wire;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
+use crate::protocol::bounded::{claim_empty, claim_full};
 use crate::protocol::flags::Flags;
 use std::ops::Range;
 use std::path::Path;
@@ -108,7 +109,7 @@ fn read_all(wire: &mut Wire) -> Vec<Raw> {
 }
 
 fn alloc_all(wire: &mut Wire) -> Vec<Raw> {
-    std::iter::from_fn(|| wire.alloc_one()).collect()
+    std::iter::from_fn(|| alloc_one(wire)).collect()
 }
 
 fn address(sample: &Raw) -> usize {
@@ -156,7 +157,7 @@ fn each_image_goes_on_as_a_live_region() {
             assert!(samples.iter().map(address).collect::<std::collections::HashSet<_>>().len() == blocks);
             for (k, sample) in samples.iter().enumerate() {
                 fill(sample, k as u64 % u64::from(image.samplelen));
-                assert!(wire.write_one(address(sample)).unwrap(), "{}: sample {k}", image.name);
+                assert!(write_one(&mut wire, sample).unwrap(), "{}: sample {k}", image.name);
             }
             let read = read_all(&mut wire);
             assert_eq!(read.len(), blocks, "{}: round {round}", image.name);
@@ -165,7 +166,7 @@ fn each_image_goes_on_as_a_live_region() {
                 assert_eq!(wire.put(address(sample)), Some(0));
             }
         }
-        assert_eq!(wire.own.held, 0);
+        assert_eq!(wire.own.held(), 0);
     }
 }
 
@@ -183,9 +184,37 @@ fn a_block_that_an_image_shows_held_comes_back_when_its_holder_puts_it() {
         check(&view.blocks().raw(held), 1, &image.name);
         // As the process that holds it would: the last reference, then the block.
         assert_eq!(view.references(held).add(u32::MAX), 1, "{}", image.name);
-        assert!(crate::channel::wire::push(&view, Which::Free, held));
+        let free = view.ends(Which::Free);
+        claim_empty(&free, 1).unwrap().fill(&free, |_| view.data_of(Which::Free, held));
         assert_eq!(alloc_all(&mut wire).len(), 1, "{}", image.name);
     }
+}
+
+/// A writer of several died with the second half of a run claimed and not filled.
+#[test]
+fn what_lies_behind_the_claims_of_a_dead_writer_is_read_by_a_last_read() {
+    let (_heap, view) = Heap::made(WireFacts::new(true, 8, 4).unwrap());
+    let mut wire = Wire::new(view, None).unwrap();
+    let samples: Vec<Raw> = std::iter::from_fn(|| alloc_one(&mut wire)).take(4).collect();
+    samples.iter().enumerate().for_each(|(k, sample)| fill(sample, k as u64));
+    let write = |wire: &mut Wire, range: Range<usize>| {
+        let (sent, outcome) = wire.write(range.start, range.end, |at| address(&samples[at]));
+        assert!(outcome.is_ok() && sent == range.end);
+    };
+    write(&mut wire, 0..2);
+    let claimed = claim_empty(&view.ends(Which::Samples), 3).unwrap();
+    assert_eq!(claimed.count(), 3);
+    write(&mut wire, 2..4);
+    let read = |wire: &mut Wire, last: bool| {
+        let mut numbers = Vec::new();
+        let give = |_, sample: Raw| numbers.push(sample.header().sequence.get());
+        if last { wire.read_last(3, give) } else { wire.read(3, give) }.unwrap();
+        numbers
+    };
+    assert_eq!(read(&mut wire, false), [1000, 1001]);
+    assert_eq!(read(&mut wire, false), [0u64; 0], "the writer may still be at work");
+    assert_eq!(read(&mut wire, true), [1002, 1003]);
+    assert_eq!(read(&mut wire, true), [0u64; 0]);
 }
 
 /// Where VILLASnode keeps addresses of its own process; this library leaves them zero.
@@ -201,15 +230,16 @@ fn pointers(heap: &Heap, view: &WireView) -> Vec<Range<usize>> {
     [0..8, 24..32, 32..40, 40..48].into_iter().chain(chunks.map(|at| at..at + 16)).collect()
 }
 
-/// A region of this library, brought into the state of an image.
-fn imitate(image: &Image) -> (Vec<u8>, Vec<Range<usize>>) {
+/// A region of this library, brought into the state of an image; where its pointers are; and how many
+/// blocks it has taken ahead of their use.
+fn imitate(image: &Image) -> (Vec<u8>, Vec<Range<usize>>, usize) {
     let (heap, view) = Heap::made(image.facts());
     let mut wire = Wire::new(view, None).unwrap();
     if image.state != "fresh" {
-        let samples: Vec<Raw> = (0..5).map(|_| wire.alloc_one().unwrap()).collect();
+        let samples: Vec<Raw> = (0..5).map(|_| alloc_one(&mut wire).unwrap()).collect();
         for (k, sample) in samples.iter().enumerate() {
             fill(sample, k as u64);
-            assert!(wire.write_one(address(sample)).unwrap());
+            assert!(write_one(&mut wire, sample).unwrap());
         }
     }
     if image.lost() > 0 {
@@ -220,15 +250,21 @@ fn imitate(image: &Image) -> (Vec<u8>, Vec<Range<usize>>) {
     if image.state == "closed" {
         view.queue(Which::Samples).state.publish(STOPPED);
     }
-    (heap.bytes(), pointers(&heap, &view))
+    (heap.bytes(), pointers(&heap, &view), wire.own.ahead())
 }
 
 #[test]
 fn a_region_of_this_library_is_byte_for_byte_that_of_villasnode_but_for_pointers_and_the_trailer() {
     for image in Image::all() {
-        let (made, pointers) = imitate(&image);
+        let (made, pointers, ahead) = imitate(&image);
         assert_eq!(made.len(), image.bytes.len() + TRAILER, "{}", image.name);
-        for (at, (ours, theirs)) in made.iter().zip(&image.bytes).enumerate() {
+        // VILLASnode takes one block when it needs one.
+        let heap = Heap::of(&image.bytes);
+        let view = heap.attach().unwrap();
+        for _ in 0..ahead {
+            claim_full(&view.ends(Which::Free), 1, |_, _| true).unwrap().empty(&view.ends(Which::Free));
+        }
+        for (at, (ours, theirs)) in made.iter().zip(&heap.bytes()).enumerate() {
             if pointers.iter().any(|range| range.contains(&at)) {
                 assert_eq!(*ours, 0, "{}: a pointer at {at}", image.name);
             } else {

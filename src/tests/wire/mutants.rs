@@ -4,8 +4,9 @@
 use super::exercise::exercise;
 use super::heap::Heap;
 use super::images::Image;
-use crate::channel::wire::WireRegion;
-use crate::layout::wire::Which;
+use crate::channel::backend::Backend;
+use crate::channel::wire::Wire;
+use crate::layout::sample::Raw;
 use crate::layout::wire::{WireFacts, WireView};
 use crate::tests::prng::{Prng, try_cases};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
@@ -181,23 +182,21 @@ fn a_region_that_changes_under_the_hands_never_leads_outside() {
 }
 
 fn use_region(view: WireView) {
-    let blocks = view.facts().blocks;
-    let mut region = WireRegion::new(view).unwrap();
-    for _ in 0..20 {
-        let Ok(block) = crate::channel::wire::pull(&view, Which::Samples, false) else { continue };
-        if let Some(block) = block {
-            assert!(block < blocks);
-            let sample = view.blocks().raw(block);
+    let mut wire = Wire::new(view, None).unwrap();
+    let pool = view.blocks().address(0) as usize..view.blocks().address(view.facts().blocks) as usize;
+    for most in [1, 2, 5].into_iter().cycle().take(20) {
+        let mut samples = Vec::new();
+        let _ = wire.read(most, |_, sample| samples.push(sample));
+        for sample in &samples {
+            assert!(pool.contains(&(sample.address() as usize)));
             (0..sample.len()).for_each(|index| _ = std::hint::black_box(sample.value(index).get()));
-            if region.receive(block).is_ok() {
-                region.put(block);
-            }
         }
-        if let Some(block) = region.alloc() {
-            assert!(block < blocks);
-            if !region.send(block) {
-                region.put(block);
-            }
-        }
+        let address = |samples: &[Raw], at: usize| samples.get(at).map(|sample| sample.address() as usize);
+        assert_eq!(wire.put_all(|at| address(&samples, at)), samples.len());
+        samples.clear();
+        wire.alloc(most, |_, sample| samples.push(sample));
+        let (sent, _) = wire.write(0, samples.len(), |at| address(&samples, at).unwrap());
+        assert_eq!(wire.put_all(|at| address(&samples, sent + at)), samples.len() - sent);
     }
+    assert_eq!(wire.own.held(), 0);
 }
