@@ -4,6 +4,7 @@
 //! functions. Words in shared memory are [`Shared32`] and [`Shared64`]: each store to them calls
 //! [`step`], where a test build can stop the process.
 
+use crate::sys::processor;
 pub(crate) use crate::sys::processor::{
     AtomicU32, AtomicU64, AtomicUsize, Ordering, fence, heavy_fence, heavy_fence_here, is_asymmetric, light_fence,
     light_fence_here, light_store_fence, relax,
@@ -124,20 +125,51 @@ impl Shared32 {
     }
 }
 
-/// Copies a message into shared memory. A test build can stop the process before the copy and
-/// halfway through it.
+/// Copies a message. Its length is known at run time only, and it is short: to call `memcpy` would
+/// take longer than the copy.
 ///
 /// # Safety
 /// `from` is readable and `to` writable for `length` bytes; they do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy_bytes(from: *const u8, to: *mut u8, length: usize) {
+    /// The first and the last bytes, which may overlap.
+    ///
+    /// # Safety
+    /// As for [`copy_bytes`]; `length` is from `BYTES` to twice as many.
+    #[inline(always)]
+    unsafe fn two_pieces<const BYTES: usize>(from: *const u8, to: *mut u8, length: usize) {
+        let last = length - BYTES;
+        // SAFETY: as the caller promises.
+        unsafe {
+            core::ptr::copy_nonoverlapping(from.cast::<[u8; BYTES]>(), to.cast(), 1);
+            core::ptr::copy_nonoverlapping(from.add(last).cast::<[u8; BYTES]>(), to.add(last).cast(), 1);
+        }
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        match length {
+            33..=processor::SHORT => processor::copy_short(from, to, length),
+            16..=32 => two_pieces::<16>(from, to, length),
+            8..16 => two_pieces::<8>(from, to, length),
+            _ => core::ptr::copy_nonoverlapping(from, to, length),
+        }
+    }
+}
+
+/// As [`copy_bytes`], into shared memory. A test build can stop the process before the copy and
+/// halfway through it.
+///
+/// # Safety
+/// As for [`copy_bytes`].
 #[inline(always)]
 pub(crate) unsafe fn store_bytes(from: *const u8, to: *mut u8, length: usize) {
     let half = if SPLITS_COPIES { length / 2 } else { 0 };
     if half > 0 {
         step();
         // SAFETY: as the caller promises.
-        unsafe { core::ptr::copy_nonoverlapping(from, to, half) };
+        unsafe { copy_bytes(from, to, half) };
     }
     step();
     // SAFETY: as the caller promises.
-    unsafe { core::ptr::copy_nonoverlapping(from.add(half), to.add(half), length - half) };
+    unsafe { copy_bytes(from.add(half), to.add(half), length - half) };
 }

@@ -75,6 +75,49 @@ pub(crate) fn fetch_to_read(address: *const u8) {
     let _ = address;
 }
 
+/// The most bytes of [`copy_short`].
+pub(crate) const SHORT: usize = 512;
+
+/// Copies from 32 to [`SHORT`] bytes, in a loop that compilers leave as small as it is: unrolled, it
+/// would need registers that its callers then have to save.
+///
+/// # Safety
+/// `from` is readable and `to` writable for `length` bytes; they do not overlap.
+#[inline(always)]
+pub(crate) unsafe fn copy_short(from: *const u8, to: *mut u8, length: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as the caller promises: whole pieces as long as they end within the length, then the last
+    // 32 bytes.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "movups {low}, [{from} + {at}]",
+            "movups {high}, [{from} + {at} + 16]",
+            "movups [{to} + {at}], {low}",
+            "movups [{to} + {at} + 16], {high}",
+            "add {at}, 32",
+            "cmp {at}, {last}",
+            "jb 2b",
+            "movups {low}, [{from} + {last}]",
+            "movups {high}, [{from} + {last} + 16]",
+            "movups [{to} + {last}], {low}",
+            "movups [{to} + {last} + 16], {high}",
+            from = in(reg) from,
+            to = in(reg) to,
+            last = in(reg) length - 32,
+            at = inout(reg) 0usize => _,
+            low = out(xmm_reg) _,
+            high = out(xmm_reg) _,
+            options(nostack),
+        );
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: as the caller promises.
+    unsafe {
+        core::ptr::copy_nonoverlapping(from, to, length);
+    }
+}
+
 /// The hot side of an asymmetric pair: any thread that runs [`heavy_fence`] sees a store before it
 /// and a load after it in this order.
 #[inline(always)]

@@ -3,7 +3,7 @@
 use super::ring::{Bytes, Ring};
 use crate::error::Result;
 use crate::pod::Plain;
-use crate::protocol::atomics::store_bytes;
+use crate::protocol::atomics::{copy_bytes, store_bytes};
 
 /// A slot of a ring that waits for its message. Dropping it gives the slot up.
 pub struct Reservation<'r, T = Bytes> {
@@ -74,7 +74,7 @@ impl<T> Message<'_, T> {
     pub fn read_bytes(&self, offset: usize, bytes: &mut [u8]) {
         assert!(offset.checked_add(bytes.len()).is_some_and(|end| end <= self.ring.element_size), "beyond the message");
         // SAFETY: within the slot, which is not written to while this value holds it.
-        unsafe { std::ptr::copy_nonoverlapping(self.message.add(offset), bytes.as_mut_ptr(), bytes.len()) };
+        unsafe { copy_bytes(self.message.add(offset), bytes.as_mut_ptr(), bytes.len()) };
     }
 }
 
