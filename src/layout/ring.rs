@@ -61,10 +61,10 @@ pub(crate) const SHARED_PLACES: u32 = 256;
 /// itself.
 const EXPECTED: u32 = 256;
 
-/// The beginning of a message is fetched while its word is awaited, in slots up to this size: the
-/// two lines that such a message has come at once then, instead of one after the other. The producer
-/// of a longer one is still at work on it.
-const ATTENDED: u32 = 128;
+/// The beginning of a message is fetched while its word is awaited, in slots of this size: the two
+/// lines of such a message come at once then, instead of one after the other. A shorter one has one
+/// line; the producer of a longer one is still at work on it.
+const ATTENDED: std::ops::RangeInclusive<u32> = 65..=128;
 
 /// The place of a sole producer.
 pub(crate) const PRODUCER: u32 = 0;
@@ -341,7 +341,7 @@ impl RingWords for RingView {
     }
     #[inline(always)]
     fn attend(&self, index: u32) {
-        if self.facts.stride <= ATTENDED {
+        if ATTENDED.contains(&self.facts.stride) {
             processor::fetch_to_read(self.message(index));
         }
     }
