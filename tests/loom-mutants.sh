@@ -61,6 +61,7 @@ L-wake       seen   ^futex_lock::            src/protocol/futex_lock.rs  s/futex
 idle         seen   ^gate::            src/protocol/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
 R1-store     seen   ring::.*spsc       src/protocol/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
 R1-load      seen   ring::.*spsc       src/protocol/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
+R1-look      seen   ring::.*spsc       src/protocol/spsc.rs s/word.observe() == published/word.get() == published/
 R2-store     seen   ring::.*spsc       src/protocol/spsc.rs /publish(self.position); \/\/ R2/s/publish/set/
 R2-load      seen   ring::.*spsc       src/protocol/spsc.rs /let head = words.head().observe(); \/\/ R2/s/observe/get/
 R-clear      seen   ring::.*spsc       src/protocol/spsc.rs /word.set(0);/d

@@ -4,7 +4,7 @@ use super::error::Call;
 use super::ring::{handle, shmem_ring};
 use super::{Found, Wrong, check_array, convert, error, limit, within};
 use crate::error::{Error, Result};
-use crate::protocol::atomics::{load_bytes, store_bytes};
+use crate::ring::buffers::{ToFill, ToPush};
 use crate::ring::handle::{Outcome, RingHandle};
 use crate::waiting::Limit;
 use libc::{c_int, c_uint, c_void, timespec};
@@ -46,11 +46,11 @@ pub(super) fn outcome<T>(
 /// `element` has as many bytes as an element of the ring.
 #[inline(always)]
 pub(super) unsafe fn push(handle: impl Fn() -> Found<&'static RingHandle>, element: *const c_void, limit: &Limit) -> c_int {
-    // SAFETY: as the caller promises; the slot is this thread's.
-    let write = move |to, length| unsafe { store_bytes(element.cast(), to, length) };
+    // SAFETY: as the caller promises.
+    let message = unsafe { ToPush::new(element.cast()) };
     match handle() {
-        Ok(handle) if !element.is_null() && handle.push_fast(write) => 0,
-        _ => otherwise(Call::Push, handle, element, move |handle| handle.push_slow(limit, write)),
+        Ok(handle) if !element.is_null() && handle.push_fast(message) => 0,
+        _ => otherwise(Call::Push, handle, element, move |handle| handle.push_slow(limit, message)),
     }
 }
 
@@ -60,11 +60,11 @@ pub(super) unsafe fn push(handle: impl Fn() -> Found<&'static RingHandle>, eleme
 /// `element` has room for an element of the ring.
 #[inline(always)]
 pub(super) unsafe fn pop(handle: impl Fn() -> Found<&'static RingHandle>, element: *mut c_void, limit: &Limit) -> c_int {
-    // SAFETY: as the caller promises; the slot is this thread's.
-    let read = move |from: *const u8, length| unsafe { load_bytes(from, element.cast(), length) };
+    // SAFETY: as the caller promises.
+    let room = unsafe { ToFill::new(element.cast()) };
     match handle() {
-        Ok(handle) if !element.is_null() && handle.pop_fast(!matches!(limit, Limit::Now), read) => 0,
-        _ => otherwise(Call::Pop, handle, element, move |handle| handle.pop_slow(limit, read)),
+        Ok(handle) if !element.is_null() && handle.pop_fast(!matches!(limit, Limit::Now), room) => 0,
+        _ => otherwise(Call::Pop, handle, element, move |handle| handle.pop_slow(limit, room)),
     }
 }
 
@@ -89,10 +89,8 @@ fn otherwise(
 #[inline(always)]
 pub(super) unsafe fn push_many(handle: &RingHandle, elements: *const c_void, count: c_uint) -> Result<Outcome<c_int>> {
     let most = check_array(elements, count, "elements")?;
-    let done = handle.push_many(most, move |at, to, length| {
-        // SAFETY: as the caller promises; `at` is below the count.
-        unsafe { store_bytes(elements.cast::<u8>().add(at * length), to, length) }
-    })?;
+    // SAFETY: as the caller promises.
+    let done = handle.push_many(most, unsafe { ToPush::new(elements.cast()) })?;
     Ok(done.map(|count| count as c_int))
 }
 
@@ -101,10 +99,8 @@ pub(super) unsafe fn push_many(handle: &RingHandle, elements: *const c_void, cou
 #[inline(always)]
 pub(super) unsafe fn pop_many(handle: &RingHandle, elements: *mut c_void, count: c_uint) -> Result<Outcome<c_int>> {
     let most = check_array(elements, count, "elements")?;
-    let done = handle.pop_many(most, move |at, from, length| {
-        // SAFETY: as the caller promises; `at` is below the count.
-        unsafe { load_bytes(from, elements.cast::<u8>().add(at * length), length) }
-    })?;
+    // SAFETY: as the caller promises.
+    let done = handle.pop_many(most, unsafe { ToFill::new(elements.cast()) })?;
     Ok(done.map(|count| count as c_int))
 }
 

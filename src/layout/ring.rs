@@ -37,7 +37,7 @@ use super::channel::Apart;
 use super::holder::Holder;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
-use crate::protocol::atomics::{Shared32, Shared64};
+use crate::protocol::atomics::{self, Shared32, Shared64};
 use crate::protocol::doorbell::Doorbell;
 use crate::protocol::ring_words::{Cause, Policy, RingWords};
 use crate::sys::Slept;
@@ -60,6 +60,11 @@ pub(crate) const SHARED_PLACES: u32 = 256;
 /// So many bytes of a slot are fetched ahead; the processor finds the rest of a long message by
 /// itself.
 const EXPECTED: u32 = 256;
+
+/// The beginning of a message is fetched while its word is awaited, in slots of this size: the two
+/// lines of such a message come at once then, instead of one after the other. A shorter one has one
+/// line; the producer of a longer one is still at work on it.
+const ATTENDED: std::ops::RangeInclusive<u32> = 65..=128;
 
 /// The place of a sole producer.
 pub(crate) const PRODUCER: u32 = 0;
@@ -231,6 +236,12 @@ pub(crate) struct RingView {
     base: *const u8,
     slots: *const u8,
     word_offset: u32,
+    /// So many bytes of a slot are fetched ahead.
+    expected: u32,
+    /// Bits of an index: slots that differ only in these share a line.
+    same_line: u32,
+    /// [`atomics::is_asymmetric`], which stays true once it is, in the reach of the hot path.
+    is_asymmetric: bool,
     facts: RingFacts,
 }
 
@@ -314,10 +325,24 @@ impl RingWords for RingView {
     }
     #[inline(always)]
     fn expect(&self, index: u32, to_write: bool) {
-        let start = self.message(index).cast_const();
-        for line in (0..self.facts.stride.min(EXPECTED) as usize).step_by(64) {
-            let line = start.wrapping_add(line);
-            if to_write { processor::fetch_to_write::<0>(line) } else { processor::fetch_to_read(line) }
+        if index & self.same_line != 0 {
+            return;
+        }
+        let mut line = self.slots.wrapping_add(index as usize * self.facts.stride as usize);
+        let end = line.wrapping_add(self.expected as usize);
+        while line < end {
+            if to_write {
+                processor::fetch_to_write::<0>(line)
+            } else {
+                processor::fetch_to_read(line)
+            }
+            line = line.wrapping_add(64);
+        }
+    }
+    #[inline(always)]
+    fn attend(&self, index: u32) {
+        if ATTENDED.contains(&self.facts.stride) {
+            processor::fetch_to_read(self.message(index));
         }
     }
     fn count(&self, cause: Cause) {
@@ -335,6 +360,14 @@ pub(crate) struct RingDoorbell<'v> {
 }
 
 impl Doorbell for RingDoorbell<'_> {
+    #[inline(always)]
+    fn light_fence(&self) {
+        if self.view.is_asymmetric {
+            atomics::light_fence_here(); // of W1
+        } else {
+            atomics::light_fence(); // of W1
+        }
+    }
     #[inline(always)]
     fn word(&self) -> &Shared32 {
         self.view.bell(self.bell)
@@ -362,7 +395,16 @@ impl Layout for RingView {
     }
     unsafe fn view(base: *const u8, facts: RingFacts) -> RingView {
         let slots = base.wrapping_add(facts.slots as usize);
-        RingView { base, slots, word_offset: word_offset(u64::from(facts.element_size)) as u32, facts }
+        let word_offset = word_offset(u64::from(facts.element_size)) as u32;
+        RingView {
+            base,
+            slots,
+            word_offset,
+            expected: facts.stride.min(EXPECTED),
+            same_line: (64 / facts.stride).max(1) - 1,
+            is_asymmetric: atomics::is_asymmetric(),
+            facts,
+        }
     }
     fn write(&self, created: u64) {
         self.facts.write(&self.region_head().facts, created);
@@ -370,6 +412,7 @@ impl Layout for RingView {
     fn size(facts: &RingFacts) -> u64 {
         facts.total_size
     }
+    #[inline(always)]
     fn holder(&self, place: u32) -> &Holder {
         assert!(place < self.facts.places);
         // SAFETY: the places lie within the mapping, 64-aligned; `Holder` is atomics only.

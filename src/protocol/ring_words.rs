@@ -73,9 +73,12 @@ pub(crate) trait RingWords {
     fn word(&self, index: u32) -> &Shared64;
     /// Counts a message that was given up.
     fn count(&self, cause: Cause);
-    /// A hint that slot `index` will soon be written, or read.
+    /// A hint that slot `index` will soon be written, or read; nothing if it is beyond the capacity.
     #[inline(always)]
     fn expect(&self, _index: u32, _to_write: bool) {}
+    /// A hint that slot `index` is being awaited.
+    #[inline(always)]
+    fn attend(&self, _index: u32) {}
 }
 
 #[cold]

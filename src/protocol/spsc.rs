@@ -30,8 +30,10 @@
 use super::atomics::light_store_fence;
 use super::ring_words::{RingWords, broken};
 use crate::error::Result;
+use core::ops::Range;
 
 /// The producer's private state.
+#[derive(Clone, Copy)]
 pub(crate) struct Producer {
     capacity: u32,
     /// Position of the next message.
@@ -43,19 +45,20 @@ pub(crate) struct Producer {
 }
 
 /// The consumer's private state.
+#[derive(Clone, Copy)]
 pub(crate) struct Consumer {
     capacity: u32,
     /// Position of the next message.
     position: u64,
     /// Its slot.
     index: u32,
-    /// `tail` as last loaded: only a hint.
+    /// `tail` as last loaded: only a hint of what to prefetch.
     tail: u64,
 }
 
 /// How many slots ahead to prefetch, only where the other side is known to be done: a line that is
 /// fetched too early is taken from the other side while it still uses it.
-const AHEAD: u32 = 6;
+pub(crate) const AHEAD: u32 = 6;
 /// The consumer loads `tail` once per this many messages, to know how far it may prefetch.
 const LOOK_EVERY: u64 = 32;
 
@@ -64,6 +67,14 @@ const LOOK_EVERY: u64 = 32;
 fn after(index: u32, count: u32, capacity: u32) -> u32 {
     let next = index + count;
     if next >= capacity { next - capacity } else { next }
+}
+
+/// The `count` slots from `index` on, which go on at the ring's beginning; `count` is at most
+/// `capacity`.
+#[inline(always)]
+fn run(index: u32, count: u32, capacity: u32) -> [Range<u32>; 2] {
+    let before_end = count.min(capacity - index);
+    [index..index + before_end, 0..count - before_end]
 }
 
 /// Refuses positions that only garbage can have: 2^64 messages take centuries. So `1 + position`
@@ -111,9 +122,8 @@ impl Producer {
     /// How many messages fit. Loads `head` again if there seems to be room for fewer than `wanted`.
     #[inline(always)]
     pub(crate) fn room<W: RingWords>(&mut self, words: &W, wanted: u32) -> Result<u32> {
-        let used = (self.position - self.head) as u32;
-        if self.capacity - used >= wanted {
-            return Ok(self.capacity - used);
+        if self.known_room() >= wanted {
+            return Ok(self.known_room());
         }
         let head = words.head().observe(); // R2
         if head > self.position || self.position - head > u64::from(self.capacity) {
@@ -121,23 +131,25 @@ impl Producer {
         }
         self.head = head;
         light_store_fence(); // T3
-        Ok(self.capacity - (self.position - head) as u32)
+        Ok(self.known_room())
     }
 
-    /// Prefetches what will be written after message `at` of the next batch, as far as there is
-    /// room.
+    /// How many messages fit, as far as is known.
     #[inline(always)]
-    pub(crate) fn fetch_ahead<W: RingWords>(&self, words: &W, at: u32) {
-        let used = (self.position - self.head) as u32 + at;
-        if used + AHEAD < self.capacity {
-            words.expect(self.index(at + AHEAD), true);
-        }
+    pub(crate) fn known_room(&self) -> u32 {
+        self.capacity - (self.position - self.head) as u32
     }
 
-    /// The slot of message `at` of the next batch.
+    /// The slot of the next message.
     #[inline(always)]
-    pub(crate) fn index(&self, at: u32) -> u32 {
-        after(self.index, at, self.capacity)
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The slots of a batch of `count`.
+    #[inline(always)]
+    pub(crate) fn run(&self, count: u32) -> [Range<u32>; 2] {
+        run(self.index, count, self.capacity)
     }
 
     /// `head` as last loaded: a wait for room waits for another value.
@@ -145,12 +157,12 @@ impl Producer {
         self.head
     }
 
-    /// Message `at` of the batch is written. [`Producer::publish`] stores the word of the first
-    /// one.
+    /// Message `at` of the batch is written, in slot `index`. [`Producer::publish`] stores the word
+    /// of the first one.
     #[inline(always)]
-    pub(crate) fn stage<W: RingWords>(&self, words: &W, at: u32) {
+    pub(crate) fn stage<W: RingWords>(&self, words: &W, index: u32, at: u32) {
         if at > 0 {
-            words.word(self.index(at)).publish(self.position + u64::from(at) + 1); // R1
+            words.word(index).publish(self.position + u64::from(at) + 1); // R1
         }
     }
 
@@ -158,7 +170,7 @@ impl Producer {
     #[inline(always)]
     pub(crate) fn publish<W: RingWords>(&mut self, words: &W, count: u32) {
         words.word(self.index).publish(self.position + 1); // R1
-        self.index = self.index(count);
+        self.index = after(self.index, count, self.capacity);
         self.position += u64::from(count);
         words.tail().set(self.position);
     }
@@ -172,22 +184,33 @@ impl Consumer {
         Ok(Consumer { capacity: words.capacity(), position: head, index, tail: head })
     }
 
-    /// Whether the message `at` places ahead is there; `at` is below the capacity.
+    /// Whether the message `at` places ahead, in slot `index`, is there.
     #[inline(always)]
-    pub(crate) fn is_there<W: RingWords>(&self, words: &W, at: u32) -> bool {
-        words.word(self.index(at)).observe() == self.position + u64::from(at) + 1 // R1
+    pub(crate) fn is_there<W: RingWords>(&self, words: &W, index: u32, at: u32) -> bool {
+        words.word(index).observe() == self.position + u64::from(at) + 1 // R1
     }
 
-    /// Prefetches what will be read after the message `at` places ahead, as far as it is published.
+    /// Whether the next message is there within so many looks.
     #[inline(always)]
-    pub(crate) fn fetch_ahead<W: RingWords>(&mut self, words: &W, at: u32, is_batch: bool) {
-        let position = self.position + u64::from(at);
-        if (at == 0 && is_batch) || position % LOOK_EVERY == 0 {
+    pub(crate) fn comes<W: RingWords>(&self, words: &W, looks: u32) -> bool {
+        let (word, published) = (words.word(self.index), self.position + 1);
+        for _ in 0..looks {
+            if word.observe() == published {
+                // R1
+                return true;
+            }
+            words.attend(self.index);
+        }
+        false
+    }
+
+    /// How many messages are there, as far as is known. `looks`: looks at `tail`; else now and then.
+    #[inline(always)]
+    pub(crate) fn known_messages<W: RingWords>(&mut self, words: &W, looks: bool) -> u32 {
+        if looks || self.position % LOOK_EVERY == 0 {
             self.tail = words.tail().get();
         }
-        if at + AHEAD < self.capacity && position + u64::from(AHEAD) < self.tail {
-            words.expect(self.index(at + AHEAD), false);
-        }
+        self.tail.saturating_sub(self.position).min(u64::from(self.capacity)) as u32
     }
 
     /// The slot of the next message, and the word that it will have.
@@ -195,16 +218,22 @@ impl Consumer {
         (self.index, self.position + 1)
     }
 
-    /// The slot of the message `at` places ahead.
+    /// The slot of the next message.
     #[inline(always)]
-    pub(crate) fn index(&self, at: u32) -> u32 {
-        after(self.index, at, self.capacity)
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The next `count` slots.
+    #[inline(always)]
+    pub(crate) fn run(&self, count: u32) -> [Range<u32>; 2] {
+        run(self.index, count, self.capacity)
     }
 
     /// Gives back the slots of `count` messages.
     #[inline(always)]
     pub(crate) fn release<W: RingWords>(&mut self, words: &W, count: u32) {
-        self.index = self.index(count);
+        self.index = after(self.index, count, self.capacity);
         self.position += u64::from(count);
         words.head().publish(self.position); // R2
     }

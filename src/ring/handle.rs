@@ -3,8 +3,9 @@
 //! Handles live in memory whose type is stable, as those of channels do (`channel::handle`): a call
 //! on a handle that another thread or a signal handler has closed finds a closed gate.
 
+use super::buffers::{ToFill, ToPush};
 use super::core::Core;
-use super::liveness::{End, RingLiveness};
+use super::liveness::{End, RingHint, RingLiveness};
 use super::stats::RingStats;
 use super::transfer::{
     Tried, attempt_past_the_dead, get_and_notify, get_many, get_next, not_peeked, not_reserved, peek, put_and_notify, put_many,
@@ -32,6 +33,10 @@ pub(crate) struct RingHandle {
     pub(super) gate: Gate<RingLiveness, Core>,
     pub(super) polled: PolledPart,
 }
+
+/// Looks of a sole consumer for its message. Each is hardly more than a load, so that more of them
+/// than of other looks pass in the time in which a busy peer answers.
+const LOOKS: u32 = 4 * QUICK_LOOKS;
 
 impl Reused for RingHandle {
     fn claim(&self) -> bool {
@@ -128,16 +133,16 @@ impl RingHandle {
         }
     }
 
-    /// Publishes a message by the fast path, that of a sole producer that finds room. `false`:
+    /// Publishes a message by the fast path, that of a sole producer that knows of room. `false`:
     /// nothing was done; take another path.
     #[inline(always)]
-    pub(crate) fn push_fast(&self, write: impl FnOnce(*mut u8, usize)) -> bool {
+    pub(crate) fn push_fast(&self, message: ToPush) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
         let (liveness, core) = turn.parts();
         let Core::Producer(ring, false) = core else { return false };
-        let is_possible = liveness.has_tenure() && matches!(ring.room(liveness.view(), 1), Ok(1..));
+        let is_possible = liveness.has_tenure() && ring.known_room() > 0;
         if is_possible {
-            put_next(liveness.view(), ring, write);
+            put_next(liveness.view(), ring, message);
             liveness.notify(RingBell::Data);
         }
         is_possible
@@ -147,16 +152,16 @@ impl RingHandle {
     /// whether one comes, as a peer that is at work answers within it. `false`: nothing was done;
     /// take another path.
     #[inline(always)]
-    pub(crate) fn pop_fast(&self, waits: bool, read: impl FnOnce(*const u8, usize)) -> bool {
+    pub(crate) fn pop_fast(&self, waits: bool, room: ToFill) -> bool {
         let Some(mut turn) = self.gate.enter_as_owner() else { return false };
         let (liveness, core) = turn.parts();
         let Core::Consumer(ring, false) = core else { return false };
-        let looks = if waits { QUICK_LOOKS } else { 1 };
+        let looks = if waits { LOOKS } else { 1 };
         // Whether the place is still this process's is asked behind the looks, as anybody may have
         // taken it over meanwhile.
-        let is_possible = (0..looks).any(|_| ring.is_there(liveness.view(), 0)) && liveness.has_tenure();
+        let is_possible = ring.comes(liveness.view(), looks) && liveness.has_tenure();
         if is_possible {
-            get_next(liveness.view(), ring, read);
+            get_next(liveness.view(), ring, room);
             liveness.notify(RingBell::Room);
         }
         is_possible
@@ -203,15 +208,20 @@ impl RingHandle {
     #[inline(always)]
     fn attempt_fast<T>(
         &self,
+        limit: &Limit,
         waits: bool,
         mut try_once: impl FnMut(&RingLiveness, &mut Core) -> Result<Tried<T>>,
-    ) -> Result<Option<T>> {
+    ) -> Result<Option<Outcome<T>>> {
         let Some(mut turn) = self.gate.enter_as_owner() else { return Ok(None) };
         let (liveness, core) = turn.parts();
         let mut looked = !waits;
         while liveness.has_tenure() {
             match try_once(liveness, core)? {
-                Ok(done) => return Ok(Some(done)),
+                Ok(done) => return Ok(Some(Ok(done))),
+                // Where each role has one end, no claim of the dead can be in the way.
+                Err(RingHint::Message(..) | RingHint::Head(_)) if matches!(limit, Limit::Now) && !self.polled.is_on() => {
+                    return Ok(Some(Err(libc::EAGAIN)));
+                }
                 Err(hint) if looked || !liveness.changes_soon(hint, core.bell()) => break,
                 Err(_) => looked = true,
             }
@@ -219,65 +229,65 @@ impl RingHandle {
         Ok(None)
     }
 
-    /// Publishes a message, which `write` makes.
+    /// Publishes a message.
     #[inline(always)]
-    pub(crate) fn push(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
-        if self.push_fast(&write) { Ok(Ok(())) } else { self.push_slow(limit, write) }
+    pub(crate) fn push(&self, limit: &Limit, message: ToPush) -> Result<Outcome<()>> {
+        if self.push_fast(message) { Ok(Ok(())) } else { self.push_slow(limit, message) }
     }
 
     /// What [`RingHandle::push_fast`] could not do: waits, and finds out why.
-    #[inline(always)]
-    pub(crate) fn push_slow(&self, limit: &Limit, write: impl Fn(*mut u8, usize)) -> Result<Outcome<()>> {
-        match self.attempt_fast(false, |liveness, core| put_and_notify(liveness, core, &write))? {
-            Some(done) => Ok(Ok(done)),
-            None => self.attempt_slow(limit, |liveness, core| put_and_notify(liveness, core, &write)),
+    #[inline(never)]
+    pub(crate) fn push_slow(&self, limit: &Limit, message: ToPush) -> Result<Outcome<()>> {
+        match self.attempt_fast(limit, false, |liveness, core| put_and_notify(liveness, core, message))? {
+            Some(done) => Ok(done),
+            None => self.attempt_slow(limit, |liveness, core| put_and_notify(liveness, core, message)),
         }
     }
 
-    /// Takes a message, which `read` looks at.
+    /// Takes a message.
     #[inline(always)]
-    pub(crate) fn pop(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
-        if self.pop_fast(!matches!(limit, Limit::Now), &read) { Ok(Ok(())) } else { self.pop_slow(limit, read) }
+    pub(crate) fn pop(&self, limit: &Limit, room: ToFill) -> Result<Outcome<()>> {
+        if self.pop_fast(!matches!(limit, Limit::Now), room) { Ok(Ok(())) } else { self.pop_slow(limit, room) }
     }
 
     /// What [`RingHandle::pop_fast`] could not do: waits, and finds out why.
-    #[inline(always)]
-    pub(crate) fn pop_slow(&self, limit: &Limit, read: impl Fn(*const u8, usize)) -> Result<Outcome<()>> {
-        match self.attempt_fast(!matches!(limit, Limit::Now), |liveness, core| get_and_notify(liveness, core, &read))? {
-            Some(done) => Ok(Ok(done)),
-            None => self.attempt_slow(limit, |liveness, core| get_and_notify(liveness, core, &read)),
+    #[inline(never)]
+    pub(crate) fn pop_slow(&self, limit: &Limit, room: ToFill) -> Result<Outcome<()>> {
+        match self.attempt_fast(limit, !matches!(limit, Limit::Now), |liveness, core| get_and_notify(liveness, core, room))? {
+            Some(done) => Ok(done),
+            None => self.attempt_slow(limit, |liveness, core| get_and_notify(liveness, core, room)),
         }
     }
 
     /// Publishes up to `most` messages, as many as fit.
-    #[inline(always)]
-    pub(crate) fn push_many(&self, most: usize, write: impl Fn(usize, *mut u8, usize)) -> Result<Outcome<usize>> {
+    #[inline(never)]
+    pub(crate) fn push_many(&self, most: usize, messages: ToPush) -> Result<Outcome<usize>> {
         if most == 0 {
             return Ok(Ok(0));
         }
-        match self.attempt_fast(false, |liveness, core| put_many(liveness, core, most, &write))? {
-            Some(done) => Ok(Ok(done)),
-            None => self.attempt_slow(&Limit::Now, |liveness, core| put_many(liveness, core, most, &write)),
+        match self.attempt_fast(&Limit::Now, false, |liveness, core| put_many(liveness, core, most, messages))? {
+            Some(done) => Ok(done),
+            None => self.attempt_slow(&Limit::Now, |liveness, core| put_many(liveness, core, most, messages)),
         }
     }
 
     /// Takes up to `most` messages, as many as there are.
-    #[inline(always)]
-    pub(crate) fn pop_many(&self, most: usize, read: impl Fn(usize, *const u8, usize)) -> Result<Outcome<usize>> {
+    #[inline(never)]
+    pub(crate) fn pop_many(&self, most: usize, room: ToFill) -> Result<Outcome<usize>> {
         if most == 0 {
             return Ok(Ok(0));
         }
-        match self.attempt_fast(false, |liveness, core| get_many(liveness, core, most, &read))? {
-            Some(done) => Ok(Ok(done)),
-            None => self.attempt_slow(&Limit::Now, |liveness, core| get_many(liveness, core, most, &read)),
+        match self.attempt_fast(&Limit::Now, false, |liveness, core| get_many(liveness, core, most, room))? {
+            Some(done) => Ok(done),
+            None => self.attempt_slow(&Limit::Now, |liveness, core| get_many(liveness, core, most, room)),
         }
     }
 
     /// Where the next message may be written, until it is committed or aborted.
     #[inline(always)]
     pub(crate) fn reserve(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
-        match self.attempt_fast(false, reserve)? {
-            Some(done) => Ok(Ok(done)),
+        match self.attempt_fast(limit, false, reserve)? {
+            Some(done) => Ok(done),
             None => self.attempt_slow(limit, reserve),
         }
     }
@@ -285,8 +295,8 @@ impl RingHandle {
     /// Where the oldest message is, until it is released.
     #[inline(always)]
     pub(crate) fn peek(&self, limit: &Limit) -> Result<Outcome<*mut u8>> {
-        match self.attempt_fast(!matches!(limit, Limit::Now), peek)? {
-            Some(done) => Ok(Ok(done)),
+        match self.attempt_fast(limit, !matches!(limit, Limit::Now), peek)? {
+            Some(done) => Ok(done),
             None => self.attempt_slow(limit, peek),
         }
     }
@@ -297,7 +307,7 @@ impl RingHandle {
         self.give_back(|liveness, core| {
             let view = liveness.view();
             match core {
-                Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
+                Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index()) as usize => {
                     *is_reserved = false;
                     liveness.check_tenure()?;
                     ring.publish(view, 1);
@@ -318,7 +328,7 @@ impl RingHandle {
         self.give_back(|liveness, core| {
             let view = liveness.view();
             match core {
-                Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index(0)) as usize => {
+                Core::Producer(ring, is_reserved @ true) if address == view.message(ring.index()) as usize => {
                     *is_reserved = false;
                     liveness.check_tenure()?;
                 }
@@ -340,7 +350,7 @@ impl RingHandle {
         self.give_back(|liveness, core| {
             let view = liveness.view();
             match core {
-                Core::Consumer(ring, is_peeked @ true) if address == view.message(ring.index(0)) as usize => {
+                Core::Consumer(ring, is_peeked @ true) if address == view.message(ring.index()) as usize => {
                     *is_peeked = false;
                     liveness.check_tenure()?;
                     ring.release(view, 1);

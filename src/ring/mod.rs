@@ -5,6 +5,7 @@
 //! `transfer` what it does then, `api` the interface for Rust.
 
 pub(crate) mod api;
+pub(crate) mod buffers;
 mod core;
 mod descriptor;
 pub(crate) mod handle;

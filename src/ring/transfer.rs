@@ -1,12 +1,13 @@
 //! Attempts to move messages, each in one turn: done, or what to wait for.
 
+use super::buffers::{ToFill, ToPush};
 use super::core::Core;
 use super::liveness::{RingHint, RingLiveness};
 use crate::error::{Error, Result};
 use crate::layout::ring::{RingBell, RingView};
 use crate::protocol::mpmc::{self, Ticket};
 use crate::protocol::ring_words::{RingWords, Role};
-use crate::protocol::spsc;
+use crate::protocol::spsc::{self, AHEAD};
 use std::time::{Duration, Instant};
 
 /// Done, or what to wait for.
@@ -28,36 +29,91 @@ fn is_out(what: &'static str) -> Error {
 const RESERVED: &str = "a slot of this SPSC ring is reserved: commit or abort it first";
 const PEEKED: &str = "a message of this SPSC ring is peeked at: release it first";
 
+// The sole ends work on copies of their state and of the view, which the compiler keeps in registers:
+// for all that it knows, a message could be written over the originals.
+
 /// Publishes one message of the one producer, for which there is room.
 #[inline(always)]
-pub(super) fn put_next(view: &RingView, ring: &mut spsc::Producer, write: impl FnOnce(*mut u8, usize)) {
-    ring.fetch_ahead(view, 0);
-    write(view.message(ring.index(0)), view.length());
-    ring.publish(view, 1);
+pub(super) fn put_next(view: &RingView, ring: &mut spsc::Producer, message: ToPush) {
+    let (view, mut next) = (*view, *ring);
+    message.write(0, view.message(next.index()), view.length());
+    next.publish(&view, 1);
+    if next.known_room() > AHEAD {
+        view.expect(next.index() + AHEAD, true);
+    }
+    *ring = next;
+}
+
+/// Publishes a batch of the one producer, for which there is room.
+#[inline(always)]
+fn put_run(view: &RingView, ring: &mut spsc::Producer, count: u32, messages: ToPush) {
+    let (view, mut next) = (*view, *ring);
+    let (mut at, room) = (0, next.known_room());
+    for slots in next.run(count) {
+        for index in slots {
+            if at + AHEAD < room {
+                view.expect(index + AHEAD, true);
+            }
+            messages.write(at as usize, view.message(index), view.length());
+            next.stage(&view, index, at);
+            at += 1;
+        }
+    }
+    next.publish(&view, count);
+    *ring = next;
 }
 
 /// Takes one message of the one consumer, which is there.
 #[inline(always)]
-pub(super) fn get_next(view: &RingView, ring: &mut spsc::Consumer, read: impl FnOnce(*const u8, usize)) {
-    ring.fetch_ahead(view, 0, false);
-    read(view.message(ring.index(0)), view.length());
-    ring.release(view, 1);
+pub(super) fn get_next(view: &RingView, ring: &mut spsc::Consumer, room: ToFill) {
+    let (view, mut next) = (*view, *ring);
+    room.read(0, view.message(next.index()), view.length());
+    next.release(&view, 1);
+    if next.known_messages(&view, false) > AHEAD {
+        view.expect(next.index() + AHEAD, false);
+    }
+    *ring = next;
 }
 
-/// Publishes one message, which `write` makes, given its place and its length. Rings no bell.
+/// Takes up to `most` messages of the one consumer, as many as are there.
 #[inline(always)]
-fn put(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
+fn get_run(view: &RingView, ring: &mut spsc::Consumer, most: u32, room: ToFill) -> u32 {
+    let (view, mut next) = (*view, *ring);
+    // First, although nothing may be there: streams in batches were measured to be faster so.
+    let (mut count, messages) = (0, next.known_messages(&view, true));
+    'run: for slots in next.run(most) {
+        for index in slots {
+            if !next.is_there(&view, index, count) {
+                break 'run;
+            }
+            if count + AHEAD < messages {
+                view.expect(index + AHEAD, false);
+            }
+            room.read(count as usize, view.message(index), view.length());
+            count += 1;
+        }
+    }
+    if count > 0 {
+        next.release(&view, count);
+        *ring = next;
+    }
+    count
+}
+
+/// Publishes message `at`. Rings no bell.
+#[inline(always)]
+fn put(liveness: &RingLiveness, core: &mut Core, messages: ToPush, at: usize) -> Result<Tried<()>> {
     let view = liveness.view();
     match core {
         Core::Producer(ring, false) => {
             if ring.room(view, 1)? == 0 {
                 return Ok(Err(RingHint::Head(ring.head())));
             }
-            put_next(view, ring, write);
+            put_next(view, ring, messages);
         }
         Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place)? {
             Ok(ticket) => {
-                write(view.message(ticket.index), view.length());
+                messages.write(at, view.message(ticket.index), view.length());
                 ticket.publish(view)?;
             }
             Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
@@ -68,20 +124,20 @@ fn put(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usi
     Ok(Ok(()))
 }
 
-/// Takes one message, which `read` looks at. Rings no bell.
+/// Takes a message, to place `at`. Rings no bell.
 #[inline(always)]
-fn get(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
+fn get(liveness: &RingLiveness, core: &mut Core, room: ToFill, at: usize) -> Result<Tried<()>> {
     let view = liveness.view();
     match core {
         Core::Consumer(ring, false) => {
-            if !ring.is_there(view, 0) {
+            if !ring.comes(view, 1) {
                 return Ok(Err(ring.hint()));
             }
-            get_next(view, ring, read);
+            get_next(view, ring, room);
         }
         Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place)? {
             Ok(ticket) => {
-                read(view.message(ticket.index), view.length());
+                room.read(at, view.message(ticket.index), view.length());
                 ticket.release(view)?;
             }
             Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
@@ -94,8 +150,8 @@ fn get(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, us
 
 /// Publishes one message and notifies.
 #[inline(always)]
-pub(super) fn put_and_notify(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usize)) -> Result<Tried<()>> {
-    let tried = put(liveness, core, write)?;
+pub(super) fn put_and_notify(liveness: &RingLiveness, core: &mut Core, message: ToPush) -> Result<Tried<()>> {
+    let tried = put(liveness, core, message, 0)?;
     if tried.is_ok() {
         liveness.notify(RingBell::Data);
     }
@@ -104,8 +160,8 @@ pub(super) fn put_and_notify(liveness: &RingLiveness, core: &mut Core, write: im
 
 /// Takes one message and notifies.
 #[inline(always)]
-pub(super) fn get_and_notify(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, usize)) -> Result<Tried<()>> {
-    let tried = get(liveness, core, read)?;
+pub(super) fn get_and_notify(liveness: &RingLiveness, core: &mut Core, room: ToFill) -> Result<Tried<()>> {
+    let tried = get(liveness, core, room, 0)?;
     if tried.is_ok() {
         liveness.notify(RingBell::Room);
     }
@@ -114,12 +170,7 @@ pub(super) fn get_and_notify(liveness: &RingLiveness, core: &mut Core, read: imp
 
 /// Publishes up to `most` messages and notifies; with one publication where there is one producer.
 #[inline(always)]
-pub(super) fn put_many(
-    liveness: &RingLiveness,
-    core: &mut Core,
-    most: usize,
-    write: impl Fn(usize, *mut u8, usize),
-) -> Result<Tried<usize>> {
+pub(super) fn put_many(liveness: &RingLiveness, core: &mut Core, most: usize, messages: ToPush) -> Result<Tried<usize>> {
     let view = liveness.view();
     let count = match core {
         Core::Producer(ring, false) => {
@@ -128,15 +179,10 @@ pub(super) fn put_many(
             if count == 0 {
                 return Ok(Err(RingHint::Head(ring.head())));
             }
-            for at in 0..count {
-                ring.fetch_ahead(view, at);
-                write(at as usize, view.message(ring.index(at)), view.length());
-                ring.stage(view, at);
-            }
-            ring.publish(view, count);
+            put_run(view, ring, count, messages);
             count as usize
         }
-        _ => match one_by_one(most, |at| put(liveness, core, |to, length| write(at, to, length)))? {
+        _ => match one_by_one(most, |at| put(liveness, core, messages, at))? {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
@@ -147,29 +193,18 @@ pub(super) fn put_many(
 
 /// Takes up to `most` messages and notifies.
 #[inline(always)]
-pub(super) fn get_many(
-    liveness: &RingLiveness,
-    core: &mut Core,
-    most: usize,
-    read: impl Fn(usize, *const u8, usize),
-) -> Result<Tried<usize>> {
+pub(super) fn get_many(liveness: &RingLiveness, core: &mut Core, most: usize, room: ToFill) -> Result<Tried<usize>> {
     let view = liveness.view();
     let count = match core {
         Core::Consumer(ring, false) => {
             let most = most.min(view.capacity() as usize) as u32;
-            let mut count = 0;
-            while count < most && ring.is_there(view, count) {
-                ring.fetch_ahead(view, count, true);
-                read(count as usize, view.message(ring.index(count)), view.length());
-                count += 1;
-            }
+            let count = get_run(view, ring, most, room);
             if count == 0 {
                 return Ok(Err(ring.hint()));
             }
-            ring.release(view, count);
             count as usize
         }
-        _ => match one_by_one(most, |at| get(liveness, core, |from, length| read(at, from, length)))? {
+        _ => match one_by_one(most, |at| get(liveness, core, room, at))? {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
@@ -201,7 +236,7 @@ pub(super) fn reserve(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<
                 return Ok(Err(RingHint::Head(ring.head())));
             }
             *is_reserved = true;
-            ring.index(0)
+            ring.index()
         }
         Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place)? {
             Ok(ticket) => {
@@ -222,11 +257,11 @@ pub(super) fn peek(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mu
     let view = liveness.view();
     let index = match core {
         Core::Consumer(ring, is_peeked @ false) => {
-            if !ring.is_there(view, 0) {
+            if !ring.comes(view, 1) {
                 return Ok(Err(ring.hint()));
             }
             *is_peeked = true;
-            ring.index(0)
+            ring.index()
         }
         Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place)? {
             Ok(ticket) => {

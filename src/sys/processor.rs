@@ -122,7 +122,7 @@ unsafe fn long_copy(from: *const u8, to: *mut u8, length: usize) {
 }
 
 /// In steps of 32, 16, 8 bytes or 1; the last one ends with the last byte, and so may overlap the
-/// one before.
+/// one before. Nothing is unrolled: that would need registers that the callers then have to save.
 ///
 /// # Safety
 /// As for [`copy`].
@@ -131,13 +131,7 @@ unsafe fn short_copy(from: *const u8, to: *mut u8, length: usize) {
     // SAFETY: each step begins at most its own length before the end.
     unsafe {
         if length >= 32 {
-            let last = length - 32;
-            let mut at = 0;
-            while at < last {
-                copy_32(from.add(at), to.add(at));
-                at += 32;
-            }
-            copy_32(from.add(last), to.add(last));
+            copy_by_32(from, to, length);
         } else if length >= 16 {
             copy_16(from, to);
             copy_16(from.add(length - 16), to.add(length - 16));
@@ -152,9 +146,43 @@ unsafe fn short_copy(from: *const u8, to: *mut u8, length: usize) {
     }
 }
 
-/// A step of [`short_copy`]: loads, then stores, as an instruction of this processor.
+/// Copies 32 bytes or more.
+///
+/// # Safety
+/// As for [`copy`].
+#[inline(always)]
+unsafe fn copy_by_32(_from: *const u8, _to: *mut u8, _length: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as the caller promises: steps that begin more than 32 bytes before the end, then the last
+    // 32 bytes.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "movups {low}, [{from} + {at}]",
+            "movups {high}, [{from} + {at} + 16]",
+            "movups [{to} + {at}], {low}",
+            "movups [{to} + {at} + 16], {high}",
+            "add {at}, 32",
+            "cmp {at}, {last}",
+            "jb 2b",
+            "movups {low}, [{from} + {last}]",
+            "movups {high}, [{from} + {last} + 16]",
+            "movups [{to} + {last}], {low}",
+            "movups [{to} + {last} + 16], {high}",
+            from = in(reg) _from,
+            to = in(reg) _to,
+            last = in(reg) _length - 32,
+            at = inout(reg) 0usize => _,
+            low = out(xmm_reg) _,
+            high = out(xmm_reg) _,
+            options(nostack),
+        );
+    }
+}
+
+/// A step of [`short_copy`]: a load, then a store.
 macro_rules! step {
-    ($name:ident, $class:ident, $($line:literal)*) => {
+    ($name:ident, $class:ident, $move:literal) => {
         /// # Safety
         /// As for [`copy`], for as many bytes as the name says.
         #[inline(always)]
@@ -162,16 +190,17 @@ macro_rules! step {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as the caller promises.
             unsafe {
-                core::arch::asm!($($line,)* from = in(reg) _from, to = in(reg) _to, a = out($class) _, b = out($class) _,
-                    options(nostack, preserves_flags));
+                core::arch::asm!(
+                    concat!($move, " {held}, [{from}]"), concat!($move, " [{to}], {held}"),
+                    from = in(reg) _from, to = in(reg) _to, held = out($class) _, options(nostack, preserves_flags),
+                );
             }
         }
     };
 }
-step!(copy_32, xmm_reg, "movups {a}, [{from}]" "movups {b}, [{from} + 16]" "movups [{to}], {a}" "movups [{to} + 16], {b}");
-step!(copy_16, xmm_reg, "movups {a}, [{from}]" "movups [{to}], {a}" "/* {b} */");
-step!(copy_8, reg, "mov {a}, [{from}]" "mov [{to}], {a}" "/* {b} */");
-step!(copy_1, reg_byte, "mov {a}, [{from}]" "mov [{to}], {a}" "/* {b} */");
+step!(copy_16, xmm_reg, "movups");
+step!(copy_8, reg, "mov");
+step!(copy_1, reg_byte, "mov");
 
 /// The hot side of an asymmetric pair: any thread that runs [`heavy_fence`] sees a store before it
 /// and a load after it in this order.

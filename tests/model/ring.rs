@@ -150,17 +150,22 @@ fn spsc_push(ring: &Ring, producer: &mut spsc::Producer, values: &[u64]) {
     while producer.room(ring, values.len() as u32).unwrap() < values.len() as u32 {
         thread::yield_now();
     }
-    for (at, &value) in values.iter().enumerate() {
-        ring.write(producer.index(at as u32), value);
-        producer.stage(ring, at as u32);
+    for ((at, value), index) in (0..).zip(values).zip(producer.run(values.len() as u32).into_iter().flatten()) {
+        ring.write(index, *value);
+        producer.stage(ring, index, at);
     }
     producer.publish(ring, values.len() as u32);
 }
 
 fn spsc_pop(ring: &Ring, consumer: &mut spsc::Consumer, most: u32) -> Vec<u64> {
     let mut values = Vec::new();
-    while (values.len() as u32) < most && consumer.is_there(ring, values.len() as u32) {
-        values.push(ring.read(consumer.index(values.len() as u32)));
+    for index in consumer.run(most).into_iter().flatten() {
+        // One by one, as `pop` looks; else as `pop_many`.
+        let is_there = if most == 1 { consumer.comes(ring, 1) } else { consumer.is_there(ring, index, values.len() as u32) };
+        if !is_there {
+            break;
+        }
+        values.push(ring.read(index));
     }
     if !values.is_empty() {
         consumer.release(ring, values.len() as u32);
@@ -264,11 +269,11 @@ fn what_a_dead_spsc_producer_has_published_is_delivered_and_nothing_else() {
     });
 }
 
-/// The consumer is killed before each of its stores; its successor continues beside a producer.
-#[test]
-fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
-    explore_kills(at_most(2, 3), |fuel| {
-        let ring = Ring::new(1, 2);
+/// The consumer is killed before each of its stores; its successor continues beside a producer that
+/// pushes these batches.
+fn consumer_dies(capacity: usize, batches: &'static [&'static [u64]]) {
+    explore_kills(at_most(2, 3), move |fuel| {
+        let ring = Ring::new(capacity, 2);
         let theirs = ring.clone();
         let reader = thread::spawn(move || {
             let mut values = Vec::new();
@@ -293,11 +298,21 @@ fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
             values
         });
         let mut producer = spsc::Producer::recover(&ring, true).unwrap();
-        for value in 1..=3 {
-            spsc_push(&ring, &mut producer, &[value]);
+        for batch in batches {
+            spsc_push(&ring, &mut producer, batch);
         }
         assert_eq!(reader.join().unwrap(), [1, 2, 3]);
     });
+}
+
+#[test]
+fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
+    consumer_dies(1, &[&[1], &[2], &[3]]);
+}
+
+#[test]
+fn a_new_spsc_consumer_goes_on_in_the_middle_of_a_batch() {
+    consumer_dies(2, &[&[1, 2], &[3]]);
 }
 
 // ---- many producers, many consumers ----

@@ -4,6 +4,7 @@ use super::ring::{Bytes, Ring};
 use crate::error::Result;
 use crate::pod::Plain;
 use crate::protocol::atomics::{load_bytes, store_bytes};
+use std::mem::MaybeUninit;
 
 /// A slot of a ring that waits for its message. Dropping it gives the slot up.
 pub struct Reservation<'r, T = Bytes> {
@@ -81,8 +82,12 @@ impl<T> Message<'_, T> {
 impl<T: Plain> Message<'_, T> {
     /// A copy of the message.
     pub fn get(&self) -> T {
+        let mut message = MaybeUninit::<T>::uninit();
         // SAFETY: the slot holds as many bytes as a `T` has, and any bytes are a valid `T`.
-        unsafe { std::ptr::read_unaligned(self.message.cast::<T>()) }
+        unsafe {
+            load_bytes(self.message, message.as_mut_ptr().cast(), size_of::<T>());
+            message.assume_init()
+        }
     }
 }
 

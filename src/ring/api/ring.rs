@@ -4,9 +4,9 @@ use super::message::{Message, Reservation};
 use crate::error::{Error, Result};
 use crate::nothing::Call;
 use crate::pod::Plain;
-use crate::protocol::atomics::{load_bytes, store_bytes};
 use crate::protocol::ring_words::{Policy, Role};
 use crate::readiness::duplicate;
+use crate::ring::buffers::{ToFill, ToPush};
 use crate::ring::handle::{Outcome, RingHandle};
 use crate::ring::open::Wanted;
 use crate::ring::stats::RingStats;
@@ -212,18 +212,14 @@ impl<T: Plain> Ring<T> {
     }
 
     fn push_within(&self, message: &T, limit: &Limit) -> Result<()> {
-        // SAFETY: the slot has room for a `T`, and is this thread's.
-        done(
-            Call::Push,
-            self.handle.push(limit, |to, _| unsafe { store_bytes(std::ptr::from_ref(message).cast(), to, size_of::<T>()) }),
-        )
+        // SAFETY: a `T` is a message of this ring.
+        done(Call::Push, self.handle.push(limit, unsafe { ToPush::new(std::ptr::from_ref(message).cast()) }))
     }
 
     fn pop_within(&self, limit: &Limit) -> Result<T> {
         let mut message = MaybeUninit::<T>::uninit();
-        let to = message.as_mut_ptr().cast::<u8>();
-        // SAFETY: the slot holds as many bytes as a `T` has.
-        done(Call::Pop, self.handle.pop(limit, |from, _| unsafe { load_bytes(from, to, size_of::<T>()) }))?;
+        // SAFETY: a message of this ring has as many bytes as a `T`.
+        done(Call::Pop, self.handle.pop(limit, unsafe { ToFill::new(message.as_mut_ptr().cast()) }))?;
         // SAFETY: all bytes were written, and any bytes are a valid `T`.
         Ok(unsafe { message.assume_init() })
     }
@@ -257,13 +253,8 @@ impl<T: Plain> Ring<T> {
     /// # Errors
     /// As [`Ring::try_push`], when there is no room for the first.
     pub fn push_many(&self, messages: &[T]) -> Result<usize> {
-        done(
-            Call::Push,
-            self.handle.push_many(messages.len(), |at, to, _| {
-                // SAFETY: as in `push_within`.
-                unsafe { store_bytes(std::ptr::from_ref(&messages[at]).cast(), to, size_of::<T>()) }
-            }),
-        )
+        // SAFETY: as in `push_within`.
+        done(Call::Push, self.handle.push_many(messages.len(), unsafe { ToPush::new(messages.as_ptr().cast()) }))
     }
 
     /// Takes the oldest message; waits for one.
@@ -298,13 +289,8 @@ impl<T: Plain> Ring<T> {
         let most = most.min(self.capacity);
         messages.reserve(most);
         let room = messages.spare_capacity_mut().as_mut_ptr();
-        let count = done(
-            Call::Pop,
-            self.handle.pop_many(most, |at, from, _| {
-                // SAFETY: as in `pop_within`; there is room for `most`, and `at` is below that.
-                unsafe { load_bytes(from, room.add(at).cast::<u8>(), size_of::<T>()) }
-            }),
-        )?;
+        // SAFETY: as in `pop_within`; there is room for `most`.
+        let count = done(Call::Pop, self.handle.pop_many(most, unsafe { ToFill::new(room.cast()) }))?;
         // SAFETY: so many more were written.
         unsafe { messages.set_len(messages.len() + count) };
         Ok(count)
@@ -352,15 +338,15 @@ impl Ring<Bytes> {
     /// # Safety
     /// `from` leads to a message.
     unsafe fn push_at(&self, from: *const u8, limit: &Limit) -> Result<()> {
-        // SAFETY: as the caller promises; the slot is this thread's.
-        done(Call::Push, self.handle.push(limit, |to, length| unsafe { store_bytes(from, to, length) }))
+        // SAFETY: as the caller promises.
+        done(Call::Push, self.handle.push(limit, unsafe { ToPush::new(from) }))
     }
 
     /// # Safety
     /// `to` leads to room for a message.
     unsafe fn pop_at(&self, to: *mut u8, limit: &Limit) -> Result<()> {
         // SAFETY: as the caller promises.
-        done(Call::Pop, self.handle.pop(limit, |from, length| unsafe { load_bytes(from, to, length) }))
+        done(Call::Pop, self.handle.pop(limit, unsafe { ToFill::new(to) }))
     }
 
     /// As [`Ring::timed_push_bytes`], by address: for memory that other threads may write
@@ -396,13 +382,8 @@ impl Ring<Bytes> {
     /// # Safety
     /// `from` leads to `count` times [`element_size`](Ring::element_size) readable bytes.
     pub unsafe fn push_many_from(&self, from: *const u8, count: usize) -> Result<usize> {
-        done(
-            Call::Push,
-            self.handle.push_many(count, |at, to, length| {
-                // SAFETY: as the caller promises; `at` is below the count.
-                unsafe { store_bytes(from.add(at * length), to, length) }
-            }),
-        )
+        // SAFETY: as the caller promises.
+        done(Call::Push, self.handle.push_many(count, unsafe { ToPush::new(from) }))
     }
 
     /// Takes up to `most` messages, as many as there are; how many. Does not wait.
@@ -413,13 +394,8 @@ impl Ring<Bytes> {
     /// # Safety
     /// `to` leads to `most` times [`element_size`](Ring::element_size) writable bytes.
     pub unsafe fn pop_many_into(&self, to: *mut u8, most: usize) -> Result<usize> {
-        done(
-            Call::Pop,
-            self.handle.pop_many(most, |at, from, length| {
-                // SAFETY: as the caller promises; `at` is below `most`.
-                unsafe { load_bytes(from, to.add(at * length), length) }
-            }),
-        )
+        // SAFETY: as the caller promises.
+        done(Call::Pop, self.handle.pop_many(most, unsafe { ToFill::new(to) }))
     }
 
     /// Publishes a message; waits for room.
