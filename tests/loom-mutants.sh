@@ -65,14 +65,21 @@ R2-store     seen   ring::.*spsc       src/protocol/spsc.rs /publish(self.positi
 R2-load      seen   ring::.*spsc       src/protocol/spsc.rs /let head = words.head().observe(); \/\/ R2/s/observe/get/
 R-clear      seen   ring::.*spsc       src/protocol/spsc.rs /word.set(0);/d
 R-batch      seen   ring::.*spsc       src/protocol/spsc.rs s/if at > 0 {/if true {/
-M1-load      seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/Word(words.word(index).observe()); \/\/ M1/Word(words.word(index).get());/
+M1-load      seen   ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/Word(words.word(at.index).observe()); \/\/ M1/Word(words.word(at.index).get());/
+M1-join      seen   runs::             src/protocol/mpmc.rs s/Word(words.word(behind.index).observe()); \/\/ M1/Word(words.word(behind.index).get());/
 M1-store     seen   ring::(a_|me|two)  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Acquire, Relaxed)/
-M-order      seen   ring::(a_|me|two)  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
-M2-load      argued ring::(a_|me|two)  src/protocol/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
-M-skip       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0),/(Age::This, SKIP) => true,/
+M-order      seen   ring::(a_|me|two)|runs::  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
+M2-load      argued ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
+M-skip       seen   ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/exchange(word.0, word.freed().0); \/\/ M1/exchange(word.0, word.0); \/\/ M1/
+M-head       seen   runs::             src/protocol/mpmc.rs /^fn pass</,/^}/{/words.head().exchange/{h;d};/^}/{x;p;x}}
 M-settle     seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
-M-lost       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/TAKEN => (word.next_lap(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
+M-lost       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/TAKEN => (word.freed(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
+M-settled    seen   runs::             src/protocol/mpmc.rs s/if word.state() == TAKEN && at.index/if false \&\& at.index/
 M-newcomer   seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/if claim.owner() == Some(owner) {/if false {/
+M-stands     seen   runs::             src/protocol/mpmc.rs s/let stands = words.word(first).observe() == word.0; \/\/ M1/let stands = true;/
+M-rest       seen   runs::             src/protocol/mpmc.rs s/stands && (inside == rest.0 || .*$/stands/
+M-rest-lap   seen   runs::             src/protocol/mpmc.rs s/Word::new(cut.lap, /Word::new(at.lap, /
+M-help       seen   runs::             src/protocol/mpmc.rs s/indices.ahead(at, word.run())/indices.ahead(at, 1)/
 E1-look      seen   event::       src/protocol/event.rs s/if armed >> 1 != seen {/if false {/
 E2-load      seen   event::       src/protocol/event.rs /E2$/s/observe/get/
 E2-store     seen   event::       src/protocol/atomics.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
@@ -91,8 +98,10 @@ T2-look      seen   ^tap::       src/protocol/tap.rs       s/taken.wrapping_sub(
 T3-fence     seen   ^ring_tap::  src/protocol/spsc.rs      /light_store_fence(); \/\/ T3/d
 T3-look      seen   ^ring_tap::  src/protocol/ring_tap.rs  s/words.head().observe() <= position/true/
 T3-heavy     seen   ^ring_tap::.*spsc src/protocol/ring_tap.rs  s/if !heavy_fence() {/if false {/
-T4-fence     seen   ^ring_tap::  src/protocol/mpmc.rs      /light_store_fence(); \/\/ T4/d
-T4-look      seen   ^ring_tap::  src/protocol/mpmc.rs      s/(Age::Later, _) => Stage::Gone/(Age::Later, _) => Stage::Used/
+T4-fence     seen   ^ring_tap::  src/protocol/mpmc.rs      /light_store_fence(); \/\/ T4: before the messages/d
+T4-edit      seen   ^ring_tap::  src/protocol/mpmc.rs      /light_store_fence(); \/\/ T4: before it changes/d
+T4-look      seen   ^ring_tap::  src/protocol/ring_tap.rs  s/tail.wrapping_sub(one.position) as i64 <= capacity as i64/true/
+T4-mark      seen   ^ring_tap::  src/protocol/ring_tap.rs  s/one.may_have_changed = .*/one.may_have_changed = false;/
 T4-heavy     seen   ^ring_tap::.*mpmc src/protocol/ring_tap.rs  s/if !heavy_fence() {/if false {/
 TABLE
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::layout::ring::{RingBell, RingView};
 use crate::protocol::mpmc::{self, Ticket};
 use crate::protocol::ring_words::{RingWords, Role};
+use crate::protocol::run_word::MAX_RUN;
 use crate::protocol::spsc;
 use std::time::{Duration, Instant};
 
@@ -55,7 +56,7 @@ fn put(liveness: &RingLiveness, core: &mut Core, write: impl FnOnce(*mut u8, usi
             }
             put_next(view, ring, write);
         }
-        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place)? {
+        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place, 1)? {
             Ok(ticket) => {
                 write(view.message(ticket.index), view.length());
                 ticket.publish(view)?;
@@ -79,7 +80,7 @@ fn get(liveness: &RingLiveness, core: &mut Core, read: impl FnOnce(*const u8, us
             }
             get_next(view, ring, read);
         }
-        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place)? {
+        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place, 1)? {
             Ok(ticket) => {
                 read(view.message(ticket.index), view.length());
                 ticket.release(view)?;
@@ -112,7 +113,8 @@ pub(super) fn get_and_notify(liveness: &RingLiveness, core: &mut Core, read: imp
     Ok(tried)
 }
 
-/// Publishes up to `most` messages and notifies; with one publication where there is one producer.
+/// Publishes up to `most` messages and notifies; with one publication, or one for each run where
+/// several may be.
 #[inline(always)]
 pub(super) fn put_many(
     liveness: &RingLiveness,
@@ -136,10 +138,11 @@ pub(super) fn put_many(
             ring.publish(view, count);
             count as usize
         }
-        _ => match one_by_one(most, |at| put(liveness, core, |to, length| write(at, to, length)))? {
+        Core::Shared { role: Role::Producer, .. } => match in_runs(most, |at| put_run(liveness, at, most - at, &write))? {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
+        _ => return Ok(put(liveness, core, |_, _| {})?.map(|()| 0)),
     };
     liveness.notify(RingBell::Data);
     Ok(Ok(count))
@@ -169,26 +172,85 @@ pub(super) fn get_many(
             ring.release(view, count);
             count as usize
         }
-        _ => match one_by_one(most, |at| get(liveness, core, |from, length| read(at, from, length)))? {
+        Core::Shared { role: Role::Consumer, .. } => match in_runs(most, |at| get_run(liveness, at, most - at, &read))? {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
+        _ => return Ok(get(liveness, core, |_, _| {})?.map(|()| 0)),
     };
     liveness.notify(RingBell::Room);
     Ok(Ok(count))
 }
 
-/// Moves message after message, until one cannot be; how many, if any.
-fn one_by_one(most: usize, mut one: impl FnMut(usize) -> Result<Tried<()>>) -> Result<Tried<usize>> {
-    for at in 0..most {
+/// Where several may be: claims a run of up to `most` slots and publishes messages in it, the first
+/// of which is message `at` of the batch; how many.
+#[inline(always)]
+fn put_run(liveness: &RingLiveness, at: usize, most: usize, write: impl Fn(usize, *mut u8, usize)) -> Result<Tried<usize>> {
+    let view = liveness.view();
+    let ticket = match mpmc::claim(view, liveness.place, as_run(most))? {
+        Ok(ticket) => ticket,
+        Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+    };
+    let count =
+        each_slot(view, &ticket, ticket.count() > LONG_RUN, |nth, index| write(at + nth, view.message(index), view.length()));
+    ticket.publish(view)?;
+    Ok(Ok(count))
+}
+
+/// Where several may be: takes up to `most` messages, which are one run; how many.
+#[inline(always)]
+fn get_run(liveness: &RingLiveness, at: usize, most: usize, read: impl Fn(usize, *const u8, usize)) -> Result<Tried<usize>> {
+    let view = liveness.view();
+    let ticket = match mpmc::take(view, liveness.place, as_run(most))? {
+        Ok(ticket) => ticket,
+        Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+    };
+    let count = each_slot(view, &ticket, false, |nth, index| read(at + nth, view.message(index), view.length()));
+    ticket.release(view)?;
+    Ok(Ok(count))
+}
+
+fn as_run(most: usize) -> u32 {
+    most.min(MAX_RUN as usize) as u32
+}
+
+/// How many slots ahead a producer fetches.
+const AHEAD: u32 = 6;
+/// Fetching ahead pays in longer runs: a third more messages of 96 bytes in batches of 64, but a
+/// third fewer in batches of 16. It does not pay for a consumer.
+const LONG_RUN: u32 = 4 * AHEAD;
+
+/// Passes the slots of a run to `work`, with their numbers in it; gives how many there are.
+/// `fetches`: it is about to write them.
+#[inline(always)]
+fn each_slot(view: &RingView, ticket: &Ticket, fetches: bool, mut work: impl FnMut(usize, u32)) -> usize {
+    let (count, capacity) = (ticket.count(), view.capacity());
+    let after = |index: u32, more: u32| if index + more < capacity { index + more } else { index + more - capacity };
+    let mut index = ticket.index;
+    for nth in 0..count {
+        if fetches && nth + AHEAD < count {
+            view.expect(after(index, AHEAD), true);
+        }
+        work(nth as usize, index);
+        index = after(index, 1);
+    }
+    count as usize
+}
+
+/// Moves run after run, each beginning with the message whose number it is given, until `most` are
+/// moved or one cannot be; how many messages, if any.
+#[inline(always)]
+fn in_runs(most: usize, mut one: impl FnMut(usize) -> Result<Tried<usize>>) -> Result<Tried<usize>> {
+    let mut at = 0;
+    while at < most {
         match one(at) {
-            Ok(Ok(())) => {}
+            Ok(Ok(count)) => at += count,
             Ok(Err(hint)) if at == 0 => return Ok(Err(hint)),
             Err(e) if at == 0 => return Err(e),
-            _ => return Ok(Ok(at)),
+            _ => break,
         }
     }
-    Ok(Ok(most))
+    Ok(Ok(at))
 }
 
 /// Reserves a slot, whose message is where the result says.
@@ -203,7 +265,7 @@ pub(super) fn reserve(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<
             *is_reserved = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place)? {
+        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place, 1)? {
             Ok(ticket) => {
                 out.add(ticket.index);
                 ticket.index
@@ -228,7 +290,7 @@ pub(super) fn peek(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mu
             *is_peeked = true;
             ring.index(0)
         }
-        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place)? {
+        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place, 1)? {
             Ok(ticket) => {
                 out.add(ticket.index);
                 ticket.index

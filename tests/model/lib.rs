@@ -29,6 +29,8 @@ mod readiness;
 mod ring;
 #[cfg(test)]
 mod ring_tap;
+#[cfg(test)]
+mod runs;
 mod sys;
 #[cfg(test)]
 mod tap;

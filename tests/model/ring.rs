@@ -7,6 +7,7 @@
 use crate::harness::{at_most, explore, explore_kills, until_killed};
 use crate::protocol::atomics::Shared64;
 use crate::protocol::mpmc::{self, Claimed, Obstacle, Ticket};
+use crate::protocol::mpmc_look;
 use crate::protocol::ring_words::{Cause, RingWords};
 use crate::protocol::spsc;
 use loom::cell::UnsafeCell;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// One more than the deaths that a test may have in one place.
 const INCARNATIONS: usize = 3;
 
-struct Shared {
+pub(crate) struct Shared {
     tail: Shared64,
     head: Shared64,
     slots: Vec<(Shared64, UnsafeCell<u64>)>,
@@ -28,7 +29,7 @@ struct Shared {
 }
 
 #[derive(Clone)]
-struct Ring(Arc<Shared>);
+pub(crate) struct Ring(Arc<Shared>);
 
 impl RingWords for Ring {
     fn capacity(&self) -> u32 {
@@ -43,54 +44,59 @@ impl RingWords for Ring {
     fn word(&self, index: u32) -> &Shared64 {
         &self.0.slots[index as usize].0
     }
-    fn count(&self, cause: Cause) {
+    fn count(&self, cause: Cause, messages: u32) {
         match cause {
-            Cause::Skipped => self.0.skipped.fetch_add(1, SeqCst),
-            Cause::Lost => self.0.lost.fetch_add(1, SeqCst),
+            Cause::Skipped => self.0.skipped.fetch_add(messages as usize, SeqCst),
+            Cause::Lost => self.0.lost.fetch_add(messages as usize, SeqCst),
         };
     }
 }
 
 impl Ring {
-    fn new(capacity: usize, places: usize) -> Ring {
+    pub(crate) fn new(capacity: usize, places: usize) -> Ring {
+        Ring::that_stands(capacity, places, 0, 0)
+    }
+
+    /// With these values of the indices and of all words.
+    pub(crate) fn that_stands(capacity: usize, places: usize, index: u64, word: u64) -> Ring {
         let place = |_| (Shared64::new(0), std::array::from_fn(|_| Shared64::new(0)));
         Ring(Arc::new(Shared {
-            tail: Shared64::new(0),
-            head: Shared64::new(0),
-            slots: (0..capacity).map(|_| (Shared64::new(0), UnsafeCell::new(0))).collect(),
+            tail: Shared64::new(index),
+            head: Shared64::new(index),
+            slots: (0..capacity).map(|_| (Shared64::new(word), UnsafeCell::new(0))).collect(),
             skipped: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
             places: (0..places).map(place).collect(),
         }))
     }
 
-    fn write(&self, index: u32, value: u64) {
+    pub(crate) fn write(&self, index: u32, value: u64) {
         // SAFETY: loom reports the access if it is not ordered with others.
         self.0.slots[index as usize].1.with_mut(|at| unsafe { *at = value });
     }
 
-    fn read(&self, index: u32) -> u64 {
+    pub(crate) fn read(&self, index: u32) -> u64 {
         // SAFETY: as above.
         self.0.slots[index as usize].1.with(|at| unsafe { *at })
     }
 
     /// What the kernel does at a death.
-    fn die(&self, place: u32) {
+    pub(crate) fn die(&self, place: u32) {
         let (incarnation, dead) = &self.0.places[place as usize];
         dead[incarnation.get() as usize].publish(1);
     }
 
     /// As `ring::liveness` does.
-    fn settle_if_dead(&self, claim: &Obstacle) -> bool {
+    pub(crate) fn settle_if_dead(&self, claim: &Obstacle) -> bool {
         let Some(owner) = claim.owner() else { return false };
         let (incarnation, dead) = &self.0.places[owner as usize];
         let is_dead = dead[incarnation.observe() as usize].observe() != 0;
-        is_dead && mpmc::settle(self, claim)
+        is_dead && mpmc::settle(self, claim).unwrap()
     }
 
     /// One attempt, and more only if a dead owner's claim was in the way. No thread waits, because
     /// waiting makes the model large.
-    fn get(&self, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
+    pub(crate) fn get(&self, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
         loop {
             match attempt(self) {
                 Ok(ticket) => return Some(ticket),
@@ -100,39 +106,54 @@ impl Ring {
         }
     }
 
-    /// `false`: full.
-    fn push(&self, me: u32, value: u64) -> bool {
-        let Some(ticket) = self.get(|ring| mpmc::claim(ring, me).unwrap()) else { return false };
-        self.write(ticket.index, value);
+    pub(crate) fn slots(&self, ticket: &Ticket) -> impl Iterator<Item = u32> + use<> {
+        let (first, capacity) = (ticket.index, self.capacity());
+        (0..ticket.count()).map(move |at| (first + at) % capacity)
+    }
+
+    /// Publishes as many of the values as one run has room for; how many. 0: full.
+    pub(crate) fn push_run(&self, me: u32, values: &[u64]) -> usize {
+        let Some(ticket) = self.get(|ring| mpmc::claim(ring, me, values.len() as u32).unwrap()) else { return 0 };
+        self.slots(&ticket).zip(values).for_each(|(slot, &value)| self.write(slot, value));
         ticket.publish(self).unwrap();
-        true
+        ticket.count() as usize
+    }
+
+    /// Takes up to `most` values of a run. None: empty, or the oldest is still being written.
+    pub(crate) fn pop_run(&self, me: u32, most: u32) -> Vec<u64> {
+        let Some(ticket) = self.get(|ring| mpmc::take(ring, me, most).unwrap()) else { return Vec::new() };
+        let values = self.slots(&ticket).map(|slot| self.read(slot)).collect();
+        ticket.release(self).unwrap();
+        values
+    }
+
+    /// `false`: full.
+    pub(crate) fn push(&self, me: u32, value: u64) -> bool {
+        self.push_run(me, &[value]) == 1
     }
 
     /// `None`: empty, or the oldest message is still being written.
-    fn pop(&self, me: u32) -> Option<u64> {
-        let ticket = self.get(|ring| mpmc::take(ring, me).unwrap())?;
-        let value = self.read(ticket.index);
-        ticket.release(self).unwrap();
-        Some(value)
+    pub(crate) fn pop(&self, me: u32) -> Option<u64> {
+        self.pop_run(me, 1).pop()
     }
 
     /// Takes what is left when all other threads have ended.
-    fn drain(&self, me: u32) -> Vec<u64> {
+    pub(crate) fn drain(&self, me: u32) -> Vec<u64> {
         std::iter::from_fn(|| self.pop(me)).collect()
     }
 
-    fn skipped(&self) -> usize {
+    pub(crate) fn skipped(&self) -> usize {
         self.0.skipped.load(SeqCst)
     }
 
-    fn lost(&self) -> usize {
+    pub(crate) fn lost(&self) -> usize {
         self.0.lost.load(SeqCst)
     }
 
     /// Checks that all slots can be filled and emptied again. Once suffices: they are then as
     /// before, one lap on.
-    fn assert_whole(&self, me: u32) {
-        let fill = mpmc::fill(self).unwrap();
+    pub(crate) fn assert_whole(&self, me: u32) {
+        let fill = mpmc_look::fill(self).unwrap();
         assert_eq!((fill.between, fill.has_room, fill.has_message), (0, true, false));
         for value in 0..u64::from(self.capacity()) {
             assert!(self.push(me, value), "less room than the capacity");
@@ -308,7 +329,7 @@ fn pushes(ring: &Ring, me: u32, values: &[u64]) -> Vec<u64> {
 }
 
 /// Checks that each pushed message came out once, each producer's in order.
-fn assert_same(given: &[&[u64]], taken: &[&[u64]]) {
+pub(crate) fn assert_same(given: &[&[u64]], taken: &[&[u64]]) {
     let mut all: Vec<u64> = taken.concat();
     for values in taken {
         for producer in given {
@@ -408,7 +429,7 @@ fn a_dead_consumer_stops_nobody_and_its_message_is_counted() {
             let dead = thread::spawn(move || {
                 let mut got = Vec::new();
                 until_killed(fuel, || {
-                    if let Ok(ticket) = mpmc::take(&theirs, 1).unwrap() {
+                    if let Ok(ticket) = mpmc::take(&theirs, 1, 1).unwrap() {
                         got.push(theirs.read(ticket.index));
                         ticket.release(&theirs).unwrap();
                     }
@@ -468,7 +489,7 @@ fn a_place_that_is_given_up_stops_nobody() {
         let ring = Ring::new(2, 3);
         let theirs = ring.clone();
         let other = thread::spawn(move || {
-            if let Ok(ticket) = mpmc::claim(&theirs, 1).unwrap() {
+            if let Ok(ticket) = mpmc::claim(&theirs, 1, 1).unwrap() {
                 ticket.abort(&theirs).unwrap();
             }
             pushes(&theirs, 1, &[11])
