@@ -24,7 +24,7 @@ P1-load      seen   cross|echoed|^channel:: src/protocol/pool.rs      /P1, P2: f
 P1-store     seen   cross|echoed|^channel:: src/protocol/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
 P2-loads     seen   echoed             src/protocol/pool.rs      s/let own = block.sent(side).get();/& let early = block.sent(side.other()).observe();/;s/block.sent(side.other()).observe() == other)/early == other)/
 P2-stores    seen   echoed             src/protocol/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
-references   seen   reference          src/protocol/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 || !Pool/if !Pool/
+references   seen   reference          src/protocol/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 {/if false {/
 prepared     seen   prepared           src/protocol/pool.rs      s/ && self.is_free(words, self.first + at) {/ {/
 high-water   seen   killed             src/protocol/pool.rs      /words.used(self.side).publish/d
 complete     seen   reader_that_is_killed             src/protocol/half.rs  /pool.complete(/d
@@ -59,21 +59,28 @@ L1-slow      seen   ^futex_lock::            src/protocol/futex_lock.rs  s/swap(
 L-contended  seen   ^futex_lock::            src/protocol/futex_lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
 L-wake       seen   ^futex_lock::            src/protocol/futex_lock.rs  s/futex.wake_one();/{}/
 idle         seen   ^gate::            src/protocol/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
-R1-store     seen   ring::.*spsc       src/protocol/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
-R1-load      seen   ring::.*spsc       src/protocol/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
-R1-look      seen   ring::.*spsc       src/protocol/spsc.rs s/word.observe() == published/word.get() == published/
-R2-store     seen   ring::.*spsc       src/protocol/spsc.rs /publish(self.position); \/\/ R2/s/publish/set/
-R2-load      seen   ring::.*spsc       src/protocol/spsc.rs /let head = words.head().observe(); \/\/ R2/s/observe/get/
-R-clear      seen   ring::.*spsc       src/protocol/spsc.rs /word.set(0);/d
-R-batch      seen   ring::.*spsc       src/protocol/spsc.rs s/if at > 0 {/if true {/
-M1-load      seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/Word(words.word(index).observe()); \/\/ M1/Word(words.word(index).get());/
+R1-store     seen   ^spsc::            src/protocol/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
+R1-load      seen   ^spsc::            src/protocol/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
+R1-look      seen   ^spsc::            src/protocol/spsc.rs s/word.observe() == published/word.get() == published/
+R2-store     seen   ^spsc::            src/protocol/spsc.rs /publish(self.position); \/\/ R2/s/publish/set/
+R2-load      seen   ^spsc::            src/protocol/spsc.rs /let head = words.head().observe(); \/\/ R2/s/observe/get/
+R-clear      seen   ^spsc::            src/protocol/spsc.rs /word.set(0);/d
+R-batch      seen   ^spsc::            src/protocol/spsc.rs s/if at > 0 {/if true {/
+M1-load      seen   ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/Word(words.word(at.index).observe()); \/\/ M1/Word(words.word(at.index).get());/
+M1-join      seen   runs::             src/protocol/mpmc.rs s/Word(words.word(behind.index).observe()); \/\/ M1/Word(words.word(behind.index).get());/
 M1-store     seen   ring::(a_|me|two)  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Acquire, Relaxed)/
-M-order      seen   ring::(a_|me|two)  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
-M2-load      argued ring::(a_|me|two)  src/protocol/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
-M-skip       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0),/(Age::This, SKIP) => true,/
+M-order      seen   ring::(a_|me|two)|runs::  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
+M2-load      argued ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
+M-skip       seen   ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/exchange(word.0, word.freed().0); \/\/ M1/exchange(word.0, word.0); \/\/ M1/
+M-head       seen   runs::             src/protocol/mpmc.rs /^fn pass</,/^}/{/words.head().exchange/{h;d};/^}/{x;p;x}}
 M-settle     seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
-M-lost       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/TAKEN => (word.next_lap(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
+M-lost       seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/TAKEN => (word.freed(), Cause::Lost)/TAKEN => (word.to(FULL, 0), Cause::Lost)/
+M-settled    seen   runs::             src/protocol/mpmc.rs s/if word.state() == TAKEN && at.index/if false \&\& at.index/
 M-newcomer   seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/if claim.owner() == Some(owner) {/if false {/
+M-stands     seen   runs::             src/protocol/mpmc.rs s/let stands = words.word(first).observe() == word.0; \/\/ M1/let stands = true;/
+M-rest       seen   runs::             src/protocol/mpmc.rs s/stands && (inside == rest.0 || .*$/stands/
+M-rest-lap   seen   runs::             src/protocol/mpmc.rs s/Word::new(cut.lap, /Word::new(at.lap, /
+M-help       seen   runs::             src/protocol/mpmc.rs s/indices.ahead(at, word.run())/indices.ahead(at, 1)/
 V1-store     seen   ^bounded::       src/protocol/bounded.rs s/publish(position.wrapping_add(1)); \/\/ V1/set(position.wrapping_add(1));/
 V2-store     seen   ^bounded::       src/protocol/bounded.rs s/publish(position.wrapping_add(queue.cells())); \/\/ V2/set(position.wrapping_add(queue.cells()));/
 V1-V2-load   seen   ^bounded::       src/protocol/bounded.rs /\/\/ V1, V2/s/observe/get/
@@ -101,8 +108,10 @@ T2-look      seen   ^tap::       src/protocol/tap.rs       s/taken.wrapping_sub(
 T3-fence     seen   ^ring_tap::  src/protocol/spsc.rs      /light_store_fence(); \/\/ T3/d
 T3-look      seen   ^ring_tap::  src/protocol/ring_tap.rs  s/words.head().observe() <= position/true/
 T3-heavy     seen   ^ring_tap::.*spsc src/protocol/ring_tap.rs  s/if !heavy_fence() {/if false {/
-T4-fence     seen   ^ring_tap::  src/protocol/mpmc.rs      /light_store_fence(); \/\/ T4/d
-T4-look      seen   ^ring_tap::  src/protocol/mpmc.rs      s/(Age::Later, _) => Stage::Gone/(Age::Later, _) => Stage::Used/
+T4-fence     seen   ^ring_tap::  src/protocol/mpmc.rs      /light_store_fence(); \/\/ T4: before the messages/d
+T4-edit      seen   ^ring_tap::  src/protocol/mpmc.rs      /light_store_fence(); \/\/ T4: before it changes/d
+T4-look      seen   ^ring_tap::  src/protocol/ring_tap.rs  s/tail.wrapping_sub(one.position) as i64 <= capacity as i64/true/
+T4-mark      seen   ^ring_tap::  src/protocol/ring_tap.rs  s/one.may_have_changed = .*/one.may_have_changed = false;/
 T4-heavy     seen   ^ring_tap::.*mpmc src/protocol/ring_tap.rs  s/if !heavy_fence() {/if false {/
 TABLE
 }

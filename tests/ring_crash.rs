@@ -25,6 +25,8 @@ const CAPACITY: usize = 3;
 /// Messages of each producer; a multiple of three, because it gives one message and two at once by
 /// turns.
 const COUNT: u64 = 9;
+/// Of the messages that a participant gives or takes at once.
+const LONGEST_RUN: u64 = 2;
 /// Messages from this number on are this process's own.
 const OWN: u64 = 100;
 
@@ -228,7 +230,7 @@ fn producer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
     assert!(given.is_subset(&came), "{context}: lost: {given:?} given, {came:?} came");
     assert!(came.is_subset(&begun) && came.is_disjoint(&aborted), "{context}: {begun:?} begun, {came:?} came");
     let stats = consumer.stats();
-    assert!(stats.skipped <= deaths(&logs) as u64 && stats.lost == 0, "{context}: {stats:?}");
+    assert!(stats.skipped <= LONGEST_RUN * deaths(&logs) as u64 && stats.lost == 0, "{context}: {stats:?}");
     if policy == Policy::Spsc && what == "produce" {
         // A batch of two, for which there was room, is published completely or not at all.
         for batch in (1..OWN).step_by(3) {
@@ -253,9 +255,10 @@ fn consumer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
         end += 1;
         while child.try_wait().expect("it is our child").is_none() {
             assert!(!deadline.is_over(), "{context}: it hangs");
-            if next < end && producer.timed_push(&[next; 5], Duration::from_millis(1)).is_ok() {
-                next += 1;
-            }
+            // Runs of two and of one by turns, so that the child splits some.
+            let run: Vec<Message> = (next..end.min(next + 1 + next % 2)).map(|number| [number; 5]).collect();
+            next += producer.push_many(&run).unwrap_or(0) as u64;
+            std::thread::yield_now();
         }
         logs.push(Log::of(child));
         if !logs.last().is_some_and(|log: &Log| log.was_killed) {
@@ -284,12 +287,12 @@ fn consumer_dies(what: &str, policy: Policy, places: Places, kills: &[u64]) -> F
         assert!(twice <= if what == "peek" { deaths } else { 0 }, "{context}: {received:?}, then {taken:?}");
     } else {
         assert_eq!(twice, 0, "{context}: offered again: {received:?}, then {taken:?}");
-        assert!(stats.lost <= deaths && stats.skipped == 0, "{context}: {stats:?}");
+        assert!(stats.lost <= LONGEST_RUN * deaths && stats.skipped == 0, "{context}: {stats:?}");
     }
-    // Released inside a pop that has not returned: one, or the first of a batch of two.
-    let in_pops = if what == "consume" { 2 * deaths } else { 0 };
+    // Released inside a pop that has not returned.
+    let in_pops = if what == "consume" { LONGEST_RUN * deaths } else { 0 };
     // A successor may be killed after it has given up a claim and before it has counted that.
-    let uncounted = if policy == Policy::Spsc { 0 } else { deaths.saturating_sub(1) };
+    let uncounted = if policy == Policy::Spsc { 0 } else { LONGEST_RUN * deaths.saturating_sub(1) };
     let counted = stats.lost;
     assert!(missing <= counted + in_pops + uncounted, "{context}: {missing} lost, {counted} counted: {received:?}, {taken:?}");
     fate_of(&logs, if what == "peek" { "qr" } else { "q" }, if what == "peek" { "d" } else { "r" })

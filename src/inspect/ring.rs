@@ -6,7 +6,7 @@ use super::tap::ring::{RingPages, newest_message};
 use crate::error::{Error, Result};
 use crate::layout::Layout;
 use crate::layout::ring::{RingFacts, RingView, VERSION};
-use crate::protocol::mpmc;
+use crate::protocol::mpmc_look::{self, Stage};
 use crate::protocol::ring_words::{Policy, RingWords, Role};
 use crate::sys::object::Object;
 use crate::sys::process::Identity;
@@ -107,7 +107,7 @@ fn passed(facts: &RingFacts, view: &RingView) -> Result<(u64, u64)> {
     let (tail, head) = (view.tail().get(), view.head().get());
     let (written, read) = match facts.policy {
         Policy::Spsc => (tail, head),
-        Policy::Mpsc | Policy::Mpmc => (mpmc::passed(facts.capacity, tail)?, mpmc::passed(facts.capacity, head)?),
+        Policy::Mpsc | Policy::Mpmc => (mpmc_look::passed(facts.capacity, tail)?, mpmc_look::passed(facts.capacity, head)?),
     };
     match written.wrapping_sub(read) as i64 {
         // The reader may have gone on between the two loads, or the writer died before it said what
@@ -120,49 +120,71 @@ fn passed(facts: &RingFacts, view: &RingView) -> Result<(u64, u64)> {
 
 /// Copies of the messages that are next, without a step towards taking them.
 fn next_messages(region: &Snapshot<&Object>, view: &RingView, most: usize) -> Result<Vec<Waiting>> {
+    let most = most.min(view.facts().capacity as usize) as u32;
+    match view.facts().policy {
+        Policy::Spsc => next_of_one(region, view, most),
+        Policy::Mpsc | Policy::Mpmc => next_in_runs(region, view, most),
+    }
+}
+
+fn message(region: &Snapshot<&Object>, facts: &RingFacts, position: u64) -> Result<Waiting> {
+    let at = facts.slots + position % u64::from(facts.capacity) * u64::from(facts.stride);
+    region.load(at, facts.stride.into())?;
+    Ok(Waiting::Message(region.bytes(at, facts.element_size.into())))
+}
+
+fn next_of_one(region: &Snapshot<&Object>, view: &RingView, most: u32) -> Result<Vec<Waiting>> {
     let facts = *view.facts();
     let head = view.head().get();
-    let most = most.min(facts.capacity as usize) as u32;
-    let mut slots: Vec<(u32, u64)> = match facts.policy {
-        Policy::Spsc => {
-            let slot = |at| ((head.wrapping_add(at) % u64::from(facts.capacity)) as u32, head.wrapping_add(at + 1));
-            (0..u64::from(most)).map(slot).collect()
-        }
-        Policy::Mpsc | Policy::Mpmc => mpmc::next_slots(view, most)?,
-    };
-    let is_shared = facts.policy != Policy::Spsc;
-    if is_shared {
-        // The last first: so a message that is missed before a seen one has been taken, or is not
-        // published; it has not come since.
-        slots.reverse();
-    }
-    let at = |index: u32| facts.slots + u64::from(index) * u64::from(facts.stride);
     let mut found = Vec::new();
-    for (index, full) in slots {
-        region.load(at(index), facts.stride.into())?;
-        if view.word(index).observe() == full {
-            found.push((index, full, Waiting::Message(region.bytes(at(index), facts.element_size.into()))));
-        } else if !is_shared {
+    for position in (0..u64::from(most)).map(|at| head.wrapping_add(at)) {
+        let copy = message(region, &facts, position)?;
+        if view.word((position % u64::from(facts.capacity)) as u32).observe() != position.wrapping_add(1) {
             break;
         }
+        found.push((position, copy));
     }
     // What was taken since may have been overwritten while it was copied.
     region.load(0, RingView::LEAST as u64)?;
     let read = view.head().get();
-    let mut whole = Vec::new();
-    for (index, full, message) in found {
-        let stands = if is_shared {
-            region.load(at(index), facts.stride.into())?;
-            view.word(index).observe() == full
-        } else {
-            full > read
-        };
-        if stands {
-            whole.push(message);
+    Ok(found.into_iter().filter(|(position, _)| *position >= read).map(|(_, message)| message).collect())
+}
+
+/// Where several may be, the word of a run tells of all its messages.
+fn next_in_runs(region: &Snapshot<&Object>, view: &RingView, most: u32) -> Result<Vec<Waiting>> {
+    let facts = *view.facts();
+    let waiting = |run: u64| -> Result<(Stage, u32, u64)> {
+        let index = (run % u64::from(facts.capacity)) as u32;
+        region.load_next(facts.slots + u64::from(index) * u64::from(facts.stride), facts.stride.into())?;
+        let (stage, count) = mpmc_look::stage(view, run);
+        Ok((stage, count, view.word(index).observe()))
+    };
+    let begin = mpmc_look::passed(facts.capacity, view.head().get())?;
+    let end = begin.wrapping_add(most.into());
+    let (mut runs, mut at) = (Vec::new(), begin);
+    while (end.wrapping_sub(at) as i64) > 0 {
+        let (_, count, _) = waiting(at)?;
+        if count == 0 {
+            break;
         }
+        runs.push(at);
+        at = at.wrapping_add(count.into());
     }
-    if is_shared {
-        whole.reverse();
+    // The last first: so a message that is missed before a seen one has been taken, or is not
+    // published; it has not come since.
+    let mut found = Vec::new();
+    for &run in runs.iter().rev() {
+        let (Stage::Waiting, count, word) = waiting(run)? else { continue };
+        let wanted = u64::from(count).min(end.wrapping_sub(run));
+        let copies = (0..wanted).map(|at| message(region, &facts, run.wrapping_add(at))).collect::<Result<Vec<_>>>()?;
+        found.push((run, word, copies));
+    }
+    // What was taken since may have been overwritten while it was copied.
+    let mut whole = Vec::new();
+    for (run, word, copies) in found.into_iter().rev() {
+        if waiting(run)?.2 == word {
+            whole.extend(copies);
+        }
     }
     Ok(whole)
 }

@@ -40,6 +40,7 @@ use crate::layout::Layout;
 use crate::protocol::atomics::{self, Shared32, Shared64};
 use crate::protocol::doorbell::Doorbell;
 use crate::protocol::ring_words::{Cause, Policy, RingWords};
+use crate::protocol::run_word::MAX_OWNERS;
 use crate::sys::Slept;
 use crate::sys::{self, processor};
 use std::mem::{offset_of, size_of};
@@ -48,7 +49,7 @@ use std::time::Duration;
 /// The first eight bytes of a region.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"VILLRING");
 /// The version of this layout.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// The most elements of a ring.
 pub(crate) const MAX_CAPACITY: u64 = 1 << 20;
 /// The most bytes of an element.
@@ -56,6 +57,7 @@ pub(crate) const MAX_ELEMENT_SIZE: u64 = 1 << 20;
 /// Participants at a time, where there may be more than one producer or consumer; besides a sole
 /// consumer.
 pub(crate) const SHARED_PLACES: u32 = 256;
+const _: () = assert!(FIRST_SHARED + SHARED_PLACES <= MAX_OWNERS);
 
 /// So many bytes of a slot are fetched ahead; the processor finds the rest of a long message by
 /// itself.
@@ -345,11 +347,12 @@ impl RingWords for RingView {
             processor::fetch_to_read(self.message(index));
         }
     }
-    fn count(&self, cause: Cause) {
-        match cause {
-            Cause::Skipped => self.counters().skipped.count(),
-            Cause::Lost => self.counters().lost.count(),
-        }
+    fn count(&self, cause: Cause, messages: u32) {
+        let counter = match cause {
+            Cause::Skipped => &self.counters().skipped,
+            Cause::Lost => &self.counters().lost,
+        };
+        counter.add(messages.into());
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod gate;
 pub(crate) mod half;
 pub(crate) mod interrupts;
 pub(crate) mod mpmc;
+pub(crate) mod mpmc_look;
 #[cfg(not(loom))]
 pub(crate) mod mutex;
 pub(crate) mod pool;
@@ -22,6 +23,7 @@ pub(crate) mod queue;
 pub(crate) mod readiness;
 pub(crate) mod ring_tap;
 pub(crate) mod ring_words;
+pub(crate) mod run_word;
 pub(crate) mod spsc;
 pub(crate) mod tap;
 

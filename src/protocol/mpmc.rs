@@ -1,6 +1,8 @@
 //! The ring with many producers, or many producers and consumers.
 //!
-//! The word of a slot holds lap, state and owner; each step of its life is one compare-and-swap:
+//! The slots are divided into *runs*, of 1 to 64 slots. The word of a run's first slot holds lap,
+//! length, state and owner; each step of the run's life is one compare-and-swap of this word,
+//! however many messages it has:
 //!
 //! ```text
 //! EMPTY(lap) ─→ CLAIMED(lap, owner) ─→ FULL(lap) ─→ TAKEN(lap, owner) ─→ EMPTY(lap + 1)
@@ -8,111 +10,40 @@
 //!                        └───────────→ SKIP(lap) ────────────────────────────┘
 //! ```
 //!
-//! `tail` is the next slot to claim, `head` the next to take. Each holds lap and index separately,
-//! so any capacity works. Both only follow the slots: a participant that finds the slot at an index
-//! already claimed (taken) moves the index forward.
+//! A producer joins as many EMPTY runs as it needs, and a producer or a consumer that needs less
+//! than a run splits it ([`split`]): it makes the word at which the rest begins say so, before it
+//! takes the first part. Words inside a run are whatever they were, and nobody trusts them.
+//!
+//! `tail` is the next slot to claim, `head` the next to take; at both, a run begins. Each holds lap
+//! and index separately, so any capacity works. Both only follow the runs: a participant that finds
+//! the run at an index already claimed (taken) moves the index past it. `head` passes a run before
+//! that becomes EMPTY of the next lap: so the length by which it must move is still there.
 //!
 //! Claiming the slot itself and helping the index is from Shann, Huang and Chen, "A practical
 //! nonblocking queue algorithm using compare-and-swap" (2000). An index that lags, and that any
 //! participant brings up to date, is also in Tsigas and Zhang, "A simple, fast and scalable
 //! non-blocking concurrent FIFO queue for shared memory multiprocessor systems" (2001). Their
 //! queues hold one word for each element. This ring adds messages of any size, written between
-//! CLAIMED and FULL; the owner in the word; and the repair of claims of dead owners.
+//! CLAIMED and FULL; runs; the owner in the word; and the repair of claims of dead owners.
 //!
 //! | edge | stores | loads | what it carries |
 //! |---|---|---|---|
-//! | M1 | any step of a slot's word: compare-and-swap, release | the word, acquire | the message that was written before FULL; that it was read, before EMPTY |
-//! | M2 | `tail`, `head`: compare-and-swap, release, after the word was seen beyond | `tail`, `head`, acquire | a load that sees the index moved on also sees the slot behind it claimed (taken): so a word that seems to be of an earlier lap was not loaded too early |
+//! | M1 | any step of a run's word: compare-and-swap, release | the word, acquire | the messages that were written before FULL; that they were read, before EMPTY; both also through the word of the rest, which a splitter stores after it has seen the whole |
+//! | M2 | `tail`, `head`: compare-and-swap, release, after the word was seen beyond | `tail`, `head`, acquire | a load that sees the index moved on also sees the run behind it claimed (taken): so a word that seems to be of an earlier lap was not loaded too early |
 //!
 //! `docs/rings.md` has the argument, with deaths, late compare-and-swaps and wrapping laps.
 
 use super::atomics::light_store_fence;
 use super::ring_words::{Cause, RingWords, broken};
+use super::run_word::{Age, CLAIMED, EMPTY, FULL, Index, LapSlot, MAX_RUN, SKIP, TAKEN, Word};
 use crate::error::{Error, Result};
 use crate::sys::processor::begin_again;
 use crate::sys::trial::usual_or;
 
-/// Owners are numbered below this.
-pub(crate) const MAX_OWNERS: u32 = 1 << OWNER_BITS;
-const OWNER_BITS: u32 = 10;
-const STATE_BITS: u32 = 3;
-const LAP_BITS: u32 = 64 - STATE_BITS - OWNER_BITS;
-const LAP_MASK: u64 = (1 << LAP_BITS) - 1;
-
-const EMPTY: u64 = 0;
-const CLAIMED: u64 = 1;
-const FULL: u64 = 2;
-const SKIP: u64 = 3;
-const TAKEN: u64 = 4;
-
-/// A slot's word: lap, state, owner. Zero is EMPTY(0).
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Word(u64);
-
-impl Word {
-    fn new(lap: u64, state: u64, owner: u32) -> Word {
-        Word((lap & LAP_MASK) << (STATE_BITS + OWNER_BITS) | state << OWNER_BITS | u64::from(owner))
-    }
-    fn lap(self) -> u64 {
-        self.0 >> (STATE_BITS + OWNER_BITS)
-    }
-    fn state(self) -> u64 {
-        self.0 >> OWNER_BITS & ((1 << STATE_BITS) - 1)
-    }
-    fn owner(self) -> u32 {
-        self.0 as u32 & (MAX_OWNERS - 1)
-    }
-    /// Another state of the same lap.
-    fn to(self, state: u64, owner: u32) -> Word {
-        Word::new(self.lap(), state, owner)
-    }
-    fn next_lap(self) -> Word {
-        Word::new(self.lap().wrapping_add(1), EMPTY, 0)
-    }
-    /// This word's lap relative to `lap`.
-    #[inline(always)]
-    fn age(self, lap: u64) -> Age {
-        match self.lap().wrapping_sub(lap) & LAP_MASK {
-            0 => Age::This,
-            LAP_MASK => Age::Last,
-            ahead if ahead <= LAP_MASK / 2 => Age::Later,
-            _ => Age::Earlier,
-        }
-    }
-}
-
-enum Age {
-    Earlier,
-    Last,
-    This,
-    Later,
-}
-
-/// How an index is packed: the slot in as many low bits as the capacity needs, the lap above.
-#[derive(Clone, Copy)]
-struct Index {
-    bits: u32,
-    capacity: u32,
-}
-
-impl Index {
-    fn of(capacity: u32) -> Index {
-        Index { bits: u32::BITS - (capacity - 1).leading_zeros(), capacity }
-    }
-    #[inline(always)]
-    fn split(self, value: u64) -> Result<(u64, u32)> {
-        let index = (value & ((1 << self.bits) - 1)) as u32;
-        if index < self.capacity { Ok((value >> self.bits, index)) } else { Err(broken("an index is beyond its capacity")) }
-    }
-    #[inline(always)]
-    fn next(self, lap: u64, index: u32) -> u64 {
-        if index + 1 == self.capacity { lap.wrapping_add(1) << self.bits } else { lap << self.bits | u64::from(index + 1) }
-    }
-}
-
-/// A slot that this participant holds: CLAIMED by a producer, TAKEN by a consumer.
+/// A run of slots that this participant holds: CLAIMED by a producer, TAKEN by a consumer.
 #[derive(Clone, Copy)]
 pub(crate) struct Ticket {
+    /// The first slot.
     pub(crate) index: u32,
     word: Word,
 }
@@ -132,7 +63,7 @@ impl Obstacle {
     }
 }
 
-/// A slot, or the obstacle to one.
+/// A run, or the obstacle to one.
 pub(crate) type Claimed = std::result::Result<Ticket, Obstacle>;
 
 /// How often to retry when others are always first; after that the caller waits a little, as for an
@@ -142,136 +73,198 @@ fn tries<W: RingWords>(words: &W) -> u32 {
     2 * words.capacity() + usual_or(1000, 20)
 }
 
-/// Claims the slot at `tail` for the producer `me`.
+/// Claims up to `most` slots from `tail` on for the producer `me`, as many as are free.
 #[inline(always)]
-pub(crate) fn claim<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
+pub(crate) fn claim<W: RingWords>(words: &W, me: u32, most: u32) -> Result<Claimed> {
     let indices = Index::of(words.capacity());
     let mut seen = Obstacle { index: 0, word: 0 };
     let mut left = tries(words);
     while left > 0 {
         left -= 1;
         let tail = words.tail().observe(); // M2
-        let (lap, index) = indices.split(tail)?;
-        let word = Word(words.word(index).observe()); // M1
-        seen = Obstacle { index, word: word.0 };
-        let is_claimed = match (word.age(lap), word.state()) {
-            (Age::This, EMPTY) => {
-                let claimed = word.to(CLAIMED, me);
-                if !words.word(index).exchange(word.0, claimed.0) {
-                    // M1
-                    begin_again();
-                    continue;
-                }
-                light_store_fence(); // T4: before the message
-                words.tail().exchange(tail, indices.next(lap, index)); // M2
-                return Ok(Ok(Ticket { index, word: claimed }));
+        let at = indices.split(tail)?;
+        let word = Word(words.word(at.index).observe()); // M1
+        seen = Obstacle { index: at.index, word: word.0 };
+        // One compare for the usual case.
+        let count = match (word.age(at.lap), word.state()) {
+            _ if most == 1 && word == Word::new(at.lap, 1, EMPTY, 0) => 1,
+            _ if word.run() > words.capacity() => refuse(words, words.tail().observe() == tail, &seen)?, // M2: a look
+            (Age::This, EMPTY) => free_from(words, indices, at, word, most),
+            // Claimed already. `tail` cannot be so far behind that the run is claimed again.
+            (Age::This, CLAIMED | FULL | SKIP | TAKEN) | (Age::Next, EMPTY) => {
+                words.tail().exchange(tail, indices.pack(indices.ahead(at, word.run()))); // M2
+                0
             }
-            (Age::This, CLAIMED | FULL | SKIP | TAKEN) | (Age::Later, _) => true,
-            // A SKIP that is the oldest can be passed, which frees its slot.
             (Age::Last, SKIP) => {
                 // Each of these counts as a try too: garbage words can make `head` move on without
                 // end.
                 let passed = pass_skips(words)?;
-                if passed == 0 {
+                if !free_passed(words, indices, at, word) && passed == 0 {
                     return Ok(Err(seen));
                 }
                 left = left.saturating_sub(passed);
-                false
+                0
             }
-            // The ring is full: the slot still was of the last lap when its word was loaded, after
+            // The ring is full: the run still was of the last lap when its word was loaded, after
             // `tail`.
             (Age::Last, CLAIMED | FULL | TAKEN) => return Ok(Err(seen)),
-            _ => {
-                refuse(words, words.tail().observe() == tail, &seen)?; // M2: a look
-                false
-            }
+            _ => refuse(words, words.tail().observe() == tail, &seen)?, // M2: a look
         };
-        if is_claimed {
-            words.tail().exchange(tail, indices.next(lap, index)); // M2
+        if count == 0 {
+            begin_again();
+            continue;
+        }
+        let claimed = Word::new(at.lap, count, CLAIMED, me);
+        if words.word(at.index).exchange(word.0, claimed.0) {
+            // M1
+            words.tail().exchange(tail, indices.pack(indices.ahead(at, count))); // M2
+            light_store_fence(); // T4: before the messages
+            return Ok(Ok(Ticket { index: at.index, word: claimed }));
         }
         begin_again();
     }
     Ok(Err(seen))
 }
 
-/// Takes the slot at `head` for the consumer `me`.
+/// How many slots, at most `most`, are free from the EMPTY run `word` at `at` on, which is `tail`;
+/// behind them, a run begins. 0: the run has changed.
 #[inline(always)]
-pub(crate) fn take<W: RingWords>(words: &W, me: u32) -> Result<Claimed> {
+fn free_from<W: RingWords>(words: &W, indices: Index, at: LapSlot, word: Word, most: u32) -> u32 {
+    let most = most.min(MAX_RUN).min(words.capacity());
+    let mut count = word.run();
+    while count < most {
+        let behind = indices.ahead(at, count);
+        let next = Word(words.word(behind.index).observe()); // M1
+        match (next.age(behind.lap), next.state()) {
+            (Age::This, EMPTY) => count += next.run(),
+            _ => break,
+        }
+    }
+    if count <= most {
+        return count;
+    }
+    let cut = indices.ahead(at, most);
+    // Of garbage words alone there can be more than the last run can have.
+    let rest = Word::new(cut.lap, (count - most).min(MAX_RUN), EMPTY, 0);
+    if split(words, at.index, word, cut.index, rest) { most } else { 0 }
+}
+
+/// Makes the word of slot `cut`, inside the run that `word` begins in slot `first`, say what begins
+/// there if the run is split. `false`: the run has changed, or others were first.
+#[inline(always)]
+fn split<W: RingWords>(words: &W, first: u32, word: Word, cut: u32, rest: Word) -> bool {
+    let inside = words.word(cut).observe(); // M1
+    // Only if the run stands, nothing has begun there when this was loaded.
+    let stands = words.word(first).observe() == word.0; // M1
+    stands && (inside == rest.0 || words.word(cut).exchange(inside, rest.0)) // M1
+}
+
+/// Takes up to `most` messages of the run at `head` for the consumer `me`.
+#[inline(always)]
+pub(crate) fn take<W: RingWords>(words: &W, me: u32, most: u32) -> Result<Claimed> {
     let indices = Index::of(words.capacity());
     let mut seen = Obstacle { index: 0, word: 0 };
     for _ in 0..tries(words) {
         let head = words.head().observe(); // M2
-        let (lap, index) = indices.split(head)?;
-        let word = Word(words.word(index).observe()); // M1
-        seen = Obstacle { index, word: word.0 };
-        let is_taken = match (word.age(lap), word.state()) {
+        let at = indices.split(head)?;
+        let word = Word(words.word(at.index).observe()); // M1
+        seen = Obstacle { index: at.index, word: word.0 };
+        // One compare for the usual case.
+        let count = match (word.age(at.lap), word.state()) {
+            _ if word == Word::new(at.lap, 1, FULL, 0) => 1,
+            _ if word.run() > words.capacity() => refuse(words, words.head().observe() == head, &seen)?, // M2: a look
+            (Age::This, FULL) if word.run() <= most => word.run(),
             (Age::This, FULL) => {
-                let taken = word.to(TAKEN, me);
-                if !words.word(index).exchange(word.0, taken.0) {
-                    // M1
-                    begin_again();
-                    continue;
-                }
-                words.head().exchange(head, indices.next(lap, index)); // M2
-                return Ok(Ok(Ticket { index, word: taken }));
+                let cut = indices.ahead(at, most);
+                let rest = Word::new(cut.lap, word.run() - most, FULL, 0);
+                if split(words, at.index, word, cut.index, rest) { most } else { 0 }
             }
-            // The message has not come, or is being written; or the last lap's is still being read.
-            (Age::This, EMPTY | CLAIMED) | (Age::Last, TAKEN) => return Ok(Err(seen)),
-            (Age::This, SKIP) => words.word(index).exchange(word.0, word.next_lap().0), // M1
-            (Age::This, TAKEN) | (Age::Later, _) => true,
-            _ => {
-                refuse(words, words.head().observe() == head, &seen)?; // M2: a look
-                false
+            // The message has not come, or is being written; or the last lap's is still being read,
+            // or was skipped and waits for a producer that needs the slot.
+            (Age::This, EMPTY | CLAIMED) | (Age::Last, TAKEN | SKIP) => return Ok(Err(seen)),
+            (Age::This, SKIP | TAKEN) => {
+                pass(words, indices, head, at, word);
+                0
             }
+            _ => refuse(words, words.head().observe() == head, &seen)?, // M2: a look
         };
-        if is_taken {
-            words.head().exchange(head, indices.next(lap, index)); // M2
+        if count == 0 {
+            begin_again();
+            continue;
+        }
+        let taken = Word::new(at.lap, count, TAKEN, me);
+        if words.word(at.index).exchange(word.0, taken.0) {
+            // M1
+            words.head().exchange(head, indices.pack(indices.ahead(at, count))); // M2
+            light_store_fence(); // T4: before it changes a message
+            return Ok(Ok(Ticket { index: at.index, word: taken }));
         }
         begin_again();
     }
     Ok(Err(seen))
 }
 
-/// Frees the SKIP slots from `head` on; returns how many slots `head` has passed.
-fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
+/// Moves `head` past the run at it, which is SKIP or TAKEN; then frees it if it is SKIP.
+fn pass<W: RingWords>(words: &W, indices: Index, head: u64, at: LapSlot, word: Word) {
+    words.head().exchange(head, indices.pack(indices.ahead(at, word.run()))); // M2
+    if word.state() == SKIP {
+        words.word(at.index).exchange(word.0, word.freed().0); // M1
+    }
+}
+
+/// Passes the SKIP and TAKEN runs from `head` on; returns how many.
+pub(super) fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
     let indices = Index::of(words.capacity());
     let mut passed = 0;
-    for _ in 0..words.capacity() {
+    while passed < words.capacity() {
         let head = words.head().observe(); // M2
-        let (lap, index) = indices.split(head)?;
-        let word = Word(words.word(index).observe()); // M1
-        match (word.age(lap), word.state()) {
-            (Age::This, SKIP) => {
-                words.word(index).exchange(word.0, word.next_lap().0); // M1
-            }
-            (Age::This, TAKEN) | (Age::Later, _) => {}
+        let at = indices.split(head)?;
+        let word = Word(words.word(at.index).observe()); // M1
+        match (word.age(at.lap), word.state()) {
+            (Age::This, SKIP | TAKEN) if word.run() <= words.capacity() => pass(words, indices, head, at, word),
             _ => break,
         }
-        words.head().exchange(head, indices.next(lap, index)); // M2
         passed += 1;
         begin_again();
     }
     Ok(passed)
 }
 
+/// Frees the SKIP run of the last lap that `word` begins at `tail`, unless `head` has yet to pass
+/// it. `true`: it is free.
+pub(super) fn free_passed<W: RingWords>(words: &W, indices: Index, tail: LapSlot, word: Word) -> bool {
+    let last = indices.pack(LapSlot { lap: tail.lap.wrapping_sub(1), index: tail.index });
+    let is_passed = words.head().observe().wrapping_sub(last) as i64 > 0; // M2
+    if is_passed {
+        words.word(tail.index).exchange(word.0, word.freed().0); // M1
+    }
+    is_passed
+}
+
 /// Refuses a word that participants that follow the rules never leave at an index, unless the index
-/// or the word has changed since.
+/// or the word has changed since. No slot can be had by it.
 #[cold]
-fn refuse<W: RingWords>(words: &W, index_stands: bool, seen: &Obstacle) -> Result<()> {
+fn refuse<W: RingWords>(words: &W, index_stands: bool, seen: &Obstacle) -> Result<u32> {
     if index_stands && words.word(seen.index).observe() == seen.word {
         // M1: a look
         Err(broken("an index and the slot at it do not belong together"))
     } else {
-        Ok(())
+        Ok(0)
     }
 }
 
 impl Ticket {
-    /// The claim of `me` on slot `index`, if there is one.
+    /// The claim of `me` that begins with slot `index`, if there is one.
     pub(crate) fn find<W: RingWords>(words: &W, index: u32, me: u32, is_producer: bool) -> Option<Ticket> {
         let word = Word(words.word(index).get());
         let state = if is_producer { CLAIMED } else { TAKEN };
         (word.state() == state && word.owner() == me).then_some(Ticket { index, word })
+    }
+
+    /// How many slots it has.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u32 {
+        self.word.run()
     }
 
     #[inline(always)]
@@ -279,27 +272,27 @@ impl Ticket {
         if words.word(self.index).exchange(self.word.0, next.0) { Ok(()) } else { Err(given_up()) } // M1
     }
 
-    /// The message is written: publishes it.
+    /// The messages are written: publishes them.
     #[inline(always)]
     pub(crate) fn publish<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.to(FULL, 0)) // M1
     }
 
-    /// Gives the slot up: no message will come in it.
+    /// Gives the slots up: no messages will come in them.
     pub(crate) fn abort<W: RingWords>(self, words: &W) -> Result<()> {
         self.step(words, self.word.to(SKIP, 0))?;
         pass_skips(words)?;
         Ok(())
     }
 
-    /// The message has been read: frees the slot for the next lap.
+    /// The messages have been read: frees the slots for the next lap.
     #[inline(always)]
     pub(crate) fn release<W: RingWords>(self, words: &W) -> Result<()> {
-        self.step(words, self.word.next_lap()) // M1
+        self.step(words, self.word.freed()) // M1
     }
 }
 
-/// The word of a slot that this participant held has changed.
+/// The word of a run that this participant held has changed.
 #[cold]
 pub(crate) fn given_up() -> Error {
     Error::new(
@@ -309,18 +302,27 @@ pub(crate) fn given_up() -> Error {
 }
 
 /// Undoes a claim of a dead owner. `false`: the claim no longer stands.
-pub(crate) fn settle<W: RingWords>(words: &W, claim: &Obstacle) -> bool {
+pub(crate) fn settle<W: RingWords>(words: &W, claim: &Obstacle) -> Result<bool> {
     let word = Word(claim.word);
     let (next, cause) = match word.state() {
         CLAIMED => (word.to(SKIP, 0), Cause::Skipped),
-        TAKEN => (word.next_lap(), Cause::Lost),
-        _ => return false,
+        TAKEN => (word.freed(), Cause::Lost),
+        _ => return Ok(false),
     };
+    let indices = Index::of(words.capacity());
+    let head = words.head().observe(); // M2
+    let at = indices.split(head)?;
+    if word.run() > words.capacity() {
+        return Err(broken("a run is longer than its capacity"));
+    }
+    if word.state() == TAKEN && at.index == claim.index && matches!(word.age(at.lap), Age::This) {
+        pass(words, indices, head, at, word);
+    }
     let is_settled = words.word(claim.index).exchange(claim.word, next.0); // M1
     if is_settled {
-        words.count(cause);
+        words.count(cause, word.run());
     }
-    is_settled
+    Ok(is_settled)
 }
 
 /// Undoes all claims of the dead `owner` before a newcomer takes its number.
@@ -328,80 +330,9 @@ pub(crate) fn settle_all<W: RingWords>(words: &W, owner: u32) -> Result<()> {
     for index in 0..words.capacity() {
         let claim = Obstacle { index, word: words.word(index).observe() }; // M1
         if claim.owner() == Some(owner) {
-            settle(words, &claim);
+            settle(words, &claim)?;
         }
     }
     pass_skips(words)?;
     Ok(())
-}
-
-/// Up to `most` slots from `head` on, each with the word that it has while its message waits.
-pub(crate) fn next_slots<W: RingWords>(words: &W, most: u32) -> Result<Vec<(u32, u64)>> {
-    let indices = Index::of(words.capacity());
-    let mut at = words.head().observe(); // a look: M2
-    let step = |_| {
-        let (lap, index) = indices.split(at)?;
-        at = indices.next(lap, index);
-        Ok((index, Word::new(lap, FULL, 0).0))
-    };
-    (0..most.min(words.capacity())).map(step).collect()
-}
-
-/// What has become of a message, as a tap sees it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// It is not published.
-    Coming,
-    /// It is published and not taken.
-    Waiting,
-    /// It is taken, or given back, and still there.
-    Used,
-    /// There will be none.
-    Skipped,
-    /// Its slot is used again.
-    Gone,
-}
-
-/// The stage of the message that slot `index` has in this lap.
-pub(crate) fn stage<W: RingWords>(words: &W, lap: u64, index: u32) -> Stage {
-    let word = Word(words.word(index).observe()); // M1, T4
-    match (word.age(lap), word.state()) {
-        (Age::This, FULL) => Stage::Waiting,
-        (Age::This, TAKEN) => Stage::Used,
-        (Age::This, SKIP) => Stage::Skipped,
-        (Age::Later, EMPTY) if matches!(word.age(lap.wrapping_add(1)), Age::This) => Stage::Used,
-        (Age::Later, _) => Stage::Gone,
-        _ => Stage::Coming,
-    }
-}
-
-/// How many messages `index`, either `head` or `tail`, has passed since the ring was created.
-pub(crate) fn passed(capacity: u32, index: u64) -> Result<u64> {
-    let (lap, index) = Index::of(capacity).split(index)?;
-    Ok(lap.wrapping_mul(u64::from(capacity)).wrapping_add(u64::from(index)))
-}
-
-/// How many slots are between `head` and `tail`, whether the next push would find room, and whether
-/// the next pop would find a message.
-pub(crate) struct Fill {
-    pub(crate) between: u32,
-    pub(crate) has_room: bool,
-    pub(crate) has_message: bool,
-}
-
-/// The fill of the ring; exact while no participant is at work.
-pub(crate) fn fill<W: RingWords>(words: &W) -> Result<Fill> {
-    pass_skips(words)?;
-    let capacity = words.capacity();
-    let indices = Index::of(capacity);
-    let (head_lap, head_index) = indices.split(words.head().observe())?; // a look: M2
-    let (tail_lap, tail_index) = indices.split(words.tail().observe())?; // a look: M2
-    let at = |index: u32| Word(words.word(index).observe()); // a look: M1
-    let laps = tail_lap.wrapping_sub(head_lap) as i64;
-    let distance = laps.clamp(-1, 2) * i64::from(capacity) + i64::from(tail_index) - i64::from(head_index);
-    Ok(Fill {
-        between: distance.clamp(0, i64::from(capacity)) as u32,
-        has_room: matches!(at(tail_index).age(tail_lap), Age::This | Age::Later),
-        has_message: at(head_index).state() == FULL,
-    })
 }

@@ -71,8 +71,8 @@ pub(crate) trait RingWords {
     fn head(&self) -> &Shared64;
     /// The word of slot `index`, which is below the capacity.
     fn word(&self, index: u32) -> &Shared64;
-    /// Counts a message that was given up.
-    fn count(&self, cause: Cause);
+    /// Counts messages that were given up.
+    fn count(&self, cause: Cause, messages: u32);
     /// A hint that slot `index` will soon be written, or read; nothing if it is beyond the capacity.
     #[inline(always)]
     fn expect(&self, _index: u32, _to_write: bool) {}

@@ -8,7 +8,7 @@
 //! | T1 | home side: tag, release, light fence, then the header's reset | tap: the copy, heavy fence, then the tag, acquire, then `sent` | a copy of anything written after a hand-out sees that hand-out's tag, or a later one and the send in between |
 //! | T2 | reader: `taken`, light fence, then its edits | tap: the copy, heavy fence, then `taken` | a copy of any edit of the reader sees that the reader has taken it |
 //! | T3 | producer: it has seen `head` (R2), light fence, then it writes over a message | tap: the copy, heavy fence, then `head` | a copy of anything written over an SPSC message sees that the message was taken |
-//! | T4 | producer: the claim (M1), light fence, then it writes the message | tap: the copy, heavy fence, then the word | a copy of anything written over an MPSC or MPMC message sees that its cell was claimed |
+//! | T4 | producer, consumer: it has seen `tail`, `head` beyond its run (M2), light fence, then it writes the messages | tap: the copy, heavy fence, then `tail` and `head` | a copy of anything written over an MPSC or MPMC message sees `tail` a lap ahead; a copy of a consumer's edit sees that `head` has passed it |
 //!
 //! The light fences order stores only, and a tap's copy is checked byte by byte: so the copy may be
 //! made by any means, such as `pread`, that loads after what was loaded before.

@@ -6,7 +6,7 @@ use crate::layout::ring::{RingBell, RingView};
 use crate::memory::zeroed::Table;
 use crate::protocol::gate::Idle;
 use crate::protocol::ring_words::{RingWords, Role};
-use crate::protocol::{mpmc, spsc};
+use crate::protocol::{mpmc_look, spsc};
 
 /// What one thread at a time works with.
 pub(super) enum Core {
@@ -102,7 +102,7 @@ impl Core {
             let published = spsc::pending(view)?;
             return Ok((published.saturating_sub(peeked), capacity.saturating_sub(published + reserved)));
         }
-        let fill = mpmc::fill(view)?;
+        let fill = mpmc_look::fill(view)?;
         let pending = if fill.has_message { fill.between.saturating_sub(reserved) } else { 0 };
         let available = if fill.has_room { capacity.saturating_sub(fill.between + peeked) } else { 0 };
         Ok((pending, available))

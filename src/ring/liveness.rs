@@ -231,7 +231,7 @@ impl RingLiveness {
         if is_alive {
             return Ok(false);
         }
-        mpmc::settle(self.view(), obstacle);
+        mpmc::settle(self.view(), obstacle)?;
         self.ring_all();
         Ok(true)
     }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::ring::{RingBell, RingView};
 use crate::protocol::mpmc::{self, Ticket};
 use crate::protocol::ring_words::{RingWords, Role};
+use crate::protocol::run_word::MAX_RUN;
 use crate::protocol::spsc::{self, AHEAD};
 use std::time::{Duration, Instant};
 
@@ -111,7 +112,7 @@ fn put(liveness: &RingLiveness, core: &mut Core, messages: ToPush, at: usize) ->
             }
             put_next(view, ring, messages);
         }
-        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place)? {
+        Core::Shared { role: Role::Producer, .. } => match mpmc::claim(view, liveness.place, 1)? {
             Ok(ticket) => {
                 messages.write(at, view.message(ticket.index), view.length());
                 ticket.publish(view)?;
@@ -135,7 +136,7 @@ fn get(liveness: &RingLiveness, core: &mut Core, room: ToFill, at: usize) -> Res
             }
             get_next(view, ring, room);
         }
-        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place)? {
+        Core::Shared { role: Role::Consumer, .. } => match mpmc::take(view, liveness.place, 1)? {
             Ok(ticket) => {
                 room.read(at, view.message(ticket.index), view.length());
                 ticket.release(view)?;
@@ -168,7 +169,8 @@ pub(super) fn get_and_notify(liveness: &RingLiveness, core: &mut Core, room: ToF
     Ok(tried)
 }
 
-/// Publishes up to `most` messages and notifies; with one publication where there is one producer.
+/// Publishes up to `most` messages and notifies; with one publication, or one for each run where
+/// several may be.
 #[inline(always)]
 pub(super) fn put_many(liveness: &RingLiveness, core: &mut Core, most: usize, messages: ToPush) -> Result<Tried<usize>> {
     let view = liveness.view();
@@ -182,10 +184,12 @@ pub(super) fn put_many(liveness: &RingLiveness, core: &mut Core, most: usize, me
             put_run(view, ring, count, messages);
             count as usize
         }
-        _ => match one_by_one(most, |at| put(liveness, core, messages, at))? {
+        Core::Shared { role: Role::Producer, .. } => match in_runs(most, |at| put_shared_run(liveness, at, most - at, messages))?
+        {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
+        _ => return Ok(put(liveness, core, messages, 0)?.map(|()| 0)),
     };
     liveness.notify(RingBell::Data);
     Ok(Ok(count))
@@ -204,26 +208,84 @@ pub(super) fn get_many(liveness: &RingLiveness, core: &mut Core, most: usize, ro
             }
             count as usize
         }
-        _ => match one_by_one(most, |at| get(liveness, core, room, at))? {
+        Core::Shared { role: Role::Consumer, .. } => match in_runs(most, |at| get_shared_run(liveness, at, most - at, room))? {
             Ok(count) => count,
             Err(hint) => return Ok(Err(hint)),
         },
+        _ => return Ok(get(liveness, core, room, 0)?.map(|()| 0)),
     };
     liveness.notify(RingBell::Room);
     Ok(Ok(count))
 }
 
-/// Moves message after message, until one cannot be; how many, if any.
-fn one_by_one(most: usize, mut one: impl FnMut(usize) -> Result<Tried<()>>) -> Result<Tried<usize>> {
-    for at in 0..most {
+/// Where several may be: claims a run of up to `most` slots and publishes messages in it, the first
+/// of which is message `at` of the batch; how many.
+#[inline(always)]
+fn put_shared_run(liveness: &RingLiveness, at: usize, most: usize, messages: ToPush) -> Result<Tried<usize>> {
+    let view = liveness.view();
+    let ticket = match mpmc::claim(view, liveness.place, as_run(most))? {
+        Ok(ticket) => ticket,
+        Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+    };
+    let count = each_slot(view, &ticket, ticket.count() > LONG_RUN, |nth, index| {
+        messages.write(at + nth, view.message(index), view.length())
+    });
+    ticket.publish(view)?;
+    Ok(Ok(count))
+}
+
+/// Where several may be: takes up to `most` messages, which are one run; how many.
+#[inline(always)]
+fn get_shared_run(liveness: &RingLiveness, at: usize, most: usize, room: ToFill) -> Result<Tried<usize>> {
+    let view = liveness.view();
+    let ticket = match mpmc::take(view, liveness.place, as_run(most))? {
+        Ok(ticket) => ticket,
+        Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
+    };
+    let count = each_slot(view, &ticket, false, |nth, index| room.read(at + nth, view.message(index), view.length()));
+    ticket.release(view)?;
+    Ok(Ok(count))
+}
+
+fn as_run(most: usize) -> u32 {
+    most.min(MAX_RUN as usize) as u32
+}
+
+/// Fetching ahead pays in longer runs: a third more messages of 96 bytes in batches of 64, but a
+/// third fewer in batches of 16. It does not pay for a consumer.
+const LONG_RUN: u32 = 4 * AHEAD;
+
+/// Passes the slots of a run to `work`, with their numbers in it; gives how many there are.
+/// `fetches`: it is about to write them.
+#[inline(always)]
+fn each_slot(view: &RingView, ticket: &Ticket, fetches: bool, mut work: impl FnMut(usize, u32)) -> usize {
+    let (count, capacity) = (ticket.count(), view.capacity());
+    let after = |index: u32, more: u32| if index + more < capacity { index + more } else { index + more - capacity };
+    let mut index = ticket.index;
+    for nth in 0..count {
+        if fetches && nth + AHEAD < count {
+            view.expect(after(index, AHEAD), true);
+        }
+        work(nth as usize, index);
+        index = after(index, 1);
+    }
+    count as usize
+}
+
+/// Moves run after run, each beginning with the message whose number it is given, until `most` are
+/// moved or one cannot be; how many messages, if any.
+#[inline(always)]
+fn in_runs(most: usize, mut one: impl FnMut(usize) -> Result<Tried<usize>>) -> Result<Tried<usize>> {
+    let mut at = 0;
+    while at < most {
         match one(at) {
-            Ok(Ok(())) => {}
+            Ok(Ok(count)) => at += count,
             Ok(Err(hint)) if at == 0 => return Ok(Err(hint)),
             Err(e) if at == 0 => return Err(e),
-            _ => return Ok(Ok(at)),
+            _ => break,
         }
     }
-    Ok(Ok(most))
+    Ok(Ok(at))
 }
 
 /// Reserves a slot, whose message is where the result says.
@@ -238,7 +300,7 @@ pub(super) fn reserve(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<
             *is_reserved = true;
             ring.index()
         }
-        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place)? {
+        Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place, 1)? {
             Ok(ticket) => {
                 out.add(ticket.index);
                 ticket.index
@@ -263,7 +325,7 @@ pub(super) fn peek(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mu
             *is_peeked = true;
             ring.index()
         }
-        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place)? {
+        Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place, 1)? {
             Ok(ticket) => {
                 out.add(ticket.index);
                 ticket.index

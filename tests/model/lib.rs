@@ -31,6 +31,10 @@ mod readiness;
 mod ring;
 #[cfg(test)]
 mod ring_tap;
+#[cfg(test)]
+mod runs;
+#[cfg(test)]
+mod spsc;
 mod sys;
 #[cfg(test)]
 mod tap;

@@ -4,11 +4,11 @@
 //! Loom watches the contents of a slot as a cell. So it reports a message that is seen before it is
 //! written, or overwritten before it is read, even if the values happen to be right.
 
-use crate::harness::{at_most, explore, explore_kills, until_killed};
+use crate::harness::{at_most, explore, until_killed};
 use crate::protocol::atomics::Shared64;
 use crate::protocol::mpmc::{self, Claimed, Obstacle, Ticket};
+use crate::protocol::mpmc_look;
 use crate::protocol::ring_words::{Cause, RingWords};
-use crate::protocol::spsc;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// One more than the deaths that a test may have in one place.
 const INCARNATIONS: usize = 3;
 
-struct Shared {
+pub(crate) struct Shared {
     tail: Shared64,
     head: Shared64,
     slots: Vec<(Shared64, UnsafeCell<u64>)>,
@@ -28,7 +28,7 @@ struct Shared {
 }
 
 #[derive(Clone)]
-struct Ring(Arc<Shared>);
+pub(crate) struct Ring(Arc<Shared>);
 
 impl RingWords for Ring {
     fn capacity(&self) -> u32 {
@@ -43,54 +43,59 @@ impl RingWords for Ring {
     fn word(&self, index: u32) -> &Shared64 {
         &self.0.slots[index as usize].0
     }
-    fn count(&self, cause: Cause) {
+    fn count(&self, cause: Cause, messages: u32) {
         match cause {
-            Cause::Skipped => self.0.skipped.fetch_add(1, SeqCst),
-            Cause::Lost => self.0.lost.fetch_add(1, SeqCst),
+            Cause::Skipped => self.0.skipped.fetch_add(messages as usize, SeqCst),
+            Cause::Lost => self.0.lost.fetch_add(messages as usize, SeqCst),
         };
     }
 }
 
 impl Ring {
-    fn new(capacity: usize, places: usize) -> Ring {
+    pub(crate) fn new(capacity: usize, places: usize) -> Ring {
+        Ring::that_stands(capacity, places, 0, 0)
+    }
+
+    /// With these values of the indices and of all words.
+    pub(crate) fn that_stands(capacity: usize, places: usize, index: u64, word: u64) -> Ring {
         let place = |_| (Shared64::new(0), std::array::from_fn(|_| Shared64::new(0)));
         Ring(Arc::new(Shared {
-            tail: Shared64::new(0),
-            head: Shared64::new(0),
-            slots: (0..capacity).map(|_| (Shared64::new(0), UnsafeCell::new(0))).collect(),
+            tail: Shared64::new(index),
+            head: Shared64::new(index),
+            slots: (0..capacity).map(|_| (Shared64::new(word), UnsafeCell::new(0))).collect(),
             skipped: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
             places: (0..places).map(place).collect(),
         }))
     }
 
-    fn write(&self, index: u32, value: u64) {
+    pub(crate) fn write(&self, index: u32, value: u64) {
         // SAFETY: loom reports the access if it is not ordered with others.
         self.0.slots[index as usize].1.with_mut(|at| unsafe { *at = value });
     }
 
-    fn read(&self, index: u32) -> u64 {
+    pub(crate) fn read(&self, index: u32) -> u64 {
         // SAFETY: as above.
         self.0.slots[index as usize].1.with(|at| unsafe { *at })
     }
 
     /// What the kernel does at a death.
-    fn die(&self, place: u32) {
+    pub(crate) fn die(&self, place: u32) {
         let (incarnation, dead) = &self.0.places[place as usize];
         dead[incarnation.get() as usize].publish(1);
     }
 
     /// As `ring::liveness` does.
-    fn settle_if_dead(&self, claim: &Obstacle) -> bool {
+    pub(crate) fn settle_if_dead(&self, claim: &Obstacle) -> bool {
         let Some(owner) = claim.owner() else { return false };
         let (incarnation, dead) = &self.0.places[owner as usize];
         let is_dead = dead[incarnation.observe() as usize].observe() != 0;
-        is_dead && mpmc::settle(self, claim)
+        is_dead && mpmc::settle(self, claim).unwrap()
     }
 
     /// One attempt, and more only if a dead owner's claim was in the way. No thread waits, because
     /// waiting makes the model large.
-    fn get(&self, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
+    pub(crate) fn get(&self, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
         loop {
             match attempt(self) {
                 Ok(ticket) => return Some(ticket),
@@ -100,39 +105,54 @@ impl Ring {
         }
     }
 
-    /// `false`: full.
-    fn push(&self, me: u32, value: u64) -> bool {
-        let Some(ticket) = self.get(|ring| mpmc::claim(ring, me).unwrap()) else { return false };
-        self.write(ticket.index, value);
+    pub(crate) fn slots(&self, ticket: &Ticket) -> impl Iterator<Item = u32> + use<> {
+        let (first, capacity) = (ticket.index, self.capacity());
+        (0..ticket.count()).map(move |at| (first + at) % capacity)
+    }
+
+    /// Publishes as many of the values as one run has room for; how many. 0: full.
+    pub(crate) fn push_run(&self, me: u32, values: &[u64]) -> usize {
+        let Some(ticket) = self.get(|ring| mpmc::claim(ring, me, values.len() as u32).unwrap()) else { return 0 };
+        self.slots(&ticket).zip(values).for_each(|(slot, &value)| self.write(slot, value));
         ticket.publish(self).unwrap();
-        true
+        ticket.count() as usize
+    }
+
+    /// Takes up to `most` values of a run. None: empty, or the oldest is still being written.
+    pub(crate) fn pop_run(&self, me: u32, most: u32) -> Vec<u64> {
+        let Some(ticket) = self.get(|ring| mpmc::take(ring, me, most).unwrap()) else { return Vec::new() };
+        let values = self.slots(&ticket).map(|slot| self.read(slot)).collect();
+        ticket.release(self).unwrap();
+        values
+    }
+
+    /// `false`: full.
+    pub(crate) fn push(&self, me: u32, value: u64) -> bool {
+        self.push_run(me, &[value]) == 1
     }
 
     /// `None`: empty, or the oldest message is still being written.
-    fn pop(&self, me: u32) -> Option<u64> {
-        let ticket = self.get(|ring| mpmc::take(ring, me).unwrap())?;
-        let value = self.read(ticket.index);
-        ticket.release(self).unwrap();
-        Some(value)
+    pub(crate) fn pop(&self, me: u32) -> Option<u64> {
+        self.pop_run(me, 1).pop()
     }
 
     /// Takes what is left when all other threads have ended.
-    fn drain(&self, me: u32) -> Vec<u64> {
+    pub(crate) fn drain(&self, me: u32) -> Vec<u64> {
         std::iter::from_fn(|| self.pop(me)).collect()
     }
 
-    fn skipped(&self) -> usize {
+    pub(crate) fn skipped(&self) -> usize {
         self.0.skipped.load(SeqCst)
     }
 
-    fn lost(&self) -> usize {
+    pub(crate) fn lost(&self) -> usize {
         self.0.lost.load(SeqCst)
     }
 
     /// Checks that all slots can be filled and emptied again. Once suffices: they are then as
     /// before, one lap on.
-    fn assert_whole(&self, me: u32) {
-        let fill = mpmc::fill(self).unwrap();
+    pub(crate) fn assert_whole(&self, me: u32) {
+        let fill = mpmc_look::fill(self).unwrap();
         assert_eq!((fill.between, fill.has_room, fill.has_message), (0, true, false));
         for value in 0..u64::from(self.capacity()) {
             assert!(self.push(me, value), "less room than the capacity");
@@ -144,186 +164,13 @@ impl Ring {
     }
 }
 
-// ---- one producer, one consumer ----
-
-fn spsc_push(ring: &Ring, producer: &mut spsc::Producer, values: &[u64]) {
-    while producer.room(ring, values.len() as u32).unwrap() < values.len() as u32 {
-        thread::yield_now();
-    }
-    for ((at, value), index) in (0..).zip(values).zip(producer.run(values.len() as u32).into_iter().flatten()) {
-        ring.write(index, *value);
-        producer.stage(ring, index, at);
-    }
-    producer.publish(ring, values.len() as u32);
-}
-
-fn spsc_pop(ring: &Ring, consumer: &mut spsc::Consumer, most: u32) -> Vec<u64> {
-    let mut values = Vec::new();
-    for index in consumer.run(most).into_iter().flatten() {
-        // One by one, as `pop` looks; else as `pop_many`.
-        let is_there = if most == 1 { consumer.comes(ring, 1) } else { consumer.is_there(ring, index, values.len() as u32) };
-        if !is_there {
-            break;
-        }
-        values.push(ring.read(index));
-    }
-    if !values.is_empty() {
-        consumer.release(ring, values.len() as u32);
-    }
-    values
-}
-
-#[test]
-fn spsc_messages_cross_whole_and_in_order_whatever_the_capacity() {
-    for capacity in [1, 2] {
-        explore(at_most(3, 4), move || {
-            let ring = Ring::new(capacity, 2);
-            let mut producer = spsc::Producer::recover(&ring, true).unwrap();
-            let theirs = ring.clone();
-            let reader = thread::spawn(move || {
-                let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
-                let mut values = Vec::new();
-                while values.len() < 3 {
-                    let more = spsc_pop(&theirs, &mut consumer, 1);
-                    if more.is_empty() {
-                        thread::yield_now();
-                    }
-                    values.extend(more);
-                }
-                values
-            });
-            for value in 1..=3 {
-                spsc_push(&ring, &mut producer, &[value]);
-            }
-            assert_eq!(reader.join().unwrap(), [1, 2, 3]);
-            assert_eq!(spsc::pending(&ring).unwrap(), 0);
-        });
-    }
-}
-
-#[test]
-fn an_spsc_batch_is_seen_wholly_or_not_at_all() {
-    explore(at_most(3, 4), || {
-        let ring = Ring::new(3, 2);
-        let mut producer = spsc::Producer::recover(&ring, true).unwrap();
-        let theirs = ring.clone();
-        let reader = thread::spawn(move || {
-            let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
-            let mut values = Vec::new();
-            while values.len() < 4 {
-                let more = spsc_pop(&theirs, &mut consumer, 3);
-                assert!(more.len() % 2 == 0, "{more:?}");
-                if more.is_empty() {
-                    thread::yield_now();
-                }
-                values.extend(more);
-            }
-            values
-        });
-        spsc_push(&ring, &mut producer, &[1, 2]);
-        spsc_push(&ring, &mut producer, &[3, 4]);
-        assert_eq!(reader.join().unwrap(), [1, 2, 3, 4]);
-    });
-}
-
-/// The producer is killed before each of its stores; its successor continues beside a consumer.
-#[test]
-fn what_a_dead_spsc_producer_has_published_is_delivered_and_nothing_else() {
-    explore_kills(at_most(2, 3), |fuel| {
-        let ring = Ring::new(2, 2);
-        let theirs = ring.clone();
-        let writer = thread::spawn(move || {
-            let mut published = 0;
-            let killed = until_killed(fuel, || {
-                let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
-                spsc_push(&theirs, &mut producer, &[1]);
-                published += 1;
-                spsc_push(&theirs, &mut producer, &[2, 3]);
-                published += 2;
-            });
-            let mut producer = spsc::Producer::recover(&theirs, false).unwrap();
-            spsc_push(&theirs, &mut producer, &[9]);
-            (killed, published)
-        });
-        let mut consumer = spsc::Consumer::recover(&ring).unwrap();
-        let mut values = Vec::new();
-        while values.last() != Some(&9) {
-            let more = spsc_pop(&ring, &mut consumer, 1);
-            if more.is_empty() {
-                thread::yield_now();
-            }
-            values.extend(more);
-        }
-        values.pop();
-        let (killed, published) = writer.join().unwrap();
-        let expected: Vec<u64> = (1..=values.len() as u64).collect();
-        assert_eq!(values, expected);
-        let possible: &[usize] = match (killed, published) {
-            (false, _) => &[3],
-            (true, 0) => &[0, 1],
-            (true, 1) => &[1, 3],
-            _ => &[3],
-        };
-        assert!(possible.contains(&values.len()), "{published} published, {values:?} came");
-        assert_eq!(spsc::pending(&ring).unwrap(), 0);
-    });
-}
-
-/// The consumer is killed before each of its stores; its successor continues beside a producer that
-/// pushes these batches.
-fn consumer_dies(capacity: usize, batches: &'static [&'static [u64]]) {
-    explore_kills(at_most(2, 3), move |fuel| {
-        let ring = Ring::new(capacity, 2);
-        let theirs = ring.clone();
-        let reader = thread::spawn(move || {
-            let mut values = Vec::new();
-            until_killed(fuel, || {
-                let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
-                while values.len() < 3 {
-                    let before = values.len();
-                    values.extend(spsc_pop(&theirs, &mut consumer, 1));
-                    if values.len() == before {
-                        thread::yield_now();
-                    }
-                }
-            });
-            let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
-            while values.len() < 3 {
-                let more = spsc_pop(&theirs, &mut consumer, 1);
-                if more.is_empty() {
-                    thread::yield_now();
-                }
-                values.extend(more);
-            }
-            values
-        });
-        let mut producer = spsc::Producer::recover(&ring, true).unwrap();
-        for batch in batches {
-            spsc_push(&ring, &mut producer, batch);
-        }
-        assert_eq!(reader.join().unwrap(), [1, 2, 3]);
-    });
-}
-
-#[test]
-fn what_a_dead_spsc_consumer_has_not_taken_comes_to_its_successor() {
-    consumer_dies(1, &[&[1], &[2], &[3]]);
-}
-
-#[test]
-fn a_new_spsc_consumer_goes_on_in_the_middle_of_a_batch() {
-    consumer_dies(2, &[&[1, 2], &[3]]);
-}
-
-// ---- many producers, many consumers ----
-
 /// Pushes the values; returns those that the ring accepted.
 fn pushes(ring: &Ring, me: u32, values: &[u64]) -> Vec<u64> {
     values.iter().copied().filter(|&value| ring.push(me, value)).collect()
 }
 
 /// Checks that each pushed message came out once, each producer's in order.
-fn assert_same(given: &[&[u64]], taken: &[&[u64]]) {
+pub(crate) fn assert_same(given: &[&[u64]], taken: &[&[u64]]) {
     let mut all: Vec<u64> = taken.concat();
     for values in taken {
         for producer in given {
@@ -423,7 +270,7 @@ fn a_dead_consumer_stops_nobody_and_its_message_is_counted() {
             let dead = thread::spawn(move || {
                 let mut got = Vec::new();
                 until_killed(fuel, || {
-                    if let Ok(ticket) = mpmc::take(&theirs, 1).unwrap() {
+                    if let Ok(ticket) = mpmc::take(&theirs, 1, 1).unwrap() {
                         got.push(theirs.read(ticket.index));
                         ticket.release(&theirs).unwrap();
                     }
@@ -483,7 +330,7 @@ fn a_place_that_is_given_up_stops_nobody() {
         let ring = Ring::new(2, 3);
         let theirs = ring.clone();
         let other = thread::spawn(move || {
-            if let Ok(ticket) = mpmc::claim(&theirs, 1).unwrap() {
+            if let Ok(ticket) = mpmc::claim(&theirs, 1, 1).unwrap() {
                 ticket.abort(&theirs).unwrap();
             }
             pushes(&theirs, 1, &[11])

@@ -47,7 +47,7 @@ impl RingWords for Watched {
     fn word(&self, index: u32) -> &Shared64 {
         &self.0.words[index as usize]
     }
-    fn count(&self, _cause: Cause) {}
+    fn count(&self, _cause: Cause, _messages: u32) {}
 }
 
 impl TappedRing for Watched {
@@ -122,17 +122,56 @@ fn a_tap_marks_spsc_messages_that_a_batch_may_be_about_to_overwrite() {
     });
 }
 
+/// Pushes a run of these values.
+fn push_run(ring: &Watched, values: &[u64]) {
+    let Ok(ticket) = mpmc::claim(ring, 1, values.len() as u32).unwrap() else { panic!("no room") };
+    assert_eq!(ticket.count() as usize, values.len());
+    for (slot, &value) in (ticket.index..).zip(values) {
+        ring.write(slot % ring.capacity(), value);
+    }
+    ticket.publish(ring).unwrap();
+}
+
+/// Takes so many messages of a run, and writes this value into each, if any.
+fn pop_run(ring: &Watched, count: u32, edit: Option<u64>) {
+    let Ok(ticket) = mpmc::take(ring, 1, count).unwrap() else { panic!("no message") };
+    assert_eq!(ticket.count(), count);
+    for slot in ticket.index..ticket.index + count {
+        edit.into_iter().for_each(|value| ring.write(slot % ring.capacity(), value));
+    }
+    ticket.release(ring).unwrap();
+}
+
 #[test]
 fn a_tap_sees_mpmc_messages_whole_until_their_slot_is_claimed() {
     explore(at_most(3, 4), || {
         look_beside(1, Policy::Mpmc, false, |ring| {
             for value in 1..=2 {
-                let Ok(ticket) = mpmc::claim(&ring, 1).unwrap() else { panic!("no room") };
-                ring.write(ticket.index, value);
-                ticket.publish(&ring).unwrap();
-                let Ok(ticket) = mpmc::take(&ring, 1).unwrap() else { panic!("no message") };
-                ticket.release(&ring).unwrap();
+                push_run(&ring, &[value]);
+                pop_run(&ring, 1, None);
             }
+        });
+    });
+}
+
+#[test]
+fn a_tap_sees_runs_whole_until_a_run_that_begins_before_them_is_claimed() {
+    explore(at_most(2, 3), || {
+        look_beside(2, Policy::Mpmc, false, |ring| {
+            push_run(&ring, &[1, 2]);
+            pop_run(&ring, 1, None);
+            pop_run(&ring, 1, None);
+            push_run(&ring, &[3, 4]);
+        });
+    });
+}
+
+#[test]
+fn a_tap_marks_what_a_consumer_has_taken_of_a_run_as_it_may_have_changed_it() {
+    explore(at_most(3, 4), || {
+        look_beside(2, Policy::Mpmc, true, |ring| {
+            push_run(&ring, &[1, 2]);
+            pop_run(&ring, 1, Some(9));
         });
     });
 }

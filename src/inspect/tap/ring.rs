@@ -45,7 +45,7 @@ pub(in crate::inspect) fn newest_message<O: Deref<Target = Object>>(pages: &mut 
     let mut follower = RingFollower::new(pages, policy)?;
     let mut passed = Vec::new();
     if follower.next > 0 {
-        follower.next -= 1;
+        follower.step_back(pages)?;
         give(Sender::Producer, follower.follow(pages, 1)?, &mut passed);
     }
     Ok(passed.pop())

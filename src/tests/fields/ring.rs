@@ -48,6 +48,12 @@ fn element_size(row: RingRow) -> EdgeOutcome {
 fn position(row: RingRow) -> EdgeOutcome {
     if row.who.policy == Policy::Spsc && row.value == u64::MAX { BROKEN } else { Used }
 }
+/// The index of consumers one run back, where nothing is left: `head` passes a run before that is
+/// free again.
+fn head(row: RingRow) -> EdgeOutcome {
+    let is_back = row.value == 0 || row.value == u64::MAX;
+    if row.who.policy != Policy::Spsc && row.who.role == Role::Consumer && is_back { Garbled } else { position(row) }
+}
 /// A slot's word that no step of a ring leads to, at the place of the next step.
 fn word(row: RingRow) -> EdgeOutcome {
     let next = if row.who.role == Role::Producer { PUSHED } else { POPPED };
@@ -70,7 +76,7 @@ fn fields(facts: &RingFacts) -> Vec<Field<Participant>> {
         capacity 4 broken, stride 4 broken, places 4 broken, slots 8 broken, created 8 used, _reserved 8 used);
     // The word itself, and what is left of its two lines.
     fields.extend(
-        fields_of!(RingHead, 0, offset_of!(RingHead, counters); tail 8 tail_and_rest, head 8 tail_and_rest, doorbells 4 used),
+        fields_of!(RingHead, 0, offset_of!(RingHead, counters); tail 8 tail_and_rest, head 8 head_and_rest, doorbells 4 used),
     );
     fields.extend(
         fields_of!(RingCounters, offset_of!(RingHead, counters), offset_of!(RingHead, _zero) - offset_of!(RingHead, counters);
@@ -110,6 +116,10 @@ fn fields(facts: &RingFacts) -> Vec<Field<Participant>> {
 
 fn tail_and_rest(row: RingRow) -> EdgeOutcome {
     if row.index == 0 { position(row) } else { Used }
+}
+
+fn head_and_rest(row: RingRow) -> EdgeOutcome {
+    if row.index == 0 { head(row) } else { Used }
 }
 
 /// A ring of two dead processes: its object, on which no process has a lock, and its bytes as they
