@@ -70,7 +70,7 @@ M1-load      seen   ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/Word(words.
 M1-join      seen   runs::             src/protocol/mpmc.rs s/Word(words.word(behind.index).observe()); \/\/ M1/Word(words.word(behind.index).get());/
 M1-store     seen   ring::(a_|me|two)  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Acquire, Relaxed)/
 M-order      seen   ring::(a_|me|two)|runs::  src/protocol/atomics.rs      s/compare_exchange(seen, next, AcqRel, Relaxed)/compare_exchange(seen, next, Relaxed, Relaxed)/
-M2-load      argued ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
+M2-load      seen   runs::              src/protocol/mpmc.rs s/\(tail\|head\)().observe(); \/\/ M2/\1().get();/
 M-skip       seen   ring::(a_|me|two)|runs::  src/protocol/mpmc.rs s/exchange(word.0, word.freed().0); \/\/ M1/exchange(word.0, word.0); \/\/ M1/
 M-head       seen   runs::             src/protocol/mpmc.rs /^fn pass</,/^}/{/words.head().exchange/{h;d};/^}/{x;p;x}}
 M-settle     seen   ring::(a_|me|two)  src/protocol/mpmc.rs s/(word.to(SKIP, 0), Cause::Skipped)/(word.to(FULL, 0), Cause::Skipped)/
