@@ -21,9 +21,9 @@ Q2-load      argued ^channel::       src/protocol/queue.rs     /taken(self.side.
 phase        seen   cross              src/protocol/queue.rs     /entry & 1 == self.phase/s/entry & 1 == self.phase(position)/entry != 0/
 room         seen   full_queue         src/protocol/queue.rs     s/self.queuelen.saturating_sub(self.position.wrapping_sub(taken))/(self.queuelen + 1).saturating_sub(self.position.wrapping_sub(taken))/
 P1-load      seen   cross|echoed|^channel:: src/protocol/pool.rs      /P1, P2: first/s/observe/get/
-P1-store     seen   cross|echoed|^channel:: src/protocol/pool.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
+P1-store     seen   cross|echoed|^channel:: src/protocol/hand.rs      /publish(self.private.got); \/\/ P1/s/publish/set/
 P2-loads     seen   echoed             src/protocol/pool.rs      s/let own = block.sent(side).get();/& let early = block.sent(side.other()).observe();/;s/block.sent(side.other()).observe() == other)/early == other)/
-P2-stores    seen   echoed             src/protocol/pool.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
+P2-stores    seen   echoed             src/protocol/hand.rs      /P2: first; Q1/i self.block.done(self.side).publish(self.private.got);
 references   seen   reference          src/protocol/pool.rs      s/self.blocks\[number as usize\].references == 0 &&/true \&\&/;s/if private.references != 0 {/if false {/
 prepared     seen   prepared           src/protocol/pool.rs      s/ && self.is_free(words, self.first + at) {/ {/
 high-water   seen   killed             src/protocol/pool.rs      /words.used(self.side).publish/d
@@ -94,9 +94,9 @@ E1-look      seen   event::       src/protocol/event.rs s/if armed >> 1 != seen 
 E2-load      seen   event::       src/protocol/event.rs /E2$/s/observe/get/
 E2-store     seen   event::       src/protocol/atomics.rs      s/self.0.fetch_add(more, SeqCst)/self.0.fetch_add(more, Relaxed)/
 E-wake       seen   event::       src/protocol/event.rs s/event.wake();//
-T1-tag       seen   ^tap::       src/protocol/pool.rs      /block.tag().publish/d
-T1-store     seen   ^tap::       src/protocol/pool.rs      /block.tag().publish/s/publish/set/
-T1-fence     seen   ^tap::       src/protocol/pool.rs      /light_store_fence(); \/\/ T1/d
+T1-tag       seen   ^tap::       src/protocol/hand.rs      /block.tag().publish/d
+T1-store     seen   ^tap::       src/protocol/hand.rs      /block.tag().publish/s/publish/set/
+T1-fence     seen   ^tap::       src/protocol/hand.rs      /light_store_fence(); \/\/ T1/d
 T1-heavy     seen   ^tap::       src/protocol/tap.rs       s/if !heavy_fence() {/if false {/
 T1-load      seen   ^tap::       src/protocol/tap.rs       /T1: before/s/observe/get/
 T1-order     seen   ^tap::       src/protocol/tap.rs       s/was_handed_out(one.tag,/was_handed_out(block.tag().observe(),/

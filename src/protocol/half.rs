@@ -7,7 +7,8 @@ use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
 use crate::protocol::doorbell::{QUICK_LOOKS, notify};
 use crate::protocol::flags::Flags;
 use crate::protocol::gate::Idle;
-use crate::protocol::pool::{Hand, Holding, Orphan, Pool};
+use crate::protocol::hand::{Hand, Holding};
+use crate::protocol::pool::{Orphan, Pool};
 use crate::protocol::queue::{EntryLookout, QueueReader, QueueWriter, RoomLookout};
 
 /// The state that one thread at a time works on.

@@ -13,6 +13,7 @@ pub(crate) mod flags;
 pub(crate) mod futex_lock;
 pub(crate) mod gate;
 pub(crate) mod half;
+pub(crate) mod hand;
 pub(crate) mod interrupts;
 pub(crate) mod mpmc;
 pub(crate) mod mpmc_look;

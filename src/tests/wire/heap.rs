@@ -16,12 +16,6 @@ pub(super) fn alloc_one(wire: &mut Wire) -> Option<Raw> {
     sample
 }
 
-/// `false`: no room.
-pub(super) fn write_one(wire: &mut Wire, sample: &Raw) -> Result<bool> {
-    let (sent, outcome) = wire.write(0, 1, |_| sample.address() as usize);
-    outcome.map(|()| sent == 1)
-}
-
 /// Memory that begins on a page, as a mapping does.
 pub(super) struct Heap {
     base: *mut u8,

@@ -1,15 +1,22 @@
 //! Tests with regions that VILLASnode wrote (`tests/wire/images`): this library reads them,
 //! continues them, and makes the same, except for pointers.
 
-use super::heap::{Heap, alloc_one, write_one};
+use super::heap::{Heap, alloc_one};
 use crate::channel::backend::Backend;
 use crate::channel::wire::Wire;
+use crate::error::Result;
 use crate::layout::sample::Raw;
 use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
 use crate::protocol::bounded::{claim_empty, claim_full};
 use crate::protocol::flags::Flags;
 use std::ops::Range;
 use std::path::Path;
+
+/// `false`: no room.
+fn write_one(wire: &mut Wire, sample: &Raw) -> Result<bool> {
+    let (sent, outcome) = wire.write(0, 1, |_| sample.address() as usize);
+    outcome.map(|()| sent == 1)
+}
 
 /// The difference in length between this library's region and VILLASnode's.
 const TRAILER: usize = 128;
