@@ -224,6 +224,18 @@ fn what_lies_behind_the_claims_of_a_dead_writer_is_read_by_a_last_read() {
     assert_eq!(read(&mut wire, true), [0u64; 0]);
 }
 
+/// The peer moves `tail` as far as it can and fills no cell: a call skips some, and comes back.
+#[test]
+fn a_last_read_does_not_follow_a_tail_without_an_end() {
+    let (_heap, view) = Heap::made(WireFacts::new(false, 4096, 2).unwrap());
+    let mut wire = Wire::new(view, None).unwrap();
+    let queue = view.queue(Which::Samples);
+    queue.tail.publish(view.cells(Which::Samples));
+    assert_eq!(wire.read_last(3, |_, _| panic!("there is no sample")).unwrap(), 0);
+    let skipped = queue.head.get();
+    assert!((1..=1000).contains(&skipped), "{skipped} cells");
+}
+
 /// Where VILLASnode keeps addresses of its own process; this library leaves them zero.
 fn pointers(heap: &Heap, view: &WireView) -> Vec<Range<usize>> {
     let facts = view.facts();
