@@ -165,7 +165,9 @@ fn looks_at_a_channel_in_full_traffic_see_possible_states_and_lose_nothing() {
         let reader = scope.spawn(|| {
             let (mut next, mut taken) = (0, Vec::new());
             while next < total.load(Relaxed) {
-                program.read(&mut taken, 16).unwrap();
+                // The last sample may be read before `total` is known: then none comes any more.
+                let read = program.read(&mut taken, 16);
+                assert!(read.as_ref().is_ok_and(|&count| count > 0) || read.is_err_and(|e| e.is_transient()));
                 for sample in taken.drain(..) {
                     assert_eq!((sample.sequence(), sample.flags()), (next, crate::Flags::NONE));
                     assert_eq!((sample.get(0), sample.len()), (next as f64, 2));
