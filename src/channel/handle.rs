@@ -149,6 +149,10 @@ impl<E: Backend> ChannelHandle<E> {
     pub(crate) fn read_fast(&self, most: usize, patient: bool, mut give: impl FnMut(usize, Raw)) -> Result<usize> {
         let Some(mut turn) = self.gate.enter_as_owner() else { return Ok(0) };
         let (liveness, backend) = turn.parts();
+        let mut give = |at, raw: Raw| {
+            raw.expect_reader();
+            give(at, raw);
+        };
         let mut looked = !patient;
         while liveness.has_tenure() {
             let count = backend.read(most, &mut give)?;

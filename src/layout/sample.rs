@@ -115,6 +115,13 @@ impl Raw {
         self.address().wrapping_add(DATA).cast_mut()
     }
 
+    /// A hint that the values will be read soon. The lines of a batch then come together, and not as
+    /// few at a time as the processor looks ahead in a program that does something with each.
+    #[inline(always)]
+    pub(crate) fn expect_reader(&self) {
+        processor::fetch_to_read(self.values());
+    }
+
     /// Copies the first values out, as many as there are and as `values` has room for; returns how
     /// many.
     #[inline(always)]
@@ -176,13 +183,11 @@ impl Block for Raw {
     /// itself. No line of the next block, which the peer may be at.
     #[inline(always)]
     fn expect(&self) {
-        {
-            let start = self.address();
-            processor::fetch_to_write::<0>(start);
-            processor::fetch_to_write::<LINE>(start);
-            if self.capacity > VALUES_IN_TWO_LINES {
-                processor::fetch_to_write::<{ 2 * LINE }>(start);
-            }
+        let start = self.address();
+        processor::fetch_to_write::<0>(start);
+        processor::fetch_to_write::<LINE>(start);
+        if self.capacity > VALUES_IN_TWO_LINES {
+            processor::fetch_to_write::<{ 2 * LINE }>(start);
         }
     }
     #[inline(always)]

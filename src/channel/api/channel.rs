@@ -1,6 +1,6 @@
 //! The Rust interface of channels.
 
-use super::sample::Sample;
+use super::sample::{Sample, forget_first};
 use crate::channel::any_handle::{AnyHandle, each};
 use crate::channel::backend::Liveness;
 use crate::channel::config::Config;
@@ -343,10 +343,8 @@ impl Channel {
         let address = |at: usize| samples[at].address();
         let done: Result<Count> = each!(self.handle, handle => handle.write(samples.len(), &limit, address));
         let count = done?.or_error(Call::Write)?;
-        for written in samples.drain(..count) {
-            // The write took the reference.
-            written.forget();
-        }
+        // The write took the references.
+        forget_first(samples, count);
         Ok(count)
     }
 

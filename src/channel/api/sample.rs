@@ -205,7 +205,7 @@ impl Sample {
             // If one cannot be put, the others still are, as if each were dropped.
             done += first.holder.put_many(address).max(1);
         }
-        samples.drain(..).for_each(Sample::forget);
+        forget_first(samples, samples.len());
     }
 
     /// Copies sequence number, flags, timestamps and values from `other`.
@@ -214,6 +214,16 @@ impl Sample {
     /// `InvalidInput` the values do not fit; nothing is changed.
     pub fn copy_from(&mut self, other: &Sample) -> Result<()> {
         self.raw.copy_from(&other.raw)
+    }
+}
+
+/// Removes samples whose references are given away. All of them, as a rule: then nothing moves.
+pub(super) fn forget_first(samples: &mut Vec<Sample>, count: usize) {
+    if count == samples.len() {
+        // SAFETY: shorter; a sample that is not dropped keeps its reference.
+        unsafe { samples.set_len(0) };
+    } else {
+        samples.drain(..count).for_each(Sample::forget);
     }
 }
 
