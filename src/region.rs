@@ -204,15 +204,16 @@ impl<L: Layout> Region<L> {
         let _whole = Uncancelled::new();
         let holder = self.view.holder(place);
         let byte = L::first_byte(place) | (incarnation & ((1 << L::INCARNATION_BITS) - 1));
-        Ok(self.ask_lock(byte)? && !holder.identity().is_gone(&self.me, thorough))
+        Ok(self.ask_lock(byte, thorough)? && !holder.identity().is_gone(&self.me, thorough))
     }
 
-    /// Whether another open description holds the lock of a byte. If the program has closed the
-    /// region's descriptor, the object is opened again by its name. If that fails, the byte counts
-    /// as locked.
-    fn ask_lock(&self, byte: u64) -> Result<bool> {
-        if !self.object.ask_lock(byte)? {
-            return Ok(false);
+    /// Whether another open description holds the lock of a byte. If a `thorough` check finds that
+    /// the program has closed the region's descriptor, the object is opened again by its name. If
+    /// that fails, the byte counts as locked.
+    fn ask_lock(&self, byte: u64, thorough: bool) -> Result<bool> {
+        let is_locked = self.object.ask_lock(byte)?;
+        if !is_locked || !thorough {
+            return Ok(is_locked);
         }
         let Origin::Named(name) = self.origin else { return Ok(true) };
         let again = if self.object.is_ours() { None } else { Object::find(&name) };

@@ -20,7 +20,7 @@ unsafe impl Zeroable for u32 {}
 // SAFETY: an integer.
 unsafe impl Zeroable for u8 {}
 
-/// See the module's description.
+/// See the module's description. An empty one has no memory.
 pub(crate) struct Table<T: Zeroable> {
     start: NonNull<T>,
     length: usize,
@@ -33,8 +33,8 @@ impl<T: Zeroable> Table<T> {
     /// `ENOMEM`: there is no memory for `what`.
     pub(crate) fn new(length: usize, what: &str) -> Result<Self> {
         let missing = |e| Error::memory(e, format_args!("no memory for {what}"));
-        let bytes = length.checked_mul(size_of::<T>()).and_then(|bytes| NonZeroUsize::new(bytes.max(1)));
-        let bytes = bytes.ok_or_else(|| missing(Errno::ENOMEM))?;
+        let bytes = length.checked_mul(size_of::<T>()).ok_or_else(|| missing(Errno::ENOMEM))?;
+        let Some(bytes) = NonZeroUsize::new(bytes) else { return Ok(Table { start: NonNull::dangling(), length }) };
         let start = trial::heap(bytes).unwrap_or_else(|| {
             // SAFETY: a fresh private mapping at an address of the kernel's choice.
             let start = unsafe {
@@ -79,7 +79,10 @@ impl<T: Zeroable> DerefMut for Table<T> {
 
 impl<T: Zeroable> Drop for Table<T> {
     fn drop(&mut self) {
-        let bytes = (self.length * size_of::<T>()).max(1);
+        let bytes = self.length * size_of::<T>();
+        if bytes == 0 {
+            return;
+        }
         if IS_FUZZED {
             // SAFETY: it was made there, of this size; it is ours, and nothing borrows from it.
             return unsafe { trial::free_heap(self.start.cast(), bytes) };

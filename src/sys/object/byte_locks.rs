@@ -96,7 +96,6 @@ impl Object {
     ///
     /// Only the sole open description can get a write lease. The lease is given back at once; a
     /// concurrent open waits for that moment.
-    /// between waits for that moment.
     pub(crate) fn is_open_elsewhere(&self) -> Option<bool> {
         const F_SETSIG: libc::c_int = 10;
         let fd = self.fd.as_raw_fd();

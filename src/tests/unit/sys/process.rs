@@ -29,3 +29,19 @@ fn a_start_time_from_another_source_says_nothing() {
         assert!(!unknown.is_gone(&me, true) && !earlier.is_gone(&unknown, true));
     }
 }
+
+/// Its locks are gone as soon as it is a zombie, unless a child has them that was not made by `fork`.
+#[test]
+fn a_zombie_is_gone_for_a_thorough_check_only() {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+    let me = Identity::look_up();
+    let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    let it = Identity { pid: child.id(), start_time: start_time(child.id()).unwrap(), ..me };
+    assert!(!it.is_gone(&me, false) && !it.is_gone(&me, true));
+    drop(child.stdin.take());
+    waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+    assert!(!it.is_gone(&me, false) && it.is_gone(&me, true));
+    waitpid(pid, None).unwrap();
+    assert!(it.is_gone(&me, false) && it.is_gone(&me, true));
+}
