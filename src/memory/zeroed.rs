@@ -53,6 +53,9 @@ impl<T: Zeroable> Table<T> {
     /// As [`Table::new`], for data of the hot path: locked in RAM if the user asks for that.
     pub(crate) fn resident(length: usize, what: &str) -> Result<Self> {
         let table = Self::new(length, what)?;
+        if table.is_empty() {
+            return Ok(table);
+        }
         // SAFETY: the mapping has that many bytes.
         unsafe { resident::lock_if_asked(table.start.cast(), length * size_of::<T>()) }?;
         Ok(table)
