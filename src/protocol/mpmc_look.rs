@@ -1,6 +1,6 @@
 //! Looks at a ring with many producers or consumers, which take no part in it.
 
-use super::mpmc::{free_passed, pass_skips};
+use super::mpmc::{free_passed, pass_claims, pass_skips};
 use super::ring_words::RingWords;
 use super::run_word::{Age, CLAIMED, EMPTY, FULL, Index, LapSlot, SKIP, TAKEN, Word};
 use crate::error::Result;
@@ -52,6 +52,7 @@ pub(crate) struct Fill {
 /// The fill of the ring; exact while no participant is at work.
 pub(crate) fn fill<W: RingWords>(words: &W) -> Result<Fill> {
     pass_skips(words)?;
+    pass_claims(words)?;
     let capacity = words.capacity();
     let indices = Index::of(capacity);
     let head = indices.split(words.head().observe())?; // a look: M2
