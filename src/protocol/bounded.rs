@@ -155,6 +155,14 @@ pub(crate) fn claim_seen(queue: &impl BoundedWords, seen: Seen, count: usize) ->
     seen.claim(queue.tail(), count).or_else(|| claim_empty(queue, count))
 }
 
+/// As [`claim_empty`], of a queue that must have room. Other threads, which look at one cell only,
+/// may always be first, so the last attempts are at a single cell. `None`: the queue is full all the
+/// same.
+#[inline(always)]
+pub(crate) fn claim_room(queue: &impl BoundedWords, most: usize) -> Option<Run> {
+    claim_empty(queue, most).or_else(|| claim_empty(queue, 1))
+}
+
 /// Claims the next full cells, up to `most`, as long as `accept` takes the `data` of each; it is
 /// asked for a cell again, from the first one on, when another thread was first. `None`: the queue
 /// is empty, or `accept` has refused the first cell.
@@ -187,3 +195,7 @@ pub(crate) fn skip_unfilled(queue: &impl BoundedWords) -> bool {
 pub(crate) fn give_up(references: &Shared32, shares: u32) -> bool {
     references.observe() == shares || references.add(shares.wrapping_neg()) == shares // V4
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "../tests/unit/protocol/bounded.rs"]
+mod tests;

@@ -95,11 +95,11 @@ fn two_producers_split_free_slots_beside_a_consumer() {
 }
 
 /// Others use the slots for more than a lap while a producer is about to split free slots.
-#[test]
-fn a_producer_that_splits_late_harms_nobody() {
-    explore(at_most(2, 3), || {
-        let ring = ring_after(2, 0);
-        assert_eq!(gives(&ring, 0, &[1, 2]), ring.pop_run(0, 2));
+fn producer_splits_late(capacity: usize, preemptions: Option<usize>) {
+    explore(preemptions, move || {
+        let ring = ring_after(capacity, 0);
+        let values = [1, 2, 3];
+        assert_eq!(gives(&ring, 0, &values[..capacity]), ring.pop_run(0, 3));
         let theirs = ring.clone();
         let late = thread::spawn(move || gives(&theirs, 1, &[11]));
         let (mut given, mut taken) = (Vec::new(), Vec::new());
@@ -114,16 +114,26 @@ fn a_producer_that_splits_late_harms_nobody() {
     });
 }
 
-/// As a producer, a consumer.
 #[test]
-fn a_consumer_that_splits_late_harms_nobody() {
-    explore(at_most(2, 3), || {
-        let ring = ring_after(2, 0);
-        let mut given = gives(&ring, 0, &[1, 2]);
+fn a_producer_that_splits_late_harms_nobody() {
+    producer_splits_late(2, at_most(2, 3));
+}
+
+#[test]
+fn a_producer_that_splits_a_run_of_three_late_harms_nobody() {
+    producer_splits_late(3, at_most(1, 2));
+}
+
+/// As a producer, a consumer.
+fn consumer_splits_late(capacity: usize, preemptions: Option<usize>) {
+    explore(preemptions, move || {
+        let ring = ring_after(capacity, 0);
+        let values = [1, 2, 3];
+        let mut given = gives(&ring, 0, &values[..capacity]);
         let theirs = ring.clone();
         let late = thread::spawn(move || theirs.pop_run(1, 1));
         let mut taken = Vec::new();
-        for (most, values) in [(2, &[3, 4][..]), (1, &[5][..]), (2, &[6, 7][..])] {
+        for (most, values) in [(2, &[4, 5][..]), (1, &[6][..]), (2, &[7, 8][..])] {
             taken.extend(ring.pop_run(0, most));
             given.extend(gives(&ring, 0, values));
         }
@@ -132,6 +142,16 @@ fn a_consumer_that_splits_late_harms_nobody() {
         assert_same(&[&given], &[&taken, &late]);
         ring.assert_whole(0);
     });
+}
+
+#[test]
+fn a_consumer_that_splits_late_harms_nobody() {
+    consumer_splits_late(2, at_most(2, 3));
+}
+
+#[test]
+fn a_consumer_that_splits_a_run_of_three_late_harms_nobody() {
+    consumer_splits_late(3, at_most(1, 2));
 }
 
 /// A producer of runs is killed before each of its stores.
