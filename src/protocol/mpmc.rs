@@ -212,23 +212,28 @@ fn pass<W: RingWords>(words: &W, indices: Index, head: u64, at: LapSlot, word: W
     }
 }
 
-/// Moves `tail` past the runs that are claimed. Usually there is none; one, whole or in parts, if its
-/// producer was killed before it moved `tail`.
-pub(super) fn pass_claims<W: RingWords>(words: &W) -> Result<()> {
+/// Moves `tail` past the runs that are claimed; returns where it is then, and the word there.
+/// Usually there is none; one, whole or in parts, if its producer was killed before it moved `tail`.
+#[inline(always)]
+pub(super) fn pass_claims<W: RingWords>(words: &W) -> Result<(LapSlot, Word)> {
     let indices = Index::of(words.capacity());
-    for _ in 0..words.capacity() {
+    let mut left = words.capacity();
+    loop {
         let tail = words.tail().observe(); // M2
         let at = indices.split(tail)?;
         let word = Word(words.word(at.index).observe()); // M1
-        match (word.age(at.lap), word.state()) {
-            (Age::This, CLAIMED | FULL | SKIP | TAKEN) | (Age::Next, EMPTY) if word.run() <= words.capacity() => {
-                words.tail().exchange(tail, indices.pack(indices.ahead(at, word.run()))); // M2
-            }
-            _ => break,
+        let is_claimed = match word.age(at.lap) {
+            Age::This => word.state() != EMPTY,
+            Age::Next => word.state() == EMPTY,
+            Age::Last | Age::Other => false,
+        };
+        if !is_claimed || left == 0 || word.run() > words.capacity() {
+            return Ok((at, word));
         }
+        words.tail().exchange(tail, indices.pack(indices.ahead(at, word.run()))); // M2
+        left -= 1;
         begin_again();
     }
-    Ok(())
 }
 
 /// Passes the SKIP and TAKEN runs from `head` on; returns how many.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Which, WireView};
 use crate::memory::zeroed::{Table, Zeroable};
-use crate::protocol::bounded::{ATTEMPTS, Seen, claim_full, claim_room, claim_seen, give_up, see_empty, skip_unfilled};
+use crate::protocol::bounded::{ATTEMPTS, Seen, claim_full, claim_seen, give_up, push_all, see_empty, skip_unfilled};
 use crate::protocol::channel_words::Block;
 use std::ops::Range;
 
@@ -314,7 +314,7 @@ impl WireRegion {
             self.run[self.staged] = block;
             self.staged += 1;
             if self.staged == MOST_PUT {
-                self.free();
+                self.free_full();
             }
         }
         Some(left)
@@ -326,21 +326,25 @@ impl WireRegion {
         push_free(&self.view, &self.run[..self.staged]);
         self.staged = 0;
     }
+
+    /// As [`WireRegion::free`], out of the way of a loop.
+    #[inline(never)]
+    fn free_full(&mut self) {
+        self.free();
+    }
 }
 
 /// Gives blocks back to their pool. If it has no room, it is corrupt, and they are lost.
 #[inline(always)]
-fn push_free(view: &WireView, mut blocks: &[u32]) {
-    let free = view.ends(Which::Free);
-    while !blocks.is_empty() {
-        let Some(claimed) = claim_room(&free, blocks.len()) else { break };
-        let (run, rest) = blocks.split_at(claimed.count());
-        claimed.fill(&free, |at| {
-            view.references(run[at]).set(0);
-            view.data_of(Which::Free, run[at])
-        });
-        blocks = rest;
-    }
+fn push_free(view: &WireView, blocks: &[u32]) {
+    push_all(
+        || view.ends(Which::Free),
+        blocks,
+        |block| {
+            view.references(block).set(0);
+            view.data_of(Which::Free, block)
+        },
+    );
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ struct Busy {
     cells: Vec<[Shared64; 2]>,
 }
 
-impl BoundedWords for Busy {
+impl BoundedWords for &Busy {
     fn cells(&self) -> u64 {
         CELLS
     }
@@ -39,17 +39,20 @@ impl BoundedWords for Busy {
 fn who_pushes_one_by_one_cannot_keep_a_run_from_its_room() {
     let word = |value| Shared64::new(value);
     let queue = Busy { tail: word(0), head: word(0), cells: (0..CELLS).map(|at| [word(at), word(0)]).collect() };
-    assert!(claim_empty(&queue, 16).is_none(), "others are always first");
-    let Some(run) = claim_room(&queue, 16) else { panic!("no room") };
-    assert_eq!(run.count(), 1);
-    let position = run.position;
-    run.fill(&queue, |_| 7);
-    assert_eq!((queue.data(position).get(), queue.tail.get()), (7, position + 1));
+    assert!(claim_empty(&&queue, 16).is_none(), "others are always first");
+    let tail = queue.tail.get();
+    push_all(|| &queue, &[7, 8, 9], |item| item.into());
+    let first = queue.tail.get() - 3;
+    assert!(first > tail);
+    for (position, item) in (first..).zip(7..=9) {
+        assert_eq!(((&queue).data(position).get(), queue.cells[(position % CELLS) as usize][0].get()), (item, position + 1));
+    }
 }
 
 #[test]
-fn a_full_queue_has_no_room() {
+fn a_full_queue_is_left_as_it_is() {
     let word = |value| Shared64::new(value);
     let queue = Busy { tail: word(CELLS), head: word(0), cells: (0..CELLS).map(|at| [word(at + 1), word(0)]).collect() };
-    assert!(claim_room(&queue, 16).is_none());
+    push_all(|| &queue, &[7, 8], |item| item.into());
+    assert_eq!((queue.tail.get(), queue.head.get()), (CELLS, 0));
 }
