@@ -81,6 +81,8 @@ M-stands     seen   runs::             src/protocol/mpmc.rs s/let stands = words
 M-rest       seen   runs::             src/protocol/mpmc.rs s/stands && (inside == rest.0 || .*$/stands/
 M-rest-lap   seen   runs::             src/protocol/mpmc.rs s/Word::new(cut.lap, /Word::new(at.lap, /
 M-help       seen   runs::             src/protocol/mpmc.rs s/indices.ahead(at, word.run())/indices.ahead(at, 1)/
+M-exact      seen   runs::             src/protocol/mpmc.rs s/words.word(self.index).exchange(self.word.0, next.0)/words.word(self.index).exchange(words.word(self.index).get(), next.0)/
+M-behind     seen   runs::             src/protocol/mpmc.rs s/ || left == 0 || word.run() > words.capacity()/ || true/
 V1-store     seen   ^bounded::       src/protocol/bounded.rs s/publish(position.wrapping_add(1)); \/\/ V1/set(position.wrapping_add(1));/
 V2-store     seen   ^bounded::       src/protocol/bounded.rs s/publish(position.wrapping_add(queue.cells())); \/\/ V2/set(position.wrapping_add(queue.cells()));/
 V1-V2-load   seen   ^bounded::       src/protocol/bounded.rs /\/\/ V1, V2/s/observe/get/

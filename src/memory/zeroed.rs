@@ -18,6 +18,8 @@ pub(crate) unsafe trait Zeroable: Copy {}
 // SAFETY: an integer.
 unsafe impl Zeroable for u32 {}
 // SAFETY: an integer.
+unsafe impl Zeroable for u64 {}
+// SAFETY: an integer.
 unsafe impl Zeroable for u8 {}
 
 /// See the module's description. An empty one has no memory.

@@ -155,6 +155,30 @@ pub(crate) fn claim_seen(queue: &impl BoundedWords, seen: Seen, count: usize) ->
     seen.claim(queue.tail(), count).or_else(|| claim_empty(queue, count))
 }
 
+/// Pushes all items into a queue that must have room for them; `data` is what a cell says of one.
+#[inline(always)]
+pub(crate) fn push_all<Q: BoundedWords>(queue: impl Fn() -> Q, mut items: &[u32], data: impl Fn(u32) -> u64) {
+    let ends = queue();
+    while !items.is_empty() {
+        let Some(run) = claim_empty(&ends, items.len()) else { return push_one_by_one(queue, items, data) };
+        let (these, rest) = items.split_at(run.count());
+        run.fill(&ends, |at| data(these[at]));
+        items = rest;
+    }
+}
+
+/// What [`push_all`] could not do as other threads, which look at one cell only, were always first.
+/// Items for which there is no room even so are lost.
+#[cold]
+#[inline(never)]
+fn push_one_by_one<Q: BoundedWords>(queue: impl Fn() -> Q, items: &[u32], data: impl Fn(u32) -> u64) {
+    let ends = queue();
+    for &item in items {
+        let Some(run) = claim_empty(&ends, 1) else { break };
+        run.fill(&ends, |_| data(item));
+    }
+}
+
 /// Claims the next full cells, up to `most`, as long as `accept` takes the `data` of each; it is
 /// asked for a cell again, from the first one on, when another thread was first. `None`: the queue
 /// is empty, or `accept` has refused the first cell.
@@ -187,3 +211,7 @@ pub(crate) fn skip_unfilled(queue: &impl BoundedWords) -> bool {
 pub(crate) fn give_up(references: &Shared32, shares: u32) -> bool {
     references.observe() == shares || references.add(shares.wrapping_neg()) == shares // V4
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "../tests/unit/protocol/bounded.rs"]
+mod tests;

@@ -175,9 +175,6 @@ impl<W: ChannelWords + Clone> Half<W> {
             let Some((number, block)) = self.pool.search(&self.words) else { return count };
             give(count, number, block);
             count += 1;
-            if count == most {
-                return count;
-            }
         }
     }
 

@@ -212,6 +212,30 @@ fn pass<W: RingWords>(words: &W, indices: Index, head: u64, at: LapSlot, word: W
     }
 }
 
+/// Moves `tail` past the runs that are claimed; returns where it is then, and the word there.
+/// Usually there is none; one, whole or in parts, if its producer was killed before it moved `tail`.
+#[inline(always)]
+pub(super) fn pass_claims<W: RingWords>(words: &W) -> Result<(LapSlot, Word)> {
+    let indices = Index::of(words.capacity());
+    let mut left = words.capacity();
+    loop {
+        let tail = words.tail().observe(); // M2
+        let at = indices.split(tail)?;
+        let word = Word(words.word(at.index).observe()); // M1
+        let is_claimed = match word.age(at.lap) {
+            Age::This => word.state() != EMPTY,
+            Age::Next => word.state() == EMPTY,
+            Age::Last | Age::Other => false,
+        };
+        if !is_claimed || left == 0 || word.run() > words.capacity() {
+            return Ok((at, word));
+        }
+        words.tail().exchange(tail, indices.pack(indices.ahead(at, word.run()))); // M2
+        left -= 1;
+        begin_again();
+    }
+}
+
 /// Passes the SKIP and TAKEN runs from `head` on; returns how many.
 pub(super) fn pass_skips<W: RingWords>(words: &W) -> Result<u32> {
     let indices = Index::of(words.capacity());
@@ -254,11 +278,16 @@ fn refuse<W: RingWords>(words: &W, index_stands: bool, seen: &Obstacle) -> Resul
 }
 
 impl Ticket {
-    /// The claim of `me` that begins with slot `index`, if there is one.
-    pub(crate) fn find<W: RingWords>(words: &W, index: u32, me: u32, is_producer: bool) -> Option<Ticket> {
-        let word = Word(words.word(index).get());
-        let state = if is_producer { CLAIMED } else { TAKEN };
-        (word.state() == state && word.owner() == me).then_some(Ticket { index, word })
+    /// A ticket that was kept as its slot and its claim.
+    #[inline(always)]
+    pub(crate) fn kept(index: u32, claim: u64) -> Ticket {
+        Ticket { index, word: Word(claim) }
+    }
+
+    /// The word that says that the run is claimed: no other claim has the same, and it is not 0.
+    #[inline(always)]
+    pub(crate) fn claim(&self) -> u64 {
+        self.word.0
     }
 
     /// How many slots it has.

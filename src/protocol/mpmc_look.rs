@@ -1,8 +1,8 @@
 //! Looks at a ring with many producers or consumers, which take no part in it.
 
-use super::mpmc::{free_passed, pass_skips};
+use super::mpmc::{free_passed, pass_claims, pass_skips};
 use super::ring_words::RingWords;
-use super::run_word::{Age, CLAIMED, EMPTY, FULL, Index, LapSlot, SKIP, TAKEN, Word};
+use super::run_word::{Age, CLAIMED, EMPTY, FULL, Index, SKIP, TAKEN, Word};
 use crate::error::Result;
 
 /// What has become of a message, as an observer sees it.
@@ -55,11 +55,10 @@ pub(crate) fn fill<W: RingWords>(words: &W) -> Result<Fill> {
     let capacity = words.capacity();
     let indices = Index::of(capacity);
     let head = indices.split(words.head().observe())?; // a look: M2
-    let tail = indices.split(words.tail().observe())?; // a look: M2
-    let at = |place: LapSlot| Word(words.word(place.index).observe()); // a look: M1
+    let at_head = Word(words.word(head.index).observe()); // a look: M1
+    let (tail, room) = pass_claims(words)?;
     let laps = tail.lap.wrapping_sub(head.lap) as i64;
     let distance = laps.clamp(-1, 2) * i64::from(capacity) + i64::from(tail.index) - i64::from(head.index);
-    let room = at(tail);
     Ok(Fill {
         between: distance.clamp(0, i64::from(capacity)) as u32,
         has_room: match room.age(tail.lap) {
@@ -67,6 +66,6 @@ pub(crate) fn fill<W: RingWords>(words: &W) -> Result<Fill> {
             Age::This | Age::Next => true,
             Age::Other => false,
         },
-        has_message: at(head).state() == FULL,
+        has_message: at_head.state() == FULL,
     })
 }

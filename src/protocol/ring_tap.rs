@@ -67,6 +67,11 @@ impl RingFollower {
         if (head.wrapping_sub(*run) as i64) > 0 {
             *run = head;
         }
+        // `tail` is never more than a lap ahead of `head`: in a ring that is not garbage, this walk
+        // is short.
+        if position.wrapping_sub(*run) > u64::from(tap.words().capacity()) {
+            return Ok(Stage::Coming);
+        }
         loop {
             let index = (*run % u64::from(tap.words().capacity())) as u32;
             if !fetched.contains(&index) {
@@ -183,3 +188,7 @@ fn end<W: RingWords>(policy: Policy, words: &W) -> Result<u64> {
         Policy::Mpsc | Policy::Mpmc => mpmc_look::passed(words.capacity(), words.tail().observe()), // M2
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "../tests/unit/protocol/ring_tap.rs"]
+mod tests;

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::layout::ring::{RingBell, RingView};
 use crate::memory::zeroed::Table;
 use crate::protocol::gate::Idle;
+use crate::protocol::mpmc::{Obstacle, Ticket};
 use crate::protocol::ring_words::{RingWords, Role};
 use crate::protocol::{mpmc_look, spsc};
 
@@ -19,45 +20,53 @@ pub(super) enum Core {
 }
 
 /// The slots that this handle has reserved or peeked at. Private, as what the slots' words say of
-/// it anybody may have changed: a slot must be given back exactly once for the region to be let go.
+/// it anybody may have changed: a slot must be given back exactly once for the region to be let go,
+/// and only a claim that is still this handle's may be ended.
 pub(super) struct Out {
-    /// For each slot, whether it is out. Made with the handle, so that no later call can find no
-    /// memory for it, nor any to lock.
-    slots: Table<u8>,
+    /// For each slot, the claim by which it is out (`Ticket::claim`), or 0. Made with the handle, so
+    /// that no later call can find no memory for it, nor any to lock.
+    claims: Table<u64>,
     /// How many of them are.
     count: u32,
 }
 
 impl Out {
-    /// A slot comes twice only in a ring that is garbage.
+    /// `false`: the slot is out already, so that others have given its first claim up. Who has
+    /// that could not be told from who has this one.
     #[inline(always)]
-    pub(super) fn add(&mut self, index: u32) {
-        self.count += u32::from(self.slots[index as usize] == 0);
-        self.slots[index as usize] = 1;
+    pub(super) fn add(&mut self, ticket: &Ticket) -> bool {
+        let claim = &mut self.claims[ticket.index as usize];
+        let is_new = *claim == 0;
+        if is_new {
+            *claim = ticket.claim();
+            self.count += 1;
+        }
+        is_new
     }
 
-    /// The slot whose message begins at `address`, if it is out; no longer then.
+    /// The claim on the slot whose message begins at `address`, if it is out; no longer then.
     #[inline(always)]
-    pub(super) fn remove(&mut self, view: &RingView, address: usize) -> Option<u32> {
+    pub(super) fn remove(&mut self, view: &RingView, address: usize) -> Option<Ticket> {
         let index = view.index_of(address)?;
-        let slot = self.slots.get_mut(index as usize)?;
-        if std::mem::take(slot) == 0 {
+        let claim = std::mem::take(self.claims.get_mut(index as usize)?);
+        if claim == 0 {
             return None;
         }
         self.count -= 1;
-        Some(index)
+        Some(Ticket::kept(index, claim))
     }
 
-    /// Gives each slot that is out to `give`; none is out any more then. Gives how many there were.
-    pub(super) fn remove_all(&mut self, mut give: impl FnMut(u32)) -> u32 {
+    /// Gives each claim that is out to `give`; none is out any more then. Gives how many there were.
+    pub(super) fn remove_all(&mut self, mut give: impl FnMut(Ticket)) -> u32 {
         let count = std::mem::take(&mut self.count);
         // Not to touch the pages of a table that was never used.
         if count == 0 {
             return 0;
         }
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if std::mem::take(slot) != 0 {
-                give(index as u32);
+        for (index, claim) in (0..).zip(self.claims.iter_mut()) {
+            match std::mem::take(claim) {
+                0 => {}
+                claim => give(Ticket::kept(index, claim)),
             }
         }
         count
@@ -69,7 +78,7 @@ impl Core {
         match end {
             End::Producer(ring) => Core::Producer(ring, false),
             End::Consumer(ring) => Core::Consumer(ring, false),
-            End::Shared(role, slots) => Core::Shared { role, out: Out { slots, count: 0 } },
+            End::Shared(role, claims) => Core::Shared { role, out: Out { claims, count: 0 } },
         }
     }
 
@@ -79,6 +88,12 @@ impl Core {
             Core::Consumer(..) => Role::Consumer,
             Core::Shared { role, .. } => *role,
         }
+    }
+
+    /// Whether this handle has made the claim. Those that it has made in earlier turns are out, and in
+    /// a turn nothing is looked for while it has another.
+    pub(super) fn has_made(&self, claim: &Obstacle) -> bool {
+        matches!(self, Core::Shared { out, .. } if out.claims.get(claim.index as usize) == Some(&claim.word))
     }
 
     /// Which doorbell tells when this end can go on.

@@ -9,7 +9,7 @@ use super::liveness::{End, RingHint, RingLiveness};
 use super::stats::RingStats;
 use super::transfer::{
     Tried, attempt_past_the_dead, get_and_notify, get_many, get_next, not_peeked, not_reserved, peek, put_and_notify, put_many,
-    put_next, reserve, ticket,
+    put_next, reserve,
 };
 use crate::error::{Error, Result};
 use crate::layout::ring::{RingBell, RingView};
@@ -313,8 +313,7 @@ impl RingHandle {
                     ring.publish(view, 1);
                 }
                 Core::Shared { role: Role::Producer, out } => {
-                    let index = out.remove(view, address).ok_or_else(not_reserved)?;
-                    ticket(liveness, index, true)?.publish(view)?;
+                    out.remove(view, address).ok_or_else(not_reserved)?.publish(view)?;
                 }
                 _ => return Err(not_reserved()),
             }
@@ -333,8 +332,7 @@ impl RingHandle {
                     liveness.check_tenure()?;
                 }
                 Core::Shared { role: Role::Producer, out } => {
-                    let index = out.remove(view, address).ok_or_else(not_reserved)?;
-                    ticket(liveness, index, true)?.abort(view)?;
+                    out.remove(view, address).ok_or_else(not_reserved)?.abort(view)?;
                     // It may have been in the way of messages behind it, or be room now.
                     liveness.ring_all();
                 }
@@ -356,8 +354,7 @@ impl RingHandle {
                     ring.release(view, 1);
                 }
                 Core::Shared { role: Role::Consumer, out } => {
-                    let index = out.remove(view, address).ok_or_else(not_peeked)?;
-                    ticket(liveness, index, false)?.release(view)?;
+                    out.remove(view, address).ok_or_else(not_peeked)?.release(view)?;
                 }
                 _ => return Err(not_peeked()),
             }
@@ -366,8 +363,10 @@ impl RingHandle {
         })
     }
 
-    /// `work` notes first that the slot is not out any more, then asks whether the place is still
-    /// this process's: the region is let go whatever has become of it.
+    /// `work` notes first that the slot is not out any more, as the region is let go whatever has
+    /// become of it. A sole end asks then whether the place is still this process's. Where several
+    /// may be, nobody has to: a claim that was given up has another word, and of one that was not,
+    /// a late end is as good as any.
     #[inline(always)]
     fn give_back(&self, work: impl FnOnce(&RingLiveness, &mut Core) -> Result<()>) -> Result<()> {
         let Some(mut pass) = self.gate.enter(true) else { return Err(self.closed()) };
@@ -459,11 +458,12 @@ impl RingHandle {
         match core {
             Core::Producer(_, is_out) | Core::Consumer(_, is_out) => *is_out = false,
             Core::Shared { role, out } => {
-                let is_producer = *role == Role::Producer;
-                let count = out.remove_all(|index| {
-                    // Where the place was taken over, its successor has settled the claim.
-                    let Ok(ticket) = ticket(liveness, index, is_producer) else { return };
-                    let _ = if is_producer { ticket.abort(liveness.view()) } else { ticket.release(liveness.view()) };
+                let count = out.remove_all(|ticket| {
+                    // An error: others have given it up.
+                    let _ = match role {
+                        Role::Producer => ticket.abort(liveness.view()),
+                        Role::Consumer => ticket.release(liveness.view()),
+                    };
                 });
                 if count > 0 {
                     liveness.ring_all();

@@ -39,8 +39,8 @@ const CLAIM_SLICE: Duration = Duration::from_millis(20);
 pub(crate) enum End {
     Producer(spsc::Producer),
     Consumer(spsc::Consumer),
-    /// Any end of a ring where several may be on one side, with a byte for each slot.
-    Shared(Role, Table<u8>),
+    /// Any end of a ring where several may be on one side, with a word for each slot.
+    Shared(Role, Table<u64>),
 }
 
 /// See the module's description.
@@ -213,27 +213,40 @@ impl RingLiveness {
         incarnation != 0 && holder.closed.observe() != incarnation && self.region.is_incarnation_alive(place, incarnation, true) // S2
     }
 
-    /// Takes the claim of a dead participant out of the way. `true`: it may be worth another
-    /// attempt.
-    ///
-    /// Asks the kernel at once when the caller is about to sleep or has just met a dead owner, and
-    /// now and then; an attempt that does not wait gives a claim some time first.
-    pub(crate) fn clear_way(&self, obstacle: &Obstacle, is_about_to_sleep: bool) -> Result<bool> {
+    /// Takes the claim of a dead participant out of the way; `is_own`: this end has made it. `true`:
+    /// it may be worth another attempt.
+    pub(crate) fn clear_way(&self, obstacle: &Obstacle, is_own: bool, is_about_to_sleep: bool) -> Result<bool> {
         let Some(owner) = obstacle.owner() else { return Ok(false) };
-        if owner == self.place || !self.is_due(obstacle, is_about_to_sleep) {
+        let is_dead = if owner != self.place {
+            self.finds_dead(owner, obstacle, is_about_to_sleep)?
+        } else if is_own {
+            false
+        } else {
+            // A predecessor's that came late, or a successor's. That would have said that it has
+            // come before it claimed (S1), and the claim was seen before this look.
+            self.check_tenure()?;
+            true
+        };
+        if is_dead {
+            mpmc::settle(self.view(), obstacle)?;
+            self.ring_all();
+        }
+        Ok(is_dead)
+    }
+
+    /// Asks the kernel for the owner of the claim: at once when the caller is about to sleep or has
+    /// just met a dead owner, and now and then; an attempt that does not wait gives a claim some
+    /// time first. `false`: it lives, or was not asked for.
+    fn finds_dead(&self, owner: u32, obstacle: &Obstacle, is_about_to_sleep: bool) -> Result<bool> {
+        if !self.is_due(obstacle, is_about_to_sleep) {
             return Ok(false);
         }
         if owner >= self.view().facts().places {
             return Err(broken("a slot's owner is none of its participants"));
         }
-        let is_alive = self.is_alive(owner);
-        self.expects_dead.store(!is_alive, Relaxed);
-        if is_alive {
-            return Ok(false);
-        }
-        mpmc::settle(self.view(), obstacle)?;
-        self.ring_all();
-        Ok(true)
+        let is_dead = !self.is_alive(owner);
+        self.expects_dead.store(is_dead, Relaxed);
+        Ok(is_dead)
     }
 
     fn is_due(&self, obstacle: &Obstacle, is_about_to_sleep: bool) -> bool {

@@ -1,11 +1,11 @@
 //! Attempts to move messages, each in one turn: done, or what to wait for.
 
 use super::buffers::{ToFill, ToPush};
-use super::core::Core;
+use super::core::{Core, Out};
 use super::liveness::{RingHint, RingLiveness};
 use crate::error::{Error, Result};
 use crate::layout::ring::{RingBell, RingView};
-use crate::protocol::mpmc::{self, Ticket};
+use crate::protocol::mpmc::{self, Obstacle, Ticket};
 use crate::protocol::ring_words::{RingWords, Role};
 use crate::protocol::run_word::MAX_RUN;
 use crate::protocol::spsc::{self, AHEAD};
@@ -301,10 +301,7 @@ pub(super) fn reserve(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<
             ring.index()
         }
         Core::Shared { role: Role::Producer, out } => match mpmc::claim(view, liveness.place, 1)? {
-            Ok(ticket) => {
-                out.add(ticket.index);
-                ticket.index
-            }
+            Ok(ticket) => keep(liveness, out, ticket)?,
             Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
         },
         Core::Producer(..) => return Err(is_out(RESERVED)),
@@ -326,16 +323,27 @@ pub(super) fn peek(liveness: &RingLiveness, core: &mut Core) -> Result<Tried<*mu
             ring.index()
         }
         Core::Shared { role: Role::Consumer, out } => match mpmc::take(view, liveness.place, 1)? {
-            Ok(ticket) => {
-                out.add(ticket.index);
-                ticket.index
-            }
+            Ok(ticket) => keep(liveness, out, ticket)?,
             Err(obstacle) => return Ok(Err(RingHint::Slot(obstacle))),
         },
         Core::Consumer(..) => return Err(is_out(PEEKED)),
         Core::Producer(..) | Core::Shared { .. } => return Err(wrong_role(Role::Producer)),
     };
     Ok(Ok(view.message(index)))
+}
+
+/// Keeps the claim on a slot until that is given back; which slot.
+#[inline(always)]
+fn keep(liveness: &RingLiveness, out: &mut Out, ticket: Ticket) -> Result<u32> {
+    if out.add(&ticket) { Ok(ticket.index) } else { Err(give_up(liveness, &ticket)) }
+}
+
+/// Gives up a claim as if this process were dead, as others take it to be.
+#[cold]
+fn give_up(liveness: &RingLiveness, ticket: &Ticket) -> Error {
+    let settled = mpmc::settle(liveness.view(), &Obstacle { index: ticket.index, word: ticket.claim() });
+    liveness.ring_all();
+    settled.err().unwrap_or_else(mpmc::given_up)
 }
 
 impl spsc::Consumer {
@@ -362,7 +370,7 @@ pub(super) fn attempt_past_the_dead<T>(
     // looking at its own clock.
     for _ in 0..liveness.view().capacity() {
         match tried {
-            Err(RingHint::Slot(obstacle)) if liveness.clear_way(&obstacle, is_about_to_sleep)? => {
+            Err(RingHint::Slot(obstacle)) if liveness.clear_way(&obstacle, core.has_made(&obstacle), is_about_to_sleep)? => {
                 tried = try_once(liveness, core)?
             }
             _ => break,
@@ -372,13 +380,6 @@ pub(super) fn attempt_past_the_dead<T>(
         }
     }
     Ok(tried)
-}
-
-/// The claim of this participant on a slot that it has out.
-#[inline(always)]
-pub(super) fn ticket(liveness: &RingLiveness, index: u32, is_producer: bool) -> Result<Ticket> {
-    liveness.check_tenure()?;
-    Ticket::find(liveness.view(), index, liveness.place, is_producer).ok_or_else(mpmc::given_up)
 }
 
 #[cold]

@@ -27,8 +27,17 @@ struct Queue(Arc<Words>);
 
 impl Queue {
     fn new(cells: u64) -> Queue {
-        let cell = |position| Cell { sequence: Shared64::new(position), data: Shared64::new(0), contents: UnsafeCell::new(0) };
-        Queue(Arc::new(Words { tail: Shared64::new(0), head: Shared64::new(0), cells: (0..cells).map(cell).collect() }))
+        Queue::after(cells, 0)
+    }
+
+    /// An empty queue that has passed so many elements.
+    fn after(cells: u64, passed: u64) -> Queue {
+        let cell = |index: u64| {
+            let position = passed.wrapping_add(index.wrapping_sub(passed) % cells);
+            Cell { sequence: Shared64::new(position), data: Shared64::new(0), contents: UnsafeCell::new(0) }
+        };
+        let [tail, head] = [passed; 2].map(Shared64::new);
+        Queue(Arc::new(Words { tail, head, cells: (0..cells).map(cell).collect() }))
     }
 
     fn cell(&self, position: u64) -> &Cell {
@@ -185,6 +194,30 @@ fn runs_of_two_consumers_never_overlap_and_free_their_cells_for_a_producer() {
     });
 }
 
+/// Others use the cells for more than a lap, across the position at which positions begin again,
+/// while a producer or a consumer is about to claim what it has seen.
+#[test]
+fn who_has_seen_cells_of_an_earlier_lap_claims_none_of_them() {
+    for is_producer in [true, false] {
+        explore(at_most(2, 3), move || {
+            let queue = Queue::after(2, u64::MAX - 1);
+            let theirs = queue.clone();
+            let late = thread::spawn(move || match is_producer {
+                true => (theirs.push_after_a_look(&[11, 12]), Vec::new()),
+                false => (0, theirs.pull(2)),
+            });
+            let (mut given, mut taken) = (Vec::new(), Vec::new());
+            for values in [[21, 22], [23, 24]] {
+                given.extend_from_slice(&values[..queue.push(&values)]);
+                taken.extend(queue.pull(2));
+            }
+            let (pushed, its) = late.join().unwrap();
+            taken.extend(queue.drain(false));
+            assert_same(&[&[11, 12][..pushed], &given], &[&taken, &its]);
+        });
+    }
+}
+
 /// A producer is killed before each of its stores, beside another that lives.
 #[test]
 fn a_dead_producer_leaves_the_beginning_of_its_run_and_hides_no_other() {
@@ -253,6 +286,39 @@ fn a_block_is_free_once_after_all_uses_of_it() {
         let other = thread::spawn(release(2));
         let mine = release(1)();
         assert_eq!(u32::from(other.join().unwrap()) + u32::from(mine), 1);
+        assert_eq!(block.0.get(), 0);
+    });
+}
+
+/// This side sends a block of which it keeps a reference, as `WireRegion::stage` does; its peer is a
+/// VILLASnode, which only ever takes one off the references.
+#[test]
+fn a_block_that_is_sent_and_kept_is_free_once_after_both_have_put_it() {
+    explore(None, || {
+        let queue = Queue::new(2);
+        let block = Arc::new((Shared32::new(1), UnsafeCell::new(7u64)));
+        let put = |block: &(Shared32, UnsafeCell<u64>), is_last: &dyn Fn(&Shared32) -> bool| {
+            // SAFETY: loom reports the access if it is not ordered with others.
+            assert_eq!(block.1.with(|contents| unsafe { *contents }), 7);
+            let is_free = is_last(&block.0);
+            if is_free {
+                block.0.set(0);
+                // SAFETY: as above.
+                block.1.with_mut(|contents| unsafe { *contents = 8 });
+            }
+            u32::from(is_free)
+        };
+        let (theirs, its) = (queue.clone(), block.clone());
+        let villasnode = thread::spawn(move || {
+            while theirs.pull(1).is_empty() {
+                thread::yield_now();
+            }
+            put(&its, &|references| references.add(u32::MAX) == 1)
+        });
+        block.0.add(1);
+        assert_eq!(queue.push(&[1]), 1);
+        let mine = put(&block, &|references| give_up(references, 1));
+        assert_eq!(villasnode.join().unwrap() + mine, 1);
         assert_eq!(block.0.get(), 0);
     });
 }

@@ -27,8 +27,9 @@ pub(crate) struct Shared {
     places: Vec<(Shared64, [Shared64; INCARNATIONS])>,
 }
 
+/// A ring as a participant sees it, which has come as this incarnation of whatever place it has.
 #[derive(Clone)]
-pub(crate) struct Ring(Arc<Shared>);
+pub(crate) struct Ring(Arc<Shared>, u64);
 
 impl RingWords for Ring {
     fn capacity(&self) -> u32 {
@@ -59,14 +60,22 @@ impl Ring {
     /// With these values of the indices and of all words.
     pub(crate) fn that_stands(capacity: usize, places: usize, index: u64, word: u64) -> Ring {
         let place = |_| (Shared64::new(0), std::array::from_fn(|_| Shared64::new(0)));
-        Ring(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             tail: Shared64::new(index),
             head: Shared64::new(index),
             slots: (0..capacity).map(|_| (Shared64::new(word), UnsafeCell::new(0))).collect(),
             skipped: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
             places: (0..places).map(place).collect(),
-        }))
+        });
+        Ring(shared, 0)
+    }
+
+    /// The ring as a newcomer sees it which takes the number of the first holder of a place.
+    pub(crate) fn taken_over(&self, place: u32) -> Ring {
+        mpmc::settle_all(self, place).unwrap();
+        self.0.places[place as usize].0.publish(1);
+        Ring(self.0.clone(), 1)
     }
 
     pub(crate) fn write(&self, index: u32, value: u64) {
@@ -85,21 +94,22 @@ impl Ring {
         dead[incarnation.get() as usize].publish(1);
     }
 
-    /// As `ring::liveness` does.
-    pub(crate) fn settle_if_dead(&self, claim: &Obstacle) -> bool {
+    /// As `ring::liveness` does. `me` has no claim of its own while it looks for one.
+    pub(crate) fn settle_if_dead(&self, me: u32, claim: &Obstacle) -> bool {
         let Some(owner) = claim.owner() else { return false };
         let (incarnation, dead) = &self.0.places[owner as usize];
-        let is_dead = dead[incarnation.observe() as usize].observe() != 0;
+        let now = incarnation.observe();
+        let is_dead = if owner == me { now == self.1 } else { dead[now as usize].observe() != 0 };
         is_dead && mpmc::settle(self, claim).unwrap()
     }
 
     /// One attempt, and more only if a dead owner's claim was in the way. No thread waits, because
     /// waiting makes the model large.
-    pub(crate) fn get(&self, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
+    pub(crate) fn get(&self, me: u32, attempt: impl Fn(&Ring) -> Claimed) -> Option<Ticket> {
         loop {
             match attempt(self) {
                 Ok(ticket) => return Some(ticket),
-                Err(obstacle) if self.settle_if_dead(&obstacle) => thread::yield_now(),
+                Err(obstacle) if self.settle_if_dead(me, &obstacle) => thread::yield_now(),
                 Err(_) => return None,
             }
         }
@@ -112,7 +122,7 @@ impl Ring {
 
     /// Publishes as many of the values as one run has room for; how many. 0: full.
     pub(crate) fn push_run(&self, me: u32, values: &[u64]) -> usize {
-        let Some(ticket) = self.get(|ring| mpmc::claim(ring, me, values.len() as u32).unwrap()) else { return 0 };
+        let Some(ticket) = self.get(me, |ring| mpmc::claim(ring, me, values.len() as u32).unwrap()) else { return 0 };
         self.slots(&ticket).zip(values).for_each(|(slot, &value)| self.write(slot, value));
         ticket.publish(self).unwrap();
         ticket.count() as usize
@@ -120,7 +130,7 @@ impl Ring {
 
     /// Takes up to `most` values of a run. None: empty, or the oldest is still being written.
     pub(crate) fn pop_run(&self, me: u32, most: u32) -> Vec<u64> {
-        let Some(ticket) = self.get(|ring| mpmc::take(ring, me, most).unwrap()) else { return Vec::new() };
+        let Some(ticket) = self.get(me, |ring| mpmc::take(ring, me, most).unwrap()) else { return Vec::new() };
         let values = self.slots(&ticket).map(|slot| self.read(slot)).collect();
         ticket.release(self).unwrap();
         values
@@ -310,9 +320,7 @@ fn a_newcomer_with_a_dead_ones_number_keeps_what_it_claims() {
                     theirs.push(1, 11);
                 });
                 theirs.die(1);
-                mpmc::settle_all(&theirs, 1).unwrap();
-                theirs.0.places[1].0.publish(1);
-                pushes(&theirs, 1, &[12, 13])
+                pushes(&theirs.taken_over(1), 1, &[12, 13])
             });
             let mut taken: Vec<u64> = (0..3).filter_map(|_| ring.pop(2)).collect();
             let given = producers.join().unwrap();

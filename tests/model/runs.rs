@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::harness::{at_most, explore, explore_kills, until_killed};
 use crate::protocol::atomics::Shared64;
 use crate::protocol::mpmc::{self, Ticket};
+use crate::protocol::mpmc_look;
 use crate::protocol::ring_words::RingWords;
 use crate::ring::{Ring, assert_same};
 use loom::thread;
@@ -94,11 +95,11 @@ fn two_producers_split_free_slots_beside_a_consumer() {
 }
 
 /// Others use the slots for more than a lap while a producer is about to split free slots.
-#[test]
-fn a_producer_that_splits_late_harms_nobody() {
-    explore(at_most(2, 3), || {
-        let ring = ring_after(2, 0);
-        assert_eq!(gives(&ring, 0, &[1, 2]), ring.pop_run(0, 2));
+fn producer_splits_late(capacity: usize, preemptions: Option<usize>) {
+    explore(preemptions, move || {
+        let ring = ring_after(capacity, 0);
+        let values = [1, 2, 3];
+        assert_eq!(gives(&ring, 0, &values[..capacity]), ring.pop_run(0, 3));
         let theirs = ring.clone();
         let late = thread::spawn(move || gives(&theirs, 1, &[11]));
         let (mut given, mut taken) = (Vec::new(), Vec::new());
@@ -113,16 +114,26 @@ fn a_producer_that_splits_late_harms_nobody() {
     });
 }
 
-/// As a producer, a consumer.
 #[test]
-fn a_consumer_that_splits_late_harms_nobody() {
-    explore(at_most(2, 3), || {
-        let ring = ring_after(2, 0);
-        let mut given = gives(&ring, 0, &[1, 2]);
+fn a_producer_that_splits_late_harms_nobody() {
+    producer_splits_late(2, at_most(2, 3));
+}
+
+#[test]
+fn a_producer_that_splits_a_run_of_three_late_harms_nobody() {
+    producer_splits_late(3, at_most(1, 2));
+}
+
+/// As a producer, a consumer.
+fn consumer_splits_late(capacity: usize, preemptions: Option<usize>) {
+    explore(preemptions, move || {
+        let ring = ring_after(capacity, 0);
+        let values = [1, 2, 3];
+        let mut given = gives(&ring, 0, &values[..capacity]);
         let theirs = ring.clone();
         let late = thread::spawn(move || theirs.pop_run(1, 1));
         let mut taken = Vec::new();
-        for (most, values) in [(2, &[3, 4][..]), (1, &[5][..]), (2, &[6, 7][..])] {
+        for (most, values) in [(2, &[4, 5][..]), (1, &[6][..]), (2, &[7, 8][..])] {
             taken.extend(ring.pop_run(0, most));
             given.extend(gives(&ring, 0, values));
         }
@@ -131,6 +142,16 @@ fn a_consumer_that_splits_late_harms_nobody() {
         assert_same(&[&given], &[&taken, &late]);
         ring.assert_whole(0);
     });
+}
+
+#[test]
+fn a_consumer_that_splits_late_harms_nobody() {
+    consumer_splits_late(2, at_most(2, 3));
+}
+
+#[test]
+fn a_consumer_that_splits_a_run_of_three_late_harms_nobody() {
+    consumer_splits_late(3, at_most(1, 2));
 }
 
 /// A producer of runs is killed before each of its stores.
@@ -207,13 +228,13 @@ fn what_a_dead_consumer_had_taken_of_a_run_is_counted_and_the_rest_delivered() {
 /// Publishes a run of up to `most` messages that nobody writes: a participant that was taken for
 /// dead writes beside others, and the model is to look at the words alone. How many.
 fn publish(ring: &Ring, me: u32, most: u32) -> usize {
-    let ticket = ring.get(|ring| mpmc::claim(ring, me, most).unwrap());
+    let ticket = ring.get(me, |ring| mpmc::claim(ring, me, most).unwrap());
     ticket.map_or(0, |ticket| done(ticket.publish(ring), ticket))
 }
 
 /// Takes up to `most` messages, unread; how many.
 fn consume(ring: &Ring, me: u32, most: u32) -> usize {
-    let ticket = ring.get(|ring| mpmc::take(ring, me, most).unwrap());
+    let ticket = ring.get(me, |ring| mpmc::take(ring, me, most).unwrap());
     ticket.map_or(0, |ticket| done(ticket.release(ring), ticket))
 }
 
@@ -253,6 +274,62 @@ fn a_producer_that_was_taken_for_dead_publishes_its_run_wholly_or_not_at_all() {
         }
         assert_eq!((taken, ring.lost()), (given, 0));
         ring.assert_whole(0);
+    });
+}
+
+/// A newcomer has the number of a producer that was taken for dead. That goes on, to a claim that
+/// comes after the newcomer, too, until it is killed before one of its stores, or to the end.
+#[test]
+fn a_newcomer_keeps_what_it_claims_beside_one_that_had_its_number_and_goes_on() {
+    explore_kills(at_most(2, 3), |fuel| {
+        let ring = ring_after(2, 1);
+        let theirs = ring.clone();
+        let late = thread::spawn(move || {
+            let mut given = 0;
+            until_killed(fuel, || given += publish(&theirs, 1, 2));
+            given
+        });
+        ring.die(1);
+        let ring = ring.taken_over(1);
+        let (mut given, mut taken) = (0, 0);
+        for count in [1, 2] {
+            let ticket = ring.get(1, |ring| mpmc::claim(ring, 1, count).unwrap());
+            given += ticket.map_or(0, |ticket| {
+                ticket.publish(&ring).unwrap();
+                ticket.count() as usize
+            });
+            taken += consume(&ring, 1, 2);
+        }
+        given += late.join().unwrap();
+        while taken < given {
+            let more = consume(&ring, 1, 2);
+            assert!(more > 0, "{taken} of {given} came");
+            taken += more;
+        }
+        // A claim of one that was killed is met, and given up.
+        assert_eq!(consume(&ring, 1, 2), 0);
+        ring.assert_whole(1);
+        assert_eq!((taken, ring.lost()), (given, 0));
+    });
+}
+
+/// A producer is killed before each of its stores: what it had claimed by then takes room, whether
+/// `tail` says so or not.
+#[test]
+fn a_claim_of_a_dead_producer_takes_room() {
+    explore_kills(None, |fuel| {
+        let ring = ring_after(3, 2);
+        until_killed(fuel, || {
+            for count in [1, 2] {
+                publish(&ring, 1, count);
+            }
+        });
+        let mut left = 3 - mpmc_look::fill(&ring).unwrap().between;
+        while let Ok(ticket) = mpmc::claim(&ring, 0, 1).unwrap() {
+            ticket.publish(&ring).unwrap();
+            left -= 1;
+        }
+        assert_eq!(left, 0);
     });
 }
 

@@ -32,6 +32,17 @@ fn spsc_pop(ring: &Ring, consumer: &mut spsc::Consumer, most: u32) -> Vec<u64> {
     values
 }
 
+/// Pops messages one by one until there are this many.
+fn spsc_pop_up_to(ring: &Ring, consumer: &mut spsc::Consumer, values: &mut Vec<u64>, most: usize) {
+    while values.len() < most {
+        let more = spsc_pop(ring, consumer, 1);
+        if more.is_empty() {
+            thread::yield_now();
+        }
+        values.extend(more);
+    }
+}
+
 #[test]
 fn spsc_messages_cross_whole_and_in_order_whatever_the_capacity() {
     for capacity in [1, 2] {
@@ -42,13 +53,7 @@ fn spsc_messages_cross_whole_and_in_order_whatever_the_capacity() {
             let reader = thread::spawn(move || {
                 let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
                 let mut values = Vec::new();
-                while values.len() < 3 {
-                    let more = spsc_pop(&theirs, &mut consumer, 1);
-                    if more.is_empty() {
-                        thread::yield_now();
-                    }
-                    values.extend(more);
-                }
+                spsc_pop_up_to(&theirs, &mut consumer, &mut values, 3);
                 values
             });
             for value in 1..=3 {
@@ -138,22 +143,10 @@ fn consumer_dies(capacity: usize, batches: &'static [&'static [u64]]) {
             let mut values = Vec::new();
             until_killed(fuel, || {
                 let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
-                while values.len() < 3 {
-                    let before = values.len();
-                    values.extend(spsc_pop(&theirs, &mut consumer, 1));
-                    if values.len() == before {
-                        thread::yield_now();
-                    }
-                }
+                spsc_pop_up_to(&theirs, &mut consumer, &mut values, 3);
             });
             let mut consumer = spsc::Consumer::recover(&theirs).unwrap();
-            while values.len() < 3 {
-                let more = spsc_pop(&theirs, &mut consumer, 1);
-                if more.is_empty() {
-                    thread::yield_now();
-                }
-                values.extend(more);
-            }
+            spsc_pop_up_to(&theirs, &mut consumer, &mut values, 3);
             values
         });
         let mut producer = spsc::Producer::recover(&ring, true).unwrap();

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
 use crate::layout::wire::{Which, WireView};
 use crate::memory::zeroed::{Table, Zeroable};
-use crate::protocol::bounded::{ATTEMPTS, Seen, claim_empty, claim_full, claim_seen, give_up, see_empty, skip_unfilled};
+use crate::protocol::bounded::{ATTEMPTS, Seen, claim_full, claim_seen, give_up, push_all, see_empty, skip_unfilled};
 use crate::protocol::channel_words::Block;
 use std::ops::Range;
 
@@ -18,6 +18,8 @@ const MOST_AHEAD: usize = 16;
 /// Of the pool's blocks, one in so many may be taken ahead: another program may allocate in the same
 /// region.
 const SHARE_AHEAD: usize = 8;
+/// The most blocks that are put together before they go back to their pool: meanwhile it lacks them.
+const MOST_PUT: usize = 16;
 /// How many blocks ahead of their use the memory of a block is fetched.
 const EXPECTED: usize = 4;
 
@@ -311,8 +313,8 @@ impl WireRegion {
         if is_free {
             self.run[self.staged] = block;
             self.staged += 1;
-            if self.staged == RUN {
-                self.free();
+            if self.staged == MOST_PUT {
+                self.free_full();
             }
         }
         Some(left)
@@ -324,19 +326,27 @@ impl WireRegion {
         push_free(&self.view, &self.run[..self.staged]);
         self.staged = 0;
     }
+
+    /// As [`WireRegion::free`], out of the way of a loop.
+    #[inline(never)]
+    fn free_full(&mut self) {
+        self.free();
+    }
 }
 
 /// Gives blocks back to their pool. If it has no room, it is corrupt, and they are lost.
 #[inline(always)]
-fn push_free(view: &WireView, mut blocks: &[u32]) {
-    let free = view.ends(Which::Free);
-    while !blocks.is_empty() {
-        let Some(claimed) = claim_empty(&free, blocks.len()) else { break };
-        let (run, rest) = blocks.split_at(claimed.count());
-        claimed.fill(&free, |at| {
-            view.references(run[at]).set(0);
-            view.data_of(Which::Free, run[at])
-        });
-        blocks = rest;
-    }
+fn push_free(view: &WireView, blocks: &[u32]) {
+    push_all(
+        || view.ends(Which::Free),
+        blocks,
+        |block| {
+            view.references(block).set(0);
+            view.data_of(Which::Free, block)
+        },
+    );
 }
+
+#[cfg(test)]
+#[path = "../../tests/unit/channel/wire/region.rs"]
+mod tests;

@@ -17,7 +17,7 @@ pub(super) fn alloc_one(wire: &mut Wire) -> Option<Raw> {
 }
 
 /// Memory that begins on a page, as a mapping does.
-pub(super) struct Heap {
+pub(in crate::channel::wire) struct Heap {
     base: *mut u8,
     layout: Layout,
 }
@@ -41,7 +41,7 @@ impl Heap {
     }
 
     /// A region of this library, without its trailer's contents.
-    pub(super) fn made(facts: WireFacts) -> (Heap, WireView) {
+    pub(in crate::channel::wire) fn made(facts: WireFacts) -> (Heap, WireView) {
         let heap = Heap::zeroed(facts.total_size() as usize);
         // SAFETY: as long as the facts say; callers drop the view first.
         let view = unsafe { WireView::new(heap.base, facts) };

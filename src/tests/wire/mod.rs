@@ -1,7 +1,7 @@
 //! The wire layout under test: images of VILLASnode's memory, and garbage regions.
 
 pub(crate) mod exercise;
-mod heap;
+pub(in crate::channel::wire) mod heap;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
