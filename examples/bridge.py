@@ -71,6 +71,8 @@ with villas_shm.open(region, timeout=10) as channel, zenoh.open(zenoh.Config.fro
     threading.Thread(target=receive, args=(session.declare_subscriber(subscribe), channel), daemon=True).start()
     publisher = session.declare_publisher(publish, encoding="application/protobuf",
                                           congestion_control=zenoh.CongestionControl.BLOCK)
+    signals = json.dumps([{"name": name, "unit": unit, "type": kind} for name, unit, kind in channel.read_signals])
+    session.declare_queryable(publish + "/@signals", lambda query: query.reply(query.key_expr, signals, encoding="application/json"))
     incarnation, counter = secrets.randbits(63) + 1, 0
     for first in channel:  # until the node closes
         message = Message()

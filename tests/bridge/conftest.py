@@ -1,6 +1,7 @@
 """What the tests share: the built programs, the data, the hosts."""
 
 import itertools
+import json
 import os
 import pathlib
 import sys
@@ -58,6 +59,10 @@ def two(tmp_path: pathlib.Path) -> Iterator[tuple[lab.Host, lab.Host, lab.Link]]
         yield a, b, lab.Link(a, b, 1)
 
 
+# How bridges on A and B reach the router between them.
+CLIENTS = ("--mode", "client", "--connect", "tcp/10.0.1.2:7447"), ("--mode", "client", "--connect", "tcp/10.0.2.2:7447")
+
+
 class Router:
     def __init__(self, host: lab.Host) -> None:
         self.host = host
@@ -88,3 +93,31 @@ def node(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
         return file
 
     return conf
+
+
+class Bridge:
+    """A running bridge of a node "grid"."""
+
+    def __init__(self, host: lab.Host, conf: pathlib.Path, publish: str, subscribe: str, *options: object) -> None:
+        self.program = host.start(
+            os.environ["BRIDGE"], conf, "grid", "--publish", publish, "--subscribe", subscribe, "--stats", "--json", *options
+        )
+
+    def stats(self) -> dict:
+        lines = self.program.lines
+        return json.loads(lines[-1]) if lines else {}
+
+    def dropped(self) -> int:
+        """For want of room in the queue."""
+        stats = self.stats()
+        return stats["out"]["dropped"] if stats else 0
+
+
+def exchange(host: lab.Host, tool: pathlib.Path, conf: pathlib.Path, file: pathlib.Path, back: pathlib.Path) -> lab.Program:
+    """The tool as a node: sends a file, writes what comes back, and ends when as much has."""
+    return host.start(tool, "pipe", conf, "grid", "--linger", lab.DEADLINE, "-i", file, "-o", back)
+
+
+def same(host: lab.Host, tool: pathlib.Path, one: pathlib.Path, other: pathlib.Path) -> None:
+    """Bit for bit."""
+    host.start(tool, "compare", "-e", "0", one, other).ends()

@@ -61,7 +61,7 @@ class Program:
             status = self.process.wait(deadline)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} has not ended within {deadline:.0f} s: {self.said}") from None
-        assert status == 0, f"{self.name} ended with {status}: {self.said}"
+        assert status == 0, f"{self.name} ended with {status}: {self.said}{self.out.read_text(errors='replace')[-1000:]}"
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -129,6 +129,13 @@ class Link:
     def set(self, state: str) -> None:
         self.one.run("ip", "link", "set", self.names[0], state)
 
+    def worsen(self, *how: str) -> bool:
+        """In both directions, by netem. False: this kernel has none."""
+        return all(
+            subprocess.run(host.here("tc", "qdisc", "add", "dev", name, "root", "netem", *how), capture_output=True).returncode == 0
+            for host, name in zip((self.one, self.other), self.names)
+        )
+
 
 class LossyLink:
     """The same by lossy_link.py, which says at its end what it has dropped."""
@@ -165,12 +172,6 @@ def hosts(directory: pathlib.Path, *names: str) -> Iterator[list[Host]]:
             text = file.read_text(errors="replace")
             if text:
                 print(f"---- {file.name}\n{text[-3000:]}")
-
-
-def has_netem(host: Host) -> bool:
-    return subprocess.run(
-        host.here("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"), capture_output=True
-    ).returncode == 0
 
 
 def without_tun() -> str | None:

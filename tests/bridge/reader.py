@@ -65,8 +65,8 @@ def line(sample: bytes) -> str:
 endpoint, key, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 config = {"mode": "client", "connect": {"endpoints": [endpoint]}, "scouting": {"multicast": {"enabled": False}}}
 with zenoh.open(zenoh.Config.from_json5(json.dumps(config))) as session:
-    counter = None
-    for arrived in session.declare_subscriber(key):
+    counter, subscriber = None, session.declare_subscriber(key)
+    for arrived in subscriber:
         assert str(arrived.encoding) == "application/protobuf", arrived.encoding
         samples = [content for number, content in fields(arrived.payload.to_bytes()) if number == 1]
         version, incarnation, first, published = struct.unpack_from("<4Q", arrived.attachment.to_bytes())
