@@ -92,7 +92,7 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 
 test-tool: build ## tests of the command-line tool, of the demo, of the examples and of the documents
 	@tests/install-missing.sh $(CXX)
-	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure -p villas-shm-picture
+	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-node -p villas-shm-measure -p villas-shm-picture
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" CARGO="$(CARGO)" tests/examples.sh $(LIB)
 	@tests/year.sh $(LIB)

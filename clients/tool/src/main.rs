@@ -10,23 +10,16 @@
 mod bench;
 mod cli;
 mod compare;
-mod config;
 mod convert;
-mod encoding;
-mod events;
-mod exec;
 mod formats;
 mod generate;
 mod human;
 mod inspect;
 mod lines;
-mod log;
 mod pipe;
 mod plot;
 mod progress;
-mod record;
 mod screen;
-mod signals;
 mod standard;
 mod watch;
 
@@ -34,6 +27,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use villas_shm_node::{config, encoding, events, exec, log, record, signals};
 
 use cli::{Cli, Command, CompareArgs, ConvertArgs, PipeArgs, SignalArgs, WatchArgs};
 use config::NodeConfig;
@@ -42,6 +36,7 @@ use signals::Signals;
 
 fn main() -> ExitCode {
     events::start_from_defaults();
+    log::begin("villas-shm", |line| progress::aside(|| log::to_stderr(line)));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => return usage(&message),

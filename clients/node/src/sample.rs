@@ -9,7 +9,7 @@ const HAS_ANY: Flags =
     Flags::HAS_TS_ORIGIN.union(Flags::HAS_TS_RECEIVED).union(Flags::HAS_OFFSET).union(Flags::HAS_SEQUENCE).union(Flags::HAS_DATA);
 
 /// Fills a sample to be sent; a record without a sequence number gets `sequence`.
-pub(super) fn fill(sample: &mut Sample, record: &Record, sequence: u64) -> Result<(), Error> {
+pub fn fill(sample: &mut Sample, record: &Record, sequence: u64) -> Result<(), Error> {
     let origin = record.origin.unwrap_or_default();
     sample.set_sequence(record.sequence.unwrap_or(sequence));
     sample.set_origin(Timespec { sec: origin.sec, nsec: i64::from(origin.nsec) });
@@ -24,7 +24,7 @@ pub(super) fn fill(sample: &mut Sample, record: &Record, sequence: u64) -> Resul
 
 /// Reads a sample that was received at `now`. `as_it_stands`: the header of a sample without flags
 /// is valid.
-pub(super) fn take(sample: &Sample, now: Time, as_it_stands: bool, record: &mut Record) {
+pub fn take(sample: &Sample, now: Time, as_it_stands: bool, record: &mut Record) {
     let marks = sample.flags();
     let has = |flag| (as_it_stands && !marks.intersects(HAS_ANY)) || marks.contains(flag);
     let origin = sample.origin();

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-pub(crate) use villas_shm::{Signal, SignalType};
+pub use villas_shm::{Signal, SignalType};
 
 /// The most values of a sample.
-pub(crate) const MAX_SIGNALS: usize = 65_536;
+pub const MAX_SIGNALS: usize = 65_536;
 
 /// The type that a letter of a format string such as `64f` stands for.
 fn type_of_letter(letter: char) -> Option<SignalType> {
@@ -22,22 +22,22 @@ fn type_of_letter(letter: char) -> Option<SignalType> {
 /// The signals of one direction; values beyond the list, or of an empty list, are floats. A name or
 /// unit that nobody has stated is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Signals(Vec<Signal>);
+pub struct Signals(Vec<Signal>);
 
 impl Signals {
     /// A list of signals.
-    pub(crate) fn new(list: Vec<Signal>) -> Self {
+    pub fn new(list: Vec<Signal>) -> Self {
         Self(list)
     }
 
     /// Adds signals.
-    pub(crate) fn extend(&mut self, more: Vec<Signal>) {
+    pub fn extend(&mut self, more: Vec<Signal>) {
         self.0.extend(more);
     }
 
     /// Takes names and units from the header of a file where they are not stated; whether there are
     /// any.
-    pub(crate) fn take_titles(&mut self, titles: Option<Vec<Signal>>) -> bool {
+    pub fn take_titles(&mut self, titles: Option<Vec<Signal>>) -> bool {
         let Some(titles) = titles else { return false };
         for (index, title) in titles.into_iter().enumerate() {
             match self.0.get_mut(index) {
@@ -50,7 +50,7 @@ impl Signals {
     }
 
     /// An error if the values that a file says it has are of other types than these.
-    pub(crate) fn expect(&self, others: &Signals, file: &str) -> Result<(), String> {
+    pub fn expect(&self, others: &Signals, file: &str) -> Result<(), String> {
         let differs = |&index: &usize| self.kind(index) != others.kind(index);
         match (0..self.len().max(others.len())).find(differs) {
             None => Ok(()),
@@ -64,23 +64,28 @@ impl Signals {
     }
 
     /// How many signals there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether nothing is said of any value.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The type of the value at `index`.
     #[inline]
-    pub(crate) fn kind(&self, index: usize) -> SignalType {
+    pub fn kind(&self, index: usize) -> SignalType {
         self.0.get(index).map_or(SignalType::Float, Signal::kind)
     }
 
     /// The signal at `index`, if the list has it.
-    pub(crate) fn get(&self, index: usize) -> Option<&Signal> {
+    pub fn get(&self, index: usize) -> Option<&Signal> {
         self.0.get(index)
     }
 
     /// The name of the signal at `index`, or VILLASnode's name for one without.
-    pub(crate) fn name(&self, index: usize) -> Cow<'_, str> {
+    pub fn name(&self, index: usize) -> Cow<'_, str> {
         match self.0.get(index).map_or("", Signal::name) {
             "" => format!("signal{index}").into(),
             name => name.into(),
@@ -88,7 +93,7 @@ impl Signals {
     }
 
     /// The signal at `index` as a header line names it: `name[unit]`.
-    pub(crate) fn title(&self, index: usize) -> Cow<'_, str> {
+    pub fn title(&self, index: usize) -> Cow<'_, str> {
         match self.0.get(index).map_or("", Signal::unit) {
             "" => self.name(index),
             unit => format!("{}[{unit}]", self.name(index)).into(),
@@ -97,7 +102,7 @@ impl Signals {
 
     /// The signals as a region names them: those that a region already names fill in names and units
     /// that are not stated here, and the rest have VILLASnode's names.
-    pub(crate) fn filled_from(&self, named: &[Signal]) -> Vec<Signal> {
+    pub fn filled_from(&self, named: &[Signal]) -> Vec<Signal> {
         let fill = |(index, signal): (usize, &Signal)| {
             let other = named.get(index).filter(|other| signal.name().is_empty() || signal.name() == other.name());
             let name = other.map_or_else(|| self.name(index), |other| other.name().into());
@@ -109,7 +114,7 @@ impl Signals {
 }
 
 /// The float with this title, `name[unit]`.
-pub(crate) fn of_title(title: &str) -> Signal {
+pub fn of_title(title: &str) -> Signal {
     let parts = title.strip_suffix(']').and_then(|title| title.rsplit_once('['));
     let (name, unit) = parts.unwrap_or((title, ""));
     Signal::new(name, unit, SignalType::Float)

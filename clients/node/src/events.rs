@@ -13,7 +13,7 @@ use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 /// SIGPIPE stays ignored here, as Rust's runtime sets it, so that a write without a reader is an
 /// error and not an end without clean-up. `std::process` restores it for the programs that it
 /// starts.
-pub(crate) fn start_from_defaults() {
+pub fn start_from_defaults() {
     // SAFETY: no handler is installed.
     #[allow(unsafe_code)]
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
@@ -25,16 +25,12 @@ pub(crate) fn start_from_defaults() {
 ///
 /// Every thread blocks them, because it inherits the mask of its creator, and one thread takes them
 /// one by one: no handler runs, and no call is interrupted.
-pub(crate) fn catch_signals<E: Send + 'static>(events: Sender<E>, event: fn(Signal) -> E) -> Result<(), String> {
+pub fn catch_signals<E: Send + 'static>(events: Sender<E>, event: fn(Signal) -> E) -> Result<(), String> {
     catch_these_signals(&[], events, event)
 }
 
 /// As [`catch_signals`], with further signals.
-pub(crate) fn catch_these_signals<E: Send + 'static>(
-    more: &[Signal],
-    events: Sender<E>,
-    event: fn(Signal) -> E,
-) -> Result<(), String> {
+pub fn catch_these_signals<E: Send + 'static>(more: &[Signal], events: Sender<E>, event: fn(Signal) -> E) -> Result<(), String> {
     let mut signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM].iter().chain(more).copied());
     if !is_ignored(Signal::SIGHUP) {
         signals.add(Signal::SIGHUP);
@@ -52,7 +48,7 @@ pub(crate) fn catch_these_signals<E: Send + 'static>(
 
 /// Starts a thread whose result becomes an event. A panic becomes an event too, because another
 /// thread waits for the result.
-pub(crate) fn spawn<E: Send + 'static, T: 'static>(
+pub fn spawn<E: Send + 'static, T: 'static>(
     events: Sender<E>,
     event: fn(Result<T, String>) -> E,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
@@ -66,7 +62,7 @@ pub(crate) fn spawn<E: Send + 'static, T: 'static>(
 
 /// Whether the tool was started with this signal ignored, as `nohup` does. A blocked signal would
 /// be received nevertheless.
-pub(crate) fn is_ignored(signal: Signal) -> bool {
+pub fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

@@ -5,13 +5,12 @@
 
 use std::fmt;
 use std::io::Write;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-
-use crate::progress;
 
 /// How important a message is; the names are those that VILLASnode's tools take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(crate) enum Level {
+pub enum Level {
     /// Same as debug; there is nothing finer.
     Trace,
     /// What the tool does, step by step.
@@ -28,16 +27,36 @@ pub(crate) enum Level {
     Off,
 }
 
+/// In whose name messages are, and what writes a line to standard error.
+struct Program {
+    name: &'static str,
+    write: fn(&str),
+}
+
+static PROGRAM: OnceLock<Program> = OnceLock::new();
+
+/// Says in whose name messages are, and what writes them: [`to_stderr`], or something that knows
+/// what else is on the terminal.
+pub fn begin(name: &'static str, write: fn(&str)) {
+    let _ = PROGRAM.set(Program { name, write });
+}
+
+/// Writes a line to standard error.
+pub fn to_stderr(line: &str) {
+    // If standard error is gone, there is no way to report it.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
 /// Sets the least important level that is still shown.
-pub(crate) fn set_level(level: Level) {
+pub fn set_level(level: Level) {
     // Relaxed: nothing else depends on it.
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
 /// Does something without messages, which would be written over a screen.
-pub(crate) fn without<T>(work: impl FnOnce() -> T) -> T {
+pub fn without<T>(work: impl FnOnce() -> T) -> T {
     // Relaxed: as above.
     let level = LEVEL.swap(Level::Off as u8, Ordering::Relaxed);
     let result = work();
@@ -46,7 +65,7 @@ pub(crate) fn without<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Writes one message, if its level is shown.
-pub(crate) fn write(level: Level, text: fmt::Arguments<'_>) {
+pub fn write(level: Level, text: fmt::Arguments<'_>) {
     if (level as u8) < LEVEL.load(Ordering::Relaxed) {
         return;
     }
@@ -55,15 +74,16 @@ pub(crate) fn write(level: Level, text: fmt::Arguments<'_>) {
         Level::Warning => "warning: ",
         Level::Error | Level::Off => "error: ",
     };
-    let line = format!("villas-shm: {mark}{text}\n");
-    // If standard error is gone, there is no way to report it.
-    progress::aside(|| drop(std::io::stderr().write_all(line.as_bytes())));
+    let Program { name, write } = PROGRAM.get_or_init(|| Program { name: "villas-shm", write: to_stderr });
+    write(&format!("{name}: {mark}{text}\n"));
 }
 
-/// Formats and writes a message of the level `Debug`, `Info`, `Warning` or `Error`.
-macro_rules! log {
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __log {
     ($level:ident, $($text:tt)+) => {
         $crate::log::write($crate::log::Level::$level, format_args!($($text)+))
     };
 }
-pub(crate) use log;
+/// Formats and writes a message of the level `Debug`, `Info`, `Warning` or `Error`.
+pub use __log as log;

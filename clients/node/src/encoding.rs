@@ -5,13 +5,13 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text without a UTF-8 byte order mark.
 #[inline]
-pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix(MARK).unwrap_or(text)
 }
 
 /// The error if a text that begins with these bytes is UTF-16 or UTF-32: it has a byte order mark,
 /// or its first letter is ASCII beside a zero byte.
-pub(crate) fn wrong_encoding(start: &[u8]) -> Option<&'static str> {
+pub fn wrong_encoding(start: &[u8]) -> Option<&'static str> {
     let has_mark = matches!(start, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..]);
     (has_mark || matches!(start, [0, b' '..=b'~', ..] | [b' '..=b'~', 0, ..]))
         .then_some("this text is UTF-16 or UTF-32: write it as UTF-8, for example with iconv -f UTF-16 -t UTF-8")

@@ -8,24 +8,24 @@ const NANOS: i64 = 1_000_000_000;
 /// A point in time: seconds since 1970, and nanoseconds within the second, which always count
 /// forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Time {
+pub struct Time {
     /// Whole seconds, negative before 1970.
-    pub(crate) sec: i64,
+    pub sec: i64,
     /// In range 0 .. 1 000 000 000.
-    pub(crate) nsec: u32,
+    pub nsec: u32,
 }
 
 impl Time {
     /// From two numbers that a peer wrote and that may be anything: nanoseconds below zero or
     /// beyond a second are carried into the seconds.
-    pub(crate) fn carried(sec: i64, nsec: i64) -> Self {
+    pub fn carried(sec: i64, nsec: i64) -> Self {
         Self { sec: sec.saturating_add(nsec.div_euclid(NANOS)), nsec: nsec.rem_euclid(NANOS) as u32 }
     }
 
     /// From the parts of a text: a sign, which applies to the whole, and two numbers; `None` if the
     /// seconds do not fit. Nanoseconds of a second or more are carried.
     #[inline]
-    pub(crate) fn from_parts(negative: bool, seconds: u64, nanos: u64) -> Option<Self> {
+    pub fn from_parts(negative: bool, seconds: u64, nanos: u64) -> Option<Self> {
         if !negative && nanos < NANOS as u64 {
             return Some(Self { sec: i64::try_from(seconds).ok()?, nsec: nanos as u32 });
         }
@@ -35,7 +35,7 @@ impl Time {
 
     /// The reverse of [`Time::from_parts`].
     #[inline]
-    pub(crate) fn parts(self) -> (bool, u64, u32) {
+    pub fn parts(self) -> (bool, u64, u32) {
         if self.sec < 0 {
             (true, self.sec.unsigned_abs() - u64::from(self.nsec > 0), (NANOS as u32 - self.nsec) % NANOS as u32)
         } else {
@@ -44,21 +44,21 @@ impl Time {
     }
 
     /// The present.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         // A clock before 1970 counts as 1970.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { sec: since.as_secs() as i64, nsec: since.subsec_nanos() }
     }
 
     /// This time plus this many nanoseconds; `None` if the result does not fit.
-    pub(crate) fn plus_nanos(self, nanos: i128) -> Option<Self> {
+    pub fn plus_nanos(self, nanos: i128) -> Option<Self> {
         let all = (i128::from(self.sec) * i128::from(NANOS) + i128::from(self.nsec)).checked_add(nanos)?;
         let sec = i64::try_from(all.div_euclid(i128::from(NANOS))).ok()?;
         Some(Self { sec, nsec: all.rem_euclid(i128::from(NANOS)) as u32 })
     }
 
     /// The time from `earlier` to this one, as a sign, seconds and nanoseconds.
-    pub(crate) fn since(self, earlier: Self) -> (bool, u64, u32) {
+    pub fn since(self, earlier: Self) -> (bool, u64, u32) {
         let (negative, from, to) = if self < earlier { (true, self, earlier) } else { (false, earlier, self) };
         let seconds = to.sec.abs_diff(from.sec);
         if to.nsec >= from.nsec {
@@ -69,7 +69,7 @@ impl Time {
     }
 
     /// The distance between two times in seconds.
-    pub(crate) fn distance(self, other: Self) -> f64 {
+    pub fn distance(self, other: Self) -> f64 {
         let (_, sec, nsec) = self.since(other);
         sec as f64 + f64::from(nsec) * 1e-9
     }
@@ -84,14 +84,14 @@ impl fmt::Display for Time {
 }
 
 /// Appends seconds, `.` and all nine digits of the nanoseconds.
-pub(crate) fn print_parts(seconds: u64, nanos: u32, out: &mut Vec<u8>) {
+pub fn print_parts(seconds: u64, nanos: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
     out.push(b'.');
     print_nanos(nanos, out);
 }
 
 /// Appends all nine digits of the nanoseconds.
-pub(crate) fn print_nanos(mut nanos: u32, out: &mut Vec<u8>) {
+pub fn print_nanos(mut nanos: u32, out: &mut Vec<u8>) {
     let mut text = *b"000000000";
     for digit in text.iter_mut().rev() {
         *digit += (nanos % 10) as u8;
@@ -102,7 +102,7 @@ pub(crate) fn print_nanos(mut nanos: u32, out: &mut Vec<u8>) {
 
 /// An offset in seconds, which may have a sign, as nanoseconds: exact if it has at most nine
 /// decimals.
-pub(crate) fn parse_nanos(text: &[u8]) -> Option<i128> {
+pub fn parse_nanos(text: &[u8]) -> Option<i128> {
     let negative = text.starts_with(b"-");
     let sign = usize::from(negative || text.starts_with(b"+"));
     let (seconds, rest) = number(&text[sign..])?;
@@ -119,7 +119,7 @@ pub(crate) fn parse_nanos(text: &[u8]) -> Option<i128> {
 }
 
 /// Decimal digits at the start of `text` that fit into 64 bits, and the text after them.
-pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+pub fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     let mut digits = 0;
     for &byte in text {

@@ -17,7 +17,7 @@ use crate::record::{Record, Time};
 use crate::signals::{Signal, SignalType, Signals};
 
 /// Appends one sample and a line feed.
-pub(super) fn print(record: &Record, signals: &Signals, losses: &mut Losses, out: &mut Vec<u8>) {
+pub fn print(record: &Record, signals: &Signals, losses: &mut Losses, out: &mut Vec<u8>) {
     // Room for the longest times and for usual doubles: the buffer grows at most once.
     out.reserve(160 + 26 * record.values.len());
     out.extend_from_slice(b"{\"ts\": {");
@@ -107,7 +107,7 @@ struct Complex<'a> {
 /// Parses one line, without its line feed, into a sample with at most `limit` values; `false` for
 /// an empty line. With `learns`, values beyond the list of `signals` say themselves whether they
 /// are booleans or complex, and are added to it; other numbers are floats.
-pub(super) fn parse(line: &[u8], signals: &mut Signals, learns: bool, limit: usize, record: &mut Record) -> Result<bool, String> {
+pub fn parse(line: &[u8], signals: &mut Signals, learns: bool, limit: usize, record: &mut Record) -> Result<bool, String> {
     let line = encoding::without_mark(line);
     if line.trim_ascii().is_empty() {
         return Ok(false);

@@ -13,21 +13,21 @@ mod value;
 use std::path::Path;
 
 use include::Origin;
-pub(crate) use node::{Layout, NodeConfig};
-pub(crate) use value::ConfigError;
+pub use node::{Layout, NodeConfig};
+pub use value::ConfigError;
 use value::{Data, Setting, Value};
 
 use crate::encoding;
 use crate::log::log;
 
 /// Reads the file at `path` and takes the node called `name` out of it.
-pub(crate) fn load(path: &Path, name: &str) -> Result<NodeConfig, ConfigError> {
+pub fn load(path: &Path, name: &str) -> Result<NodeConfig, ConfigError> {
     let text = std::fs::read(path).map_err(|error| ConfigError::in_file(&path.display().to_string(), error))?;
     load_text(path, &text, name)
 }
 
 /// As [`load`], from a file's contents.
-pub(crate) fn load_text(path: &Path, text: &[u8], name: &str) -> Result<NodeConfig, ConfigError> {
+pub fn load_text(path: &Path, text: &[u8], name: &str) -> Result<NodeConfig, ConfigError> {
     let file = path.display().to_string();
     let Data::Group(settings) = parse(path, &file, text, &Origin::of(path))?.data else {
         return Err(ConfigError::in_file(&file, "the file is not a JSON object"));

@@ -22,7 +22,7 @@ const TERM_TIME: Duration = Duration::from_secs(2);
 const SLICE: Duration = Duration::from_millis(100);
 
 /// A program that runs, or has ended and was not yet reaped.
-pub(crate) struct Program {
+pub struct Program {
     name: String,
     child: Child,
     /// Closed once the program has ended.
@@ -35,7 +35,7 @@ impl Program {
     ///
     /// The program reads nothing, because this tool's standard input and output are for samples.
     /// Its output goes to this tool's standard error.
-    pub(crate) fn start(words: &[String], on_end: impl FnOnce() + Send + 'static) -> Result<Self, String> {
+    pub fn start(words: &[String], on_end: impl FnOnce() + Send + 'static) -> Result<Self, String> {
         let (name, arguments) = words.split_first().ok_or("no program is named")?;
         let child = Self::spawn(Path::new(name), arguments)
             .or_else(|error| match beside_this_tool(name) {
@@ -68,12 +68,12 @@ impl Program {
     }
 
     /// The name in the configuration.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The message that it ended too early, and how.
-    pub(crate) fn ended_early(&mut self) -> String {
+    pub fn ended_early(&mut self) -> String {
         match self.status() {
             Some(status) => format!("{} ended early ({status})", self.name),
             None => format!("{} ended early", self.name),
@@ -81,13 +81,13 @@ impl Program {
     }
 
     /// How the program ended, if it has.
-    pub(crate) fn status(&mut self) -> Option<ExitStatus> {
+    pub fn status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
     /// Waits for `grace` until the program ends by itself. After that, or if `is_urgent` returns
     /// true, it gets SIGTERM, then SIGKILL. On return it is dead and reaped.
-    pub(crate) fn stop(mut self, grace: Duration, mut is_urgent: impl FnMut() -> bool) -> io::Result<ExitStatus> {
+    pub fn stop(mut self, grace: Duration, mut is_urgent: impl FnMut() -> bool) -> io::Result<ExitStatus> {
         let start = Instant::now();
         let ends_by_itself = loop {
             let left = grace.saturating_sub(start.elapsed());

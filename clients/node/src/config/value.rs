@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 /// A file and a line, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     /// The file's name, as given.
-    pub(crate) file: Rc<str>,
+    pub file: Rc<str>,
     /// The line number, from 1.
-    pub(crate) line: usize,
+    pub line: usize,
 }
 
 impl fmt::Display for Place {
@@ -21,16 +21,16 @@ impl fmt::Display for Place {
 
 /// An error in a configuration, with its place.
 #[derive(Debug)]
-pub(crate) struct ConfigError(String);
+pub struct ConfigError(String);
 
 impl ConfigError {
     /// A message about a place in a file.
-    pub(crate) fn at(place: &Place, message: impl fmt::Display) -> Self {
+    pub fn at(place: &Place, message: impl fmt::Display) -> Self {
         Self(format!("{place}: {message}"))
     }
 
     /// A message about a file as a whole.
-    pub(crate) fn in_file(file: &str, message: impl fmt::Display) -> Self {
+    pub fn in_file(file: &str, message: impl fmt::Display) -> Self {
         Self(format!("{file}: {message}"))
     }
 }

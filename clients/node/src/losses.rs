@@ -1,8 +1,9 @@
 //! What a format could not hold of the samples that were written in it.
 
-/// One kind of loss.
+/// One kind of loss; `KINDS` has a sentence for each.
+#[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub enum Loss {
     NoTime,
     Seconds,
     Time,
@@ -33,16 +34,17 @@ const KINDS: [(Loss, &str); 11] = [
 
 /// How often each kind was met.
 #[derive(Debug, Default)]
-pub(super) struct Losses([u64; KINDS.len()]);
+pub struct Losses([u64; KINDS.len()]);
 
 impl Losses {
+    /// Counts losses.
     #[inline]
-    pub(super) fn add(&mut self, loss: Loss, count: u64) {
+    pub fn add(&mut self, loss: Loss, count: u64) {
         self.0[loss as usize] += count;
     }
 
     /// A sentence for each kind that was met, with its number.
-    pub(super) fn sentences(&self) -> Vec<String> {
+    pub fn sentences(&self) -> Vec<String> {
         let met = KINDS.iter().map(|(loss, sentence)| (self.0[*loss as usize], sentence)).filter(|&(count, _)| count > 0);
         met.map(|(count, sentence)| format!("{sentence}: {count}")).collect()
     }

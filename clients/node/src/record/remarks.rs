@@ -9,8 +9,9 @@ use crate::log::log;
 const DESCRIBED: u32 = 100;
 
 /// A part of a line that was not taken literally. Columns count bytes, from 1.
+#[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Oddity {
+pub enum Oddity {
     /// The value at `index` is missing: it became NaN.
     Empty { index: usize, column: usize },
     /// The cell after the last tab is empty: no value was taken.
@@ -36,7 +37,7 @@ impl fmt::Display for Oddity {
 
 /// Warns of oddities: of each empty cell, up to a limit, and of each other kind once.
 #[derive(Debug, Default)]
-pub(crate) struct Remarks {
+pub struct Remarks {
     empty: u32,
     has_open_end: bool,
     has_carried: bool,
@@ -46,7 +47,7 @@ impl Remarks {
     /// Warns of the oddities of a record that was read at `place`, such as `standard input, line
     /// 5`.
     #[inline]
-    pub(crate) fn say(&mut self, place: fmt::Arguments<'_>, record: &Record) {
+    pub fn say(&mut self, place: fmt::Arguments<'_>, record: &Record) {
         for oddity in &record.oddities {
             if self.is_due(oddity) {
                 let last = if self.empty == DESCRIBED { "; further empty cells are not mentioned" } else { "" };

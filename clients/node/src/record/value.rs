@@ -7,7 +7,7 @@ use crate::signals::SignalType;
 
 /// Appends a value in VILLASnode's form; floats with enough digits to read the same bits back.
 #[inline]
-pub(crate) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
+pub fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
     match kind {
         SignalType::Float => print_double(f64::from_bits(bits), out),
         SignalType::Integer => {
@@ -27,7 +27,7 @@ pub(crate) fn print(kind: SignalType, bits: u64, out: &mut Vec<u8>) {
 }
 
 /// The value as text, for a message.
-pub(crate) fn show(kind: SignalType, bits: u64) -> String {
+pub fn show(kind: SignalType, bits: u64) -> String {
     let mut text = Vec::new();
     print(kind, bits, &mut text);
     String::from_utf8_lossy(&text).into_owned()
@@ -35,7 +35,7 @@ pub(crate) fn show(kind: SignalType, bits: u64) -> String {
 
 /// Reads a value at the start of `text`; returns its bits and its length, or the error in it.
 #[inline]
-pub(crate) fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'static str> {
+pub fn parse(kind: SignalType, text: &[u8]) -> Result<(u64, usize), &'static str> {
     match kind {
         SignalType::Float => parse_double(text).map(|(value, len)| (value.to_bits(), len)),
         SignalType::Integer => parse_integer(text).map(|(value, len)| (value as u64, len)),
@@ -58,12 +58,12 @@ fn begins_with(text: &[u8], word: &[u8]) -> bool {
 }
 
 /// Whether a boolean is true.
-pub(crate) fn is_true(bits: u64) -> bool {
+pub fn is_true(bits: u64) -> bool {
     bits.to_ne_bytes()[0] != 0
 }
 
 /// The value that means "missing", if the type has one.
-pub(crate) fn missing(kind: SignalType) -> Option<u64> {
+pub fn missing(kind: SignalType) -> Option<u64> {
     match kind {
         SignalType::Float => Some(f64::NAN.to_bits()),
         SignalType::Complex => Some(join(f32::NAN, f32::NAN)),
@@ -72,12 +72,12 @@ pub(crate) fn missing(kind: SignalType) -> Option<u64> {
 }
 
 /// Why a cell of a type without such a value must not be empty.
-pub(crate) fn no_missing(kind: SignalType) -> &'static str {
+pub fn no_missing(kind: SignalType) -> &'static str {
     if kind == SignalType::Boolean { "a boolean is 0 or 1" } else { "an integer cannot say that: there is no NaN" }
 }
 
 /// The error for a text that is no value of this type.
-pub(crate) fn no_value(kind: SignalType) -> &'static str {
+pub fn no_value(kind: SignalType) -> &'static str {
     match kind {
         SignalType::Float => NO_NUMBER,
         SignalType::Integer => NO_INTEGER,
@@ -87,13 +87,13 @@ pub(crate) fn no_value(kind: SignalType) -> &'static str {
 }
 
 /// Real and imaginary part.
-pub(crate) fn split(bits: u64) -> (f32, f32) {
+pub fn split(bits: u64) -> (f32, f32) {
     let [a, b, c, d, e, f, g, h] = bits.to_ne_bytes();
     (f32::from_ne_bytes([a, b, c, d]), f32::from_ne_bytes([e, f, g, h]))
 }
 
 /// The complex value with these parts.
-pub(crate) fn join(real: f32, imaginary: f32) -> u64 {
+pub fn join(real: f32, imaginary: f32) -> u64 {
     let ([a, b, c, d], [e, f, g, h]) = (real.to_ne_bytes(), imaginary.to_ne_bytes());
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
@@ -110,7 +110,7 @@ fn print_double(value: f64, out: &mut Vec<u8>) {
 }
 
 /// As [`print`], for one part of a complex value.
-pub(crate) fn print_single(value: f32, out: &mut Vec<u8>) {
+pub fn print_single(value: f32, out: &mut Vec<u8>) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
@@ -162,7 +162,7 @@ fn special_double(text: &[u8], parsed: Option<(f64, usize)>) -> Result<(f64, usi
 /// A hexadecimal float as C prints it, `0x1.8p-1`, which VILLASnode reads. `None`: the text is not
 /// one, or no double has exactly this value.
 #[cold]
-pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
+pub fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
     let negative = text.starts_with(b"-");
     let sign = usize::from(negative || text.starts_with(b"+"));
     let mut rest = text[sign..].strip_prefix(b"0x").or(text[sign..].strip_prefix(b"0X"))?;
@@ -193,7 +193,7 @@ pub(crate) fn parse_hexadecimal(text: &[u8]) -> Option<(u64, usize)> {
 }
 
 /// As [`parse`], for one part of a complex value.
-pub(crate) fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
+pub fn parse_single(text: &[u8]) -> Result<(f32, usize), &'static str> {
     match fast_float2::parse_partial::<f32, _>(text) {
         Ok((value, len)) if value.is_finite() => Ok((value, len)),
         other => {

@@ -4,29 +4,32 @@ use std::cell::{Cell, RefCell};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use villas_shm::{Channel, Direction};
 
-use super::Event;
-use super::session::{SILENCE, SLICE};
 use crate::config::{Layout, NodeConfig};
 use crate::log::log;
 use crate::signals::Signals;
 
+/// The longest wait on a channel between two looks at what else may have happened.
+pub const SLICE: Duration = Duration::from_millis(100);
+
+/// After this time a wait is reported.
+pub const SILENCE: Duration = Duration::from_secs(1);
+
 /// An open channel; on drop, what was created for it is removed.
-pub(super) struct Region {
+pub struct Region {
     channel: Arc<Channel>,
     /// Whether the other end cannot come back once it is gone.
     ends_with_peer: bool,
     /// Whether the layout is VILLASnode's, where some programs do not flag the valid parts of a
     /// sample's header.
-    pub(super) is_wire: bool,
+    pub is_wire: bool,
     created: Option<Created>,
     /// Whether it was reported that the name was removed, or leads to another region.
-    pub(super) is_loss_told: Cell<bool>,
+    pub is_loss_told: Cell<bool>,
 }
 
 /// A name to remove in the end, if it still leads to the same object.
@@ -48,18 +51,58 @@ fn object(name: &str) -> Option<(u64, u64)> {
 }
 
 /// How the wait for a channel ended.
-pub(super) enum Opened {
+pub enum Opened {
+    /// It is open.
     Open(Region),
-    /// A signal came first.
+    /// Something else came first.
+    Cancelled(Cancelled),
+}
+
+/// What may end the wait for a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// A signal.
     Signalled,
-    /// The started program ended first.
+    /// The end of the program that was started.
     ProgramEnded,
+}
+
+/// Makes the configuration that of the program at the other end.
+pub fn be_the_program(config: &mut NodeConfig) {
+    config.swap();
+    if config.exec.take().is_some() {
+        log!(Info, "the exec program is not started: with -x, this is the program");
+    }
+}
+
+/// Opens the channel, at the program's end if `swap` is set, and calls `start`, which starts the
+/// program, when it is time for that.
+pub fn open(
+    config: &NodeConfig,
+    swap: bool,
+    cancelled: Look,
+    deadline: Option<Instant>,
+    start: impl FnOnce() -> Result<(), String>,
+) -> Result<Opened, String> {
+    // With two regions each side waits for the other, so the program must be started first.
+    let starts_first = matches!(&config.layout, Layout::TwoRegions { input, output } if input != output);
+    let open = || if swap { Region::open(config, cancelled, deadline) } else { Region::create(config, cancelled, deadline) };
+    if starts_first {
+        start()?;
+        return open();
+    }
+    let opened = open()?;
+    if let Opened::Open(_) = &opened {
+        // From here on the name exists, and is removed with the region whatever happens.
+        start()?;
+    }
+    Ok(opened)
 }
 
 impl Region {
     /// Creates what the configuration describes, and takes the node's end of it. With two regions
     /// it waits for the other side.
-    pub(super) fn create(config: &NodeConfig, inbox: &Receiver<Event>, deadline: Option<Instant>) -> Result<Opened, String> {
+    fn create(config: &NodeConfig, cancelled: Look, deadline: Option<Instant>) -> Result<Opened, String> {
         match &config.layout {
             Layout::OneRegion(name) => {
                 let parameters = parameters(config).in_signals(config.input.signals.filled_from(&[]));
@@ -67,17 +110,17 @@ impl Region {
                     .map_err(|error| format!("cannot create the region \"{name}\": {error}"))?;
                 Ok(Opened::Open(Self::new(channel, Some(Created::new(name)), false, false)))
             }
-            Layout::TwoRegions { input, output } => Self::shake_hands(config, input, output, inbox, deadline),
+            Layout::TwoRegions { input, output } => Self::shake_hands(config, input, output, cancelled, deadline),
         }
     }
 
     /// Waits for a region that another process creates, and takes its program's end.
-    pub(super) fn open(config: &NodeConfig, inbox: &Receiver<Event>, deadline: Option<Instant>) -> Result<Opened, String> {
+    fn open(config: &NodeConfig, cancelled: Look, deadline: Option<Instant>) -> Result<Opened, String> {
         let name = match &config.layout {
             Layout::OneRegion(name) => name,
-            Layout::TwoRegions { input, output } => return Self::shake_hands(config, input, output, inbox, deadline),
+            Layout::TwoRegions { input, output } => return Self::shake_hands(config, input, output, cancelled, deadline),
         };
-        let mut wait = Wait::new(inbox, deadline);
+        let mut wait = Wait::new(deadline);
         loop {
             let error = match Channel::timed_open(name, Some(SLICE)) {
                 Ok(channel) => return Ok(Opened::Open(Self::new(channel, None, true, false))),
@@ -86,8 +129,8 @@ impl Region {
             if error.errno() != Errno::ETIMEDOUT as i32 || wait.is_late() {
                 return Err(format!("cannot open the region \"{name}\": {error}"));
             }
-            if let Some(event) = wait.event() {
-                return Ok(event);
+            if let Some(event) = cancelled() {
+                return Ok(Opened::Cancelled(event));
             }
             wait.say(|| format!("the region \"{name}\": no node has created it yet (\"villas-shm pipe\" without -x does that)"));
         }
@@ -99,7 +142,7 @@ impl Region {
         config: &NodeConfig,
         input: &str,
         output: &str,
-        inbox: &Receiver<Event>,
+        cancelled: Look,
         deadline: Option<Instant>,
     ) -> Result<Opened, String> {
         let is_loopback = input == output;
@@ -110,19 +153,19 @@ impl Region {
                  take part: is one of the names mistyped?"
             );
         }
-        let wait = RefCell::new((Wait::new(inbox, deadline), None));
-        let cancelled = || {
+        let wait = RefCell::new((Wait::new(deadline), None));
+        let is_over = || {
             let (wait, event) = &mut *wait.borrow_mut();
             wait.say(|| {
                 format!("a program that reads \"{output}\" and writes \"{input}\" (\"villas-shmem {input} {output}\" does)")
             });
-            *event = wait.event();
+            *event = cancelled();
             event.is_some() || wait.is_late()
         };
-        match Channel::open_wire_unless(output, input, &parameters(config), cancelled) {
+        match Channel::open_wire_unless(output, input, &parameters(config), is_over) {
             Ok(channel) => Ok(Opened::Open(Self::new(channel, None, !is_loopback, true))),
             Err(error) => match wait.into_inner().1 {
-                Some(event) => Ok(event),
+                Some(event) => Ok(Opened::Cancelled(event)),
                 None if error.errno() == Errno::ECANCELED as i32 => Err(format!(
                     "no program that reads \"{output}\" and writes \"{input}\" has come within the time limit of the session (-T)"
                 )),
@@ -135,19 +178,20 @@ impl Region {
         Self { channel: Arc::new(channel), ends_with_peer, is_wire, created, is_loss_told: Cell::new(false) }
     }
 
-    pub(super) fn channel(&self) -> Arc<Channel> {
+    /// The channel, which its threads share.
+    pub fn channel(&self) -> Arc<Channel> {
         Arc::clone(&self.channel)
     }
 
     /// What the values are that are read, and those that are written: what the region says, which
     /// the configuration must not contradict; else what the configuration says; else `types`.
-    pub(super) fn signals(&self, config: &NodeConfig, types: &Signals) -> Result<[Signals; 2], String> {
+    pub fn signals(&self, config: &NodeConfig, types: &Signals) -> Result<[Signals; 2], String> {
         let of = |direction, stated: &Signals, key| -> Result<Signals, String> {
             let named = self.channel.signals(direction);
             if named.is_empty() {
-                return Ok(if stated.len() > 0 { stated } else { types }.clone());
+                return Ok(if stated.is_empty() { types } else { stated }.clone());
             }
-            if stated.len() > 0 {
+            if !stated.is_empty() {
                 self.channel.expect_signals(direction, &stated.filled_from(named)).map_err(|error| {
                     format!(
                         "{error}. Correct the signals of \"{key}\" in the configuration, or leave them out to take those of \
@@ -162,17 +206,17 @@ impl Region {
     }
 
     /// The regions of the other end, for messages.
-    pub(super) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         self.created.as_ref().map_or_else(|| "its region".into(), |Created { name, .. }| format!("the region \"{name}\""))
     }
 
     /// The program or call that would open it, for messages.
-    pub(super) fn opener(&self) -> String {
+    pub fn opener(&self) -> String {
         self.created.as_ref().map_or_else(String::new, |Created { name, .. }| format!("\"villas-shmem {name}\" does"))
     }
 
     /// Whether the other end cannot come back once it is gone.
-    pub(super) fn ends_with_peer(&self) -> bool {
+    pub fn ends_with_peer(&self) -> bool {
         self.ends_with_peer
     }
 }
@@ -208,30 +252,23 @@ fn parameters(config: &NodeConfig) -> villas_shm::Config {
     sizes.history(config.history).out_signals(config.output.signals.filled_from(&[]))
 }
 
-/// A wait for the other end, which signals and the clock may end.
-struct Wait<'a> {
-    inbox: &'a Receiver<Event>,
+/// Whether something has come that ends the wait.
+type Look<'a> = &'a dyn Fn() -> Option<Cancelled>;
+
+/// A wait for the other end, which the clock may end.
+struct Wait {
     deadline: Option<Instant>,
     started: Instant,
     silent: bool,
 }
 
-impl<'a> Wait<'a> {
-    fn new(inbox: &'a Receiver<Event>, deadline: Option<Instant>) -> Self {
-        Self { inbox, deadline, started: Instant::now(), silent: true }
+impl Wait {
+    fn new(deadline: Option<Instant>) -> Self {
+        Self { deadline, started: Instant::now(), silent: true }
     }
 
     fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    /// An event that ends the wait, if one has come.
-    fn event(&self) -> Option<Opened> {
-        match self.inbox.try_recv() {
-            Ok(Event::ProgramEnded) => Some(Opened::ProgramEnded),
-            Ok(_) => Some(Opened::Signalled),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
     }
 
     /// Reports once, after a while, what the wait is for.

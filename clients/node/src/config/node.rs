@@ -23,18 +23,18 @@ const DIRECTION_KEYS: [&str; 3] = ["name", "signals", "vectorize"];
 
 /// One direction, seen from the node: `in` is what it receives.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Direction {
+pub struct Direction {
     /// Its key in the file, which goes with it when the ends are swapped.
-    pub(crate) key: &'static str,
+    pub key: &'static str,
     /// What the values mean.
-    pub(crate) signals: Signals,
+    pub signals: Signals,
     /// How many samples are sent or received at once.
-    pub(crate) vectorize: u32,
+    pub vectorize: u32,
 }
 
 /// The regions in shared memory.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub enum Layout {
     /// One region with both directions, of this name.
     OneRegion(String),
     /// VILLASnode's layout: one region for each direction, whose names may be equal.
@@ -48,23 +48,23 @@ pub(crate) enum Layout {
 
 /// A node's configuration, with all defaults filled in.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NodeConfig {
+pub struct NodeConfig {
     /// One region or two, and their names.
-    pub(crate) layout: Layout,
+    pub layout: Layout,
     /// The length of each queue.
-    pub(crate) queuelen: u32,
+    pub queuelen: u32,
     /// The most values that a sample can have.
-    pub(crate) samplelen: u32,
+    pub samplelen: u32,
     /// How many other blocks a side uses before it uses a block again; of one region only.
-    pub(crate) history: u32,
+    pub history: u32,
     /// Whether readers spin instead of sleeping.
-    pub(crate) polling: bool,
+    pub polling: bool,
     /// A program to start, and its arguments.
-    pub(crate) exec: Option<Vec<String>>,
+    pub exec: Option<Vec<String>>,
     /// What the node receives from the program.
-    pub(crate) input: Direction,
+    pub input: Direction,
     /// What the node sends to the program.
-    pub(crate) output: Direction,
+    pub output: Direction,
 }
 
 impl NodeConfig {
@@ -81,7 +81,7 @@ impl NodeConfig {
     }
 
     /// The same channel, seen from its other end.
-    pub(crate) fn swap(&mut self) {
+    pub fn swap(&mut self) {
         std::mem::swap(&mut self.input, &mut self.output);
         if let Layout::TwoRegions { input, output } = &mut self.layout {
             std::mem::swap(input, output);
