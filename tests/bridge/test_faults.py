@@ -1,7 +1,8 @@
 """Links, routers and bridges fail in the middle. Samples go on by themselves, in order and none
 twice, and each one that is missing has been counted.
 
-taken from the channel = published + dropped; published on A - received on B = gaps counted on B.
+taken from the channel = published + dropped; published on A - received on B = gaps counted on B,
+apart from what A had published before B heard of it.
 """
 
 import re
@@ -69,7 +70,7 @@ class Flow:
     def end_with_all_counted(self):
         at_a, at_b = self.end()
         assert at_a["taken"] == self.sent == at_a["published"] + at_a["dropped"]
-        assert at_b["received"] == len(self.received()) == at_a["published"] - at_b["gaps"]
+        assert at_b["received"] == len(self.received()) == at_a["published"] - at_b["gaps"] - at_b["before"]
         print(f"sent {self.sent}, dropped {at_a['dropped']}, missing {at_b['gaps']}, received {at_b['received']}")
         return at_a, at_b
 
@@ -98,8 +99,8 @@ def test_a_link_is_down_for_3_seconds(two, tool, node):
 
 
 def test_a_link_is_down_for_longer_than_zenoh_waits(two, tool, node, zenoh_with_a_short_lease):
-    at_a, _ = down_for_3_seconds(two, tool, node, *zenoh_with_a_short_lease)
-    assert at_a["dropped"] > 0, "the link was not given up"
+    _, at_b = down_for_3_seconds(two, tool, node, *zenoh_with_a_short_lease)
+    assert at_b["gaps"] > 0, "the link was not given up"
 
 
 def test_a_link_is_down_and_the_sender_waits(two, tool, node, zenoh_with_a_short_lease):

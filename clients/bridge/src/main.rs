@@ -17,6 +17,7 @@ mod format;
 mod protobuf;
 mod publish;
 mod queue;
+mod reason;
 mod receive;
 mod run;
 mod stats;
@@ -41,6 +42,8 @@ fn main() -> ExitCode {
     log::set_level(cli.debug);
     if std::env::var_os("RUST_LOG").is_some() {
         zenoh::init_log_from_env_or("error");
+    } else {
+        reason::listen();
     }
     match run::run(&cli) {
         Ok(true) => ExitCode::SUCCESS,

@@ -135,7 +135,9 @@ impl Shared {
     /// Notes whether somebody subscribes.
     pub(crate) fn set_matched(&self, is_matched: bool) {
         let mut state = self.lock();
-        state.is_matched = is_matched;
+        if std::mem::replace(&mut state.is_matched, is_matched) == is_matched {
+            return;
+        }
         // A leader that waits for samples publishes those that have been waiting.
         state.interrupt();
         self.changed.notify_all();

@@ -26,11 +26,16 @@ use crate::cli::Cli;
 use crate::engine;
 use crate::format::Encoder;
 use crate::publish::{Ended, FLUSH, Pace, Sending, Shared};
+use crate::reason;
 use crate::receive::Receiver;
 use crate::stats::{Moment, Reporter};
 
 /// Between two reports.
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How often Zenoh is asked who subscribes: its listener misses that the last one has gone when that
+/// is told before its routes have changed.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How long the session may take to close.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -99,7 +104,8 @@ fn session(cli: &Cli, inbox: &Inbox<Event>) -> Result<Option<Session>, String> {
             Ok(_) => {}
             Err(_) if is_silent => {
                 is_silent = false;
-                log!(Info, "waiting for a connection to {} (RUST_LOG=zenoh=info says more)", cli.connect.join(", "));
+                let reason = reason::last().map_or(String::new(), |reason| format!(": {reason}"));
+                log!(Info, "waiting for a connection to {}{reason}", cli.connect.join(", "));
             }
             Err(_) => {}
         }
@@ -262,7 +268,8 @@ impl<'a> Bridge<'a> {
                 self.next_report.set(now + SECOND);
                 self.report(false);
             }
-            let until = deadline.min(self.next_report.get());
+            self.look_for_subscribers();
+            let until = deadline.min(self.next_report.get()).min(now + LOOK);
             match self.inbox.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(event) => {
                     self.is_signalled.set(self.is_signalled.get() || matches!(event, Event::Signal(_)));
@@ -272,6 +279,12 @@ impl<'a> Bridge<'a> {
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
                 Err(_) => return None,
             }
+        }
+    }
+
+    fn look_for_subscribers(&self) {
+        if let Ok(status) = self.publisher.matching_status().wait() {
+            self.shared.set_matched(status.matching());
         }
     }
 

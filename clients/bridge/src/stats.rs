@@ -10,6 +10,7 @@ use villas_shm_node::log::log;
 
 use crate::cli::Cli;
 use crate::publish;
+use crate::reason;
 use crate::receive::{self, News};
 
 /// All that is known at a moment; the names are the keys of `--json`.
@@ -80,6 +81,7 @@ pub(crate) struct Reporter<'a> {
     incoming: receive::Counts,
     /// What was said last; `None`: nothing yet.
     said_connected: Option<bool>,
+    said_reason: Option<String>,
     said_matched: Option<bool>,
     said_two: bool,
     has_reader: bool,
@@ -94,6 +96,7 @@ impl<'a> Reporter<'a> {
             out: publish::Counts::default(),
             incoming: receive::Counts::default(),
             said_connected: None,
+            said_reason: None,
             said_matched: None,
             said_two: false,
             has_reader: true,
@@ -134,9 +137,13 @@ impl<'a> Reporter<'a> {
     }
 
     fn say_connected(&mut self, is_connected: bool) {
-        if self.said_connected.replace(is_connected) == Some(is_connected) {
+        let reason = if is_connected { None } else { reason::last() };
+        let is_known = self.said_connected.replace(is_connected) == Some(is_connected);
+        if is_known && (reason.is_none() || reason == self.said_reason) {
             return;
         }
+        self.said_reason.clone_from(&reason);
+        let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
         let Cli { connect, listen, .. } = self.cli;
         let tries = match (connect.join(", "), listen.join(", ")) {
             (connect, listen) if !connect.is_empty() && !listen.is_empty() => format!("trying {connect}, listening at {listen}"),
@@ -146,7 +153,7 @@ impl<'a> Reporter<'a> {
         };
         match is_connected {
             true => log!(Info, "connected"),
-            false => log!(Info, "no connection to another bridge or a router: {tries} (RUST_LOG=zenoh=info says more)"),
+            false => log!(Info, "no connection to another bridge or a router: {tries}{reason}"),
         }
     }
 
