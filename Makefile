@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
+.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -38,6 +38,12 @@ library: check-deps
 
 $(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
 	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
+
+# A workspace of its own, and a folder of its own: its dependencies take minutes to build.
+bridge: check-deps ## villas-shm-bridge, by which a channel goes on over Zenoh on other machines; minutes, the first time
+	$(CARGO) build --release --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
+	@mkdir -p $(LIB)
+	@ln -sf ../bridge/release/villas-shm-bridge $(LIB)/villas-shm-bridge
 
 # As they are installed: without the way to this checkout, and without debug information.
 $(LIB)/package/villas-shmem: $(LIB)/villas-shmem
@@ -56,7 +62,8 @@ install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
 install uninstall: export BINDIR := $(BINDIR)
 install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export FORCE := $(FORCE)
-install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, and FORCE=1 to replace other programs' files
+install uninstall: export BRIDGE := $(BRIDGE)
+install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, FORCE=1 to replace other programs' files, BRIDGE=1 for the bridge too
 	@cmake/install.sh install '$(LIB)'
 
 uninstall: ## removes what was installed into PREFIX, LIBDIR and DESTDIR
@@ -77,7 +84,7 @@ check-parts: library $(LIB)/villas-shmem
 	$(CARGO) test -p villas-shm --lib
 	CHECK_QUICK=1 JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-check" tests/run-c.sh $(C_TESTS)
 
-test: test-rust test-tool test-c test-install test-wire test-python ## everything that the library and the tool do
+test: test-rust test-tool test-c test-install test-wire test-python test-bridge ## everything that the library and the tool do
 	@echo "make test: all parts passed"
 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
@@ -117,6 +124,9 @@ python-extras: build ## the tests of the Python package with pandapower, and und
 
 wheel: check-deps ## a manylinux wheel of the Python package in target/python/wheels, and whether it installs without Rust
 	@tests/python.sh wheel
+
+test-bridge: build bridge ## the bridge's tests: two bridges on this host, kills, garbage
+	$(CARGO) test --release --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
 
 test-forks: build ## 20 000 forks beside threads that open, close and wait, in two pid namespaces
 	FORKS=20000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh fork_beside
@@ -322,6 +332,7 @@ lint: ## how the library is built, the documents, formatting, clippy
 	$(CARGO) clippy -p villas-shm --features _test_crash_points --tests --bins -- -D warnings
 	$(CARGO) clippy -p villas-shm --no-default-features --features bytemuck -- -D warnings
 	cd clients/python && $(CARGO) fmt --check && $(CARGO) clippy --target-dir $(abspath $(TARGET))/python/cargo -- -D warnings
+	cd clients/bridge && $(CARGO) fmt --check && $(CARGO) clippy --release --all-targets --target-dir $(abspath $(TARGET))/bridge --locked -- -D warnings
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
 doc: ## the documentation of the Rust crate

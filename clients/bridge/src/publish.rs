@@ -193,7 +193,9 @@ pub(crate) struct Sending {
     pub(crate) pace: Pace,
     pub(crate) on_full: OnFull,
     /// Whether the other end cannot come back once it is gone.
-    pub(crate) ends_with_peer: AtomicBool,
+    pub(crate) ends_with_peer: bool,
+    /// The program that was started has ended: what it has written is read, and no more.
+    pub(crate) has_ended: AtomicBool,
 }
 
 impl Sending {
@@ -233,15 +235,17 @@ impl Sending {
             }
             let wait = state.wait(self.pace);
             drop(state);
+            // Relaxed: loaded before the read, which finds all that was written until then.
+            let is_last = self.has_ended.load(Relaxed);
             match self.channel.timed_read(&mut samples, most, Some(wait)) {
                 Ok(_) => self.keep(&mut samples, encoder),
-                Err(error) if error.is_transient() => {}
-                // Relaxed: nothing else depends on it.
-                Err(error) if self.ends_with_peer.load(Relaxed) && is_end(&error) => {
+                Err(error) if is_last || (self.ends_with_peer && is_end(&error)) => {
+                    log!(Debug, "nothing more is to be read: {error}");
                     self.shared.stop(Instant::now() + FLUSH);
                     self.flush(self.shared.lock())?;
                     return Ok(Some(Ended::PeerGone));
                 }
+                Err(error) if error.is_transient() => {}
                 // Another peer may come.
                 Err(error) if error.errno() == Errno::EPIPE as i32 => drop(self.channel.wait(Some(wait))),
                 Err(error) => return Err(format!("cannot read the channel: {error}")),

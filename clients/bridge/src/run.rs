@@ -49,7 +49,7 @@ enum Event {
     Told(Result<Signals, String>),
     /// A thread of the way to Zenoh has ended.
     Sent(Result<Ended, String>),
-    Closed(Result<(), String>),
+    Closed,
 }
 
 /// Why a channel is used no longer.
@@ -331,7 +331,8 @@ impl<'a> Bridge<'a> {
             incarnation: self.incarnation,
             pace: Pace { batch: self.cli.batch as usize, max_delay: self.cli.max_delay },
             on_full: self.cli.on_full,
-            ends_with_peer: AtomicBool::new(region.ends_with_peer()),
+            ends_with_peer: region.ends_with_peer(),
+            has_ended: AtomicBool::new(false),
         });
         for me in [0, 1] {
             let (sending, encoder) = (Arc::clone(&sending), Encoder::new(self.cli.format, read.clone(), !region.is_wire));
@@ -384,8 +385,8 @@ impl<'a> Bridge<'a> {
                     return (Over::Signalled, 2);
                 }
                 Some(Event::ProgramEnded) => {
-                    // What it has written is read, and then there is nobody.
-                    sending.ends_with_peer.store(true, Relaxed);
+                    // Relaxed: the interrupted read comes after it.
+                    sending.has_ended.store(true, Relaxed);
                     sending.channel.interrupt();
                 }
                 Some(Event::Sent(Ok(_))) => return (Over::PeerGone, 1),
@@ -430,14 +431,18 @@ impl<'a> Bridge<'a> {
         }
         self.report(true);
         let (session, events) = (self.session.clone(), self.events.clone());
-        spawn(events, Event::Closed, move || {
-            engine::close(&session);
-            Ok(())
-        });
+        spawn(
+            events,
+            |_: Result<(), String>| Event::Closed,
+            move || {
+                engine::close(&session);
+                Ok(())
+            },
+        );
         let deadline = Instant::now() + CLOSE;
         loop {
             match self.inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Event::Closed(_) | Event::Signal(_)) => break,
+                Ok(Event::Closed | Event::Signal(_)) => break,
                 Err(_) => {
                     log!(Warning, "the session of Zenoh does not close: what it has not sent yet is lost");
                     break;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use villas_shm_node::log::log;
 
@@ -79,6 +80,8 @@ pub(crate) struct Reporter<'a> {
     last: Instant,
     out: publish::Counts,
     incoming: receive::Counts,
+    /// Those of the whole run.
+    latencies: Option<Histogram<u64>>,
     /// What was said last; `None`: nothing yet.
     said_connected: Option<bool>,
     said_reason: Option<String>,
@@ -95,6 +98,7 @@ impl<'a> Reporter<'a> {
             last: Instant::now(),
             out: publish::Counts::default(),
             incoming: receive::Counts::default(),
+            latencies: None,
             said_connected: None,
             said_reason: None,
             said_matched: None,
@@ -104,7 +108,15 @@ impl<'a> Reporter<'a> {
     }
 
     /// Reports a moment, and what has changed since the last one.
-    pub(crate) fn report(&mut self, moment: Moment) {
+    pub(crate) fn report(&mut self, mut moment: Moment) {
+        match (&mut self.latencies, &moment.news.latencies) {
+            // Both are made alike.
+            (Some(all), Some(new)) => drop(all.add(new)),
+            (all, new) => *all = all.take().or_else(|| new.clone()),
+        }
+        if moment.is_last {
+            moment.news.latencies = self.latencies.take();
+        }
         if !moment.is_last {
             self.say_connected(moment.connections != (0, 0));
             self.say_matched(moment.is_matched, moment.connections != (0, 0));

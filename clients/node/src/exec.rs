@@ -141,7 +141,7 @@ fn watch(id: u32, on_end: impl FnOnce() + Send + 'static) -> Receiver<()> {
 }
 
 /// Where a program without a folder in its name may be, if not in PATH.
-fn beside_this_tool(name: &str) -> Option<PathBuf> {
+pub fn beside_this_tool(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         return None;
     }

@@ -8,6 +8,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod bridge;
 mod cli;
 mod compare;
 mod convert;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => outcome(bench::run(&args)),
         Command::Plot(args) => outcome(plot(&args)),
         Command::Convert(args) => outcome(convert(args)),
+        Command::Bridge(args) => failure(&bridge::replace(args, cli.debug), 1),
     }
 }
 
