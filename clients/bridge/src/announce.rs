@@ -97,7 +97,11 @@ pub(crate) fn contradiction(ours: &Signals, theirs: &Signals) -> Option<String> 
         return None;
     }
     if ours.len() != theirs.len() {
-        return Some(format!("the channel has {} signals, the other side publishes {}", ours.len(), theirs.len()));
+        return Some(format!(
+            "the channel has {} signals, the other side publishes {}; only values of the channel's types are forwarded",
+            ours.len(),
+            theirs.len()
+        ));
     }
     let index = (0..ours.len()).find(|&index| ours.kind(index) != theirs.kind(index))?;
     Some(format!(

@@ -69,8 +69,9 @@ pub(crate) struct Counts {
 struct State {
     queue: Queue,
     counts: Counts,
-    /// The thread that reads.
+    /// The thread that reads. Those of an earlier channel have lower numbers than `first`.
     leader: usize,
+    first: usize,
     /// A thread publishes, until the queue has nothing that is due.
     is_publishing: bool,
     /// Odd while a call to publish has not returned.
@@ -118,6 +119,7 @@ impl Shared {
             queue: Queue::new(queue),
             counts: Counts::default(),
             leader: 0,
+            first: 0,
             is_publishing: false,
             calls: 0,
             follower_sleeps: false,
@@ -148,11 +150,14 @@ impl Shared {
         self.lock().is_matched
     }
 
-    /// Begins with a channel.
-    pub(crate) fn begin(&self, channel: &Arc<Channel>) {
+    /// Begins with a channel; the numbers of its two threads.
+    pub(crate) fn begin(&self, channel: &Arc<Channel>) -> [usize; 2] {
         let mut state = self.lock();
-        (state.leader, state.stop) = (0, None);
+        // A thread of the last one may still be stuck.
+        state.first += 2;
+        (state.leader, state.stop) = (state.first, None);
         state.channel = Some(Arc::clone(channel));
+        [state.first, state.first + 1]
     }
 
     /// Tells the threads to publish what was read, until `deadline`, and to end.
@@ -199,7 +204,7 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    /// The work of thread `me`, 0 or 1.
+    /// The work of thread `me`.
     pub(crate) fn run(&self, me: usize, mut encoder: Encoder) -> Result<Ended, String> {
         let mut ended = None;
         while ended.is_none() && self.is_leader(me) {
@@ -337,7 +342,7 @@ impl Sending {
             if state.leader == me {
                 return true;
             }
-            if state.stop.is_some() {
+            if state.stop.is_some() || me < state.first {
                 return false;
             }
             state = if idle < IDLE_TICKS {
@@ -348,7 +353,7 @@ impl Sending {
             };
             idle = if state.calls == seen { idle + 1 } else { 0 };
             let is_stuck = state.calls == seen && state.calls % 2 == 1;
-            if is_stuck && state.stop.is_none() {
+            if is_stuck && state.stop.is_none() && me >= state.first {
                 state.leader = me;
             }
             seen = state.calls;

@@ -47,8 +47,8 @@ enum Event {
     Opened(Result<Session, String>),
     /// The other side has told its signals.
     Told(Result<Signals, String>),
-    /// A thread of the way to Zenoh has ended.
-    Sent(Result<Ended, String>),
+    /// A thread of the way to Zenoh has ended, which has this number.
+    Sent(usize, Result<Ended, String>),
     Closed,
 }
 
@@ -130,7 +130,6 @@ struct Bridge<'a> {
     said: RefCell<String>,
     program: RefCell<Option<Program>>,
     has_ended: Cell<bool>,
-    is_signalled: Cell<bool>,
 }
 
 impl<'a> Bridge<'a> {
@@ -147,10 +146,9 @@ impl<'a> Bridge<'a> {
         let publisher = publisher.congestion_control(CongestionControl::Block).wait();
         let publisher = publisher.map_err(|error| format!("cannot publish under \"{}\": {error}", cli.publish))?;
         let matched = Arc::clone(&shared);
+        // It is called at once if somebody does.
         let listener = publisher.matching_listener().callback(move |status| matched.set_matched(status.matching()));
         listener.background().wait().map_err(|error| format!("cannot learn who subscribes: {error}"))?;
-        let status = publisher.matching_status().wait().map_err(|error| format!("cannot learn who subscribes: {error}"))?;
-        shared.set_matched(status.matching());
         // Not 0, which means none.
         let incarnation = RandomState::new().hash_one(std::process::id()).max(1);
         Ok(Self {
@@ -170,7 +168,6 @@ impl<'a> Bridge<'a> {
             said: RefCell::default(),
             program: RefCell::default(),
             has_ended: Cell::new(false),
-            is_signalled: Cell::new(false),
         })
     }
 
@@ -199,7 +196,16 @@ impl<'a> Bridge<'a> {
                     region.is_loss_told.set(true);
                     return Err(message);
                 }
-                Over::PeerGone if config.exec.is_some() => return self.judge_program(false),
+                Over::PeerGone if config.exec.is_some() => {
+                    // It closes the channel before it ends.
+                    let deadline = Instant::now() + self.cli.grace;
+                    while !self.has_ended.get() && Instant::now() < deadline {
+                        if let Some(Event::Signal(_)) = self.next(deadline) {
+                            return Ok(true);
+                        }
+                    }
+                    return self.judge_program(false);
+                }
                 Over::PeerGone => log!(Info, "the other end of the channel has closed: waiting for it to come back"),
             }
         }
@@ -236,9 +242,7 @@ impl<'a> Bridge<'a> {
             while Instant::now() < again {
                 match self.next(again) {
                     Some(Event::Told(Ok(signals))) => return Ok(Some(signals)),
-                    Some(Event::Told(Err(error))) => {
-                        return Err(format!("the signals at \"{}\" are unusable: {error}", announce::key(&self.cli.subscribe)));
-                    }
+                    Some(Event::Told(Err(error))) => self.say(error),
                     Some(Event::Signal(_)) => return Ok(None),
                     _ => {}
                 }
@@ -272,7 +276,6 @@ impl<'a> Bridge<'a> {
             let until = deadline.min(self.next_report.get()).min(now + LOOK);
             match self.inbox.recv_timeout(until.saturating_duration_since(now)) {
                 Ok(event) => {
-                    self.is_signalled.set(self.is_signalled.get() || matches!(event, Event::Signal(_)));
                     self.has_ended.set(self.has_ended.get() || matches!(event, Event::ProgramEnded));
                     return Some(event);
                 }
@@ -323,7 +326,7 @@ impl<'a> Bridge<'a> {
         let [read, written] = region.signals(config, &Signals::default())?;
         self.announce(&read);
         let channel = region.channel();
-        self.shared.begin(&channel);
+        let threads = self.shared.begin(&channel);
         let sending = Arc::new(Sending {
             shared: Arc::clone(&self.shared),
             channel: Arc::clone(&channel),
@@ -332,11 +335,16 @@ impl<'a> Bridge<'a> {
             pace: Pace { batch: self.cli.batch as usize, max_delay: self.cli.max_delay },
             on_full: self.cli.on_full,
             ends_with_peer: region.ends_with_peer(),
-            has_ended: AtomicBool::new(false),
+            has_ended: AtomicBool::new(self.has_ended.get()),
         });
-        for me in [0, 1] {
+        for me in threads {
             let (sending, encoder) = (Arc::clone(&sending), Encoder::new(self.cli.format, read.clone(), !region.is_wire));
-            spawn(self.events.clone(), Event::Sent, move || sending.run(me, encoder));
+            let events = self.events.clone();
+            let event = |result: Result<(usize, Result<Ended, String>), String>| match result {
+                Ok((me, ended)) => Event::Sent(me, ended),
+                Err(panicked) => Event::Sent(usize::MAX, Err(panicked)),
+            };
+            spawn(events, event, move || Ok((me, sending.run(me, encoder))));
         }
         self.receiver.set_channel(Some((Arc::clone(&channel), written.clone())));
         self.open.replace(Some((channel, written)));
@@ -345,7 +353,7 @@ impl<'a> Bridge<'a> {
         let subscriber = subscriber.callback(move |message| receiver.take(&message)).wait();
         let over = match subscriber {
             Ok(subscriber) => {
-                let over = self.supervise(&sending);
+                let over = self.supervise(&sending, threads[0]);
                 // What arrives from here on is counted by the next one as a gap.
                 if let Err(error) = subscriber.undeclare().wait() {
                     log!(Debug, "the subscriber was not undeclared: {error}");
@@ -361,7 +369,7 @@ impl<'a> Bridge<'a> {
         // A second signal ends it at once.
         while running > 0 {
             match self.next(deadline) {
-                Some(Event::Sent(result)) => {
+                Some(Event::Sent(me, result)) if me >= threads[0] => {
                     running -= 1;
                     if let (Err(message), false) = (result, matches!(over, Over::Failed(_))) {
                         over = Over::Failed(message);
@@ -376,7 +384,7 @@ impl<'a> Bridge<'a> {
     }
 
     /// Waits until the channel is used no longer: why, and how many threads still run.
-    fn supervise(&self, sending: &Sending) -> (Over, u32) {
+    fn supervise(&self, sending: &Sending, first: usize) -> (Over, u32) {
         loop {
             // Reports come in between.
             match self.next(Instant::now() + SECOND) {
@@ -389,15 +397,17 @@ impl<'a> Bridge<'a> {
                     sending.has_ended.store(true, Relaxed);
                     sending.channel.interrupt();
                 }
-                Some(Event::Sent(Ok(_))) => return (Over::PeerGone, 1),
-                Some(Event::Sent(Err(message))) => return (Over::Failed(message), 1),
+                // A thread of the last channel may have been stuck until now.
+                Some(Event::Sent(me, _)) if me < first => {}
+                Some(Event::Sent(_, Ok(_))) => return (Over::PeerGone, 1),
+                Some(Event::Sent(_, Err(message))) => return (Over::Failed(message), 1),
                 Some(Event::Told(told)) => self.compare(told),
                 _ => {}
             }
         }
     }
 
-    /// Says once what contradicts between what the other side publishes and the channel.
+    /// Compares the signals that the other side publishes with those of the channel.
     fn compare(&self, told: Result<Signals, String>) {
         let open = self.open.borrow();
         let Some((_, written)) = &*open else { return };
@@ -405,13 +415,16 @@ impl<'a> Bridge<'a> {
             Ok(theirs) => announce::contradiction(written, &theirs),
             Err(error) => Some(error),
         };
-        let Some(problem) = problem else { return };
+        if let Some(problem) = problem {
+            self.say(problem);
+        }
+    }
+
+    /// Says what is wrong with the signals that the other side has told, unless it was said last.
+    fn say(&self, problem: String) {
         let key = announce::key(&self.cli.subscribe);
         if *self.said.borrow() != problem {
-            log!(
-                Error,
-                "the signals at \"{key}\" contradict the channel's: {problem}; samples that do not fit are not forwarded"
-            );
+            log!(Error, "the signals at \"{key}\" do not fit: {problem}");
             self.said.replace(problem);
         }
     }
