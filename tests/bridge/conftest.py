@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pathlib
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
@@ -98,10 +99,9 @@ def node(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
 class Bridge:
     """A running bridge of a node "grid"."""
 
-    def __init__(self, host: lab.Host, conf: pathlib.Path, publish: str, subscribe: str, *options: object) -> None:
-        self.program = host.start(
-            os.environ["BRIDGE"], conf, "grid", "--publish", publish, "--subscribe", subscribe, "--stats", "--json", *options
-        )
+    def __init__(self, host: lab.Host, conf: pathlib.Path, publish: str, subscribe: str, *options: object, **how) -> None:
+        keys = "--publish", publish, "--subscribe", subscribe
+        self.program = host.start(os.environ["BRIDGE"], conf, "grid", *keys, "--stats", "--json", *options, **how)
 
     def stats(self) -> dict:
         lines = self.program.lines
@@ -111,6 +111,12 @@ class Bridge:
         """For want of room in the queue."""
         stats = self.stats()
         return stats["out"]["dropped"] if stats else 0
+
+
+def block(which: str) -> str:
+    """`NAME FILE`: the block of that name. tests/docs.py looks for these two words."""
+    script = ROOT / "tests" / "block.sh"
+    return subprocess.run([script, *which.split()], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def exchange(host: lab.Host, tool: pathlib.Path, conf: pathlib.Path, file: pathlib.Path, back: pathlib.Path) -> lab.Program:

@@ -94,15 +94,22 @@ class Host:
         assert done.returncode == 0, f"on {self.name}: {command} failed: {done.stderr}"
         return done.stdout
 
-    def start(self, *command: object, stdin: object = subprocess.DEVNULL) -> Program:
+    def start(self, *command: object, stdin: object = subprocess.DEVNULL, cwd: pathlib.Path | None = None) -> Program:
+        if cwd:  # the namespace of mounts has a working directory of its own
+            command = ("sh", "-c", 'cd "$0" && exec "$@"', cwd, *command)
         program = Program(self.here(*command), self.directory, stdin)
         self.programs.append(program)
         return program
 
     def close(self) -> None:
-        for program in reversed(self.programs):
-            if program.alive():
-                program.kill()
+        namespace = os.stat(f"/proc/{self.holder.pid}/ns/net").st_ino
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            # Also what a shell has started.
+            with contextlib.suppress(OSError):
+                if os.stat(process / "ns/net").st_ino == namespace and process.name != str(self.holder.pid):
+                    os.kill(int(process.name), signal.SIGKILL)
+        for program in self.programs:
+            program.process.wait()
         assert self.holder.stdin is not None and self.holder.stdout is not None
         self.holder.stdin.close()
         self.holder.wait()

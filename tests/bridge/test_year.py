@@ -1,10 +1,8 @@
 """A year of data goes from a program on host A to one on host B and back, bit for bit."""
 
-import sys
-
 import hosts as lab
 import pytest
-from conftest import CLIENTS, SAMPLES_OF_A_WEEK, WEEK, WEEKS, Bridge, exchange, same
+from conftest import CLIENTS, WEEK, Bridge, exchange, same
 
 UP, DOWN = "lab/up", "lab/down"
 WHOLE = "--on-full", "wait", "--batch", "64"
@@ -74,14 +72,3 @@ def test_twenty_channels_through_one_router(routed, tool, client, node, tmp_path
     for pipe, back in pipes:
         pipe.ends(3 * lab.DEADLINE)
         same(a, tool, WEEK, back)
-
-
-def test_a_program_that_has_only_the_facts_reads_the_payload(two, tool, node, tmp_path, year):
-    a, b, _ = two
-    endpoint = "tcp/10.0.1.2:7447"
-    at_b = node()
-    Bridge(b, at_b, DOWN, UP, "-x", *WHOLE, "--listen", endpoint)
-    b.start(tool, "pipe", "-s", "--linger", lab.DEADLINE, at_b, "grid", "-i", year)
-    reader = a.start(sys.executable, lab.HERE / "reader.py", endpoint, DOWN, WEEKS * SAMPLES_OF_A_WEEK)
-    reader.ends(3 * lab.DEADLINE)
-    same(a, tool, year, reader.out)

@@ -31,7 +31,11 @@ impl Format {
         }
     }
 
-    fn of(encoding: &Encoding) -> Option<Self> {
+    /// A message that names no encoding, as those that come from MQTT, is JSON if it begins so.
+    fn of(encoding: &Encoding, bytes: &[u8]) -> Option<Self> {
+        if *encoding == Encoding::default() {
+            return Some(if bytes.first() == Some(&b'{') { Self::Json } else { Self::Protobuf });
+        }
         [Self::Protobuf, Self::Json].into_iter().find(|format| format.encoding() == *encoding)
     }
 }
@@ -76,7 +80,7 @@ impl Encoder {
 
 /// Reads a message into `batch`, by what it says of its encoding.
 pub(crate) fn decode(encoding: &Encoding, bytes: &[u8], signals: &mut Signals, batch: &mut Batch) -> Result<(), BadMessage> {
-    match Format::of(encoding) {
+    match Format::of(encoding, bytes) {
         Some(Format::Protobuf) => protobuf::decode(bytes, signals, batch).map_err(BadMessage::Garbage),
         Some(Format::Json) => {
             for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {

@@ -179,7 +179,7 @@ fn garbage_and_what_does_not_fit_is_counted_and_named_and_never_forwarded() {
     protobuf(b"\xff\xff\xff", None);
     protobuf(&good[..good.len() - 1], None);
     put(&good, Encoding::TEXT_PLAIN, None);
-    put(&good, Encoding::ZENOH_BYTES, None);
+    put(&good, Encoding::APPLICATION_CBOR, None);
     publisher.delete().wait().unwrap();
     protobuf(&good, Some(words(&[2, 5, 0, 0])));
     protobuf(&good, Some(words(&[1, 5, u64::MAX, 0])));
