@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
+.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -90,7 +90,7 @@ test: test-rust test-tool test-c test-install test-wire test-python test-bridge 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bridge-lab bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -112,7 +112,7 @@ test-c: build ## the C and C++ tests, each in a process of its own
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
 
 # A folder of its own: other features of the library, and what pip and maturin bring.
-python test-python python-extras wheel: export TARGET := $(TARGET)
+python test-python python-extras wheel bridge-lab: export TARGET := $(TARGET)
 python: check-deps ## the Python package, with pytest and mypy, in target/python/venv
 	@tests/python.sh venv
 
@@ -128,6 +128,9 @@ wheel: check-deps ## a manylinux wheel of the Python package in target/python/wh
 test-bridge: build bridge ## the bridge's tests: two bridges on this host, kills, garbage
 	$(CARGO) test --release --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
 	@tests/bridge.sh $(LIB)
+
+bridge-lab: build bridge ## the bridge between hosts that are network namespaces: links that fail or lose, a router, TLS; three minutes
+	@tests/bridge-lab.sh $(LIB) $(LIB)/villas-shm-bridge
 
 test-forks: build ## 20 000 forks beside threads that open, close and wait, in two pid namespaces
 	FORKS=20000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh fork_beside
@@ -311,6 +314,9 @@ bench-instructions: library ## instructions of a sample's and a message's way, b
 bench-tap: library ## what a tap sees at 20 000 samples per second, and what it costs; two minutes
 	$(CARGO) build --release -p villas-shm-bench --bin villas-bench-tap
 	$(LIB)/villas-bench-tap
+
+bench-bridge: bridge ## the bridge beside a bare program with Zenoh and a bare UDP socket, on this host; a minute
+	$(TARGET)/bridge/release/villas-bridge-bench $(LIB)/villas-shm-bridge
 
 bench-descriptors: $(LIB)/villas-bench-descriptors ## the descriptors to poll, beside a bare hand-over, alone and among 200; two minutes
 	@$< $(BENCH)

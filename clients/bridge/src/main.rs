@@ -41,7 +41,9 @@ fn main() -> ExitCode {
     };
     log::set_level(cli.debug);
     if std::env::var_os("RUST_LOG").is_some() {
-        zenoh::init_log_from_env_or("error");
+        // Zenoh's own way to do this prints where the statistics go.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     } else {
         reason::listen();
     }

@@ -25,6 +25,9 @@ use crate::format::{BadMessage, MOST_BYTES, decode, fill};
 /// How long a full channel is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The longest latency that is told from longer ones, in nanoseconds: an hour.
+const LONGEST: u64 = 3600 * 1_000_000_000;
+
 /// The most samples that are written at once.
 const WRITE: usize = 64;
 
@@ -121,7 +124,7 @@ impl Receiver {
                 if let Some((Head { published, .. }, _)) = &origin {
                     // Clocks out of step must not make it wrap.
                     let latency = (arrived.as_nanos() as u64).saturating_sub(*published);
-                    let new = || Histogram::new(3).ok();
+                    let new = || Histogram::new_with_bounds(1, LONGEST, 3).ok();
                     if let Some(latencies) = state.news.latencies.take().or_else(new) {
                         state.news.latencies.insert(latencies).saturating_record(latency);
                     }

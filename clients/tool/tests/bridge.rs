@@ -6,8 +6,16 @@ mod common;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::*;
+
+/// A program cannot be started while a child of another test, forked in that moment, still has the
+/// descriptor by which it was written.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A program of that name, which says what it is given, in a folder of its own.
 fn write_bridge(directory: &Path) {
@@ -18,6 +26,7 @@ fn write_bridge(directory: &Path) {
 
 #[test]
 fn the_bridge_in_path_gets_all_arguments_and_its_exit_status_counts() {
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     write_bridge(directory.path());
     let path = format!("{}:/usr/bin:/bin", directory.path().display());
@@ -37,11 +46,13 @@ fn the_bridge_in_path_gets_all_arguments_and_its_exit_status_counts() {
 
 #[test]
 fn the_bridge_beside_the_tool_comes_before_one_in_path() {
-    let (beside, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let _alone = alone();
+    // On the tool's file system, so that it can be linked.
+    let (beside, other) = (tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), tempfile::tempdir().unwrap());
     write_bridge(beside.path());
     write_bridge(other.path());
     let copy = beside.path().join("villas-shm");
-    fs::copy(TOOL, &copy).unwrap();
+    fs::hard_link(TOOL, &copy).unwrap();
     let path = format!("{}:/usr/bin:/bin", other.path().display());
     let output = assert_cmd::Command::new(copy).arg("bridge").env("PATH", path).timeout(PATIENCE).output().unwrap();
     assert!(String::from_utf8(output.stdout).unwrap().starts_with(&format!("<{}", beside.path().display())));
@@ -49,6 +60,7 @@ fn the_bridge_beside_the_tool_comes_before_one_in_path() {
 
 #[test]
 fn without_a_bridge_it_says_how_to_get_one() {
+    let _alone = alone();
     let empty = tempfile::tempdir().unwrap();
     let output = tool(&["bridge", "n.conf", "n"]).env("PATH", empty.path()).output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
