@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
+.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -38,6 +38,12 @@ library: check-deps
 
 $(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
 	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
+
+# A workspace of its own, and a folder of its own: its dependencies take minutes to build.
+bridge: check-deps ## villas-shm-bridge, by which a channel goes on over Zenoh on other machines; minutes, the first time
+	$(CARGO) build --release --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
+	@mkdir -p $(LIB)
+	@ln -sf ../bridge/release/villas-shm-bridge $(LIB)/villas-shm-bridge
 
 # As they are installed: without the way to this checkout, and without debug information.
 $(LIB)/package/villas-shmem: $(LIB)/villas-shmem
@@ -56,7 +62,8 @@ install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
 install uninstall: export BINDIR := $(BINDIR)
 install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export FORCE := $(FORCE)
-install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, and FORCE=1 to replace other programs' files
+install uninstall: export BRIDGE := $(BRIDGE)
+install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, FORCE=1 to replace other programs' files, BRIDGE=1 for the bridge too
 	@cmake/install.sh install '$(LIB)'
 
 uninstall: ## removes what was installed into PREFIX, LIBDIR and DESTDIR
@@ -77,13 +84,13 @@ check-parts: library $(LIB)/villas-shmem
 	$(CARGO) test -p villas-shm --lib
 	CHECK_QUICK=1 JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-check" tests/run-c.sh $(C_TESTS)
 
-test: test-rust test-tool test-c test-install test-wire test-python ## everything that the library and the tool do
+test: test-rust test-tool test-c test-install test-wire test-python test-bridge ## everything that the library and the tool do
 	@echo "make test: all parts passed"
 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bridge-lab bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -92,7 +99,7 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 
 test-tool: build ## tests of the command-line tool, of the demo, of the examples and of the documents
 	@tests/install-missing.sh $(CXX)
-	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-measure -p villas-shm-picture
+	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-node -p villas-shm-measure -p villas-shm-picture
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" CARGO="$(CARGO)" tests/examples.sh $(LIB)
 	@tests/year.sh $(LIB)
@@ -105,7 +112,7 @@ test-c: build ## the C and C++ tests, each in a process of its own
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
 
 # A folder of its own: other features of the library, and what pip and maturin bring.
-python test-python python-extras wheel: export TARGET := $(TARGET)
+python test-python python-extras wheel bridge-lab: export TARGET := $(TARGET)
 python: check-deps ## the Python package, with pytest and mypy, in target/python/venv
 	@tests/python.sh venv
 
@@ -117,6 +124,13 @@ python-extras: build ## the tests of the Python package with pandapower, and und
 
 wheel: check-deps ## a manylinux wheel of the Python package in target/python/wheels, and whether it installs without Rust
 	@tests/python.sh wheel
+
+test-bridge: build bridge ## the bridge's tests: two bridges on this host, kills, garbage
+	$(CARGO) test --release --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
+	@tests/bridge.sh $(LIB)
+
+bridge-lab: build bridge ## the bridge between hosts that are network namespaces: links that fail or lose, a router, TLS; three minutes
+	@tests/bridge-lab.sh $(LIB) $(LIB)/villas-shm-bridge
 
 test-forks: build ## 20 000 forks beside threads that open, close and wait, in two pid namespaces
 	FORKS=20000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh fork_beside
@@ -301,6 +315,9 @@ bench-tap: library ## what a tap sees at 20 000 samples per second, and what it 
 	$(CARGO) build --release -p villas-shm-bench --bin villas-bench-tap
 	$(LIB)/villas-bench-tap
 
+bench-bridge: bridge ## the bridge beside a bare program with Zenoh and a bare UDP socket, on this host; a minute
+	$(TARGET)/bridge/release/villas-bridge-bench $(LIB)/villas-shm-bridge
+
 bench-descriptors: $(LIB)/villas-bench-descriptors ## the descriptors to poll, beside a bare hand-over, alone and among 200; two minutes
 	@$< $(BENCH)
 
@@ -322,7 +339,15 @@ lint: ## how the library is built, the documents, formatting, clippy
 	$(CARGO) clippy -p villas-shm --features _test_crash_points --tests --bins -- -D warnings
 	$(CARGO) clippy -p villas-shm --no-default-features --features bytemuck -- -D warnings
 	cd clients/python && $(CARGO) fmt --check && $(CARGO) clippy --target-dir $(abspath $(TARGET))/python/cargo -- -D warnings
+	cd clients/bridge && $(CARGO) fmt --check
+	@$(MAKE) --no-print-directory lint-bridge
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
+
+# cargo clippy would compile all that the bridge depends on once more, to check it only. This is what it does, on a build, without optimising the bridge itself.
+.PHONY: lint-bridge
+lint-bridge:
+	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" $(CARGO) test --release --no-run --config 'profile.release.package.villas-shm-bridge.opt-level=0' \
+	    --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
 
 doc: ## the documentation of the Rust crate
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps -p villas-shm

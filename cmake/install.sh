@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: install.sh install|uninstall BUILT   (in the root of the repository; BUILT is target/release)
 #
-# From the environment: PREFIX, LIBDIR, INCLUDEDIR, BINDIR, which are absolute; DESTDIR, put before all of them; FORCE=1.
+# From the environment: PREFIX, LIBDIR, INCLUDEDIR, BINDIR, which are absolute; DESTDIR, put before all of them; FORCE=1; BRIDGE=1.
 #
 # What was installed stands in LIBDIR/villas_shm/manifest: a fingerprint (the checksum of a file, the target of a link) and a path, relative
 # to LIBDIR where both lie below PREFIX, so that an installation can be moved. A file counts as ours while it has the fingerprint of the
@@ -11,7 +11,7 @@ set -eu
 umask 022
 export LC_ALL=C
 action=$1 built=$2 cmake=$(dirname "$0")
-: "${DESTDIR:=}" "${FORCE:=}"
+: "${DESTDIR:=}" "${FORCE:=}" "${BRIDGE:=}"
 tab=$(printf '\t')
 pending=.villas-shm-pending.
 
@@ -146,6 +146,11 @@ make_tree() {
   put 644 "$built/package/libvillas_shm.a" "$LIBDIR/libvillas_shm.a"
   put 755 "$built/villas-shm" "$BINDIR/villas-shm"
   put 755 "$built/package/villas-shmem" "$BINDIR/villas-shmem"
+  if [ "$BRIDGE" = 1 ]; then
+    bridge=${built%/release}/bridge/release/villas-shm-bridge
+    [ -f "$bridge" ] || die "$bridge is not built. Run \"make bridge\" first, without sudo"
+    put 755 "$bridge" "$BINDIR/villas-shm-bridge"
+  fi
   for header in include/villas/*; do
     put 644 "$header" "$INCLUDEDIR/villas/${header##*/}"
   done

@@ -26,19 +26,19 @@ mod text;
 
 // The parsers of the tool, which is a program: its sources are compiled into this crate, and call what else they need by these names.
 #[allow(dead_code, unused_imports)]
-#[path = "../../clients/tool/src/config/mod.rs"]
+#[path = "../../clients/node/src/config/mod.rs"]
 mod config;
 #[allow(dead_code)]
-#[path = "../../clients/tool/src/encoding.rs"]
+#[path = "../../clients/node/src/encoding.rs"]
 mod encoding;
 #[allow(dead_code, unused_imports)]
 #[path = "../../clients/tool/src/human/mod.rs"]
 mod human;
 #[allow(dead_code, unused_imports)]
-#[path = "../../clients/tool/src/record/mod.rs"]
+#[path = "../../clients/node/src/record/mod.rs"]
 mod record;
 #[allow(dead_code)]
-#[path = "../../clients/tool/src/signals.rs"]
+#[path = "../../clients/node/src/signals.rs"]
 mod signals;
 /// The tool's messages: made, and shown to nobody.
 mod log {

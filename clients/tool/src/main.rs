@@ -8,25 +8,19 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod bridge;
 mod cli;
 mod compare;
-mod config;
 mod convert;
-mod encoding;
-mod events;
-mod exec;
 mod formats;
 mod generate;
 mod human;
 mod inspect;
 mod lines;
-mod log;
 mod pipe;
 mod plot;
 mod progress;
-mod record;
 mod screen;
-mod signals;
 mod standard;
 mod watch;
 
@@ -34,6 +28,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use villas_shm_node::{config, encoding, events, exec, log, record, signals};
 
 use cli::{Cli, Command, CompareArgs, ConvertArgs, PipeArgs, SignalArgs, WatchArgs};
 use config::NodeConfig;
@@ -42,6 +37,7 @@ use signals::Signals;
 
 fn main() -> ExitCode {
     events::start_from_defaults();
+    log::begin("villas-shm", |line| progress::aside(|| log::to_stderr(line)));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => return usage(&message),
@@ -60,6 +56,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => outcome(bench::run(&args)),
         Command::Plot(args) => outcome(plot(&args)),
         Command::Convert(args) => outcome(convert(args)),
+        Command::Bridge(args) => failure(&bridge::replace(args, cli.debug), 1),
     }
 }
 

@@ -109,6 +109,19 @@ pub(crate) enum Command {
     /// the end.
     #[command(after_help = CONVERT_STATUS)]
     Convert(ConvertArgs),
+    /// Let a channel go on over Zenoh, on other machines.
+    ///
+    /// Starts the program villas-shm-bridge, which is beside this one or in PATH, with these
+    /// arguments.
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Bridge(BridgeArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct BridgeArgs {
+    /// Its arguments; --help lists them.
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 #[derive(Args)]

@@ -97,7 +97,7 @@ struct Side {
 
 impl Side {
     fn open(path: &Path, options: &Options, types: &Signals) -> Result<Self, String> {
-        Ok(Self::new(Reader::open(path, options.format, types)?, options.types.len() > 0))
+        Ok(Self::new(Reader::open(path, options.format, types)?, !options.types.is_empty()))
     }
 
     fn new(reader: Reader, has_types: bool) -> Self {

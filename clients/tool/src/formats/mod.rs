@@ -6,8 +6,6 @@ mod arrow;
 mod binary;
 mod columns;
 mod input;
-mod json;
-mod losses;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -16,6 +14,7 @@ mod writer;
 use std::path::Path;
 
 use clap::ValueEnum;
+use villas_shm_node::{json, losses};
 
 pub(crate) use input::{Input, Source, refuse_same_file};
 pub(crate) use reader::{ReadError, Reader};

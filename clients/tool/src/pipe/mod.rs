@@ -3,9 +3,7 @@
 //! One thread sends (`send.rs`), one receives (`receive.rs`); neither waits for the other. The main
 //! thread only supervises (`supervise.rs`).
 
-mod open;
 mod receive;
-mod sample;
 mod schedule;
 mod send;
 mod session;
@@ -16,14 +14,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use villas_shm_node::open::{Cancelled, Opened, Region, be_the_program, open};
 
-use crate::config::{Layout, NodeConfig};
+use crate::config::NodeConfig;
 use crate::events;
 use crate::exec::Program;
 use crate::formats::{Output, Source, Writer};
 use crate::log::log;
 use crate::signals::Signals;
-use open::{Opened, Region};
 use receive::Ended;
 use session::Session;
 use supervise::Supervisor;
@@ -72,36 +70,32 @@ pub(crate) fn run(mut config: NodeConfig, mut options: Options, swap: bool) -> R
     let (events, inbox) = channel();
     events::catch_signals(events.clone(), Event::Signal)?;
     if swap {
-        config.swap();
-        if config.exec.take().is_some() {
-            log!(Info, "the exec program is not started: with -x, this is the program");
-        }
+        be_the_program(&mut config);
     }
-    let start = || match &config.exec {
-        Some(words) => {
+    let mut program = None;
+    let start = || {
+        if let Some(words) = &config.exec {
             let events = events.clone();
-            Program::start(words, move || drop(events.send(Event::ProgramEnded))).map(Some)
+            program = Some(Program::start(words, move || drop(events.send(Event::ProgramEnded)))?);
         }
-        None => Ok(None),
+        Ok(())
     };
-    // With two regions each side waits for the other, so the program must be started first.
-    let starts_first = matches!(&config.layout, Layout::TwoRegions { input, output } if input != output);
-    let mut program = if starts_first { start()? } else { None };
-    let opened = if swap { Region::open(&config, &inbox, deadline) } else { Region::create(&config, &inbox, deadline) };
+    let cancelled = || match inbox.try_recv() {
+        Ok(Event::ProgramEnded) => Some(Cancelled::ProgramEnded),
+        Ok(_) => Some(Cancelled::Signalled),
+        Err(_) => None,
+    };
+    let opened = open(&config, swap, &cancelled, deadline, start);
     let mut sees_the_end = false;
     let good = opened.and_then(|opened| match opened {
         Opened::Open(region) => {
-            // From here on the name exists, and is removed with the region whatever happens.
-            if !starts_first {
-                program = start()?;
-            }
             let (good, has_come) =
                 with_region(&config, &mut options, deadline, &region, program.as_mut(), events.clone(), &inbox)?;
             sees_the_end = has_come;
             Ok(good)
         }
-        Opened::Signalled => Ok(true),
-        Opened::ProgramEnded => Err(program.as_mut().map_or_else(String::new, Program::ended_early)),
+        Opened::Cancelled(Cancelled::Signalled) => Ok(true),
+        Opened::Cancelled(Cancelled::ProgramEnded) => Err(program.as_mut().map_or_else(String::new, Program::ended_early)),
     });
     let good = good.unwrap_or_else(|message| {
         log!(Error, "{message}");

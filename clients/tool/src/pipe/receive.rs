@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use villas_shm::{Flags, Sample};
+use villas_shm_node::open::{SILENCE, SLICE};
+use villas_shm_node::sample::take;
 
 use super::Options;
-use super::sample::take;
 use super::send::BATCH;
-use super::session::{SILENCE, SLICE, Session};
+use super::session::Session;
 use crate::config::NodeConfig;
 use crate::formats::Writer;
 use crate::log::log;

@@ -10,11 +10,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
 use villas_shm::Sample;
+use villas_shm_node::open::{SILENCE, SLICE};
+use villas_shm_node::sample::fill;
 
 use super::Options;
-use super::sample::fill;
 use super::schedule::Schedule;
-use super::session::{SILENCE, SLICE, Session};
+use super::session::Session;
 use crate::config::NodeConfig;
 use crate::formats::{Output, ReadError, Reader, Source};
 use crate::log::log;

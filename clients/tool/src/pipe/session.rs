@@ -10,14 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd;
 use villas_shm::Channel;
-
-use super::open::Region;
-
-/// The longest wait on the channel between two checks of the flags.
-pub(super) const SLICE: Duration = Duration::from_millis(100);
-
-/// After this time a wait is reported.
-pub(super) const SILENCE: Duration = Duration::from_secs(1);
+use villas_shm_node::open::{Region, SILENCE};
 
 /// The shortest time for which a rate is reported: a shorter one shows only the first moments.
 const SHORTEST: Duration = Duration::from_millis(100);

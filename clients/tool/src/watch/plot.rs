@@ -57,7 +57,7 @@ fn mark(from: Sender) -> &'static str {
 /// come.
 fn names(options: &Options, source: &Source, senders: &[Sender]) -> Vec<String> {
     let stated = senders.iter().map(|&from| signals_of(options, source.tap(), from));
-    let (unnamed, named): (Vec<Signals>, Vec<Signals>) = stated.partition(|signals| signals.len() == 0);
+    let (unnamed, named): (Vec<Signals>, Vec<Signals>) = stated.partition(|signals| signals.is_empty());
     let numbered = options.signals.iter().filter(|name| !unnamed.is_empty() && is_numbered(name)).cloned();
     let all = named.iter().flat_map(|signals| (0..signals.len()).map(|at| signals.name(at).into_owned()));
     all.chain(numbered).collect()
