@@ -18,6 +18,7 @@ installed() {
     { cat "$out/log" >&2; fail "make $* failed"; }
 }
 
+mkdir "$out/usr"
 installed install
 ! [ -e "$out/usr/bin/villas-shm-bridge" ] || fail "it is installed without BRIDGE=1"
 installed install BRIDGE=1
