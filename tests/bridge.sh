@@ -3,7 +3,7 @@
 # The bridge is installed with BRIDGE=1 and not without, the tool starts it from there, and it is removed with the rest.
 set -eu
 built=$1
-unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR FORCE || true
+unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR FORCE BRIDGE || true
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
@@ -18,6 +18,7 @@ installed() {
     { cat "$out/log" >&2; fail "make $* failed"; }
 }
 
+mkdir "$out/usr"
 installed install
 ! [ -e "$out/usr/bin/villas-shm-bridge" ] || fail "it is installed without BRIDGE=1"
 installed install BRIDGE=1

@@ -4,7 +4,7 @@
 set -eu
 built=$1
 : "${CC:=cc}" "${CXX:=c++}"
-unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR FORCE LD_LIBRARY_PATH PKG_CONFIG_PATH || true
+unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR FORCE BRIDGE LD_LIBRARY_PATH PKG_CONFIG_PATH || true
 out=$(mktemp -d "${TMPDIR:-/tmp}/villas install.XXXXXX")
 trap 'rm -rf "$out"' EXIT
 chmod 755 "$out"

@@ -168,7 +168,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// The counters, and how many samples the queue has room for.
+    /// The counters.
     pub(crate) fn counts(&self) -> Counts {
         let state = self.lock();
         Counts { queued: state.counts.queued + state.queue.len() as u64, ..state.counts }
