@@ -1,4 +1,4 @@
-//! usage: villas-bridge-bench BRIDGE
+//! usage: villas-bridge-bench BRIDGE [BATCH...]
 //!
 //! Samples of 8 values go from one process to another on this host by two bridges, by a bare
 //! program with Zenoh and by a bare UDP socket, in turns. Prints how many arrive in a second, and
@@ -23,6 +23,8 @@ const BATCHES: [usize; 3] = [1, 16, 64];
 /// Each way has so many turns, and in each a slice for the rate and one for round trips.
 const TURNS: usize = 5;
 const SLICE: Duration = Duration::from_millis(400);
+/// After so long nothing comes any more that a socket has lost.
+const SILENCE: Duration = Duration::from_millis(200);
 /// Of a slice, before it counts.
 const WARM_UP: Duration = Duration::from_millis(100);
 
@@ -30,8 +32,11 @@ fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let done = match arguments.as_slice() {
         [role, place @ ..] if role == "far" => far(place),
-        [bridge] => bench(Path::new(bridge)),
-        _ => Err("usage: villas-bridge-bench BRIDGE".into()),
+        [bridge, batches @ ..] => {
+            let batches = batches.iter().map(|batch| batch.parse().map_err(Into::into)).collect::<Result<Vec<_>>>();
+            batches.and_then(|batches| bench(Path::new(bridge), if batches.is_empty() { &BATCHES } else { &batches }))
+        }
+        [] => Err("usage: villas-bridge-bench BRIDGE [BATCH...]".into()),
     };
     if let Err(error) = done {
         eprintln!("villas-bridge-bench: {error}");
@@ -93,6 +98,9 @@ struct Contender {
     rates: Vec<f64>,
     sent: u64,
     lost: u64,
+    /// What the far end has received, as far as is known, and what it has not.
+    counted: u64,
+    underway: u64,
     times: Histogram<u64>,
     _processes: Vec<Running>,
 }
@@ -120,58 +128,89 @@ impl Contender {
         let from_far = BufReader::new(child.stdout.take().ok_or("no standard output")?);
         processes.push(Running(child));
         let times = Histogram::new_with_bounds(1, 100_000_000_000, 3)?;
-        let mut contender =
-            Contender { way, end, to_far, from_far, rates: Vec::new(), sent: 0, lost: 0, times, _processes: processes };
-        contender.connect()?;
+        let mut contender = Contender {
+            way,
+            end,
+            to_far,
+            from_far,
+            rates: Vec::new(),
+            sent: 0,
+            lost: 0,
+            counted: 0,
+            underway: 0,
+            times,
+            _processes: processes,
+        };
+        contender.connect(batch)?;
         Ok(contender)
     }
 
     /// Sends until something arrives.
-    fn connect(&mut self) -> Result<()> {
+    fn connect(&mut self, batch: usize) -> Result<()> {
         let begin = Instant::now();
         self.command("sink")?;
         while self.command("count")? == 0 {
             if begin.elapsed() > DEADLINE {
                 return Err(format!("{}: nothing arrives", self.way.description()).into());
             }
-            self.end.send()?;
+            self.send(batch)?;
             thread::sleep(Duration::from_millis(20));
         }
-        self.settle()
+        // What was sent before the other end was there is no loss.
+        self.settle(false)?;
+        (self.sent, self.lost) = (0, 0);
+        Ok(())
     }
 
-    /// Waits until nothing is underway any more.
-    fn settle(&mut self) -> Result<()> {
-        let mut known = self.command("count")?;
-        loop {
-            thread::sleep(Duration::from_millis(20));
-            let count = self.command("count")?;
-            if count == known {
-                return Ok(());
+    fn send(&mut self, batch: usize) -> Result<()> {
+        self.sent += batch as u64;
+        self.underway += batch as u64;
+        self.end.send()
+    }
+
+    /// Waits until nothing is underway any more. If all is to arrive, it is an error if it does not.
+    fn settle(&mut self, all_arrives: bool) -> Result<()> {
+        let mut last = Instant::now();
+        while self.underway > 0 {
+            let before = self.underway;
+            thread::sleep(Duration::from_millis(1));
+            self.count()?;
+            if self.underway != before {
+                last = Instant::now();
             }
-            known = count;
+            if all_arrives && last.elapsed() > DEADLINE {
+                return Err(format!("{}: {} samples do not arrive", self.way.description(), self.underway).into());
+            }
+            if !all_arrives && last.elapsed() > SILENCE {
+                self.lost += std::mem::take(&mut self.underway);
+            }
         }
+        Ok(())
+    }
+
+    /// Asks how many samples the far end has received.
+    fn count(&mut self) -> Result<u64> {
+        let count = self.command("count")?;
+        self.underway -= (count - self.counted).min(self.underway);
+        self.counted = count;
+        Ok(count)
     }
 
     /// Sends as fast as it goes.
     fn rate(&mut self, batch: usize) -> Result<()> {
-        let before = self.command("sink")?;
+        self.command("sink")?;
         let begin = Instant::now();
-        let (mut sent, mut first) = (0, None);
+        let mut first = None;
         while begin.elapsed() < WARM_UP + SLICE {
-            self.end.send()?;
-            sent += batch as u64;
+            self.send(batch)?;
             if first.is_none() && begin.elapsed() >= WARM_UP {
-                first = Some((self.command("count")?, Instant::now()));
+                first = Some((self.count()?, Instant::now()));
             }
         }
-        let last = self.command("count")?;
+        let last = self.count()?;
         let (first, at) = first.ok_or("the first send took the whole slice")?;
         self.rates.push((last - first) as f64 / at.elapsed().as_secs_f64());
-        self.settle()?;
-        self.lost += sent - (self.command("count")? - before);
-        self.sent += sent;
-        Ok(())
+        self.settle(self.way != Way::Udp)
     }
 
     /// Sends a message, and waits for what comes back.
@@ -180,7 +219,7 @@ impl Contender {
         let begin = Instant::now();
         while begin.elapsed() < WARM_UP + SLICE {
             let at = Instant::now();
-            self.end.send()?;
+            self.send(batch)?;
             let mut missing = batch;
             while missing > 0 {
                 missing -= self.end.receive()?;
@@ -189,7 +228,7 @@ impl Contender {
                 self.times.record(at.elapsed().as_nanos() as u64)?;
             }
         }
-        Ok(())
+        self.settle(self.way != Way::Udp)
     }
 
     fn median(&self) -> f64 {
@@ -222,12 +261,12 @@ fn start_bridge(bridge: &Path, directory: &Path, region: &str, batch: usize, how
     ))
 }
 
-fn bench(bridge: &Path) -> Result<()> {
+fn bench(bridge: &Path, batches: &[usize]) -> Result<()> {
     let directory = env::temp_dir().join(format!("villas-bridge-bench-{}", std::process::id()));
     std::fs::create_dir(&directory)?;
     println!("| batch | way | samples/s | beside Zenoh | round trip p50 | p99 | p99.9 | lost |");
     println!("|---:|---|---:|---:|---:|---:|---:|---:|");
-    for batch in BATCHES {
+    for &batch in batches {
         let start = |way| Contender::start(way, batch, bridge, &directory);
         let mut contenders = Way::ALL.into_iter().map(start).collect::<Result<Vec<_>>>()?;
         for _ in 0..TURNS {

@@ -27,6 +27,9 @@ const PREFIX: usize = 6;
 /// The key of a value and its length, which is below 128: field 100, delimited by a length.
 const VALUE: [u8; 2] = [0xa2, 0x06];
 
+/// What stands before the 8 bytes of a float.
+const FLOAT: [u8; 4] = [VALUE[0], VALUE[1], 9, 0x09];
+
 const DATA: u64 = 1;
 
 /// A message with one sample, in `buffer`. Messages one behind the other are one message.
@@ -124,6 +127,12 @@ fn field<'a>(bytes: &mut &'a [u8]) -> Result<(u32, Field<'a>), String> {
     Ok((tag, contents))
 }
 
+/// The bytes of a float, if the next field is one.
+#[inline]
+fn float(bytes: &[u8]) -> Option<&[u8; 8]> {
+    bytes.strip_prefix(&FLOAT)?.first_chunk()
+}
+
 fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Result<&'a [u8; N], String> {
     let (first, rest) = bytes.split_first_chunk().ok_or_else(truncated)?;
     *bytes = rest;
@@ -151,6 +160,15 @@ fn sample(mut bytes: &[u8], signals: &Signals, limit: usize, record: &mut Record
     let mut kind = None;
     let mut count = 0;
     while !bytes.is_empty() {
+        // Most values are floats, as every writer of protobuf writes them.
+        while let (Some(float), true) = (float(bytes), count < limit && signals.kind(count) == SignalType::Float) {
+            record.values.push(u64::from_le_bytes(*float));
+            bytes = &bytes[FLOAT.len() + float.len()..];
+            count += 1;
+        }
+        if bytes.is_empty() {
+            break;
+        }
         match field(&mut bytes)? {
             (100, Field::Bytes(inner)) => {
                 if count < limit {

@@ -24,7 +24,7 @@ use crate::format::Encoder;
 use crate::queue::{Cargo, Queue};
 
 /// The most samples that are read at once.
-const READ: usize = 64;
+const READ: usize = 256;
 
 /// How often the follower looks at the leader.
 const TICK: Duration = Duration::from_millis(5);
