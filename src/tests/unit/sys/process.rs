@@ -33,7 +33,7 @@ fn a_start_time_from_another_source_says_nothing() {
 /// Its locks are gone as soon as it is a zombie, unless a child has them that was not made by `fork`.
 #[test]
 fn a_zombie_is_gone_for_a_thorough_check_only() {
-    use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
     let me = Identity::look_up();
     let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
@@ -42,6 +42,6 @@ fn a_zombie_is_gone_for_a_thorough_check_only() {
     drop(child.stdin.take());
     waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     assert!(!it.is_gone(&me, false) && it.is_gone(&me, true));
-    waitpid(pid, None).unwrap();
+    assert!(child.wait().unwrap().success());
     assert!(it.is_gone(&me, false) && it.is_gone(&me, true));
 }
