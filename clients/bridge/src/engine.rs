@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use villas_shm_node::log::log;
 use zenoh::{Config, Session, Wait};
 
@@ -19,14 +20,13 @@ const DEFAULTS: [(&str, &str); 5] = [
 
 /// The configuration of a session.
 pub(crate) fn configure(cli: &Cli) -> Result<Config, String> {
-    let mut config = match &cli.zenoh_config {
+    let (mut config, file) = match &cli.zenoh_config {
         Some(path) => from_file(path)?,
-        None => Config::default(),
+        None => (Config::default(), Value::Null),
     };
-    let usual = Config::default();
-    let is_unset = |config: &Config, key: &str| config.get_json(key).ok() == usual.get_json(key).ok();
+    let is_unset = |key: &str| file.pointer(&format!("/{key}")).is_none();
     for (key, value) in DEFAULTS {
-        if is_unset(&config, key) {
+        if is_unset(key) {
             set(&mut config, key, value)?;
         }
     }
@@ -39,7 +39,7 @@ pub(crate) fn configure(cli: &Cli) -> Result<Config, String> {
     let endpoints = |list: &[String]| serde_json::to_string(list).map_err(|error| error.to_string());
     // By default a peer listens at a port of the kernel's choice: only where scouting tells it.
     let scouts = config.get_json("scouting/multicast/enabled").is_ok_and(|scouts| scouts == "true");
-    if !cli.listen.is_empty() || (is_unset(&config, "listen/endpoints") && !scouts) {
+    if !cli.listen.is_empty() || (is_unset("listen/endpoints") && !scouts) {
         set(&mut config, "listen/endpoints", &endpoints(&cli.listen)?)?;
     }
     if !cli.connect.is_empty() {
@@ -52,11 +52,14 @@ pub(crate) fn configure(cli: &Cli) -> Result<Config, String> {
     Ok(config)
 }
 
-fn from_file(path: &Path) -> Result<Config, String> {
+/// The configuration in a file, and what the file itself says: a default of Zenoh that somebody has
+/// written there is meant.
+fn from_file(path: &Path) -> Result<(Config, Value), String> {
     let name = path.display();
-    // Zenoh would say of a missing file that its name has no extension that it knows.
-    std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?;
-    Config::from_file(path).map_err(|error| format!("{name}: it is no configuration of Zenoh: {error}"))
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    let bad = |error: &dyn std::fmt::Display| format!("{name}: it is no configuration of Zenoh in JSON5: {error}");
+    let said = json5::from_str(&text).map_err(|error| bad(&error))?;
+    Ok((Config::from_json5(&text).map_err(|error| bad(&error))?, said))
 }
 
 fn set(config: &mut Config, key: &str, value: &str) -> Result<(), String> {
@@ -78,5 +81,65 @@ pub(crate) fn connections(session: &Session) -> (usize, usize) {
 pub(crate) fn close(session: &Session) {
     if let Err(error) = session.close().wait() {
         log!(Warning, "the session of Zenoh was not closed in order: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    /// The configuration of a command line with these options, and with this file.
+    fn configured(options: &[&str], file: Option<&str>) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("zenoh.json5");
+        let mut words = vec!["villas-shm-bridge", "grid.conf", "grid", "--publish", "a", "--subscribe", "b"];
+        words.extend(options);
+        if let Some(text) = file {
+            std::fs::write(&path, text).unwrap();
+            words.extend(["--zenoh-config", path.to_str().unwrap()]);
+        }
+        configure(&Cli::try_parse_from(words).unwrap())
+    }
+
+    fn get(config: &Config, key: &str) -> String {
+        config.get_json(key).unwrap()
+    }
+
+    #[test]
+    fn without_a_file_nobody_is_looked_for_and_attempts_have_no_end() {
+        let config = configured(&["--connect", "tcp/127.0.0.1:1"], None).unwrap();
+        assert_eq!(get(&config, "scouting/multicast/enabled"), "false");
+        assert_eq!(get(&config, "connect/timeout_ms"), "-1");
+        assert_eq!(get(&config, "listen/endpoints"), "[]");
+    }
+
+    #[test]
+    fn what_a_file_says_stays_even_if_it_is_a_default_of_zenoh() {
+        let file = "{ scouting: { multicast: { enabled: true } }, connect: { exit_on_failure: true } }";
+        let config = configured(&[], Some(file)).unwrap();
+        assert_eq!(get(&config, "scouting/multicast/enabled"), "true");
+        assert_eq!(get(&config, "connect/exit_on_failure"), "true");
+        // What it does not say.
+        assert_eq!(get(&config, "connect/timeout_ms"), "-1");
+    }
+
+    #[test]
+    fn options_have_precedence_over_the_file() {
+        let file = "{ mode: 'client', connect: { endpoints: ['tcp/127.0.0.1:1'] } }";
+        let config = configured(&["--mode", "peer", "--connect", "tcp/127.0.0.1:2"], Some(file)).unwrap();
+        assert_eq!(
+            (get(&config, "mode").as_str(), get(&config, "connect/endpoints").as_str()),
+            ("\"peer\"", "[\"tcp/127.0.0.1:2\"]")
+        );
+    }
+
+    #[test]
+    fn a_bad_file_is_named_and_so_is_a_bridge_that_nobody_reaches() {
+        for file in ["{", "{ mode: 'other' }"] {
+            let error = configured(&["--connect", "tcp/127.0.0.1:1"], Some(file)).unwrap_err();
+            assert!(error.contains("zenoh.json5: it is no configuration of Zenoh in JSON5"), "{error}");
+        }
+        assert!(configured(&[], None).unwrap_err().contains("give --connect or --listen"));
     }
 }
