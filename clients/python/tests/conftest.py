@@ -46,6 +46,8 @@ class Child:
 
     def __init__(self, code: str, *arguments: str) -> None:
         head = "import os, signal, sys, villas_shm as vs\nsay = lambda *words: print(*words, flush=True)\n"
+        # A shell starts what runs in its background with SIGINT ignored.
+        head += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         self.process = subprocess.Popen(
             [sys.executable, "-c", head + code, *arguments],
             stdin=subprocess.PIPE,
