@@ -81,7 +81,7 @@ struct State {
     is_matched: bool,
     /// Nothing more is read; until then what was read is published.
     stop: Option<Instant>,
-    /// Whose waits for samples are to be ended.
+    /// The channel in which a thread may wait for samples.
     channel: Option<Arc<Channel>>,
 }
 

@@ -22,7 +22,7 @@ use crate::attachment::{self, Head, Marks};
 use crate::batch::Batch;
 use crate::format::{BadMessage, MOST_BYTES, decode, fill};
 
-/// How long a full channel is waited for.
+/// The longest wait for room in a full channel.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest latency that is told from longer ones, in nanoseconds: an hour.
