@@ -405,8 +405,10 @@ pub(super) fn checked<E: Backend, T>(
     attempt: &mut impl FnMut(&E::Liveness, &mut E) -> Result<Attempt<T, HintOf<E>>>,
 ) -> Result<Attempt<T, HintOf<E>>> {
     liveness.check_tenure()?;
-    match attempt(liveness, backend)? {
-        Attempt::Wait(hint) => liveness.lost().map_or(Ok(Attempt::Wait(hint)), Err),
-        done => Ok(done),
+    let outcome = attempt(liveness, backend);
+    if let Ok(Attempt::Done(_)) = outcome {
+        return outcome;
     }
+    backend.give_back();
+    outcome.and_then(|wait| liveness.lost().map_or(Ok(wait), Err))
 }

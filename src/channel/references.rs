@@ -46,6 +46,7 @@ impl<E: Backend> ChannelHandle<E> {
         let mut pass = self.enter_late()?;
         let (liveness, backend) = pass.parts();
         let left = if liveness.has_tenure() { backend.put(address) } else { backend.drop_reference(address) };
+        backend.give_back();
         left.ok_or_else(|| not_live("put"))
     }
 
@@ -72,6 +73,7 @@ impl<E: Backend> ChannelHandle<E> {
         let mut count = 0;
         if liveness.has_tenure() {
             count = backend.put_all(next);
+            backend.give_back();
             backend.notify_room();
         } else {
             while next(count).and_then(|address| backend.drop_reference(address)).is_some() {

@@ -27,7 +27,7 @@ impl Shape {
     pub fn queuelen(&self) -> usize {
         match self.batch {
             Some(batch) => stream_capacity(SAMPLE_HEADER / 8 + self.values, batch),
-            None => 512.min(stream_capacity(self.values, 1)),
+            None => 16,
         }
     }
 

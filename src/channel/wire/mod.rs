@@ -194,11 +194,18 @@ impl Backend for Wire {
     }
 
     fn alloc(&mut self, most: usize, mut give: impl FnMut(usize, Raw)) -> usize {
-        for count in 0..most {
-            let Some(block) = self.own.alloc(most - count) else { return count };
-            give(count, self.own.view.blocks().raw(block));
+        let mut count = 0;
+        while count < most {
+            match self.own.alloc(most - count) {
+                Some(block) => {
+                    give(count, self.own.view.blocks().raw(block));
+                    count += 1;
+                }
+                None if self.give_back() > 0 => {}
+                None => break,
+            }
         }
-        most
+        count
     }
 
     fn put(&mut self, address: usize) -> Option<u32> {
@@ -208,22 +215,19 @@ impl Backend for Wire {
 
     fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let mut count = 0;
-        while let Some(address) = next(count) {
-            let Some((region, block)) = self.locate(address) else { break };
-            if region.put_with_others(block).is_none() {
-                break;
-            }
+        while next(count).and_then(|address| self.put(address)).is_some() {
             count += 1;
-        }
-        self.own.free();
-        if let Some(peer) = &mut self.peer {
-            peer.free();
         }
         count
     }
 
     fn drop_reference(&mut self, address: usize) -> Option<u32> {
         self.put(address)
+    }
+
+    fn give_back(&mut self) -> usize {
+        self.peer.as_mut().map(WireRegion::give_back);
+        self.own.give_back()
     }
 
     /// VILLASnode never waits for a block, and this side polls.
@@ -265,7 +269,7 @@ impl Backend for Wire {
             waits,
             wakeups,
             blocks: u64::from(own.facts().blocks + peer_blocks),
-            blocks_free: pending(own, Which::Free) + self.own.ahead() as u64,
+            blocks_free: pending(own, Which::Free) + self.own.kept() as u64,
             held: u64::from(self.own.held() + self.peer.as_ref().map_or(0, WireRegion::held)),
             held_own: u64::from(self.own.held()),
             region_size: own.facts().total_size(),

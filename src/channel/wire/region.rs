@@ -1,7 +1,8 @@
 //! A region of the wire layout, as this process uses it: takes blocks from its queues and gives
 //! them back, and counts references.
 //!
-//! All of that is done in runs (`protocol::bounded`), of one block for a call with one sample.
+//! All of that is done in runs (`protocol::bounded`). Free blocks are taken ahead of their use and
+//! given back some at a time, so that calls with one sample, too, share the work of a run.
 
 use crate::error::{Error, Result};
 use crate::layout::sample::Raw;
@@ -18,8 +19,10 @@ const MOST_AHEAD: usize = 16;
 /// Of the pool's blocks, one in so many may be taken ahead: another program may allocate in the same
 /// region.
 const SHARE_AHEAD: usize = 8;
-/// The most blocks that are put together before they go back to their pool: meanwhile it lacks them.
+/// The most blocks that are put before they go back to their pool in a run: meanwhile it lacks them.
 const MOST_PUT: usize = 16;
+/// Of the pool's blocks, one in so many may be put and not given back.
+const SHARE_PUT: usize = 8;
 /// How many blocks ahead of their use the memory of a block is fetched.
 const EXPECTED: usize = 4;
 
@@ -54,6 +57,9 @@ pub(super) struct WireRegion {
     /// Free blocks that were taken from the pool, and which of them are still to be handed out.
     stash: Table<u32>,
     ahead: Range<usize>,
+    /// Free blocks that go back to the pool together, and how many.
+    free: Table<u32>,
+    freed: usize,
 }
 
 impl WireRegion {
@@ -61,7 +67,7 @@ impl WireRegion {
         let blocks = Table::resident(view.facts().blocks as usize, "the private state of the blocks")?;
         // Not in the struct itself, which would pass through the stack of small threads.
         let list = || Table::resident(RUN, "the lists of blocks");
-        Ok(WireRegion { view, blocks, held: 0, run: list()?, staged: 0, stash: list()?, ahead: 0..0 })
+        Ok(WireRegion { view, blocks, held: 0, run: list()?, staged: 0, stash: list()?, ahead: 0..0, free: list()?, freed: 0 })
     }
 
     pub(super) fn held(&self) -> u32 {
@@ -142,9 +148,10 @@ impl WireRegion {
         Some(())
     }
 
-    /// How many blocks were taken from the pool and not handed out.
-    pub(super) fn ahead(&self) -> usize {
-        self.ahead.len()
+    /// How many free blocks the pool lacks: they were taken and not handed out, or put and not given
+    /// back.
+    pub(super) fn kept(&self) -> usize {
+        self.ahead.len() + self.freed
     }
 
     /// Receives up to `most` samples. `last`: the other user is dead and will never fill a cell
@@ -295,56 +302,42 @@ impl WireRegion {
     }
 
     /// Gives up a reference; returns how many are left. A block that is free then goes back to its
-    /// pool.
+    /// pool with others, in a run: [`WireRegion::give_back`] must follow before this side waits.
     #[inline(always)]
     pub(super) fn put(&mut self, block: u32) -> Option<u32> {
         let (left, is_free) = self.drop_one(block)?;
         if is_free {
-            push_free(&self.view, &[block]);
-        }
-        Some(left)
-    }
-
-    /// As [`WireRegion::put`], but a block that is free then goes back with others, in a run:
-    /// [`WireRegion::free`] must follow before the turn ends.
-    #[inline(always)]
-    pub(super) fn put_with_others(&mut self, block: u32) -> Option<u32> {
-        let (left, is_free) = self.drop_one(block)?;
-        if is_free {
-            self.run[self.staged] = block;
-            self.staged += 1;
-            if self.staged == MOST_PUT {
-                self.free_full();
+            self.free[self.freed] = block;
+            self.freed += 1;
+            if self.freed >= MOST_PUT.min(self.view.facts().blocks as usize / SHARE_PUT) {
+                self.give_back();
             }
         }
         Some(left)
     }
 
-    /// Gives the staged blocks back to their pool.
-    #[inline(always)]
-    pub(super) fn free(&mut self) {
-        push_free(&self.view, &self.run[..self.staged]);
-        self.staged = 0;
-    }
-
-    /// As [`WireRegion::free`], out of the way of a loop.
+    /// Gives the blocks that were put back to their pool; returns how many. If it has no room, it is
+    /// corrupt, and they are lost.
     #[inline(never)]
-    fn free_full(&mut self) {
-        self.free();
+    pub(super) fn give_back(&mut self) -> usize {
+        let freed = std::mem::take(&mut self.freed);
+        let view = &self.view;
+        push_all(
+            || view.ends(Which::Free),
+            &self.free[..freed],
+            |block| {
+                view.references(block).set(0);
+                view.data_of(Which::Free, block)
+            },
+        );
+        freed
     }
 }
 
-/// Gives blocks back to their pool. If it has no room, it is corrupt, and they are lost.
-#[inline(always)]
-fn push_free(view: &WireView, blocks: &[u32]) {
-    push_all(
-        || view.ends(Which::Free),
-        blocks,
-        |block| {
-            view.references(block).set(0);
-            view.data_of(Which::Free, block)
-        },
-    );
+impl Drop for WireRegion {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 #[cfg(test)]

@@ -269,7 +269,8 @@ fn imitate(image: &Image) -> (Vec<u8>, Vec<Range<usize>>, usize) {
     if image.state == "closed" {
         view.queue(Which::Samples).state.publish(STOPPED);
     }
-    (heap.bytes(), pointers(&heap, &view), wire.own.ahead())
+    wire.give_back();
+    (heap.bytes(), pointers(&heap, &view), wire.own.kept())
 }
 
 #[test]
