@@ -40,8 +40,9 @@ $(LIB)/villas-shmem: clients/shmem/villas-shmem.c include/villas/shmem.h library
 	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) $< $(LINK) -o $@
 
 # A workspace of its own, and a folder of its own: its dependencies take minutes to build.
+OF_BRIDGE = --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
 bridge: check-deps ## villas-shm-bridge, by which a channel goes on over Zenoh on other machines; minutes, the first time
-	$(CARGO) build --release --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
+	$(CARGO) build --release $(OF_BRIDGE)
 	@mkdir -p $(LIB)
 	@ln -sf ../bridge/release/villas-shm-bridge $(LIB)/villas-shm-bridge
 
@@ -125,9 +126,10 @@ python-extras: build ## the tests of the Python package with pandapower, and und
 wheel: check-deps ## a manylinux wheel of the Python package in target/python/wheels, and whether it installs without Rust
 	@tests/python.sh wheel
 
-test-bridge: build bridge ## the bridge's tests: two bridges on this host, kills, garbage
-	$(CARGO) test --release --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
-	@tests/bridge.sh $(LIB)
+# Without optimisation, so that Zenoh is compiled in a third of the time.
+test-bridge: build ## the bridge's tests: two bridges on this host, kills, garbage
+	$(CARGO) test --profile checks $(OF_BRIDGE)
+	@tests/bridge.sh $(LIB) $(TARGET)/bridge/checks/villas-shm-bridge
 
 bridge-lab: build bridge ## the bridge between hosts that are network namespaces: links that fail or lose, a router, TLS; three minutes
 	@tests/bridge-lab.sh $(LIB) $(LIB)/villas-shm-bridge
@@ -343,11 +345,10 @@ lint: ## how the library is built, the documents, formatting, clippy
 	@$(MAKE) --no-print-directory lint-bridge
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
-# cargo clippy would compile all that the bridge depends on once more, to check it only. This is what it does, on a build, without optimising the bridge itself.
+# cargo clippy would compile all that the bridge depends on once more, to check it only. This is what it does, on the build that test-bridge uses.
 .PHONY: lint-bridge
 lint-bridge:
-	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" $(CARGO) test --release --no-run --config 'profile.release.package.villas-shm-bridge.opt-level=0' \
-	    --manifest-path clients/bridge/Cargo.toml --target-dir $(TARGET)/bridge --locked
+	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" $(CARGO) test --profile checks --no-run $(OF_BRIDGE)
 
 doc: ## the documentation of the Rust crate
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps -p villas-shm

@@ -1,8 +1,8 @@
 #!/bin/sh
-# usage: bridge.sh DIRECTORY (of the built programs)
+# usage: bridge.sh DIRECTORY BRIDGE (of the built programs; a bridge, however it was built)
 # The bridge is installed with BRIDGE=1 and not without, the tool starts it from there, and it is removed with the rest.
 set -eu
-built=$1
+built=$1 bridge=$2
 unset MAKEFLAGS MFLAGS MAKELEVEL DESTDIR FORCE BRIDGE || true
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -14,11 +14,13 @@ fail() {
 
 # Nothing but make and the system's programs: no cargo, as with sudo.
 installed() {
-  env PATH=/usr/bin:/bin CARGO_TARGET_DIR="${built%/release}" make --no-print-directory "$@" PREFIX="$out/usr" >"$out/log" 2>&1 ||
+  env PATH=/usr/bin:/bin make --no-print-directory "$@" LIB="$out/built" PREFIX="$out/usr" >"$out/log" 2>&1 ||
     { cat "$out/log" >&2; fail "make $* failed"; }
 }
 
-mkdir "$out/usr"
+mkdir "$out/usr" "$out/built"
+ln -s "$(realpath "$built")"/* "$out/built"
+ln -sf "$(realpath "$bridge")" "$out/built/villas-shm-bridge"
 installed install
 ! [ -e "$out/usr/bin/villas-shm-bridge" ] || fail "it is installed without BRIDGE=1"
 installed install BRIDGE=1
