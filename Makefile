@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
+.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-cmake test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header abi \
         format lint doc check-deps clean
 
 help: ## this list
@@ -91,7 +91,7 @@ test: test-rust test-tool test-c test-install test-wire test-python test-bridge 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bridge-lab bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan test-cmake python-extras bridge-lab bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -106,8 +106,10 @@ test-tool: build ## tests of the command-line tool, of the demo, of the examples
 	@tests/year.sh $(LIB)
 
 test-c: build ## the C and C++ tests, each in a process of its own
-	@tests/install-missing.sh $(CXX)
+	@tests/install-missing.sh $(CXX) python3
 	@tests/symbols.sh $(LIB)
+	@CC="$(CC)" tests/abi.py check $(LIB)
+	@CC="$(CC)" tests/abi.py test $(LIB)
 	KILLS=1000 JOBS=2 CC="$(CC)" CXX="$(CXX)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh
 	@CC="$(CC)" CXX="$(CXX)" tests/ring-clients.sh $(LIB)
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
@@ -168,6 +170,10 @@ test-install: build ## installs into temporary directories, and builds programs 
 	CC="$(CC)" CXX="$(CXX)" tests/install.sh $(LIB)
 	@CXX="$(CXX)" tests/typed.sh $(LIB)
 	@tests/readme-install.sh $(LIB)
+
+test-cmake: check-deps ## builds the library as a part of other CMake projects, by make and by Ninja; four minutes
+	@if tests/install-missing.sh $(CXX) cmake ninja git; then CC="$(CC)" CXX="$(CXX)" tests/cmake.sh $(TARGET)/cmake; \
+	else echo "test-cmake: skipped, as something is missing"; fi
 
 WIRE := $(TARGET)/wire
 WIRE_SOURCES := $(wildcard tests/wire/*.cpp)
@@ -328,6 +334,9 @@ $(LIB)/villas-bench-descriptors: bench/descriptors.c bench/descriptors.h include
 
 header: check-deps ## writes include/villas/shmem.h anew from src/capi
 	VILLAS_SHM_WRITE_HEADER=1 $(CARGO) build --release -p villas-shm
+
+abi: library ## describes what programs rely on anew in tests/abi.txt; refuses what breaks those that were built before, unless the SONAME is another
+	@CC="$(CC)" tests/abi.py write $(LIB)
 
 format: ## formats Rust (C: clang-format, where installed)
 	$(CARGO) fmt --all

@@ -11,6 +11,8 @@ for command in "$@"; do
     c++|g++) package=g++ ;;
     boost/*) package=libboost-dev ;;
     ip|tc) package=iproute2 ;;
+    ninja) package=ninja-build ;;
+    abidw) package=abigail-tools ;;
     unshare|nsenter) package=util-linux ;;
     pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04
     cargo)

@@ -13,7 +13,7 @@ if [ "${2:-}" != inside ]; then
   unshare -m "$0" "$1" inside "$out"
   exit
 fi
-out=$3 root=$(pwd)
+out=$3 root=$(pwd) built=$(cd "$1" && pwd)
 unset MAKEFLAGS MFLAGS MAKELEVEL || true
 
 fail() {
@@ -108,6 +108,19 @@ done
 )
 doubles ./doubler
 doubles build/doubler
+
+# As a part of the project. cargo has built the library already: that it builds it is for "make test-cmake".
+as_part() { # NAME FILE
+  block "$@" >CMakeLists.txt
+  rm -rf build
+  { cmake -B build -DVILLAS_SHM_CARGO_DIR="${built%/release}" -DVILLAS_SHM_TOOL=ON -DFETCHCONTENT_SOURCE_DIR_VILLAS_SHM="$root" && cmake --build build; } >"$out/log" 2>&1 ||
+    fail "block $1 of $2 failed: $(cat "$out/log")"
+  ldd build/doubler | grep -qF "=> $built/libvillas_shm.so.0" || fail "CMake took another library: $(ldd build/doubler)"
+  doubles build/doubler
+}
+ln -s "$root" villas-shm
+as_part CMakeLists-subdirectory docs/install.md
+as_part CMakeLists-fetch docs/install.md
 
 cd "$root"
 echo "somebody else's" >/usr/local/bin/villas-shmem
