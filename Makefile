@@ -51,6 +51,14 @@ $(LIB)/package/villas-shmem: $(LIB)/villas-shmem
 	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) clients/shmem/villas-shmem.c -Iinclude -L$(LIB) -lvillas_shm \
 	    -Wl,--enable-new-dtags,-rpath,'$(RUNPATH)' -o $@
 
+# As a distribution has it: the loader knows its directory, and its flags come from the environment.
+$(LIB)/package/plain/villas-shmem: $(LIB)/villas-shmem
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS) clients/shmem/villas-shmem.c -Iinclude $(LDFLAGS) -L$(LIB) -lvillas_shm -o $@
+
+.PHONY: for-package
+for-package: build $(LIB)/package/plain/villas-shmem ## what "make install PACKAGE=1 DESTDIR=STAGE" puts into a stage for a distribution's package
+
 $(LIB)/package/libvillas_shm.a: library
 	@mkdir -p $(@D)
 	strip --strip-debug -o $@ $(LIB)/libvillas_shm.a
@@ -63,7 +71,8 @@ install uninstall: export BINDIR := $(BINDIR)
 install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export FORCE := $(FORCE)
 install uninstall: export BRIDGE := $(BRIDGE)
-install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, FORCE=1 to replace other programs' files, BRIDGE=1 for the bridge too
+install uninstall: export PACKAGE := $(PACKAGE)
+install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, FORCE=1 to replace other programs' files, BRIDGE=1 for the bridge too, PACKAGE=1 for a stage of a distribution's package
 	@cmake/install.sh install '$(LIB)'
 
 uninstall: ## removes what was installed into PREFIX, LIBDIR and DESTDIR
@@ -161,7 +170,7 @@ ASAN_TESTS = $(filter-out locked limits open_failures stack detection restarts f
 test-c-asan: build ## the C tests under the address and undefined-behaviour sanitizers; two minutes
 	CHECK_SLOW=1 SANITIZE=address,undefined JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-asan" tests/run-c.sh $(ASAN_TESTS)
 
-test-install: build ## installs into temporary directories, and builds programs against that by pkg-config and CMake
+test-install: for-package ## installs into temporary directories, and builds programs against that by pkg-config and CMake
 	@tests/install-missing.sh $(CXX) cmake pkg-config python3
 	CC="$(CC)" CXX="$(CXX)" tests/install.sh $(LIB)
 	@CXX="$(CXX)" tests/typed.sh $(LIB)
