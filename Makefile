@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
+.PHONY: help build bridge deb test-deb dist test-dist install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header \
         format lint doc check-deps clean
 
 help: ## this list
@@ -78,6 +78,20 @@ install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUD
 uninstall: ## removes what was installed into PREFIX, LIBDIR and DESTDIR
 	@cmake/install.sh uninstall '$(LIB)'
 
+deb: ## Debian packages of what make install installs, into target/deb; BRIDGE=1 for the bridge too
+	@CARGO="$(CARGO)" BRIDGE="$(BRIDGE)" cmake/deb.sh $(TARGET)
+
+test-deb: check-deps ## lintian, and a fresh Debian in a chroot in which the packages are used, upgraded and purged
+	@CARGO="$(CARGO)" tests/deb.sh $(TARGET)
+
+dist: ## what is committed, with all crates, as target/dist/villas-shm-VERSION.tar.xz: it builds without a network
+	@tests/install-missing.sh python3 git $(CARGO)
+	@CARGO="$(CARGO)" cmake/dist.py $(TARGET)
+
+test-dist: check-deps ## the tarball of two clones, a build of it without a network, and the crate of the library
+	@tests/install-missing.sh python3 git
+	@CARGO="$(CARGO)" tests/dist.sh $(TARGET)
+
 check-deps:
 	@tests/install-missing.sh $(CC) $(CARGO)
 
@@ -99,7 +113,7 @@ test: test-rust test-tool test-c test-install test-wire test-python test-bridge 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bridge-lab bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan python-extras bridge-lab test-deb test-dist bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library

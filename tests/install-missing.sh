@@ -10,6 +10,8 @@ for command in "$@"; do
     cc|gcc) package=gcc ;;
     c++|g++) package=g++ ;;
     boost/*) package=libboost-dev ;;
+    dh) package=debhelper ;;
+    dpkg-buildpackage) package=dpkg-dev ;;
     ip|tc) package=iproute2 ;;
     unshare|nsenter) package=util-linux ;;
     pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04
