@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build bridge install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-cmake test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header abi \
+.PHONY: help build bridge deb test-deb dist test-dist install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-cmake test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header abi \
         format lint doc check-deps clean
 
 help: ## this list
@@ -52,6 +52,14 @@ $(LIB)/package/villas-shmem: $(LIB)/villas-shmem
 	$(CC) -std=c11 -pthread $(WARNINGS) $(CFLAGS) clients/shmem/villas-shmem.c -Iinclude -L$(LIB) -lvillas_shm \
 	    -Wl,--enable-new-dtags,-rpath,'$(RUNPATH)' -o $@
 
+# As a distribution has it: the loader knows its directory, and its flags come from the environment.
+$(LIB)/package/plain/villas-shmem: $(LIB)/villas-shmem
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS) clients/shmem/villas-shmem.c -Iinclude $(LDFLAGS) -L$(LIB) -lvillas_shm -o $@
+
+.PHONY: for-package
+for-package: build $(LIB)/package/plain/villas-shmem ## what "make install PACKAGE=1 DESTDIR=STAGE" puts into a stage for a distribution's package
+
 $(LIB)/package/libvillas_shm.a: library
 	@mkdir -p $(@D)
 	strip --strip-debug -o $@ $(LIB)/libvillas_shm.a
@@ -64,11 +72,26 @@ install uninstall: export BINDIR := $(BINDIR)
 install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export FORCE := $(FORCE)
 install uninstall: export BRIDGE := $(BRIDGE)
-install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, FORCE=1 to replace other programs' files, BRIDGE=1 for the bridge too
+install uninstall: export PACKAGE := $(PACKAGE)
+install: ## what was built, into PREFIX=/usr/local; also DESTDIR, LIBDIR, INCLUDEDIR, BINDIR, FORCE=1 to replace other programs' files, BRIDGE=1 for the bridge too, PACKAGE=1 for a stage of a distribution's package
 	@cmake/install.sh install '$(LIB)'
 
 uninstall: ## removes what was installed into PREFIX, LIBDIR and DESTDIR
 	@cmake/install.sh uninstall '$(LIB)'
+
+deb: ## Debian packages of what make install installs, into target/deb; BRIDGE=1 for the bridge too
+	@CARGO="$(CARGO)" BRIDGE="$(BRIDGE)" cmake/deb.sh $(TARGET)
+
+test-deb: check-deps ## lintian, and a fresh Debian in a chroot in which the packages are used, upgraded and purged
+	@CARGO="$(CARGO)" tests/deb.sh $(TARGET)
+
+dist: ## what is committed, with all crates, as target/dist/villas-shm-VERSION.tar.xz: it builds without a network
+	@tests/install-missing.sh python3 git $(CARGO)
+	@CARGO="$(CARGO)" cmake/dist.py $(TARGET)
+
+test-dist: check-deps ## the tarball of two clones, a build of it without a network, and the crate of the library
+	@tests/install-missing.sh python3 git
+	@CARGO="$(CARGO)" tests/dist.sh $(TARGET)
 
 check-deps:
 	@tests/install-missing.sh $(CC) $(CARGO)
@@ -91,7 +114,7 @@ test: test-rust test-tool test-c test-install test-wire test-python test-bridge 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan test-cmake python-extras bridge-lab bench ## what takes too long for CI: hours
+extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan test-cmake python-extras bridge-lab test-deb test-dist bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -165,7 +188,7 @@ ASAN_TESTS = $(filter-out locked limits open_failures stack detection restarts f
 test-c-asan: build ## the C tests under the address and undefined-behaviour sanitizers; two minutes
 	CHECK_SLOW=1 SANITIZE=address,undefined JOBS=2 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests-asan" tests/run-c.sh $(ASAN_TESTS)
 
-test-install: build ## installs into temporary directories, and builds programs against that by pkg-config and CMake
+test-install: for-package ## installs into temporary directories, and builds programs against that by pkg-config and CMake
 	@tests/install-missing.sh $(CXX) cmake pkg-config python3
 	CC="$(CC)" CXX="$(CXX)" tests/install.sh $(LIB)
 	@CXX="$(CXX)" tests/typed.sh $(LIB)

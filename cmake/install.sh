@@ -1,7 +1,8 @@
 #!/bin/sh
 # usage: install.sh install|uninstall BUILT   (in the root of the repository; BUILT is target/release)
 #
-# From the environment: PREFIX, LIBDIR, INCLUDEDIR, BINDIR, which are absolute; DESTDIR, put before all of them; FORCE=1; BRIDGE=1.
+# From the environment: PREFIX, LIBDIR, INCLUDEDIR, BINDIR, which are absolute; DESTDIR, put before all of them; FORCE=1; BRIDGE=1;
+# PACKAGE=1: a stage for a distribution's package, which has a list of its files, and whose loader finds the library.
 #
 # What was installed stands in LIBDIR/villas_shm/manifest: a fingerprint (the checksum of a file, the target of a link) and a path, relative
 # to LIBDIR where both lie below PREFIX, so that an installation can be moved. A file counts as ours while it has the fingerprint of the
@@ -11,7 +12,7 @@ set -eu
 umask 022
 export LC_ALL=C
 action=$1 built=$2 cmake=$(dirname "$0")
-: "${DESTDIR:=}" "${FORCE:=}" "${BRIDGE:=}"
+: "${DESTDIR:=}" "${FORCE:=}" "${BRIDGE:=}" "${PACKAGE:=}"
 tab=$(printf '\t')
 pending=.villas-shm-pending.
 
@@ -137,15 +138,17 @@ fill() {
 
 make_tree() {
   version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
-  for file in libvillas_shm.so villas-shm package/libvillas_shm.a package/villas-shmem; do
-    [ -f "$built/$file" ] || die "$built/$file is not built. Run \"make\" first, without sudo, and give CARGO_TARGET_DIR here too if it is set there"
+  client=package/villas-shmem goal=
+  [ "$PACKAGE" != 1 ] || client=package/plain/villas-shmem goal=' for-package'
+  for file in libvillas_shm.so villas-shm package/libvillas_shm.a $client; do
+    [ -f "$built/$file" ] || die "$built/$file is not built. Run \"make$goal\" first, without sudo, and give CARGO_TARGET_DIR here too if it is set there"
   done
   put 755 "$built/libvillas_shm.so" "$LIBDIR/libvillas_shm.so.$version"
   ln -s "libvillas_shm.so.$version" "$work/tree$LIBDIR/libvillas_shm.so.0"
   ln -s libvillas_shm.so.0 "$work/tree$LIBDIR/libvillas_shm.so"
   put 644 "$built/package/libvillas_shm.a" "$LIBDIR/libvillas_shm.a"
   put 755 "$built/villas-shm" "$BINDIR/villas-shm"
-  put 755 "$built/package/villas-shmem" "$BINDIR/villas-shmem"
+  put 755 "$built/$client" "$BINDIR/villas-shmem"
   if [ "$BRIDGE" = 1 ]; then
     bridge=${built%/release}/bridge/release/villas-shm-bridge
     [ -f "$bridge" ] || die "$bridge is not built. Run \"make bridge\" first, without sudo"
@@ -213,13 +216,14 @@ copy_tree() {
     cp -Pp "$work/tree$path" "$DESTDIR${path%/*}/$pending${path##*/}"
     printf '%s\t%s\n' "$(fingerprint "$work/tree$path")" "$(from_libdir "$path")" >>"$work/manifest"
   done <"$work/paths"
-  make_directory "$LIBDIR/villas_shm"
+  [ "$PACKAGE" = 1 ] || make_directory "$LIBDIR/villas_shm"
   {
     cat "$work/manifest" "$work/directories"
     while IFS=$tab read -r print path; do
       [ "$print" != directory ] || printf 'directory\t%s\n' "$(from_libdir "$path")"
     done <"$work/old"
-  } >"$manifest.pending"
+  } >"$work/pending"
+  [ "$PACKAGE" = 1 ] || cp "$work/pending" "$manifest.pending"
   while read -r path; do
     mv -fT "$DESTDIR${path%/*}/$pending${path##*/}" "$DESTDIR$path"
   done <"$work/paths"
@@ -227,7 +231,7 @@ copy_tree() {
   while IFS=$tab read -r print path; do
     grep -qxF -e "$path" "$work/paths" || [ "$print" = directory ] || remove_ours "$print" "$DESTDIR$path"
   done <"$work/old"
-  mv -f "$manifest.pending" "$manifest"
+  [ "$PACKAGE" = 1 ] || mv -f "$manifest.pending" "$manifest"
   trap 'rm -rf "$work"' EXIT
 }
 
@@ -251,6 +255,7 @@ remove_directories() {
 }
 
 do_install() {
+  [ "$PACKAGE" != 1 ] || [ -n "$DESTDIR" ] || die "PACKAGE=1 makes a stage, which \"make uninstall\" cannot remove: give DESTDIR"
   make_tree
   read_manifest
   check_targets

@@ -10,6 +10,8 @@ for command in "$@"; do
     cc|gcc) package=gcc ;;
     c++|g++) package=g++ ;;
     boost/*) package=libboost-dev ;;
+    dh) package=debhelper ;;
+    dpkg-buildpackage) package=dpkg-dev ;;
     ip|tc) package=iproute2 ;;
     ninja) package=ninja-build ;;
     abidw) package=abigail-tools ;;

@@ -67,9 +67,14 @@ END
   done
 }
 
+# found PREFIX: its files, with modes and targets.
+found() {
+  (cd "$1" && find . ! -type d -printf '%m %P %l\n' | sed 's/ $//' | sort)
+}
+
 # complete PREFIX LIB
 complete() {
-  (cd "$1" && find . ! -type d -printf '%m %P %l\n' | sed 's/ $//' | sort) >"$out/found"
+  found "$1" >"$out/found"
   expected "$2" | sort | diff - "$out/found" >&2 || fail "$1 has not what it should have"
 }
 
@@ -291,6 +296,17 @@ complete "$out/stage/usr" lib
 programs "$out/stage/usr"
 installed uninstall DESTDIR="$out/stage" PREFIX=/usr
 gone "$out/stage"
+
+step "staged for a distribution's package: without a manifest and a search path"
+refused "give DESTDIR" install PACKAGE=1 PREFIX="$a"
+refused 'Run "make for-package" first' -C "$out/older" install PACKAGE=1 DESTDIR="$out/stage" PREFIX=/usr CARGO_TARGET_DIR=target
+installed install PACKAGE=1 DESTDIR="$out/stage" PREFIX=/usr
+expected lib | grep -v /manifest | sort >"$out/wanted"
+found "$out/stage/usr" | diff "$out/wanted" - >&2 || fail "the stage for a package has not what it should have"
+! readelf -d "$out/stage/usr/bin/villas-shmem" | grep -E 'R(UN)?PATH' || fail "the packaged villas-shmem has a search path"
+[ "$(LD_LIBRARY_PATH=$out/stage/usr/lib "$out/stage/usr/bin/villas-shmem" 2>&1 | head -n 1)" = "$("$built/villas-shmem" 2>&1 | head -n 1)" ] ||
+  fail "the packaged villas-shmem is another"
+rm -r "$out/stage" "$out/wanted"
 
 step "as a user types it"
 mkdir "$out/home"

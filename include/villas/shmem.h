@@ -228,7 +228,7 @@ struct sample {
 #define SHMEM_VERSION_MAJOR 0
 
 /** The minor version of the interface in this header. */
-#define SHMEM_VERSION_MINOR 1
+#define SHMEM_VERSION_MINOR 2
 
 /** The patch level of the interface in this header. */
 #define SHMEM_VERSION_PATCH 0

@@ -13,7 +13,7 @@ use std::sync::atomic::{
 /// The major version of the interface in this header.
 pub const SHMEM_VERSION_MAJOR: c_uint = 0;
 /// The minor version of the interface in this header.
-pub const SHMEM_VERSION_MINOR: c_uint = 1;
+pub const SHMEM_VERSION_MINOR: c_uint = 2;
 /// The patch level of the interface in this header.
 pub const SHMEM_VERSION_PATCH: c_uint = 0;
 
