@@ -1998,7 +1998,8 @@ struct shmem_segment *shmem_segment_open(const char *name,
  * @param flags       as for `shmem_segment_open`
  * @param permissions as for `shmem_segment_open`
  * @return the segment, which the caller closes by `shmem_segment_close`. `NULL`: `EINVAL`,
- *         `ENOSPC`, `ENOMEM` also for a limit of the system; else as `shmem_segment_open`
+ *         `ENOSPC`, `ENOMEM` also for a limit of the system; `ENOTSUP` a new one without
+ *         `/proc`; else as `shmem_segment_open`
  */
 struct shmem_segment *shmem_segment_sysv(int key,
                                          size_t size,

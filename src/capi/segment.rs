@@ -145,7 +145,8 @@ pub unsafe extern "C" fn shmem_segment_open(
 /// @param flags       as for `shmem_segment_open`
 /// @param permissions as for `shmem_segment_open`
 /// @return the segment, which the caller closes by `shmem_segment_close`. `NULL`: `EINVAL`,
-///         `ENOSPC`, `ENOMEM` also for a limit of the system; else as `shmem_segment_open`
+///         `ENOSPC`, `ENOMEM` also for a limit of the system; `ENOTSUP` a new one without
+///         `/proc`; else as `shmem_segment_open`
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_segment_sysv(key: c_int, size: usize, flags: c_uint, permissions: c_uint) -> *mut shmem_segment {
     guard(std::ptr::null_mut(), || Segment::sysv(key, &options(size, flags, permissions)?).and_then(give))

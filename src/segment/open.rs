@@ -179,11 +179,13 @@ impl Segment {
 
     fn create_sysv(key: i32, what: &str, options: &SegmentOptions) -> Result<Segment> {
         let size = options.new_size(what)?;
-        let umask = process::umask().map_err(|e| {
-            Error::system(
-                e,
-                "cannot find out the umask, which a new segment must obey (/proc/thread-self/status: is /proc mounted?)",
-            )
+        // `ENOENT` would mean that the segment is gone, and the caller would look again for ever.
+        let umask = process::umask().map_err(|e| match e {
+            Errno::ENOENT => Error::new(
+                libc::ENOTSUP,
+                "cannot create a System V segment without /proc, which says what the umask is: mount it, or use a POSIX segment",
+            ),
+            e => Error::system(e, "cannot find out the umask, which a new segment must obey (/proc/thread-self/status)"),
         })?;
         let mode = options.permissions & !umask;
         let flags = (mode | 0o600) as i32 | libc::IPC_CREAT | libc::IPC_EXCL;

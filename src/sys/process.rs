@@ -146,7 +146,11 @@ impl Identity {
     /// Describes the process to people, in terms that the process `observer` can use to find it.
     pub(crate) fn described_to(&self, observer: &Identity) -> String {
         let place = if self.namespace == observer.namespace { "" } else { " in another pid namespace" };
-        format!("process {} ({}){place}", self.pid, self.program_name())
+        let name = match self.program_name() {
+            unknown if unknown.is_empty() => unknown, // no /proc
+            name => format!(" ({name})"),
+        };
+        format!("process {}{name}{place}", self.pid)
     }
 
     /// Whether pid and start time mean the same to `observer` as to this process: both are known,

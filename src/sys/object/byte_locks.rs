@@ -34,7 +34,7 @@ impl Object {
         match fcntl::fcntl(&*self.fd, FcntlArg::F_OFD_SETLK(&range(libc::F_WRLCK, byte, length))) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-            Err(e) => Err(Error::system(e, "cannot lock the region")),
+            Err(e) => Err(Error::system(e, "cannot lock the region (fcntl F_OFD_SETLK: does the system have it?)")),
         }
     }
 

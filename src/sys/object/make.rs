@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::{self, AtFlags, OFlag};
 use nix::sys::stat::{self, Mode};
 use nix::unistd::Gid;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -108,19 +109,41 @@ impl Object {
 
     /// Gives the object a name. `false`: the name is taken.
     pub(crate) fn link(&self, name: &Name) -> Result<bool> {
-        let (own, flags) = match self.temporary.number.load(Relaxed) {
-            // By this thread: if the main thread has ended (`pthread_exit`), the process's entry
-            // has no descriptors.
-            0 => (FilePath::of(format_args!("/proc/thread-self/fd/{}", self.fd.as_raw_fd())), AtFlags::AT_SYMLINK_FOLLOW),
-            number => (Temporary::path(number), AtFlags::empty()),
+        let path = name.path();
+        let linked = match self.temporary.number.load(Relaxed) {
+            0 => self.link_unnamed(path.as_c_str()),
+            number => nix::unistd::linkat(
+                fcntl::AT_FDCWD,
+                Temporary::path(number).as_c_str(),
+                fcntl::AT_FDCWD,
+                path.as_c_str(),
+                AtFlags::empty(),
+            ),
         };
-        match nix::unistd::linkat(fcntl::AT_FDCWD, own.as_c_str(), fcntl::AT_FDCWD, name.path().as_c_str(), flags) {
+        match linked {
             Ok(()) => {
                 self.temporary.remove();
                 Ok(true)
             }
             Err(Errno::EEXIST) => Ok(false),
-            Err(e) => Err(Error::system(e, format_args!("cannot give the region its name \"{name}\" (is /proc mounted?)"))),
+            // Not `ENOENT`, which callers take for "no such region".
+            Err(Errno::ENOENT) => Err(Error::new(
+                libc::ENOTSUP,
+                format!("cannot give the region its name \"{name}\" without /proc on this system: mount it (linkat)"),
+            )),
+            Err(e) => Err(Error::system(e, format_args!("cannot give the region its name \"{name}\" (linkat)"))),
+        }
+    }
+
+    /// Through `/proc`; without it by the descriptor, which Linux allows to root, and from 6.10 on to
+    /// the file's opener.
+    fn link_unnamed(&self, path: &CStr) -> nix::Result<()> {
+        // By this thread: if the main thread has ended (`pthread_exit`), the process's entry has no
+        // descriptors.
+        let own = FilePath::of(format_args!("/proc/thread-self/fd/{}", self.fd.as_raw_fd()));
+        match nix::unistd::linkat(fcntl::AT_FDCWD, own.as_c_str(), fcntl::AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW) {
+            Err(Errno::ENOENT) => nix::unistd::linkat(&*self.fd, c"", fcntl::AT_FDCWD, path, AtFlags::AT_EMPTY_PATH),
+            linked => linked,
         }
     }
 
