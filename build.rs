@@ -60,7 +60,7 @@ const GROUPS: [(&str, &str, &[&str]); 9] = [
     (
         "shmem_int_open",
         "Channels in VILLASnode's layout",
-        &["For an unmodified VILLASnode 1.2 on x86-64 with glibc: two regions, one for each direction."],
+        &["For an unmodified VILLASnode 1.2 (with glibc): two regions, one for each direction."],
     ),
     (
         "shmem_ring_open",

@@ -14,7 +14,9 @@ for command in "$@"; do
     dpkg-buildpackage) package=dpkg-dev ;;
     ip|tc) package=iproute2 ;;
     ninja) package=ninja-build ;;
-    abidw) package=abigail-tools ;;
+    aarch64-linux-gnu-g??) package=${command#aarch64-linux-gnu-}-aarch64-linux-gnu ;;
+    qemu-*-static) package=qemu-user-static ;;
+    musl-gcc) package=musl-tools ;;
     unshare|nsenter) package=util-linux ;;
     pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04
     cargo)

@@ -287,7 +287,7 @@ fn what_has_no_tap_says_what_works_instead() {
     let error = Tap::open(&name).err().unwrap();
     assert_eq!(error.errno(), libc::ENOTSUP);
     assert!(error.message().contains("no channel and no ring"), "{error}");
-    if cfg!(all(target_arch = "x86_64", target_env = "gnu")) {
+    if cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_env = "gnu")) {
         let other = format!("{name}-wire");
         let _removed = Removed(other.clone());
         let channel = Channel::open_wire(&other, &other, &Config::new(), None).unwrap();

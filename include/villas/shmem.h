@@ -1104,7 +1104,7 @@ int shmem_shared_expect_signals(struct shmem_shared *shm,
 
 /* Channels in VILLASnode's layout ---------------------------------------------------------------
  *
- * For an unmodified VILLASnode 1.2 on x86-64 with glibc: two regions, one for each direction.
+ * For an unmodified VILLASnode 1.2 (with glibc): two regions, one for each direction.
  */
 
 /**
@@ -1132,7 +1132,7 @@ int shmem_shared_expect_signals(struct shmem_shared *shm,
  *         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
  *         `ENOSPC` `/dev/shm` is full;
  *         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process, as for `shmem_shared_create`;
- *         `ENOTSUP` this is not x86-64 Linux with glibc
+ *         `ENOTSUP` this is not x86-64 or aarch64 Linux with glibc
  */
 int shmem_int_open(const char *wname,
                    const char *rname,

@@ -96,7 +96,7 @@ pub(super) unsafe fn handle(shm: *const shmem_int) -> Found<&'static ChannelHand
 ///         `EACCES` another user's object, or its permissions forbid it; `EPERM` `conf->group`;
 ///         `ENOSPC` `/dev/shm` is full;
 ///         `EFBIG`, `EMFILE`, `ENOMEM` a limit of this process, as for `shmem_shared_create`;
-///         `ENOTSUP` this is not x86-64 Linux with glibc
+///         `ENOTSUP` this is not x86-64 or aarch64 Linux with glibc
 ///
 /// # Safety
 /// `wname` and `rname` are C strings, `shm` is valid, `conf` null or valid.

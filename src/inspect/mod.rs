@@ -11,7 +11,7 @@
 
 mod channel;
 mod entry;
-#[cfg(all(test, target_arch = "x86_64", target_env = "gnu"))]
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64"), target_env = "gnu"))]
 #[path = "../tests/inspect/handshakes.rs"]
 mod handshakes;
 pub(crate) mod look;

@@ -3,6 +3,13 @@
 use crate::protocol::atomics::{Shared32, Shared64};
 use std::mem::{offset_of, size_of};
 
+/// Whether the words below are those of this machine's C library.
+pub(crate) const IS_KNOWN: bool =
+    cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_os = "linux", target_env = "gnu"));
+
+/// Bytes of a mutex. Its words are the same on both machines; aarch64 keeps more room behind them.
+pub(super) const MUTEX: usize = if cfg!(target_arch = "aarch64") { 48 } else { 40 };
+
 /// A plain, process-shared mutex.
 pub(super) const MUTEX_KIND: u32 = 0x80;
 
@@ -35,10 +42,11 @@ pub(crate) struct GlibcMutex {
     pub(super) _owner: Shared32,
     pub(super) _users: Shared32,
     pub(super) kind: Shared32,
-    pub(super) _rest: [u32; 5],
+    pub(super) _rest: [u32; MUTEX / 4 - 5],
 }
 
 const _: () = {
     assert!(size_of::<Condition>() == 48 && offset_of!(Condition, waiting) == 36 && offset_of!(Condition, signals) == 40);
-    assert!(size_of::<GlibcMutex>() == 40 && offset_of!(GlibcMutex, kind) == 16);
+    assert!(size_of::<GlibcMutex>() == MUTEX && offset_of!(GlibcMutex, kind) == 16);
+    assert!(!IS_KNOWN || size_of::<libc::pthread_cond_t>() == 48 && size_of::<libc::pthread_mutex_t>() == MUTEX);
 };

@@ -1,5 +1,6 @@
-//! The wire layout: a region as VILLASnode 1.2 makes it on x86-64 with glibc, one for each
-//! direction, and what this library appends to its own.
+//! The wire layout: a region as VILLASnode 1.2 makes it with glibc, one for each direction, and what
+//! this library appends. Places are of x86-64; on aarch64, with its mutex of 48 bytes, the pool and
+//! all behind it lie 8 bytes further.
 //!
 //! ```text
 //!    0  memory type   name ptr, flags u32, alignment u64 at 16, 2 ptrs, first chunk ptr   48 bytes
@@ -22,8 +23,7 @@
 //! of cells count from their queue, of the pool's blocks from the pool; `data` counts from the
 //! queue. Pointers are the maker's and are never followed.
 //!
-//! All that attaching needs is computed from the fields, checked against the object's size, and
-//! kept in private memory.
+//! What attaching needs is computed from the fields, checked against the size, and kept privately.
 
 #[cfg(test)]
 #[path = "../tests/fields/wire.rs"]
@@ -31,7 +31,7 @@ mod fields;
 
 use super::blocks::Blocks;
 use super::channel::{MAX_QUEUELEN, MAX_SAMPLELEN};
-use super::glibc::{Condition, GlibcMutex, MUTEX_KIND};
+use super::glibc::{Condition, GlibcMutex, MUTEX, MUTEX_KIND};
 use super::sample;
 use super::trailer::{TRAILER, Trailer};
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ const CHUNK: u64 = 32;
 const FIRST_CHUNK: u64 = 48;
 const SHARED: u64 = FIRST_CHUNK + CHUNK;
 const QUEUE: u64 = SHARED + 8;
-const POOL: u64 = SHARED + 400;
+const POOL: u64 = SHARED + offset_of!(Shared, pool) as u64;
 const POOL_QUEUE: u64 = POOL + 40;
 pub(crate) const HEAD: u64 = SHARED + size_of::<Shared>() as u64;
 pub(crate) const CELL: u64 = size_of::<Cell>() as u64;
@@ -118,10 +118,10 @@ struct Chunk {
 const _: () = {
     assert!(size_of::<WireQueue>() == 296 && offset_of!(WireQueue, mask) == 72 && offset_of!(WireQueue, cells) == 80);
     assert!(offset_of!(WireQueue, tail) == 152 && offset_of!(WireQueue, head) == 224);
-    assert!(size_of::<Signalled>() == 392 && offset_of!(Signalled, mode) == 296);
+    assert!(size_of::<Signalled>() == 352 + MUTEX && offset_of!(Signalled, mode) == 296);
     assert!(offset_of!(Signalled, condition) == 304 && offset_of!(Signalled, mutex) == 352);
     assert!(size_of::<WirePool>() == 336 && offset_of!(WirePool, queue) == 40);
-    assert!(size_of::<Shared>() == 736 && offset_of!(Shared, pool) == 400 && HEAD == 816);
+    assert!(size_of::<Shared>() == 696 + MUTEX && offset_of!(Shared, pool) == 360 + MUTEX && HEAD == 776 + MUTEX as u64);
     assert!(size_of::<Cell>() == 16 && size_of::<Chunk>() == 32);
 };
 

@@ -195,11 +195,11 @@ impl Segment {
             }
             Memory::SystemV { id, .. } => {
                 let status = status(*id)?;
-                let at = |sec: libc::time_t| Timespec { sec, nsec: 0 };
+                let at = |sec| Timespec { sec, nsec: 0 };
                 let perm = status.shm_perm;
                 Ok(SegmentStat {
                     id: Some(*id),
-                    key: Some(perm.__key),
+                    key: Some(sysv::key_of(&perm)),
                     size: status.shm_segsz as u64,
                     attached: Some(status.shm_nattch),
                     permissions: u32::from(perm.mode) & 0o777,

@@ -3,7 +3,7 @@
 use once_cell::race::OnceBool;
 use std::mem::MaybeUninit;
 
-/// Number of 32-bit words of a condition variable on x86-64.
+/// Number of 32-bit words of a condition variable.
 pub(crate) const WORDS: usize = 12;
 /// The word in which glibc up to 2.40 counts the waiters; its lowest bit means process-shared.
 const WAITING: usize = 9;

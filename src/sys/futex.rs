@@ -61,7 +61,7 @@ pub(crate) fn wait_any(awaited: &[Awaited], limit: Duration) -> Roused {
     // SAFETY: the time is written to before the call returns.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     let end = Duration::new(now.tv_sec as u64, now.tv_nsec as u32) + limit;
-    let end = libc::timespec { tv_sec: end.as_secs() as libc::time_t, tv_nsec: end.subsec_nanos() as _ };
+    let end = libc::timespec { tv_sec: end.as_secs() as _, tv_nsec: end.subsec_nanos() as _ };
     let (words, count) = (awaited.as_ptr(), awaited.len());
     // SAFETY: the array and the time live across the call; the kernel checks the addresses in it.
     let result = unsafe { libc::syscall(libc::SYS_futex_waitv, words, count, 0, &raw const end, libc::CLOCK_MONOTONIC) };
@@ -84,7 +84,7 @@ pub(crate) fn wait_any(awaited: &[Awaited], limit: Duration) -> Roused {
 /// With a timeout the kernel ends the call with `EINTR` after any signal handler. Without one it
 /// would restart the call after handlers that `signal(3)` set.
 pub(crate) fn wait(word: *mut u32, seen: u32, slice: Duration) -> Slept {
-    let timeout = libc::timespec { tv_sec: slice.as_secs() as libc::time_t, tv_nsec: slice.subsec_nanos() as _ };
+    let timeout = libc::timespec { tv_sec: slice.as_secs() as _, tv_nsec: slice.subsec_nanos() as _ };
     // SAFETY: the kernel checks the address; the timeout lives across the call.
     let result = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, seen, &raw const timeout, 0, 0) };
     if result == 0 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Sleeps for `time`. `EINTR`: a signal handler ran.
 pub(crate) fn nap(time: Duration) -> Result<(), Errno> {
-    let time = libc::timespec { tv_sec: time.as_secs() as libc::time_t, tv_nsec: time.subsec_nanos().into() };
+    let time = libc::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos().into() };
     // SAFETY: the time lives across the call; what is left of it is not asked for.
     Errno::result(unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) }).map(|_| ())
 }

@@ -21,6 +21,14 @@ pub(crate) fn status(id: i32) -> nix::Result<libc::shmid_ds> {
     Ok(status)
 }
 
+/// The key of a segment.
+pub(crate) fn key_of(permissions: &libc::ipc_perm) -> i32 {
+    #[cfg(target_env = "musl")]
+    return permissions.__ipc_perm_key;
+    #[cfg(not(target_env = "musl"))]
+    permissions.__key
+}
+
 /// Changes owner and permission bits to those of `status`: `IPC_SET`, for the owner and the
 /// creator.
 pub(crate) fn set(id: i32, mut status: libc::shmid_ds) -> nix::Result<()> {

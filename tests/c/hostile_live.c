@@ -465,7 +465,7 @@ static void events_are_used_under_attack(void)
 
 /* ---- VILLASnode's layout --------------------------------------------------------------------- */
 
-static const uint16_t wire_bells[] = {392, 396, 416, 428, 432, 440, 444, 0}, wire_slots[] = {88, 240, 312, 480, 592, 672, 0};
+static const uint16_t wire_bells[] = {392, 396, 416, 428, 432, 440, 444, 0}, wire_slots[] = {88, 240, 312, WIRE_POOL, WIRE_POOL + 112, WIRE_POOL + 192, 0};
 /* The condition's references and inner lock, for which glibc's broadcast waits without limit: with these the peer is trusted
  * (docs/villasnode.md, "What this layout cannot give"). */
 static const uint16_t wire_trusted[] = {408, 412, 424, 0};
@@ -544,7 +544,7 @@ static void the_wire_layout_is_used_under_attack(void)
 {
   for (int polling = 0; polling <= 1; polling++) {
     struct wire_fight wire = {.conf = check_conf(polling, 8, SAMPLELEN, 0)};
-    struct attacker form = {.count = 4, .head = 848, .bells = wire_bells, .slots = wire_slots, .spared = wire_trusted, .table = 128 + SIGNALS_SIZE / 2};
+    struct attacker form = {.count = 4, .head = WIRE_CELLS, .bells = wire_bells, .slots = wire_slots, .spared = wire_trusted, .table = 128 + SIGNALS_SIZE / 2};
     name_signals(&wire.conf);
 
     for (int i = 0; i < 2; i++) {

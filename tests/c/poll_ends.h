@@ -275,6 +275,14 @@ UNUSED static int poll_count_threads(void)
   return count;
 }
 
+/* Whether one thread can wait for many words; valgrind and qemu do not know how. */
+UNUSED static bool poll_has_futex_waitv(void)
+{
+  enum { FUTEX_WAITV = 449 };
+
+  return syscall(FUTEX_WAITV, NULL, 0, 0, NULL, 0) == 0 || errno != ENOSYS;
+}
+
 /* Descriptors whose target has this word, or (NULL) all but pidfds, which come and go by themselves, with the one that looks. */
 UNUSED static int poll_count_descriptors(const char *word)
 {

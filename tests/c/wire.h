@@ -4,7 +4,15 @@
 
 #include "check.h"
 
+#include <pthread.h>
 #include <semaphore.h>
+
+/* Where the layout's parts begin: all that lies behind the mutex depends on its size. */
+enum {
+  WIRE_MUTEX = sizeof(pthread_mutex_t),
+  WIRE_POOL = 440 + WIRE_MUTEX,
+  WIRE_CELLS = 808 + WIRE_MUTEX,
+};
 
 /* Both ends of one channel in this process. */
 struct wire_pair {

@@ -122,7 +122,7 @@ static void check_sample(const struct sample *smp, unsigned int k)
 /* How many blocks of the image are in its pool: what its pool's queue says. */
 static uint64_t free_blocks(const struct shmem_int *shm)
 {
-  const char *pool_queue = (const char *)shm->read.base + 480 + 40;
+  const char *pool_queue = (const char *)shm->read.base + WIRE_POOL + 40;
   uint64_t tail, head;
 
   memcpy(&tail, pool_queue + 152, sizeof tail);

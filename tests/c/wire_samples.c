@@ -227,7 +227,7 @@ static void what_is_sent_names_no_signals_and_its_own_pool(void)
   memcpy(&pool, (char *)smp + 48, sizeof pool);
   CHECK(signals[0] == 0 && signals[1] == 0);
   CHECK_EQ(references, 1);
-  CHECK_EQ((char *)sent + pool - (char *)pair.ends[0].write.base, 480);
+  CHECK_EQ((char *)sent + pool - (char *)pair.ends[0].write.base, WIRE_POOL);
   CHECK_EQ(sample_put(smp), 0);
   wire_close_pair(&pair);
 }

@@ -1,4 +1,5 @@
-// What a region of VILLASnode's `shmem` node-type holds, byte for byte (x86-64, glibc).
+// What a region of VILLASnode's `shmem` node-type holds, byte for byte (glibc). The figures are those of x86-64. On aarch64 the
+// mutex has 8 bytes more, and so has all that holds it.
 //
 //      0  Type            48   the memory's manager
 //     48  Block           32   each managed piece is preceded by a Block
@@ -108,6 +109,11 @@ struct Sample {
 
 constexpr std::size_t SHARED_AT = sizeof(Type) + sizeof(Block);
 constexpr std::size_t BLOCK_ALIGNMENT = 64;
+#if defined(__aarch64__)
+constexpr std::size_t MUTEX = 48;
+#elif defined(__x86_64__)
+constexpr std::size_t MUTEX = 40;
+#endif
 
 static_assert(sizeof(Block) == 32 && offsetof(Block, length) == 16 && offsetof(Block, used) == 24);
 static_assert(sizeof(Type) == 48 && offsetof(Type, flags) == 8 && offsetof(Type, alignment) == 16);
@@ -115,13 +121,14 @@ static_assert(offsetof(Type, alloc) == 24 && offsetof(Type, free) == 32 && offse
 static_assert(sizeof(Cell) == 16 && offsetof(Cell, data_off) == 8);
 static_assert(sizeof(CQueue) == 296 && offsetof(CQueue, buffer_mask) == 72 && offsetof(CQueue, buffer_off) == 80);
 static_assert(offsetof(CQueue, tail) == 152 && offsetof(CQueue, head) == 224);
-static_assert(sizeof(CQueueSignalled) == 392 && offsetof(CQueueSignalled, mode) == 296);
+static_assert(sizeof(CQueueSignalled) == 352 + MUTEX && offsetof(CQueueSignalled, mode) == 296);
 static_assert(offsetof(CQueueSignalled, flags) == 300 && offsetof(CQueueSignalled, ready) == 304);
-static_assert(sizeof(pthread_cond_t) == 48 && sizeof(pthread_mutex_t) == 40);
+static_assert(sizeof(pthread_cond_t) == 48 && sizeof(pthread_mutex_t) == MUTEX);
 static_assert(offsetof(CQueueSignalled, mutex) == 352);
 static_assert(sizeof(Pool) == 336 && offsetof(Pool, buffer_off) == 8 && offsetof(Pool, len) == 16);
 static_assert(offsetof(Pool, blocksz) == 24 && offsetof(Pool, alignment) == 32 && offsetof(Pool, queue) == 40);
-static_assert(sizeof(ShmemShared) == 736 && offsetof(ShmemShared, queue) == 8 && offsetof(ShmemShared, pool) == 400);
+static_assert(sizeof(ShmemShared) == 696 + MUTEX && offsetof(ShmemShared, queue) == 8);
+static_assert(offsetof(ShmemShared, pool) == 360 + MUTEX);
 static_assert(SHARED_AT == 80 && sizeof(SignalData) == 8);
 static_assert(sizeof(Sample) == 88 && offsetof(Sample, length) == 8 && offsetof(Sample, capacity) == 12);
 static_assert(offsetof(Sample, flags) == 16 && offsetof(Sample, signals) == 24 && offsetof(Sample, refcnt) == 40);

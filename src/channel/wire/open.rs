@@ -26,6 +26,7 @@ use crate::channel::handle::{self, ChannelHandle};
 use crate::channel::signals::{Direction, asked_for, check_peer};
 use crate::error::{Error, Result};
 use crate::layout::channel::{MAGIC, MAX_SAMPLELEN};
+use crate::layout::glibc;
 use crate::layout::signals::{self, SignalTable};
 use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
 use crate::protocol::gate::Common;
@@ -67,10 +68,10 @@ pub(crate) fn open(
     limit: &Limit,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<&'static ChannelHandle<Wire>> {
-    if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
+    if !glibc::IS_KNOWN {
         return Err(Error::new(
             libc::ENOTSUP,
-            "VILLASnode's layout is known on x86-64 Linux with glibc only: use a channel of one region",
+            "VILLASnode's layout is known on x86-64 and aarch64 with glibc only: use a channel of one region",
         ));
     }
     let (wname, rname) = (Name::new(wname)?, Name::new(rname)?);

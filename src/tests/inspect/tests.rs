@@ -329,7 +329,7 @@ fn no_endpoint_fails_to_start_beside_removals() {
 }
 
 /// Each finds, under its name, the region of a killed process, whose lock is gone.
-#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_env = "gnu"))]
 #[test]
 fn no_channel_of_the_wire_layout_fails_to_start_beside_removals() {
     let names = [name("start-wire-a"), name("start-wire-b")];

@@ -6,7 +6,7 @@ use crate::channel::backend::Backend;
 use crate::channel::wire::Wire;
 use crate::error::Result;
 use crate::layout::sample::Raw;
-use crate::layout::wire::{STOPPED, Which, WireFacts, WireView};
+use crate::layout::wire::{HEAD, STOPPED, Which, WireFacts, WireView};
 use crate::protocol::bounded::{claim_empty, claim_full};
 use crate::protocol::flags::Flags;
 use std::ops::Range;
@@ -245,7 +245,7 @@ fn pointers(heap: &Heap, view: &WireView) -> Vec<Range<usize>> {
     let pool_end = pool + 16 * view.cells(Which::Free) as usize;
     assert!(pool_end < facts.total_size() as usize);
     // The memory type's name, its two functions, its first chunk; each chunk's neighbours.
-    let chunks = [48, 816, queue_end, pool - 32, pool_end];
+    let chunks = [48, HEAD as usize, queue_end, pool - 32, pool_end];
     [0..8, 24..32, 32..40, 40..48].into_iter().chain(chunks.map(|at| at..at + 16)).collect()
 }
 
