@@ -110,11 +110,9 @@ pub(crate) trait Backend: Idle + Sized + Send + 'static {
     /// Gives up a reference in a process that no longer holds its side: stores nothing in the
     /// region.
     fn drop_reference(&mut self, address: usize) -> Option<u32>;
-    /// Gives back the blocks that were put and are kept for a run; returns how many of them are this
-    /// side's. Called before each wait, and when a call finds nothing.
-    fn give_back(&mut self) -> usize {
-        0
-    }
+    /// Gives back the blocks that were put and are kept for a run. Called before each wait, and when
+    /// a call finds nothing.
+    fn give_back(&mut self) {}
     /// Wakes the threads of both sides that wait for a block.
     fn notify_room(&self);
     /// Adds a reference; returns how many there are.

@@ -38,6 +38,8 @@ pub(crate) trait Common {
 pub(crate) trait Idle {
     /// Whether nothing of the core is in use.
     fn is_idle(&self) -> bool;
+    /// No thread is inside, and others may be told of it next ([`Common::on_deserted`]).
+    fn settle(&mut self) {}
 }
 
 // state
@@ -272,14 +274,18 @@ impl<S: Common, C: Idle> Gate<S, C> {
             // G2, G4
             heavy_fence_here(); // G2
             if self.is_deserted() {
+                // SAFETY: no thread is inside, and in this state none comes in: the core is this
+                // thread's.
+                let mut core = unsafe { (*self.core.get_mut()).as_mut() };
+                if let Some(core) = &mut core {
+                    core.settle();
+                }
                 // SAFETY: the contents are there until they are taken below; only a shared
                 // reference is made.
                 if let Some(common) = unsafe { (*self.common.get()).as_ref() } {
                     common.on_deserted();
                 }
-                // SAFETY: no thread is inside, and in this state none comes in: the core is this
-                // thread's.
-                let idle = unsafe { (*self.core.get()).as_ref() }.is_none_or(Idle::is_idle);
+                let idle = core.is_none_or(|core| core.is_idle());
                 if idle {
                     // SAFETY: as above; nothing refers to the contents any more.
                     drop(unsafe { (*self.core.get_mut()).take() });

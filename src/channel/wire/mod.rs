@@ -79,9 +79,30 @@ impl Wire {
     }
 
     fn take(&mut self, most: usize, last: bool, give: impl FnMut(usize, Raw)) -> Result<usize> {
-        let count = self.input_mut().receive(most, last, give)?;
-        self.read += count as u64;
-        Ok(count)
+        let outcome = self.input_mut().receive(most, last, give);
+        self.keep_if_more();
+        self.read += *outcome.as_ref().unwrap_or(&0) as u64;
+        outcome
+    }
+
+    /// Gives up a reference, for a run of blocks: [`Wire::keep_if_more`] must follow.
+    #[inline(always)]
+    fn drop_one(&mut self, address: usize) -> Option<u32> {
+        let (region, block) = self.locate(address)?;
+        region.put(block)
+    }
+
+    /// Keeps the blocks that were put only while the next sample is there: the program has reason to
+    /// come back then, whatever else it waits for.
+    #[inline(always)]
+    fn keep_if_more(&mut self) {
+        if self.own.has_freed() || self.peer.as_ref().is_some_and(WireRegion::has_freed) {
+            let position = self.input().view.queue(Which::Samples).head.get();
+            let next = self.input().view.cell(Which::Samples, position).sequence.observe(); // V1: a look
+            if next != position.wrapping_add(1) {
+                self.give_back();
+            }
+        }
     }
 
     /// The block of a sample that can be sent, and whether it lies in this side's own region.
@@ -132,6 +153,7 @@ impl Wire {
         });
         let (region, block) = if let Ok(true) = sent { (peer, from) } else { (&mut self.own, block) };
         region.put(block);
+        self.keep_if_more();
         sent
     }
 }
@@ -143,6 +165,11 @@ fn foreign() -> Error {
 impl Idle for Wire {
     fn is_idle(&self) -> bool {
         self.own.held() == 0 && self.peer.as_ref().is_none_or(|peer| peer.held() == 0)
+    }
+
+    /// Before the peer learns that this side has closed.
+    fn settle(&mut self) {
+        self.give_back();
     }
 }
 
@@ -201,7 +228,7 @@ impl Backend for Wire {
                     give(count, self.own.view.blocks().raw(block));
                     count += 1;
                 }
-                None if self.give_back() > 0 => {}
+                None if self.own.give_back() > 0 => {}
                 None => break,
             }
         }
@@ -209,15 +236,17 @@ impl Backend for Wire {
     }
 
     fn put(&mut self, address: usize) -> Option<u32> {
-        let (region, block) = self.locate(address)?;
-        region.put(block)
+        let left = self.drop_one(address);
+        self.keep_if_more();
+        left
     }
 
     fn put_all(&mut self, mut next: impl FnMut(usize) -> Option<usize>) -> usize {
         let mut count = 0;
-        while next(count).and_then(|address| self.put(address)).is_some() {
+        while next(count).and_then(|address| self.drop_one(address)).is_some() {
             count += 1;
         }
+        self.keep_if_more();
         count
     }
 
@@ -225,9 +254,9 @@ impl Backend for Wire {
         self.put(address)
     }
 
-    fn give_back(&mut self) -> usize {
+    fn give_back(&mut self) {
+        self.own.give_back();
         self.peer.as_mut().map(WireRegion::give_back);
-        self.own.give_back()
     }
 
     /// VILLASnode never waits for a block, and this side polls.

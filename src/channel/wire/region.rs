@@ -316,6 +316,12 @@ impl WireRegion {
         Some(left)
     }
 
+    /// Whether blocks that were put are not back in their pool.
+    #[inline(always)]
+    pub(super) fn has_freed(&self) -> bool {
+        self.freed > 0
+    }
+
     /// Gives the blocks that were put back to their pool; returns how many. If it has no room, it is
     /// corrupt, and they are lost.
     #[inline(never)]
@@ -331,12 +337,6 @@ impl WireRegion {
             },
         );
         freed
-    }
-}
-
-impl Drop for WireRegion {
-    fn drop(&mut self) {
-        self.give_back();
     }
 }
 

@@ -37,15 +37,6 @@ fn of_blocks_that_are_put_few_are_missing_from_the_pool_at_any_time() {
 }
 
 #[test]
-fn a_region_that_is_left_has_all_blocks_that_were_put() {
-    let (_heap, view, mut region, all) = exhausted(256);
-    assert_eq!(region.put(all[0]), Some(0));
-    assert_eq!((free(&view), region.kept()), (0, 1));
-    drop(region);
-    assert_eq!(free(&view), 1);
-}
-
-#[test]
 fn blocks_that_were_put_are_there_for_the_next_allocation() {
     let Ok(facts) = WireFacts::new(true, 256, 1) else { panic!("no layout") };
     let (_heap, view) = Heap::made(facts);
