@@ -28,7 +28,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: $(LIB)/villas-shmem $(LIB)/package/villas-shmem $(LIB)/package/libvillas_shm.a ## the library, the tool and the C client, into target/release
+build: $(LIB)/villas-shmem $(LIB)/package/villas-shmem $(LIB)/package/libvillas_shm.a pages ## the library, the tool and the C client, into target/release
 
 # cargo knows what is out of date.
 .PHONY: library
@@ -63,6 +63,12 @@ for-package: build $(LIB)/package/plain/villas-shmem ## what "make install PACKA
 $(LIB)/package/libvillas_shm.a: library
 	@mkdir -p $(@D)
 	strip --strip-debug -o $@ $(LIB)/libvillas_shm.a
+
+# Written anew each time: a page that is gone leaves no file.
+.PHONY: pages
+pages: library
+	@rm -rf $(LIB)/package/man $(LIB)/package/completions
+	@$(LIB)/villas-shm-man $(LIB)/package
 
 # What is installed must have been built before, by the user and not by root.
 install uninstall: export PREFIX := $(PREFIX)
@@ -123,7 +129,7 @@ test-rust: library ## unit tests, doctests and integration tests of the library
 
 test-tool: build ## tests of the command-line tool, of the demo, of the examples and of the documents
 	@tests/install-missing.sh $(CXX)
-	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-node -p villas-shm-measure -p villas-shm-picture
+	$(CARGO) test --profile checks -p villas-shm-tool -p villas-shm-man -p villas-shm-node -p villas-shm-measure -p villas-shm-picture
 	@CC="$(CC)" CXX="$(CXX)" tests/readme.sh $(LIB)
 	@CC="$(CC)" CXX="$(CXX)" CARGO="$(CARGO)" tests/examples.sh $(LIB)
 	@tests/year.sh $(LIB)
@@ -193,6 +199,8 @@ test-install: for-package ## installs into temporary directories, and builds pro
 	CC="$(CC)" CXX="$(CXX)" tests/install.sh $(LIB)
 	@CXX="$(CXX)" tests/typed.sh $(LIB)
 	@tests/readme-install.sh $(LIB)
+	@tests/install-missing.sh man mandoc bash
+	@CC="$(CC)" tests/pages.sh $(LIB)
 
 test-cmake: check-deps ## builds the library as a part of other CMake projects, by make and by Ninja; four minutes
 	@if tests/install-missing.sh $(CXX) cmake ninja git; then CC="$(CC)" CXX="$(CXX)" tests/cmake.sh $(TARGET)/cmake; \

@@ -80,7 +80,7 @@ const GROUPS: [(&str, &str, &[&str]); 9] = [
     (
         "shmem_endpoint_open",
         "Endpoints",
-        &["Duplex connections: two rings, one for each direction. What the group above says of rings", "holds for both."],
+        &["Duplex connections: two rings, one for each direction. What holds for a ring (shmem_ring_open)", "holds for both."],
     ),
     (
         "shmem_shared_fd",

@@ -140,7 +140,7 @@ make_tree() {
   version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
   client=package/villas-shmem goal=
   [ "$PACKAGE" != 1 ] || client=package/plain/villas-shmem goal=' for-package'
-  for file in libvillas_shm.so villas-shm package/libvillas_shm.a $client; do
+  for file in libvillas_shm.so villas-shm package/libvillas_shm.a package/man/man1/villas-shm.1 $client; do
     [ -f "$built/$file" ] || die "$built/$file is not built. Run \"make$goal\" first, without sudo, and give CARGO_TARGET_DIR here too if it is set there"
   done
   put 755 "$built/libvillas_shm.so" "$LIBDIR/libvillas_shm.so.$version"
@@ -157,6 +157,13 @@ make_tree() {
   for header in include/villas/*; do
     put 644 "$header" "$INCLUDEDIR/villas/${header##*/}"
   done
+  for pages in "$built"/package/man/man[137]; do
+    mkdir -p "$work/tree$PREFIX/share/man/${pages##*/}"
+    install -m 644 "$pages"/* "$work/tree$PREFIX/share/man/${pages##*/}"
+  done
+  put 644 "$built/package/completions/villas-shm.bash" "$PREFIX/share/bash-completion/completions/villas-shm"
+  put 644 "$built/package/completions/_villas-shm" "$PREFIX/share/zsh/site-functions/_villas-shm"
+  put 644 "$built/package/completions/villas-shm.fish" "$PREFIX/share/fish/vendor_completions.d/villas-shm.fish"
   put 644 LICENSE "$PREFIX/share/doc/villas-shm/LICENSE"
   put 644 clients/picture/font/LICENSE "$PREFIX/share/doc/villas-shm/LICENSE.DejaVu" # the tool contains the font
   fill "$cmake/villas_shm.pc.in" "$LIBDIR/pkgconfig/villas_shm.pc"
@@ -169,7 +176,7 @@ make_tree() {
 check_targets() {
   : >"$work/foreign"
   while read -r path; do
-    require_writable "$DESTDIR$(dirname "$path")"
+    require_writable "$DESTDIR${path%/*}"
     there=$DESTDIR$path
     [ ! -d "$there" ] || [ -L "$there" ] || die "$there is a directory"
     exists "$there" || continue
@@ -212,7 +219,7 @@ copy_tree() {
   : >"$work/directories"
   trap undo EXIT
   while read -r path; do
-    make_directory "$(dirname "$path")"
+    make_directory "${path%/*}"
     cp -Pp "$work/tree$path" "$DESTDIR${path%/*}/$pending${path##*/}"
     printf '%s\t%s\n' "$(fingerprint "$work/tree$path")" "$(from_libdir "$path")" >>"$work/manifest"
   done <"$work/paths"

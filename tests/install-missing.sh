@@ -18,6 +18,7 @@ for command in "$@"; do
     qemu-*-static) package=qemu-user-static ;;
     musl-gcc) package=musl-tools ;;
     unshare|nsenter) package=util-linux ;;
+    man) package=man-db ;;
     pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04
     cargo)
       # Not by apt: which distribution has a Rust that is new enough is for its user to say.

@@ -65,6 +65,13 @@ END
   for header in include/villas/*; do
     echo "644 $header"
   done
+  # tests/pages.sh looks into them.
+  (cd "$built/package" && find man -type f) | sed 's,^,644 share/,'
+  cat <<END
+644 share/bash-completion/completions/villas-shm
+644 share/fish/vendor_completions.d/villas-shm.fish
+644 share/zsh/site-functions/_villas-shm
+END
 }
 
 # found PREFIX: its files, with modes and targets.
@@ -202,6 +209,8 @@ make_older() {
   sed 's/^version = .*/version = "0.0.9"/' Cargo.toml >"$out/older/Cargo.toml"
   echo '/* gone since */' >"$out/older/include/villas/old.h"
   mkdir -p "$out/older/target/release/package"
+  cp -R "$built/package/man" "$built/package/completions" "$out/older/target/release/package"
+  echo '.so man3/gone.3' >"$out/older/target/release/package/man/man3/shmem_gone.3"
   for file in libvillas_shm.so villas-shm package/libvillas_shm.a package/villas-shmem; do
     { cat "$built/$file" && echo older; } >"$out/older/target/release/$file"
   done

@@ -214,7 +214,7 @@ struct sample {
 #define DEFAULT_SHMEM_QUEUELEN 512
 #define DEFAULT_SHMEM_SAMPLELEN 64
 
-/* The initialisers of extensible structs: struct shmem_conf conf = SHMEM_CONF_INIT; */
+/* The initialiser of an extensible struct, as in struct shmem_conf conf = SHMEM_CONF_INIT; */
 #define SHMEM_CONF_INIT { 0, 0, 0, sizeof(struct shmem_conf), 0, 0, 0, 0, NULL, 0, NULL, 0, 0 }
 #define SHMEM_STATS_INIT { sizeof(struct shmem_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define SHMEM_RING_STATS_INIT \
@@ -618,8 +618,8 @@ extern "C" {
 /**
  * Returns the version of the loaded library.
  *
- * @return `major << 16 | minor << 8 | patch`, to be compared with `SHMEM_VERSION_MAJOR`, `_MINOR`
- *         and `_PATCH` of this header. It does not fail.
+ * @return `major << 16 | minor << 8 | patch`, to be compared with `SHMEM_VERSION_*` of this header.
+ *         It does not fail.
  */
 unsigned int shmem_version(void);
 
@@ -659,8 +659,8 @@ const char *shmem_last_error(void);
  *              it up by `sample_put` or by writing the sample
  * @param count how many samples are wanted
  * @return how many samples were allocated: fewer than `count` with `EAGAIN` if all blocks of this
- *         side are in use. -1: a handle error (`EINVAL`, `EPIPE`); `ESTALE` (After EPIPE and
- *         ESTALE, above). In VILLASnode's layout also as `shmem_int_alloc`
+ *         side are in use. -1: a handle error (`EINVAL`, `EPIPE`); `ESTALE` see After EPIPE and
+ *         ESTALE, above. In VILLASnode's layout also as `shmem_int_alloc`
  */
 int sample_alloc(struct pool *pool, struct sample **smps, unsigned int count);
 
@@ -901,7 +901,7 @@ struct shmem_shared *shmem_shared_timed_open(const char *name,
  * @param shm     an open channel
  * @param timeout relative; `NULL`: no limit
  * @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `ESTALE`
- *         (After EPIPE and ESTALE, above); `EINVAL` the timeout; a handle error (`EINVAL`,
+ *         see After EPIPE and ESTALE, above; `EINVAL` the timeout; a handle error (`EINVAL`,
  *         `EPIPE`)
  */
 int shmem_shared_wait(struct shmem_shared *shm, const struct timespec *timeout);
@@ -1689,7 +1689,7 @@ int shmem_ring_unlink(const char *name);
 
 /* Endpoints -------------------------------------------------------------------------------------
  *
- * Duplex connections: two rings, one for each direction. What the group above says of rings
+ * Duplex connections: two rings, one for each direction. What holds for a ring (shmem_ring_open)
  * holds for both.
  */
 

@@ -339,7 +339,7 @@ pub unsafe extern "C" fn shmem_shared_timed_open(
 /// @param shm     an open channel
 /// @param timeout relative; `NULL`: no limit
 /// @return 0. -1: `ETIMEDOUT`; `EINTR` a signal handler ran, or `shmem_shared_interrupt`; `ESTALE`
-///         (After EPIPE and ESTALE, above); `EINVAL` the timeout; a handle error (`EINVAL`,
+///         see After EPIPE and ESTALE, above; `EINVAL` the timeout; a handle error (`EINVAL`,
 ///         `EPIPE`)
 ///
 /// # Safety

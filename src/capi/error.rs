@@ -49,8 +49,8 @@ pub(super) fn remember(e: &Error) {
 
 /// Returns the version of the loaded library.
 ///
-/// @return `major << 16 | minor << 8 | patch`, to be compared with `SHMEM_VERSION_MAJOR`, `_MINOR`
-///         and `_PATCH` of this header. It does not fail.
+/// @return `major << 16 | minor << 8 | patch`, to be compared with `SHMEM_VERSION_*` of this header.
+///         It does not fail.
 #[unsafe(no_mangle)]
 pub extern "C" fn shmem_version() -> c_uint {
     SHMEM_VERSION_MAJOR << 16 | SHMEM_VERSION_MINOR << 8 | SHMEM_VERSION_PATCH

@@ -60,8 +60,8 @@ pub struct pool {
 ///              it up by `sample_put` or by writing the sample
 /// @param count how many samples are wanted
 /// @return how many samples were allocated: fewer than `count` with `EAGAIN` if all blocks of this
-///         side are in use. -1: a handle error (`EINVAL`, `EPIPE`); `ESTALE` (After EPIPE and
-///         ESTALE, above). In VILLASnode's layout also as `shmem_int_alloc`
+///         side are in use. -1: a handle error (`EINVAL`, `EPIPE`); `ESTALE` see After EPIPE and
+///         ESTALE, above. In VILLASnode's layout also as `shmem_int_alloc`
 ///
 /// # Safety
 /// `smps` has room for `count` pointers.

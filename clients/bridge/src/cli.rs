@@ -1,13 +1,10 @@
-//! The command line.
+//! The command line. `clients/man` compiles this file too, so it needs clap and no Zenoh.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 use villas_shm_node::log::Level;
-
-use crate::format::Format;
-use crate::publish::OnFull;
 
 const STATUS: &str = "\
 Exit status:
@@ -84,6 +81,26 @@ pub(crate) struct Cli {
     pub(crate) config: PathBuf,
     /// The node's name in it.
     pub(crate) node: String,
+}
+
+/// How samples are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// VILLASnode's protobuf messages: every bit arrives.
+    Protobuf,
+    /// VILLASnode's JSON, a line for each sample: for people.
+    Json,
+}
+
+/// What happens when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnFull {
+    /// Nothing more is taken from the channel.
+    Wait,
+    /// The oldest sample of the queue is dropped.
+    DropOldest,
+    /// The sample that was taken last is dropped.
+    DropNewest,
 }
 
 /// What a session is to others.

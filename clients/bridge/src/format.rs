@@ -11,16 +11,8 @@ use villas_shm_node::signals::Signals;
 use zenoh::bytes::Encoding;
 
 use crate::batch::{Batch, Fault};
+use crate::cli::Format;
 use crate::protobuf;
-
-/// How samples are published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// VILLASnode's protobuf messages: every bit arrives.
-    Protobuf,
-    /// VILLASnode's JSON, a line for each sample: for people.
-    Json,
-}
 
 impl Format {
     /// What says so in a message.

@@ -20,6 +20,7 @@ use zenoh::Wait;
 use zenoh::pubsub::Publisher;
 
 use crate::attachment::{self, Head};
+use crate::cli::OnFull;
 use crate::format::Encoder;
 use crate::queue::{Cargo, Queue};
 
@@ -34,17 +35,6 @@ const IDLE_TICKS: u32 = 200;
 
 /// How long what was read may take to be published in the end.
 pub(crate) const FLUSH: Duration = Duration::from_secs(3);
-
-/// What happens when the queue is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum OnFull {
-    /// Nothing more is taken from the channel.
-    Wait,
-    /// The oldest sample of the queue is dropped.
-    DropOldest,
-    /// The sample that was taken last is dropped.
-    DropNewest,
-}
 
 /// When samples are published.
 #[derive(Clone, Copy, Debug)]

@@ -21,6 +21,9 @@ use texts::{
 };
 
 /// Exchange samples with other programs over shared memory.
+///
+/// It takes the node's side of a channel as VILLASnode does, converts, compares and draws samples,
+/// and shows what is in shared memory.
 #[derive(Parser)]
 #[command(name = "villas-shm", version, propagate_version = true)]
 pub(crate) struct Cli {
