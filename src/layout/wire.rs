@@ -1,5 +1,5 @@
-//! The wire layout: a region as VILLASnode 1.2 makes it with glibc, one for each direction, and what
-//! this library appends to its own. On aarch64 the mutex has 48 bytes: all behind it lies 8 further.
+//! The wire layout: a region as VILLASnode 1.2 makes it with glibc, one for each direction, and
+//! what this library appends. On aarch64 the mutex has 48 bytes, and all behind it lies 8 further.
 //!
 //! ```text
 //!    0  memory type   name ptr, flags u32, alignment u64 at 16, 2 ptrs, first chunk ptr   48 bytes
