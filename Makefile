@@ -22,11 +22,11 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build bridge deb test-deb dist test-dist install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-cmake test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header abi \
+.PHONY: help build bridge deb test-deb dist test-dist install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-cmake test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv test-aarch64 crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header abi \
         format lint doc check-deps clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(LIB)/villas-shmem $(LIB)/package/villas-shmem $(LIB)/package/libvillas_shm.a pages ## the library, the tool and the C client, into target/release
 
@@ -120,7 +120,7 @@ test: test-rust test-tool test-c test-install test-wire test-python test-bridge 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan test-cmake python-extras bridge-lab test-deb test-dist bench ## what takes too long for CI: hours
+extras: msrv test-aarch64 loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan test-cmake python-extras bridge-lab test-deb test-dist bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -293,6 +293,9 @@ loom: check-deps ## the concurrent parts of the library, every interleaving with
 loom-long: export VILLAS_SHM_LOOM = long
 loom-long: loom ## the same within the wider bounds there
 
+test-aarch64: build ## cross-built for aarch64 by Debian's compilers, run under qemu: C, C++ and Rust tests, a node and a client of both machines over one region; tests/aarch64.sh
+	@CARGO="$(CARGO)" LIB="$(LIB)" tests/aarch64.sh || { [ $$? = 77 ]; }
+
 msrv: check-deps ## the oldest Rust that builds this, Debian's rustc-web unpacked into target/msrv: checks and unit tests; two minutes
 	@CARGO="$(CARGO)" tests/msrv.sh || { [ $$? = 77 ]; }
 
@@ -376,6 +379,7 @@ lint: ## how the library is built, the documents, formatting, clippy
 	@tests/install-missing.sh python3
 	@tests/structure.py --check
 	@tests/docs.py
+	@tests/loom-mutants.sh --check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p villas-shm --features _test_crash_points --tests --bins -- -D warnings

@@ -55,8 +55,8 @@ unpack() {
   # The compiler's own library names the LLVM that it was built with.
   # shellcheck disable=SC2046 # words
   download $(dpkg --field "$library"_*.deb Depends | grep -o 'libllvm[0-9]*')
-  for file in *.deb; do dpkg -x "$file" rust; done
-  mv rust "$root"
+  for file in *.deb; do dpkg -x "$file" rust || exit 1; done
+  mv rust "$root" || exit 1
   cd ..
   rm -rf "$root.part"
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
-# usage: demo.sh DIRECTORY (of the built programs)
+# usage: demo.sh DIRECTORY (of the built programs) [DIRECTORY of the C client]
 # The main job on real data: the tool, on the node side, sends a week of grid measurements through shared memory to the C client, which sends them back;
 # what comes back is compared bit for bit with what was sent.
 set -eu
 bin=$1
+client=${2:-$1}/villas-shmem
 data=examples/grid-week.dat
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -16,7 +17,7 @@ nodes = {
     name = "$name"
     samplelen = 8
     mode = "$mode"
-    exec = [ "$bin/villas-shmem", "-w", "5", "$name", "64" ]
+    exec = [ "$client", "-w", "5", "$name", "64" ]
   }
 }
 END

@@ -17,7 +17,7 @@ LEFT_OUT = {"target", ".git"}
 RUN = {"c", "cpp", "rust", "python", "cmake", "sh", "console"}
 RUNNERS = ["tests/readme.sh", "tests/readme-install.sh", "clients/python/tests/test_documents.py", "tests/bridge/test_documents.py"]
 SCRIPTS = "".join(open(name, encoding="utf-8").read() for name in RUNNERS)
-TARGETS = set(re.findall(r"^([a-z][a-z-]*)(?: [a-z-]+)*:(?!=)", open("Makefile", encoding="utf-8").read(), re.M))
+TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*)(?: [a-z0-9-]+)*:(?!=)", open("Makefile", encoding="utf-8").read(), re.M))
 TOPS = {name for name in os.listdir(".") if os.path.isdir(name) and name not in LEFT_OUT}
 
 wrong = []
@@ -74,7 +74,7 @@ def check_names(path, number, line):
             word = word.rstrip(",;")
             if word.split("/")[0] in TOPS and "/" in word and re.fullmatch(r"[\w./*-]+", word) and not glob.glob(word):
                 say(path, number, f"names {word}, which does not exist")
-        target = re.fullmatch(r"make ([a-z][a-z-]*).*", quoted)
+        target = re.fullmatch(r"make ([a-z][a-z0-9-]*).*", quoted)
         if target and target[1] not in TARGETS:
             say(path, number, f"names make {target[1]}, which the Makefile does not have")
 

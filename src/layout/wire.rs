@@ -1,6 +1,5 @@
-//! The wire layout: a region as VILLASnode 1.2 makes it with glibc, one for each direction, and what
-//! this library appends. Places are of x86-64; on aarch64, with its mutex of 48 bytes, the pool and
-//! all behind it lie 8 bytes further.
+//! The wire layout: a region as VILLASnode 1.2 makes it with glibc, one for each direction, and
+//! what this library appends. On aarch64 the mutex has 48 bytes, and all behind it lies 8 further.
 //!
 //! ```text
 //!    0  memory type   name ptr, flags u32, alignment u64 at 16, 2 ptrs, first chunk ptr   48 bytes

@@ -21,12 +21,10 @@ pub(crate) fn status(id: i32) -> nix::Result<libc::shmid_ds> {
     Ok(status)
 }
 
-/// The key of a segment.
+/// The key of a segment. C libraries give it different names and the same place, the first.
 pub(crate) fn key_of(permissions: &libc::ipc_perm) -> i32 {
-    #[cfg(target_env = "musl")]
-    return permissions.__ipc_perm_key;
-    #[cfg(not(target_env = "musl"))]
-    permissions.__key
+    // SAFETY: an initialised `key_t` lies there.
+    unsafe { *std::ptr::from_ref(permissions).cast::<libc::key_t>() }
 }
 
 /// Changes owner and permission bits to those of `status`: `IPC_SET`, for the owner and the
