@@ -68,10 +68,16 @@ offline make build
 [ "$("$tree/target/release/villas-shm" -V)" = "villas-shm $version" ] || fail "the tool that was built is another version"
 offline tests/demo.sh target/release
 echo "dist: what is unpacked builds without a network, and the demo runs"
+if command -v dh >/dev/null; then
+  offline make deb
+  echo "dist: so do Debian packages"
+else
+  echo "dist: skipped the Debian packages: no debhelper"
+fi
 for workspace in clients/bridge clients/python fuzz; do
   offline cargo check --locked --manifest-path $workspace/Cargo.toml --target-dir target/check
 done
-echo "dist: so do the bridge, the Python package and the fuzzers"
+echo "dist: so do the bridge, the Python package and the fuzzers, as far as cargo check says"
 rm -rf "$tree"
 
 quiet "$CARGO" package --locked -p villas-shm --manifest-path "$one/Cargo.toml" --target-dir "$base/package"
