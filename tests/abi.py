@@ -45,14 +45,13 @@ def declared(text):
 
 
 def members(body, prefix=""):
-    """Type and path of each member, but for those that are reserved: they may become others."""
+    """Type and path of each member; no type: it is reserved, and may become others."""
     for part in parts(body):
         if nested := re.fullmatch(r"struct \{(.*)\} (\w+)", part):
             yield from members(nested[1], f"{prefix}{nested[2]}.")
         else:
             kind, name = declared(part)
-            if not name.startswith("_"):
-                yield kind, prefix + name
+            yield None if name.startswith("_") else kind, prefix + name
 
 
 def described(header):
@@ -76,7 +75,11 @@ def described(header):
             printed(f"{name}: %lld bytes", f"sizeof({name})")
             printed(f"{name}: aligned to %lld", f"_Alignof({name})")
             for kind, member in members(found[3]):
-                printed(f"{name} at %lld: {kind} {member}", f"offsetof({name}, {member})")
+                at = f"offsetof({name}, {member})"
+                if kind:
+                    printed(f"{name} at %lld: {kind} {member}", at)
+                else:
+                    printed(f"{name} at %lld: %lld bytes reserved", f"{at}), (long long)(sizeof((({name} *)0)->{member})")
         elif found := re.fullmatch(r"([\w ]+[ *]+?)(\w+)\((.*)\)", part):
             taken = [declared(one.strip())[0] for one in found[3].split(",") if one.strip() != "void"]
             lines.append(f"function {found[2]}: {found[1].strip()} ({', '.join(taken)})")
@@ -106,10 +109,19 @@ def may_grow(line, new):
     return bool(grown) and grown[0] > int(found[2]) and any(re.fullmatch(rf"{found[1]} at \d+: size_t size", one) for one in new)
 
 
+def has_room(line, old):
+    """Whether it is no member of a struct that there was, or lies behind that, or in what was reserved."""
+    member = re.fullmatch(r"(struct \w+) at (\d+): .*", line)
+    size = re.search(rf"^{member[1]}: (\d+) bytes$", "\n".join(old), re.M) if member else None
+    reserved = re.findall(rf"^{member[1]} at (\d+): (\d+) bytes reserved$", "\n".join(old), re.M) if member else []
+    return not size or int(member[2]) >= int(size[1]) or any(0 <= int(member[2]) - int(at) < int(room) for at, room in reserved)
+
+
 def compared(old, new):
     """What breaks programs that were built before, and whether anything differs."""
-    gone = [line for line in old if line not in new]
-    return ([] if old[0] != new[0] else [line for line in gone if not may_grow(line, new)]), old != new
+    gone = [line for line in old if line not in new and not line.endswith(" reserved") and not may_grow(line, new)]
+    crowded = [line for line in new if line not in old and not has_room(line, old)]
+    return ([] if old[0] != new[0] else gone + crowded), old != new
 
 
 def check_the_checker(old):
@@ -125,6 +137,8 @@ def check_the_checker(old):
         ("an alternative of a union is gone", r"  bool b;\n", "", breaks),
         ("a struct without a size grows", r"(struct shmem_signal \{.*?int type;)", r"\1 long more;", breaks),
         ("a struct with a size grows", r"int history;", "int history; long more;", adds),
+        ("a member lies in what was padding", r"int history;", "int history; int more;", breaks),
+        ("a reserved member is used", r"unsigned int _tag;", "unsigned int tag;", adds),
         ("a struct with a size grows in the middle", r"int spare;", "int spare; long more;", breaks),
         ("a parameter has another type", r"\(int errnum\)", "(long errnum)", breaks),
         ("a parameter is not const any more", r"shmem_shared_create\(const char", "shmem_shared_create(char", breaks),
@@ -173,9 +187,9 @@ recorded = open(DESCRIPTION, encoding="utf-8").read().splitlines() if os.path.ex
 broken, differs = compared(recorded, current)
 if broken:
     fail(
-        "programs that were built with this header before would break. Gone or changed:",
+        "programs that were built with this header before would break. Gone, or not to be there:",
         *(f"  {line}" for line in broken),
-        "now there are:",
+        "Now there are:",
         *(f"  {line}" for line in current if line not in recorded),
         f"Undo that, or give the library another name than {current[0].split()[1]} (build.rs), then run make abi.",
     )
