@@ -46,6 +46,7 @@ run_c() {
   programs=$(tests/run-c.sh --list | grep -vxF "$(awk '!/^#/ && $2 == "all" { print $1 }' $omitted)")
   CHECK_OMIT=$(awk '!/^#/ { printf " %s ", $2 }' $omitted)
   export CHECK_OMIT CHECK_QUICK=1 CHECK_SLOW=1
+  rm -f "$target"/c-tests/*.status
   # shellcheck disable=SC2086 # words
   LIB=$built BUILD=$target/c-tests JOBS=2 tests/emulate.sh tests/run-c.sh $programs && return
   # A child of a fork beside threads can inherit a lock of qemu itself as taken, and hangs. So what
