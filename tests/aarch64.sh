@@ -44,9 +44,17 @@ run_c() {
   says "left out, as $omitted says:"
   grep -v '^#' $omitted | sed 's/^/        /'
   programs=$(tests/run-c.sh --list | grep -vxF "$(awk '!/^#/ && $2 == "all" { print $1 }' $omitted)")
+  CHECK_OMIT=$(awk '!/^#/ { printf " %s ", $2 }' $omitted)
+  export CHECK_OMIT CHECK_QUICK=1 CHECK_SLOW=1
+  rm -f "$target"/c-tests/*.status
   # shellcheck disable=SC2086 # words
-  CHECK_OMIT=$(awk '!/^#/ { printf " %s ", $2 }' $omitted) CHECK_QUICK=1 CHECK_SLOW=1 JOBS=2 \
-    LIB=$built BUILD=$target/c-tests tests/emulate.sh tests/run-c.sh $programs
+  LIB=$built BUILD=$target/c-tests JOBS=2 tests/emulate.sh tests/run-c.sh $programs && return
+  # A child of a fork beside threads can inherit a lock of qemu itself as taken, and hangs. So what
+  # has failed runs once more, alone, and must pass.
+  failed=$(grep -LxE '0|77' "$target"/c-tests/*.status | sed 's|.*/||; s|\.status$||')
+  says "once more:" $failed
+  # shellcheck disable=SC2086
+  LIB=$built BUILD=$target/c-tests tests/emulate.sh tests/run-c.sh $failed
 }
 
 run_wire() {
