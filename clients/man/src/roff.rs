@@ -128,8 +128,7 @@ pub(crate) fn guarded(line: &str) -> String {
 /// A paragraph in lines, of which each begins with a sentence or is the rest of one.
 pub(crate) fn filled(roff: &str) -> String {
     let mut lines = vec![String::new()];
-    let mut words = roff.split_whitespace().peekable();
-    while let Some(word) = words.next() {
+    for word in roff.split_whitespace() {
         let line = lines.last_mut().expect("one at least");
         let ends_sentence = line.ends_with('.') && word.starts_with(|c: char| !c.is_lowercase());
         if line.is_empty() {
