@@ -66,7 +66,7 @@ L1-lock      seen   hidden ^futex_lock::            src/protocol/futex_lock.rs  
 L1-slow      seen   hidden ^futex_lock::            src/protocol/futex_lock.rs  s/swap(CONTENDED, Acquire)/swap(CONTENDED, Relaxed)/
 L-contended  seen   shown  ^futex_lock::            src/protocol/futex_lock.rs  s/while futex.word().swap(CONTENDED, Acquire) != FREE {/while !try_lock(futex) {/
 L-wake       seen   shown  ^futex_lock::            src/protocol/futex_lock.rs  s/futex.wake_one();/{}/
-idle         seen   shown  ^gate::            src/protocol/gate.rs  s/is_none_or(Idle::is_idle)/is_none_or(|_| true)/
+idle         seen   shown  ^gate::            src/protocol/gate.rs  s/is_none_or(|core| core.is_idle())/is_none_or(|_| true)/
 R1-store     seen   hidden ^spsc::            src/protocol/spsc.rs /words.word(self.index).publish(self.position + 1); \/\/ R1/s/publish/set/
 R1-load      seen   hidden ^spsc::            src/protocol/spsc.rs /u64::from(at) + 1 \/\/ R1/s/observe/get/
 R1-look      seen   hidden ^spsc::            src/protocol/spsc.rs s/word.observe() == published/word.get() == published/
