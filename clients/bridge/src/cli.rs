@@ -35,10 +35,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "KEY")]
     pub(crate) subscribe: String,
     /// Connect to this endpoint of another bridge or of a router; may be repeated.
-    #[arg(long, value_name = "tcp/HOST:PORT")]
+    #[arg(long, value_name = "tcp/HOST:PORT", value_parser = endpoint)]
     pub(crate) connect: Vec<String>,
     /// Let others connect to this endpoint; may be repeated.
-    #[arg(long, value_name = "tcp/HOST:PORT")]
+    #[arg(long, value_name = "tcp/HOST:PORT", value_parser = endpoint)]
     pub(crate) listen: Vec<String>,
     /// Be a peer of other bridges, or a client of a router [default: what --zenoh-config says, else
     /// peer].
@@ -69,7 +69,7 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) stats: bool,
     /// Print them as JSON on standard output.
-    #[arg(long, requires = "stats")]
+    #[arg(long)]
     pub(crate) json: bool,
     /// How long the exec program may take to end by itself.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
@@ -110,6 +110,25 @@ pub(crate) enum Mode {
     Client,
 }
 
+impl Cli {
+    /// Whether statistics are printed once a second.
+    pub(crate) fn has_stats(&self) -> bool {
+        self.stats || self.json
+    }
+}
+
+/// What comes behind the port is Zenoh's to judge.
+fn endpoint(text: &str) -> Result<String, String> {
+    let (protocol, address) = text.split_once('/').unwrap_or_default();
+    let address = address.split(['?', '#']).next().unwrap_or(address);
+    let (host, port) = address.rsplit_once(':').unwrap_or_default();
+    if ["tcp", "udp", "tls"].contains(&protocol) && !host.is_empty() && port.parse::<u16>().is_ok() {
+        Ok(text.into())
+    } else {
+        Err("expected tcp/HOST:PORT, udp/HOST:PORT or tls/HOST:PORT, such as tcp/192.168.1.2:7447".into())
+    }
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     let wanted = "expected a time such as 1ms, 500us or 2s";
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -131,6 +150,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_endpoint_has_a_protocol_a_host_and_a_port() {
+        for text in ["tcp/10.0.0.1:7447", "tls/host.example:1", "udp/[::1]:7447", "tcp/[::]:0", "tcp/h:1?rel=1#iface=eth0"] {
+            assert_eq!(endpoint(text).as_deref(), Ok(text));
+        }
+        for text in ["", "10.0.0.1", "10.0.0.1:7447", "tcp/10.0.0.1", "tcp/:7447", "tcp/h:70000", "http/h:80", "tcp://h:7447"] {
+            assert!(endpoint(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use villas_shm_node::log::log;
 use zenoh::{Config, Session, Wait};
 
 use crate::cli::{Cli, Mode};
+use crate::reason::plain;
 
 /// What is set where neither the command line nor a configuration file says it. Attempts to connect
 /// go on for ever, and not only in the mode for which that is Zenoh's default.
@@ -49,6 +50,10 @@ pub(crate) fn configure(cli: &Cli) -> Result<Config, String> {
     if has_none("connect/endpoints") && has_none("listen/endpoints") && !scouts {
         return Err("nobody can be reached: give --connect or --listen, for example tcp/192.168.1.2:7447, or --scout".into());
     }
+    let is_client = config.get_json("mode").is_ok_and(|mode| mode == "\"client\"");
+    if is_client && has_none("connect/endpoints") && !scouts {
+        return Err("a client needs a router: give --connect, for example tcp/192.168.1.2:7447, or --scout".into());
+    }
     Ok(config)
 }
 
@@ -68,7 +73,7 @@ fn set(config: &mut Config, key: &str, value: &str) -> Result<(), String> {
 
 /// Opens a session. A client is connected then; a peer tries to connect in the background.
 pub(crate) fn open(config: Config) -> Result<Session, String> {
-    zenoh::open(config).wait().map_err(|error| format!("cannot open a session of Zenoh: {error}"))
+    zenoh::open(config).wait().map_err(|error| format!("cannot open a session of Zenoh: {}", plain(&error.to_string())))
 }
 
 /// How many peers and routers a session is connected to.
@@ -141,5 +146,7 @@ mod tests {
             assert!(error.contains("zenoh.json5: it is no configuration of Zenoh in JSON5"), "{error}");
         }
         assert!(configured(&[], None).unwrap_err().contains("give --connect or --listen"));
+        let client = ["--mode", "client", "--listen", "tcp/127.0.0.1:0"];
+        assert!(configured(&client, None).unwrap_err().contains("a client needs a router: give --connect"));
     }
 }

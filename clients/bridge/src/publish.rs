@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use serde::Serialize;
 use villas_shm::{Channel, Flags, Sample};
 use villas_shm_node::log::log;
-use villas_shm_node::open::SLICE;
+use villas_shm_node::open::{SILENCE, SLICE};
 use zenoh::Wait;
 use zenoh::pubsub::Publisher;
 
@@ -129,6 +129,13 @@ impl Shared {
         let mut state = self.lock();
         if std::mem::replace(&mut state.is_matched, is_matched) == is_matched {
             return;
+        }
+        // A program that waits for answers of its own may get older ones.
+        if let (true, Some(taken)) = (is_matched, state.queue.oldest()) {
+            let (count, waited) = (state.queue.len(), taken.elapsed());
+            if waited >= SILENCE {
+                log!(Info, "{count} samples go to it that have waited, for up to {:.0} s", waited.as_secs_f64());
+            }
         }
         // A leader that waits for samples publishes those that have been waiting.
         state.interrupt();

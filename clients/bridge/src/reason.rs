@@ -32,9 +32,13 @@ pub(crate) fn last() -> Option<String> {
 /// Without the places in Zenoh's source, and the time of the next attempt.
 fn extract(message: &str) -> Option<String> {
     let (_, reason) = message.strip_prefix(BEGINNING)?.split_once(REASON)?;
-    let reason = reason.split(" at /").next().unwrap_or(reason);
     let reason = reason.split(". Retry in").next().unwrap_or(reason);
-    Some(reason.to_owned())
+    Some(plain(reason).to_owned())
+}
+
+/// What Zenoh says, without the place in its source.
+pub(crate) fn plain(said: &str) -> &str {
+    said.split(" at /").next().unwrap_or(said)
 }
 
 struct Listener;

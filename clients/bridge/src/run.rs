@@ -130,6 +130,7 @@ struct Bridge<'a> {
     said: RefCell<String>,
     program: RefCell<Option<Program>>,
     has_ended: Cell<bool>,
+    was_connected: Cell<bool>,
 }
 
 impl<'a> Bridge<'a> {
@@ -168,6 +169,7 @@ impl<'a> Bridge<'a> {
             said: RefCell::default(),
             program: RefCell::default(),
             has_ended: Cell::new(false),
+            was_connected: Cell::new(false),
         })
     }
 
@@ -258,6 +260,13 @@ impl<'a> Bridge<'a> {
         }
     }
 
+    /// What the other side publishes must be what the channel holds.
+    fn ask_again(&self) {
+        if let Err(error) = self.ask_once() {
+            log!(Warning, "{error}");
+        }
+    }
+
     fn ask_once(&self) -> Result<(), String> {
         let events = Mutex::new(self.events.clone());
         let told = move |signals| drop(events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Told(signals)));
@@ -302,11 +311,10 @@ impl<'a> Bridge<'a> {
 
     fn report(&self, is_last: bool) {
         let (incoming, news) = self.receiver.look();
-        if news.has_new_publisher && !is_last {
-            // What it publishes must be what the channel holds.
-            if let Err(error) = self.ask_once() {
-                log!(Warning, "{error}");
-            }
+        let connections = engine::connections(&self.session);
+        let has_come = !self.was_connected.replace(connections != (0, 0)) && self.was_connected.get();
+        if (news.has_new_publisher || has_come) && !is_last {
+            self.ask_again();
         }
         let has_program = self.open.borrow().as_ref().is_some_and(|(channel, _)| channel.peer_alive());
         let moment = Moment {
@@ -314,7 +322,7 @@ impl<'a> Bridge<'a> {
             incoming,
             news,
             is_matched: self.shared.is_matched(),
-            connections: engine::connections(&self.session),
+            connections,
             has_program,
             is_last,
         };
@@ -348,6 +356,7 @@ impl<'a> Bridge<'a> {
         }
         self.receiver.set_channel(Some((Arc::clone(&channel), written.clone())));
         self.open.replace(Some((channel, written)));
+        self.ask_again();
         let receiver = Arc::clone(&self.receiver);
         let subscriber = self.session.declare_subscriber(self.subscribe.clone()).allowed_origin(Locality::Remote);
         let subscriber = subscriber.callback(move |message| receiver.take(&message)).wait();

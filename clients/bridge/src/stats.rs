@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use villas_shm_node::log::log;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Mode};
 use crate::publish;
 use crate::reason;
 use crate::receive::{self, News};
@@ -119,10 +119,10 @@ impl<'a> Reporter<'a> {
         }
         if !moment.is_last {
             self.say_connected(moment.connections != (0, 0));
-            self.say_matched(moment.is_matched, moment.connections != (0, 0));
+            self.say_matched(moment.is_matched, moment.connections);
         }
         self.say_changes(&moment);
-        if self.cli.stats && self.has_reader {
+        if self.cli.has_stats() && self.has_reader {
             let snapshot = self.snapshot(&moment);
             let line = if self.cli.json { serde_json::to_string(&snapshot).unwrap_or_default() } else { human(&snapshot) };
             self.print(line + "\n");
@@ -169,15 +169,17 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn say_matched(&mut self, is_matched: bool, is_connected: bool) {
+    fn say_matched(&mut self, is_matched: bool, (peers, routers): (usize, usize)) {
         // Without a connection that has been said.
-        if (!is_matched && !is_connected) || self.said_matched.replace(is_matched) == Some(is_matched) {
+        if (!is_matched && (peers, routers) == (0, 0)) || self.said_matched.replace(is_matched) == Some(is_matched) {
             return;
         }
         let (key, queue) = (&self.cli.publish, self.cli.queue);
+        let is_hidden = peers == 0 && self.cli.mode != Some(Mode::Client);
+        let advice = if is_hidden { "; behind a router, both sides need --mode client" } else { "" };
         match is_matched {
             true => log!(Info, "\"{key}\" has a subscriber"),
-            false => log!(Info, "nobody subscribes to \"{key}\": up to {queue} samples wait in the queue"),
+            false => log!(Info, "nobody subscribes to \"{key}\": up to {queue} samples wait in the queue{advice}"),
         }
     }
 
@@ -201,10 +203,11 @@ impl<'a> Reporter<'a> {
         ]
         .map(|sum: fn(&receive::Counts) -> u64| change(sum(incoming), sum(&self.incoming)));
         if let Some((new, all)) = dropped {
+            let who = if moment.has_program { "" } else { ", and no program is at its other end" };
             let reasons: Vec<String> = incoming.dropped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
             log!(
                 Warning,
-                "the channel took no samples for too long: {} dropped, {all} in all ({})",
+                "the channel took no samples for too long{who}: {} dropped, {all} in all ({})",
                 samples(new),
                 reasons.join(", ")
             );

@@ -380,6 +380,19 @@ fn the_end_of_the_program_that_it_started_is_its_own() {
 }
 
 #[test]
+fn signals_that_contradict_are_told_before_the_first_sample() {
+    let [there, back] = keys();
+    let near = Node::new("in = { signals = \"2f\" }\nout = { signals = \"3f\" }");
+    let far = Node::new("in = { signals = \"2i\" }\nout = { signals = \"2f\" }");
+    let first = Bridge::start(&near, [&there, &back], &["--listen", LISTEN]);
+    let second = Bridge::start(&far, [&back, &there], &["--connect", &first.endpoint()]);
+    let _programs = [near.open(), far.open()];
+    first.says(&format!("the signals at \"{back}/@signals\" do not fit"));
+    assert!(first.end(Signal::SIGINT).status.success());
+    assert!(second.end(Signal::SIGINT).status.success());
+}
+
+#[test]
 fn what_cannot_work_is_refused_with_the_reason() {
     let node = Node::new("signals = \"f\"");
     for (keys, options, reason) in [
@@ -388,7 +401,8 @@ fn what_cannot_work_is_refused_with_the_reason() {
         (["a/*", "b"], &["--listen", LISTEN], "--publish a/*: it must name one key"),
         (["a", "/b"], &["--listen", LISTEN], "--subscribe /b: it is no key of Zenoh"),
         (["a", "b"], &["--listen", LISTEN, "--batch", "9", "--queue", "8"], "raise --queue"),
-        (["a", "b"], &["--connect", "nonsense"], "Zenoh does not take"),
+        (["a", "b"], &["--connect", "nonsense"], "expected tcp/HOST:PORT"),
+        (["a", "b"], &["--mode", "client", "--listen", LISTEN], "a client needs a router"),
         (["a", "b"], &["--listen", "tcp/192.0.2.1:1"], "cannot open a session of Zenoh"),
         (["a", "b"], &["--zenoh-config", "/nowhere.json5"], "/nowhere.json5: No such file"),
     ] {
