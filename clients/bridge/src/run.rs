@@ -384,6 +384,7 @@ impl<'a> Bridge<'a> {
                         over = Over::Failed(message);
                     }
                 }
+                Some(Event::Signal(_)) if matches!(over, Over::PeerGone) => over = Over::Signalled,
                 None | Some(Event::Signal(_)) => break,
                 Some(_) => {}
             }
