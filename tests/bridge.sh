@@ -14,13 +14,13 @@ fail() {
 
 # Nothing but make and the system's programs: no cargo, as with sudo.
 installed() {
-  env PATH=/usr/bin:/bin make --no-print-directory "$@" LIB="$out/built" PREFIX="$out/usr" >"$out/log" 2>&1 ||
+  env PATH=/usr/bin:/bin make --no-print-directory "$@" LIB="$out/target/release" PREFIX="$out/usr" >"$out/log" 2>&1 ||
     { cat "$out/log" >&2; fail "make $* failed"; }
 }
 
-mkdir "$out/usr" "$out/built"
-ln -s "$(realpath "$built")"/* "$out/built"
-ln -sf "$(realpath "$bridge")" "$out/built/villas-shm-bridge"
+mkdir -p "$out/usr" "$out/target/release" "$out/target/bridge/release"
+ln -s "$(realpath "$built")"/* "$out/target/release"
+ln -s "$(realpath "$bridge")" "$out/target/bridge/release"
 installed install
 ! [ -e "$out/usr/bin/villas-shm-bridge" ] || fail "it is installed without BRIDGE=1"
 installed install BRIDGE=1
