@@ -27,6 +27,8 @@ done
 
 # ---- for mandoc, and for man ------------------------------------------------------------------------
 find "$pages" -type f ! -exec grep -q '^\.so ' {} \; -print >"$out/written"
+# Else a mandoc that says nothing would pass.
+printf '.TH X 3\n.nonsense\n' | mandoc -T lint -W style | grep -q nonsense || fail "mandoc does not see an unknown macro"
 # A version has no date before it is released.
 xargs mandoc -T lint -W style <"$out/written" >"$out/lint" || true
 grep -v 'missing date, using ""' "$out/lint" && fail "mandoc has a word on the pages"

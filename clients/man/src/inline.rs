@@ -14,7 +14,7 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// A sentence as roff. What is quoted by backticks is bold.
+    /// A sentence as roff, with text in backticks as bold.
     pub(crate) fn roff(&self, text: &str) -> String {
         // What stands above in the header is in the overview.
         let text = text.replace(", above", " in shmem(7)");

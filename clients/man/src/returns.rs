@@ -9,8 +9,8 @@ pub(crate) struct Failures {
     pub(crate) listed: Vec<(String, String)>,
 }
 
-/// What is returned, and when it fails, of a text such as "0. -1: `EINVAL` the name; `ENOENT` no
-/// such object".
+/// Splits a text such as "0. -1: `EINVAL` the name; `ENOENT` no such object" into what a function
+/// returns, and its failures.
 pub(crate) fn parse(text: &str) -> (String, Option<Failures>) {
     let Some((at, mark)) = failure(text) else { return (sentence(text), None) };
     let (value, rest) = (text[..at].trim_end(), &text[at + mark.len()..]);

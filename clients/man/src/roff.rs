@@ -1,6 +1,6 @@
 //! Text as man(7) wants it.
 
-/// Each line of a page's source, but for tags and code, is at most so long, as mandoc wants it.
+/// The longest line of a page's source that mandoc takes without a word. Tags and code may be longer.
 const COLUMNS: usize = 78;
 
 /// The characters of a text, so that they are printed as they are.

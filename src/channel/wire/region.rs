@@ -302,7 +302,8 @@ impl WireRegion {
     }
 
     /// Gives up a reference; returns how many are left. A block that is free then goes back to its
-    /// pool with others, in a run: [`WireRegion::give_back`] must follow before this side waits.
+    /// pool with others, in a run; the caller sees to it that no peer waits for the rest of them
+    /// (`Wire::keep_if_more`).
     #[inline(always)]
     pub(super) fn put(&mut self, block: u32) -> Option<u32> {
         let (left, is_free) = self.drop_one(block)?;
