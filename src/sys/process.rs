@@ -6,7 +6,6 @@ use nix::errno::Errno;
 use once_cell::race::OnceBox;
 use std::ffi::{CStr, OsStr};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -34,24 +33,37 @@ fn small_file<'b>(path: std::fmt::Arguments<'_>, buffer: &'b mut [u8]) -> io::Re
     Ok(&buffer[..n])
 }
 
-/// The start time of a process, taken from its first thread.
+/// What a `stat` file of `/proc` says of a process: one look, so that its parts belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Status {
+    /// Its first thread has ended, and so has each other one: it waits for its parent.
+    is_zombie: bool,
+    /// Clock ticks from boot.
+    start_time: u64,
+}
+
+/// The status of a process, taken from its first thread.
 ///
 /// A process must read the same of itself as others read of it. An emulator (`qemu-user`) answers
 /// `/proc/self/stat` and `/proc/PID/stat` for its own process itself, with other numbers than the
 /// kernel gives to others. It passes this path on to the kernel.
-fn start_time(pid: u32) -> Option<u64> {
-    start_time_in(format_args!("/proc/{pid}/task/{pid}/stat"))
+fn status(pid: u32) -> Option<Status> {
+    status_in(format_args!("/proc/{pid}/task/{pid}/stat"))
 }
 
-/// Field 22 of a `stat` file, counted from the end of the program's name, which may contain
-/// anything.
-fn start_time_in(path: std::fmt::Arguments<'_>) -> Option<u64> {
+/// Fields 3 (state), 20 (number of threads) and 22 (start time), counted from the end of the
+/// program's name, which may contain anything.
+fn status_in(path: std::fmt::Arguments<'_>) -> Option<Status> {
     // The first 22 fields fit: the name has at most 64 bytes, and each number 20 digits.
     let mut buffer = [0; 512];
     let text = small_file(path, &mut buffer).ok()?;
     let behind_name = text.iter().rposition(|&c| c == b')')? + 2;
     let mut fields = text[behind_name..].split(|&c| c == b' ');
-    std::str::from_utf8(fields.nth(19)?).ok()?.parse().ok()
+    let has_ended = matches!(fields.next()?, b"Z" | b"X");
+    let mut number = |skipped: usize| std::str::from_utf8(fields.nth(skipped)?).ok()?.parse::<u64>().ok();
+    // The first thread of a process may end before the others.
+    let threads = number(16)?;
+    Some(Status { is_zombie: has_ended && threads <= 1, start_time: number(1)? })
 }
 
 /// The source of start times, as part of [`Identity::namespace`]. A process with another source has
@@ -132,7 +144,7 @@ impl Identity {
         for (i, &c) in name.iter().take_while(|&&c| c != b'\n').enumerate() {
             program[i / 8] |= u64::from(c) << (8 * (i % 8));
         }
-        let start_time = if is_proc_ours(pid) { start_time(pid).unwrap_or(0) } else { 0 };
+        let start_time = if is_proc_ours(pid) { status(pid).map_or(0, |s| s.start_time) } else { 0 };
         Identity { pid, start_time, namespace: namespace(), program }
     }
 
@@ -167,7 +179,7 @@ impl Identity {
     }
 
     /// `true` only if the process is certainly gone: its parent knows that it has ended. A
-    /// `thorough` check, four system calls instead of one, also detects a zombie, and another process
+    /// `thorough` check, three system calls instead of one, also detects a zombie, and another process
     /// that has the pid. Nothing can be known of a process that is not comparable.
     pub(crate) fn is_gone(&self, observer: &Identity, thorough: bool) -> bool {
         // Nearly all processes that the fuzzer's regions name are this one; only the rest are
@@ -178,25 +190,15 @@ impl Identity {
         if !self.is_comparable(observer) {
             return false;
         }
-        if !thorough {
-            let Ok(pid) = libc::pid_t::try_from(self.pid) else { return false };
-            // SAFETY: the call takes two plain integers; signal 0 only asks.
-            return unsafe { libc::kill(pid, 0) } != 0 && Errno::last() == Errno::ESRCH;
+        if thorough {
+            // Without an answer (`hidepid`), the pid alone tells.
+            if let Some(status) = status(self.pid) {
+                return status.is_zombie || status.start_time != self.start_time;
+            }
         }
-        // SAFETY: the call takes two plain integers.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, self.pid as libc::pid_t, 0) };
-        if fd < 0 {
-            return Errno::last() == Errno::ESRCH;
-        }
-        // SAFETY: the kernel has just given us this descriptor.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
-        // The pid may belong to another process than the region means: ask for the start time after
-        // the descriptor is open.
-        if start_time(self.pid).is_some_and(|t| t != self.start_time) {
-            return true;
-        }
-        let mut poll = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)];
-        nix::poll::poll(&mut poll, nix::poll::PollTimeout::ZERO) == Ok(1)
+        let Ok(pid) = libc::pid_t::try_from(self.pid) else { return false };
+        // SAFETY: the call takes two plain integers; signal 0 only asks.
+        unsafe { libc::kill(pid, 0) != 0 && Errno::last() == Errno::ESRCH }
     }
 }
 

@@ -6,13 +6,13 @@ use super::*;
 #[test]
 fn a_process_reads_the_same_start_time_of_itself_as_others_read_of_it() {
     let me = std::process::id();
-    let own = start_time(me).unwrap();
-    assert_eq!(Identity::look_up().start_time, own);
+    let own = status(me).unwrap();
+    assert_eq!((Identity::look_up().start_time, false), (own.start_time, own.is_zombie));
     for path in ["/proc/self/stat".to_string(), format!("/proc/{me}/stat"), format!("/proc/self/task/{me}/stat")] {
-        assert_eq!(start_time_in(format_args!("{path}")), Some(own), "{path}");
+        assert_eq!(status_in(format_args!("{path}")), Some(own), "{path}");
     }
     // The longest possible path.
-    assert_eq!(start_time(u32::MAX), None);
+    assert_eq!(status(u32::MAX), None);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn a_zombie_is_gone_for_a_thorough_check_only() {
     let me = Identity::look_up();
     let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-    let it = Identity { pid: child.id(), start_time: start_time(child.id()).unwrap(), ..me };
+    let it = Identity { pid: child.id(), start_time: status(child.id()).unwrap().start_time, ..me };
     assert!(!it.is_gone(&me, false) && !it.is_gone(&me, true));
     drop(child.stdin.take());
     waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
