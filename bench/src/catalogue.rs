@@ -170,9 +170,9 @@ impl Catalogue {
         let batch = work.batch().unwrap_or(1);
         if batch == 1 {
             #[cfg(feature = "iceoryx2")]
-            self.join(crate::peers::iceoryx::Iceoryx::<W>::new(sleeps), work);
+            self.join(crate::peers::iceoryx::Iceoryx::<W>::new(sleeps, work.batch()), work);
             if self.has_boost {
-                self.join(Boost::<W>::new(sleeps), work);
+                self.join(Boost::<W>::new(sleeps, work.batch()), work);
             }
             if 8 * W <= longest_queued() && !self.is_quick {
                 self.join(Kernel::<W>::new(Kind::MessageQueue, sleeps, 1)?, work);
@@ -226,11 +226,11 @@ impl Catalogue {
         self.join(own::<V>(false, None), work);
         self.join(wire::<V>(true, None), work);
         for policy in [SPSC, MPSC, MPMC] {
-            self.join(Rings::<W>::new(policy, false, 1), work);
+            self.join(Rings::<W>::new(policy, false, None), work);
         }
-        self.join(Rings::<W>::new(SPSC, true, 1), work);
+        self.join(Rings::<W>::new(SPSC, true, None), work);
         if V == 1 || V == 173 {
-            self.join(Rings::<W>::new(MPMC, true, 1), work);
+            self.join(Rings::<W>::new(MPMC, true, None), work);
         }
         self.peers::<W>(work, false)
     }
@@ -255,8 +255,8 @@ impl Catalogue {
                 self.join(Named::new(own::<64>(false, None), "64 values"), work);
             }
             self.join(wire::<1>(false, None), work);
-            self.join(Rings::<12>::new(SPSC, false, 1), work);
-            self.join(Rings::<12>::new(MPMC, false, 1), work);
+            self.join(Rings::<12>::new(SPSC, false, None), work);
+            self.join(Rings::<12>::new(MPMC, false, None), work);
             self.peers::<12>(work, true)?;
         }
         Ok(())
@@ -274,14 +274,14 @@ impl Catalogue {
             self.join(own::<V>(false, Some(batch)), work);
             self.join(wire::<V>(true, Some(batch)), work);
         }
-        self.join(Rings::<W>::new(SPSC, false, batch), work);
+        self.join(Rings::<W>::new(SPSC, false, Some(batch)), work);
         if W <= 184 {
-            self.join(Rings::<W>::new(MPSC, false, batch), work);
-            self.join(Rings::<W>::new(MPMC, false, batch), work);
+            self.join(Rings::<W>::new(MPSC, false, Some(batch)), work);
+            self.join(Rings::<W>::new(MPMC, false, Some(batch)), work);
         }
         if batch == 1 {
-            self.join(Rings::<W>::new(SPSC, true, 1), work);
-            self.join(Rings::<W>::new(MPMC, true, 1), work);
+            self.join(Rings::<W>::new(SPSC, true, Some(1)), work);
+            self.join(Rings::<W>::new(MPMC, true, Some(1)), work);
         }
         self.peers::<W>(work, false)?;
         if batch == 1 && !self.is_quick {

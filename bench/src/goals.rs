@@ -145,14 +145,13 @@ fn judged(what: &str, bound: Bound, stretch: Option<f64>, got: Option<Got>, unit
 
 impl Results {
     fn got(&self, Figure { subject, name, beside }: Figure) -> Option<Got> {
-        let one = |name| {
-            let (ratio, counted) = (self.ratio(subject, name)?, self.outcome(subject, name)?.counted());
-            Some(Got { figure: ratio.median, counted: Some(counted) })
+        let ours = self.outcome(subject, name)?;
+        let Some(other) = beside else {
+            return Some(Got { figure: self.ratio(subject, name)?.median, counted: Some(ours.counted()) });
         };
-        let ours = one(name)?;
-        let Some(other) = beside else { return Some(ours) };
-        let other = one(other)?;
-        Some(Got { figure: ours.figure / other.figure, counted: ours.counted.min(other.counted) })
+        let (times, count) = ours.beside(self.outcome(subject, other)?)?;
+        let figure = if subject.is_rate() { 1.0 / times } else { times };
+        Some(Got { figure, counted: Some((count, ours.slices.len())) })
     }
 
     /// The worst of a goal's figures, and the least number of slices; `--quick` leaves some out.

@@ -7,7 +7,7 @@ use villas_shm_measure::capi::c_name;
 use villas_shm_measure::contender::{Transport, fill, sum};
 use villas_shm_measure::functions::{CONSUMER, MPMC, MPSC, PRODUCER, SPSC};
 use villas_shm_measure::rig::Side;
-use villas_shm_measure::yardsticks::stream_capacity;
+use villas_shm_measure::yardsticks::queue_length;
 
 /// The most messages in one call: they pass through an array of the process.
 pub(crate) const MOST: usize = 64;
@@ -16,18 +16,21 @@ pub(crate) const MOST: usize = 64;
 pub(crate) struct Rings<const W: usize> {
     policy: c_int,
     in_place: bool,
+    batch: Option<usize>,
     out: *mut c_void,
     back: *mut c_void,
     items: Vec<[u64; W]>,
 }
 
 impl<const W: usize> Rings<W> {
-    pub(crate) fn new(policy: c_int, in_place: bool, batch: usize) -> Self {
-        Rings { policy, in_place, out: null_mut(), back: null_mut(), items: vec![[0; W]; batch.min(MOST)] }
+    /// `batch`: of a stream, messages at a time.
+    pub(crate) fn new(policy: c_int, in_place: bool, batch: Option<usize>) -> Self {
+        let items = vec![[0; W]; batch.unwrap_or(1).min(MOST)];
+        Rings { policy, in_place, batch, out: null_mut(), back: null_mut(), items }
     }
 
     fn open_ring(&self, name: &str, role: c_int) -> Result<*mut c_void, String> {
-        let capacity = stream_capacity(W, self.items.len());
+        let capacity = queue_length(W, self.batch);
         // SAFETY: a C string that lives through the call.
         let ring = unsafe { (api().shmem_ring_open)(c_name(name).as_ptr(), self.policy, role, 8 * W, capacity) };
         if ring.is_null() { Err(format!("cannot open the ring {name}: {}", last_error())) } else { Ok(ring) }

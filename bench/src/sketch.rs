@@ -89,8 +89,7 @@ impl Contender for Sketch {
 
     fn open(&mut self, side: Side, _name: &str) -> Result<(), String> {
         if side == Side::Node {
-            // SAFETY: memory of that size, which no process uses before both have opened.
-            unsafe { self.memory.at().cast::<u8>().write_bytes(0, self.bytes) };
+            self.memory.renew(self.bytes.div_ceil(8));
         }
         self.next = 1;
         // SAFETY: as much memory as the sketch wants, on a page of its own.

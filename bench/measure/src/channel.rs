@@ -3,7 +3,7 @@
 use crate::SAMPLE_HEADER;
 use crate::contender::Transport;
 use crate::rig::{Side, fail};
-use crate::yardsticks::stream_capacity;
+use crate::yardsticks::queue_length;
 use std::time::Duration;
 use villas_shm::{Channel, Config, Flags, Sample};
 
@@ -25,10 +25,7 @@ impl Shape {
     /// Samples that fit into each queue.
     #[must_use]
     pub fn queuelen(&self) -> usize {
-        match self.batch {
-            Some(batch) => stream_capacity(SAMPLE_HEADER / 8 + self.values, batch),
-            None => 16,
-        }
+        queue_length(SAMPLE_HEADER / 8 + self.values, self.batch)
     }
 
     /// Samples that each side can hold beyond those queued.

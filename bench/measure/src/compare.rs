@@ -19,6 +19,10 @@ pub struct Plan {
     pub slice_ns: f64,
 }
 
+/// Then all contenders are closed and opened again: the memory that an opening gets decides about
+/// their times, as much as they do.
+const ROUNDS_OF_A_START: usize = 2;
+
 /// One slice of a contender.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
@@ -128,6 +132,16 @@ impl Outcome {
         self.spread(place, |slice| slice.yard_ns / slice.took.ns)
     }
 
+    /// The contender's time for an item, divided by that of another one of its group in the same
+    /// round, and in how many rounds both count: the median of the ratios. The yardstick does not
+    /// enter, which may be fast in one start and slow in the next.
+    #[must_use]
+    pub fn beside(&self, other: &Outcome) -> Option<(f64, usize)> {
+        let rounds = self.slices.iter().zip(&other.slices).filter(|(own, other)| own.counts && other.counts);
+        let ratio = Spread::of(rounds.map(|(own, other)| own.took.ns / other.took.ns))?;
+        Some((ratio.median, ratio.count))
+    }
+
     /// Nanoseconds per item.
     #[must_use]
     pub fn ns(&self, place: Option<Place>) -> Option<Spread> {
@@ -217,7 +231,15 @@ pub fn group(rig: &mut Rig, yard: usize, contenders: &[usize], plan: Plan, timed
     // The yardstick has another length for its turns between contenders.
     let mut between = Length { ..lengths[0] };
     let mut before = rig.run(yard, between.count(), None).ns;
-    'rounds: for _ in 0..plan.rounds {
+    'rounds: for round in 0..plan.rounds {
+        if round > 0 && round % ROUNDS_OF_A_START == 0 {
+            for (outcome, length) in outcomes.iter().zip(&lengths) {
+                rig.close(outcome.index);
+                rig.open(outcome.index);
+                rig.run(outcome.index, 1 + length.count() / 8, None); // touches its memory
+            }
+            before = rig.run(yard, between.count(), None).ns;
+        }
         for (outcome, length) in outcomes.iter_mut().zip(&mut lengths) {
             if !outcome.slices.is_empty() && (now_ns() - began) as f64 >= plan.limit_ns {
                 break 'rounds;
@@ -298,6 +320,19 @@ mod tests {
         outcome.range = range(std::slice::from_ref(&outcome));
         let count = |place| outcome.ratio(Some(place)).map(|spread| spread.count);
         assert_eq!((count(Place::Near), count(Place::Far)), (Some(2), Some(1)));
+    }
+
+    #[test]
+    fn contenders_are_compared_round_by_round_where_both_count() {
+        let outcome = |slices: [(f64, bool); 4]| {
+            let mut outcome = Outcome::new(0, String::new(), 0);
+            outcome.slices = slices.map(|(ns, counts)| Slice { took: Took { ns, cpu_ns: 0.0 }, yard_ns: 1.0, counts }).into();
+            outcome
+        };
+        let own = outcome([(30.0, true), (99.0, true), (60.0, true), (24.0, false)]);
+        let other = outcome([(10.0, true), (1.0, false), (30.0, true), (1.0, true)]);
+        assert_eq!(own.beside(&other), Some((2.5, 2)));
+        assert_eq!(own.beside(&outcome([(1.0, false); 4])), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Memory that the two processes share without the library.
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous};
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
@@ -27,6 +27,16 @@ fn mapped(bytes: usize) -> NonNull<c_void> {
     at.expect("shared memory")
 }
 
+/// Gives the pages back, so that the next use takes others: which ones the kernel gives is a draw
+/// that a measurement must not make once only.
+fn renew(at: NonNull<c_void>, bytes: usize) {
+    // Where the kernel cannot do that, the pages stay.
+    // SAFETY: whole pages of such a mapping, which no process uses now.
+    let _ = unsafe { madvise(at, bytes.next_multiple_of(4096), MmapAdvise::MADV_REMOVE) };
+    // SAFETY: as above.
+    unsafe { at.cast::<u8>().write_bytes(0, bytes) };
+}
+
 /// Words whose number is known only at run time, at the beginning of a page.
 pub struct SharedWords(NonNull<u64>);
 
@@ -38,6 +48,12 @@ impl SharedWords {
     #[must_use]
     pub fn zeroed(count: usize) -> SharedWords {
         SharedWords(mapped(8 * count).cast())
+    }
+
+    /// Takes other pages for the words, which are zero then. To be called while no process uses
+    /// them.
+    pub fn renew(&self, count: usize) {
+        renew(self.0.cast(), 8 * count);
     }
 
     /// The first word.
@@ -61,6 +77,11 @@ impl<T: Zeroable> Shared<T> {
     #[must_use]
     pub fn zeroed() -> Shared<T> {
         Shared { at: mapped(size_of::<T>()).cast(), marker: PhantomData }
+    }
+
+    /// Takes other pages for it, which are zero then. To be called while no process uses it.
+    pub fn renew(&self) {
+        renew(self.at.cast(), size_of::<T>());
     }
 }
 

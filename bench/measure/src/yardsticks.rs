@@ -143,7 +143,11 @@ impl<const W: usize> Contender for BareTrip<W> {
         format!("bare ping-pong of {} bytes", 8 * self.length())
     }
 
-    fn open(&mut self, _side: Side, _name: &str) -> Result<(), String> {
+    fn open(&mut self, side: Side, _name: &str) -> Result<(), String> {
+        if side == Side::Node {
+            self.words.renew();
+        }
+        self.turn = 0;
         Ok(())
     }
 
@@ -271,6 +275,16 @@ pub const fn stream_capacity(words: usize, batch: usize) -> usize {
     capacity
 }
 
+/// The length of a contender's queue of messages of this many words, if it can be chosen: that of
+/// the bare stream's ring, or 16 for exchanges of one message at a time.
+#[must_use]
+pub const fn queue_length(words: usize, batch: Option<usize>) -> usize {
+    match batch {
+        Some(batch) => stream_capacity(words, batch),
+        None => 16,
+    }
+}
+
 #[repr(C)]
 struct StreamEnds {
     head: Line<AtomicU64>,
@@ -330,7 +344,12 @@ impl<const W: usize, const COPY: bool> Contender for BareStream<W, COPY> {
         format!("{what}, {} bytes, batch {}", 8 * self.length(), self.batch)
     }
 
-    fn open(&mut self, _side: Side, _name: &str) -> Result<(), String> {
+    fn open(&mut self, side: Side, _name: &str) -> Result<(), String> {
+        if side == Side::Node {
+            self.ends.renew();
+            self.items.renew(self.length() * self.capacity);
+        }
+        (self.position, self.tail) = (0, 0);
         Ok(())
     }
 

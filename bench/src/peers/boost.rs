@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use villas_shm_measure::capi::c_name;
 use villas_shm_measure::contender::{Transport, fill, sum};
 use villas_shm_measure::rig::{Side, fail};
-use villas_shm_measure::yardsticks::stream_capacity;
+use villas_shm_measure::yardsticks::queue_length;
 
 /// The functions of `queue.cpp`.
 struct Api {
@@ -55,19 +55,20 @@ fn api() -> &'static Api {
 /// Two queues of messages of `W` words.
 pub(crate) struct Boost<const W: usize> {
     sleeps: bool,
+    batch: Option<usize>,
     out: *mut c_void,
     back: *mut c_void,
     item: Box<[u64; W]>,
 }
 
 impl<const W: usize> Boost<W> {
-    pub(crate) fn new(sleeps: bool) -> Self {
-        Boost { sleeps, out: std::ptr::null_mut(), back: std::ptr::null_mut(), item: Box::new([0; W]) }
+    pub(crate) fn new(sleeps: bool, batch: Option<usize>) -> Self {
+        Boost { sleeps, batch, out: std::ptr::null_mut(), back: std::ptr::null_mut(), item: Box::new([0; W]) }
     }
 
-    fn open_queue(name: &str) -> Result<*mut c_void, String> {
+    fn open_queue(&self, name: &str) -> Result<*mut c_void, String> {
         // SAFETY: a C string.
-        let queue = unsafe { (api().open)(c_name(name).as_ptr(), stream_capacity(W, 1), 8 * W) };
+        let queue = unsafe { (api().open)(c_name(name).as_ptr(), queue_length(W, self.batch), 8 * W) };
         if queue.is_null() { Err(format!("cannot open Boost's queue {name}")) } else { Ok(queue) }
     }
 }
@@ -84,8 +85,8 @@ impl<const W: usize> Transport for Boost<W> {
     fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
         let names = [format!("{name}-out"), format!("{name}-in")];
         let (out, back) = if side == Side::Node { (&names[0], &names[1]) } else { (&names[1], &names[0]) };
-        self.out = Self::open_queue(out)?;
-        self.back = Self::open_queue(back)?;
+        self.out = self.open_queue(out)?;
+        self.back = self.open_queue(back)?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
 use villas_shm_measure::contender::{Transport, fill, sum};
 use villas_shm_measure::rig::{Side, fail};
-use villas_shm_measure::yardsticks::stream_capacity;
+use villas_shm_measure::yardsticks::queue_length;
 
 type Ipc = ipc::Service;
 
@@ -23,12 +23,13 @@ struct Ports<const W: usize> {
 pub(crate) struct Iceoryx<const W: usize> {
     /// Each message rings an event, on which the receiver sleeps.
     sleeps: bool,
+    batch: Option<usize>,
     ports: Option<Ports<W>>,
 }
 
 impl<const W: usize> Iceoryx<W> {
-    pub(crate) fn new(sleeps: bool) -> Self {
-        Iceoryx { sleeps, ports: None }
+    pub(crate) fn new(sleeps: bool, batch: Option<usize>) -> Self {
+        Iceoryx { sleeps, batch, ports: None }
     }
 
     #[inline(always)]
@@ -50,7 +51,7 @@ fn config(name: &str) -> Result<Config, String> {
     Ok(config)
 }
 
-fn open<const W: usize>(sleeps: bool, side: Side, name: &str) -> Result<Ports<W>, String> {
+fn open<const W: usize>(sleeps: bool, batch: Option<usize>, side: Side, name: &str) -> Result<Ports<W>, String> {
     let node = NodeBuilder::new().config(&config(name)?).signal_handling_mode(SignalHandlingMode::Disabled);
     let node = node.create::<Ipc>().map_err(|error| said("node", error))?;
     let (out, back) = if side == Side::Node { ("out", "in") } else { ("in", "out") };
@@ -58,7 +59,7 @@ fn open<const W: usize>(sleeps: bool, side: Side, name: &str) -> Result<Ports<W>
         let name = way.try_into().map_err(|error| said("name", error))?;
         let builder = node.service_builder(&name).publish_subscribe::<[u64; W]>();
         let builder = builder.max_publishers(1).max_subscribers(1).history_size(0).enable_safe_overflow(false);
-        let builder = builder.subscriber_max_buffer_size(stream_capacity(W, 1)).subscriber_max_borrowed_samples(2);
+        let builder = builder.subscriber_max_buffer_size(queue_length(W, batch)).subscriber_max_borrowed_samples(2);
         builder.open_or_create().map_err(|error| said("service", error))
     };
     let event = |way: &str| {
@@ -91,7 +92,7 @@ impl<const W: usize> Transport for Iceoryx<W> {
     }
 
     fn open(&mut self, side: Side, name: &str) -> Result<(), String> {
-        self.ports = Some(open(self.sleeps, side, name)?);
+        self.ports = Some(open(self.sleeps, self.batch, side, name)?);
         Ok(())
     }
 

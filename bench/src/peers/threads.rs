@@ -11,7 +11,7 @@ use villas_shm_measure::Times;
 use villas_shm_measure::clock::{now_ns, ns_between, ns_per_tick, ticks};
 use villas_shm_measure::contender::{Contender, Work, fill, sum};
 use villas_shm_measure::rig::{Run, Side, fail, pin_thread};
-use villas_shm_measure::yardsticks::stream_capacity;
+use villas_shm_measure::yardsticks::queue_length;
 
 /// One thread's ends of two queues.
 pub(crate) trait Ends: Send {
@@ -138,7 +138,7 @@ impl<E: Ends, const W: usize> Threads<E, W> {
     }
 
     fn capacity(&self) -> usize {
-        stream_capacity(W, self.work.batch().unwrap_or(1))
+        queue_length(W, self.work.batch())
     }
 }
 
