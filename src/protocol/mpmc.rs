@@ -114,6 +114,8 @@ pub(crate) fn claim<W: RingWords>(words: &W, me: u32, most: u32) -> Result<Claim
             begin_again();
             continue;
         }
+        // Before the exchange, which loads and stores behind it wait for.
+        words.expect(at.index, true);
         let claimed = Word::new(at.lap, count, CLAIMED, me);
         if words.word(at.index).exchange(word.0, claimed.0) {
             // M1
@@ -192,6 +194,8 @@ pub(crate) fn take<W: RingWords>(words: &W, me: u32, most: u32) -> Result<Claime
             begin_again();
             continue;
         }
+        // Before the exchange, which loads behind it wait for.
+        words.expect(at.index, false);
         let taken = Word::new(at.lap, count, TAKEN, me);
         if words.word(at.index).exchange(word.0, taken.0) {
             // M1
