@@ -375,7 +375,12 @@ abi: library ## describes what programs rely on anew in tests/abi.txt; refuses w
 format: ## formats Rust (C: clang-format, where installed)
 	$(CARGO) fmt --all
 
+# Side by side, as one crate of the bridge's takes minutes of one processor.
 lint: ## how the library is built, the documents, formatting, clippy
+	@$(MAKE) --no-print-directory --output-sync=line $(if $(filter -j%,$(MAKEFLAGS)),,-j2) lint-bridge lint-rest
+
+.PHONY: lint-rest
+lint-rest:
 	@tests/install-missing.sh python3
 	@tests/structure.py --check
 	@tests/docs.py
@@ -385,13 +390,12 @@ lint: ## how the library is built, the documents, formatting, clippy
 	$(CARGO) clippy -p villas-shm --features _test_crash_points --tests --bins -- -D warnings
 	$(CARGO) clippy -p villas-shm --no-default-features --features bytemuck -- -D warnings
 	cd clients/python && $(CARGO) fmt --check && $(CARGO) clippy --target-dir $(abspath $(TARGET))/python/cargo -- -D warnings
-	cd clients/bridge && $(CARGO) fmt --check
-	@$(MAKE) --no-print-directory lint-bridge
 	cd fuzz && $(CARGO) fmt --all --check && $(CARGO) clippy --release --lib --test replay --target-dir $(abspath $(TARGET))/fuzz-replay -- -D warnings
 
 # cargo clippy would compile all that the bridge depends on once more, to check it only. This is what it does, on the build that test-bridge uses.
 .PHONY: lint-bridge
 lint-bridge:
+	cd clients/bridge && $(CARGO) fmt --check
 	RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__" $(CARGO) test --profile checks --no-run $(OF_BRIDGE)
 
 doc: ## the documentation of the Rust crate
