@@ -86,6 +86,8 @@ pub(crate) struct Reporter<'a> {
     said_connected: Option<bool>,
     said_reason: Option<String>,
     said_matched: Option<bool>,
+    /// Whether nobody subscribed at the last report, although there was a connection.
+    was_alone: bool,
     said_two: bool,
     has_reader: bool,
 }
@@ -102,6 +104,7 @@ impl<'a> Reporter<'a> {
             said_connected: None,
             said_reason: None,
             said_matched: None,
+            was_alone: false,
             said_two: false,
             has_reader: true,
         }
@@ -170,8 +173,11 @@ impl<'a> Reporter<'a> {
     }
 
     fn say_matched(&mut self, is_matched: bool, (peers, routers): (usize, usize)) {
-        // Without a connection that has been said.
-        if (!is_matched && (peers, routers) == (0, 0)) || self.said_matched.replace(is_matched) == Some(is_matched) {
+        // Without a connection that has been said; and who has just connected subscribes soon.
+        let is_alone = !is_matched && (peers, routers) != (0, 0);
+        let was_alone = std::mem::replace(&mut self.was_alone, is_alone);
+        let is_settled = is_matched || (is_alone && was_alone);
+        if !is_settled || self.said_matched.replace(is_matched) == Some(is_matched) {
             return;
         }
         let (key, queue) = (&self.cli.publish, self.cli.queue);
@@ -285,7 +291,7 @@ fn summary(Moment { out, incoming, .. }: &Moment) -> String {
     let sum = |counts: &std::collections::BTreeMap<_, u64>| counts.values().sum::<u64>();
     format!(
         "taken {}, published {} in {} messages, dropped {}, not handed over {}; received {} in {} messages, forwarded {}, dropped {}, \
-         bad {} messages and {} samples, gaps {}, late {}",
+         bad {} messages and {} samples, gaps {}, before {}, late {}",
         out.taken,
         out.published,
         out.messages,
@@ -298,6 +304,7 @@ fn summary(Moment { out, incoming, .. }: &Moment) -> String {
         sum(&incoming.bad_messages),
         sum(&incoming.bad_samples),
         incoming.gaps,
+        incoming.before,
         incoming.late
     )
 }
