@@ -139,9 +139,10 @@ fn regions_that_are_nearly_right_are_used_or_refused_and_never_lead_outside() {
 #[test]
 fn no_single_word_of_the_head_leads_outside() {
     let mut refused = 0;
-    for seed in seeds() {
+    let seeds = seeds();
+    for seed in &seeds {
         for at in WORDS.map(here) {
-            let before = get_word(&seed, at);
+            let before = get_word(seed, at);
             let size = seed.len() as u64;
             let near =
                 [before ^ 1, before + 1, before.wrapping_sub(1), before + 8, before.wrapping_sub(8), before * 2, before << 32];
@@ -154,7 +155,7 @@ fn no_single_word_of_the_head_leads_outside() {
             }
         }
     }
-    assert!(refused > 1000, "only {refused} were refused");
+    assert!(refused > 200 * seeds.len() as u64, "only {refused} were refused, of {} regions", seeds.len());
 }
 
 #[test]
