@@ -45,7 +45,7 @@ static uint64_t skipped_and_lost(struct shmem_ring *ring)
 /* As many messages fit as ever, and come out whole. */
 static void check_whole(struct shmem_ring *producer, struct shmem_ring *consumer, uint64_t capacity)
 {
-  uint64_t got;
+  uint64_t got = 0;
 
   for (uint64_t i = 0; i < capacity; i++)
     CHECK_EQ(shmem_ring_timed_push(producer, &i, PATIENT), 0);
