@@ -61,7 +61,7 @@ def test_pandas_reads_arrow_and_csv_alike() -> None:
         arrow = stream.read_pandas()
     for format, separator in (("csv", ","), ("tsv", "\t")):
         source = io.BytesIO(converted(text, format, types="fi"))
-        frame = pd.read_csv(source, sep=separator)
+        frame = pd.read_csv(source, sep=separator, float_precision="round_trip")
         assert list(frame.columns) == ["# secs", "nsecs", "offset", "sequence", "signal0", "signal1"]
         assert (frame["signal0"] == arrow["signal0"]).all() and (frame["signal1"] == arrow["signal1"]).all()
         assert frame["offset"].isna().all() and (frame["nsecs"] == 1).all()
