@@ -22,7 +22,7 @@ export VILLAS_SHMEM_CLIENT = $(abspath $(LIB)/villas-shmem)
 
 .DEFAULT_GOAL := build
 
-.PHONY: help build bridge deb test-deb dist test-dist install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-cmake test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv test-aarch64 crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header abi \
+.PHONY: help build bridge deb test-deb dist test-dist install uninstall demo check check-parts test proofs extras test-forks test-polls test-watch test-rust test-c test-python test-bridge bridge-lab bridge-mqtt bench-bridge python-extras python wheel test-c-asan test-cpp-sanitizers test-tool test-install test-cmake test-wire test-valgrind test-asan test-tsan test-fuzz test-fuzz-asan fuzz fuzz-targets fuzz-corpus model loom loom-long loom-mutants msrv test-aarch64 crash crash-sweep crash-random stress bench bench-quick bench-pipe bench-formats bench-instructions bench-tap bench-descriptors header abi \
         format lint doc check-deps clean
 
 help: ## this list
@@ -120,7 +120,7 @@ test: test-rust test-tool test-c test-install test-wire test-python test-bridge 
 proofs: crash-sweep test-forks test-polls test-cpp-sanitizers test-valgrind test-asan test-fuzz model loom ## the same and more under what finds rare faults: kills, forks, valgrind, sanitizers, fuzzers' finds, models
 	@echo "make proofs: all parts passed"
 
-extras: msrv test-aarch64 loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan test-cmake python-extras bridge-lab test-deb test-dist bench ## what takes too long for CI: hours
+extras: msrv test-aarch64 loom-mutants loom-long stress test-watch crash test-c-asan test-tsan test-fuzz-asan test-cmake python-extras bridge-lab bridge-mqtt test-deb test-dist bench ## what takes too long for CI: hours
 	@echo "make extras: all parts passed"
 
 test-rust: library ## unit tests, doctests and integration tests of the library
@@ -144,7 +144,7 @@ test-c: build ## the C and C++ tests, each in a process of its own
 	@CC="$(CC)" tests/lifecycle.sh $(LIB)
 
 # A folder of its own: other features of the library, and what pip and maturin bring.
-python test-python python-extras wheel bridge-lab: export TARGET := $(TARGET)
+python test-python python-extras wheel bridge-lab bridge-mqtt: export TARGET := $(TARGET)
 python: check-deps ## the Python package, with pytest and mypy, in target/python/venv
 	@tests/python.sh venv
 
@@ -164,6 +164,10 @@ test-bridge: build ## the bridge's tests: two bridges on this host, kills, garba
 
 bridge-lab: build bridge ## the bridge between hosts that are network namespaces: links that fail or lose, a router, TLS; three minutes
 	@tests/bridge-lab.sh $(LIB) $(LIB)/villas-shm-bridge
+
+bridge-mqtt: build bridge ## the same through Zenoh's own router, zenohd, and to MQTT clients by its plugin; it builds both, which takes minutes the first time
+	@tests/zenohd.sh $(TARGET)/zenohd
+	@ZENOHD=$(TARGET)/zenohd tests/bridge-lab.sh $(LIB) $(LIB)/villas-shm-bridge -k 'zenohd or mqtt'
 
 test-forks: build ## 20 000 forks beside threads that open, close and wait, in two pid namespaces
 	FORKS=20000 CHECK_VERBOSE=1 CC="$(CC)" LIB="$(LIB)" BUILD="$(TARGET)/c-tests" tests/run-c.sh fork_beside

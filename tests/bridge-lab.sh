@@ -1,13 +1,19 @@
 #!/bin/sh
 # usage: bridge-lab.sh DIRECTORY (of the built programs) BRIDGE [PYTEST-ARGUMENT...]
 # The bridge between hosts that are network namespaces: tests/bridge. What cannot be tested here is
-# skipped, with the reason.
+# skipped, with the reason. ZENOHD is the directory that tests/zenohd.sh has filled; without it there
+# are neither zenohd nor MQTT.
 set -eu
 cd "$(dirname "$0")/.."
 LIB=$(realpath "$1") BRIDGE=$(realpath "$2")
 export LIB BRIDGE
 shift 2
 tests/install-missing.sh ip openssl unshare nsenter
+if [ -n "${ZENOHD:-}" ]; then
+  ZENOHD=$(realpath "$ZENOHD")
+  export ZENOHD
+  tests/install-missing.sh mosquitto_pub mosquitto_sub
+fi
 tests/python.sh venv
 venv=$(realpath "${TARGET:-target}")/python/venv/bin
 "$venv/python" -c 'import zenoh, google.protobuf' 2>/dev/null || "$venv/python" -m pip install -q 'eclipse-zenoh>=1.10.2,<2' protobuf

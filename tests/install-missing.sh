@@ -17,6 +17,7 @@ for command in "$@"; do
     aarch64-linux-gnu-g??) package=${command#aarch64-linux-gnu-}-aarch64-linux-gnu ;;
     qemu-*-static) package=qemu-user-static ;;
     musl-gcc) package=musl-tools ;;
+    mosquitto_pub|mosquitto_sub) package=mosquitto-clients ;;
     unshare|nsenter) package=util-linux ;;
     man) package=man-db ;;
     pkg-config) package=pkgconf ;; # it has had the command of that name since Debian 12 and Ubuntu 23.04

@@ -60,27 +60,50 @@ def two(tmp_path: pathlib.Path) -> Iterator[tuple[lab.Host, lab.Host, lab.Link]]
         yield a, b, lab.Link(a, b, 1)
 
 
+# zenohd says so.
+REACHED = "Zenoh can be reached at"
 # How bridges on A and B reach the router between them.
 CLIENTS = ("--mode", "client", "--connect", "tcp/10.0.1.2:7447"), ("--mode", "client", "--connect", "tcp/10.0.2.2:7447")
 
 
 class Router:
-    def __init__(self, host: lab.Host) -> None:
-        self.host = host
+    """Its command, and what it says when it can be reached."""
+
+    def __init__(self, host: lab.Host, ready: str, *command: object) -> None:
+        self.host, self.ready, self.command = host, ready, command
         self.start()
 
     def start(self) -> None:
-        self.program = self.host.start(sys.executable, lab.HERE / "router.py", "tcp/0.0.0.0:7447")
-        self.program.says("ready")
+        # zenohd writes its log to standard output; what is on standard error is shown after a failure.
+        self.program = self.host.start("sh", "-c", 'exec "$0" "$@" >&2', *self.command)
+        self.program.says(self.ready)
+
+
+@pytest.fixture(scope="session")
+def zenohd() -> pathlib.Path:
+    """The directory that tests/zenohd.sh has filled."""
+    if "ZENOHD" not in os.environ:
+        pytest.skip("make bridge-mqtt builds zenohd and the MQTT plugin, and tests this")
+    return pathlib.Path(os.environ["ZENOHD"])
 
 
 @pytest.fixture
-def routed(tmp_path: pathlib.Path) -> Iterator[tuple[lab.Host, lab.Host, Router]]:
-    """Hosts A (10.0.1.1) and B (10.0.2.1), which reach only the router (10.0.1.2 and 10.0.2.2)."""
+def three(tmp_path: pathlib.Path) -> Iterator[tuple[lab.Host, lab.Host, lab.Host]]:
+    """Hosts A (10.0.1.1) and B (10.0.2.1), which reach only R (10.0.1.2 and 10.0.2.2)."""
     with lab.hosts(tmp_path, "A", "B", "R") as (a, b, r):
         lab.Link(a, r, 1)
         lab.Link(b, r, 2)
-        yield a, b, Router(r)
+        yield a, b, r
+
+
+@pytest.fixture(params=["python", "zenohd"])
+def routed(request: pytest.FixtureRequest, three: tuple[lab.Host, lab.Host, lab.Host]) -> tuple[lab.Host, lab.Host, Router]:
+    """The same, with a router on R: that of Zenoh's Python package, and zenohd."""
+    a, b, r = three
+    if request.param == "python":
+        return a, b, Router(r, "ready", sys.executable, lab.HERE / "router.py", "tcp/0.0.0.0:7447")
+    program = request.getfixturevalue("zenohd") / "bin" / "zenohd"
+    return a, b, Router(r, REACHED, program, "--no-multicast-scouting", "--listen", "tcp/0.0.0.0:7447")
 
 
 @pytest.fixture

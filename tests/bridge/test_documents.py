@@ -7,7 +7,7 @@ import sys
 
 import hosts as lab
 import pytest
-from conftest import ROOT, WEEK, Bridge, block, exchange, same
+from conftest import CLIENTS, ROOT, WEEK, Bridge, block, exchange, same
 
 UP, DOWN = "lab/up", "lab/down"
 A, B = "10.0.1.1", "10.0.1.2"
@@ -37,17 +37,26 @@ def test_two_hosts_exchange_the_week_by_the_commands_of_the_page(two, of_the_pag
     a.start("sh", "-ec", block("host-a docs/bridge.md") + "kill -INT $!; wait $!", cwd=at_a).ends()
 
 
-def test_the_router_of_the_page_routes(routed, tool, client, node, tmp_path):
-    a, b, router = routed
-    router.program.kill()
-    router.host.start(sys.executable, "-c", block("router docs/bridge.md"))
+def routes(a, b, tool, client, node, tmp_path):
     at_a, at_b = node(), node()
     pipe = exchange(a, tool, at_a, WEEK, tmp_path / "back")
-    Bridge(a, at_a, UP, DOWN, "-x", "--on-full", "wait", "--mode", "client", "--connect", "tcp/10.0.1.2:7447")
-    Bridge(b, at_b, DOWN, UP, "--on-full", "wait", "--mode", "client", "--connect", "tcp/10.0.2.2:7447")
+    Bridge(a, at_a, UP, DOWN, "-x", "--on-full", "wait", *CLIENTS[0])
+    Bridge(b, at_b, DOWN, UP, "--on-full", "wait", *CLIENTS[1])
     b.start(client, "-w", "60", at_b.stem)
     pipe.ends()
     same(a, tool, WEEK, tmp_path / "back")
+
+
+def test_the_router_of_the_page_routes(three, tool, client, node, tmp_path):
+    a, b, r = three
+    r.start(sys.executable, "-c", block("router docs/bridge.md"))
+    routes(a, b, tool, client, node, tmp_path)
+
+
+def test_zenohd_of_the_page_routes(three, zenohd, tool, client, node, tmp_path):
+    a, b, r = three
+    r.start("sh", "-ec", f"PATH={zenohd}/bin:$PATH; " + block("zenohd docs/bridge.md"))
+    routes(a, b, tool, client, node, tmp_path)
 
 
 def certified(host, place: pathlib.Path, address: str, authority: pathlib.Path) -> None:
