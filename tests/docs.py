@@ -16,7 +16,7 @@ LEFT_OUT = {"target", ".git"}
 # Blocks in these languages are programs, commands or sessions.
 RUN = {"c", "cpp", "rust", "python", "cmake", "sh", "console"}
 RUNNERS = ["tests/readme.sh", "tests/readme-install.sh", "clients/python/tests/test_documents.py", "tests/bridge/test_documents.py",
-           "tests/zenohd.sh"]
+           "tests/bridge/test_mqtt.py", "tests/zenohd.sh"]
 SCRIPTS = "".join(open(name, encoding="utf-8").read() for name in RUNNERS)
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*)(?: [a-z0-9-]+)*:(?!=)", open("Makefile", encoding="utf-8").read(), re.M))
 TOPS = {name for name in os.listdir(".") if os.path.isdir(name) and name not in LEFT_OUT}
