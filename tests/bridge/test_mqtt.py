@@ -206,6 +206,21 @@ def test_the_broker_retains_no_message(brokered, version):
     assert reader.messages() == [b"later"]
 
 
+@VERSIONS
+def test_the_broker_keeps_nothing_for_a_client_that_is_away(brokered, version):
+    a, _, _ = brokered
+    session = "-V", version, "-q", 1, "-c", "-i", "the-client", *(("-x", 600) if version == "mqttv5" else ())
+    away = Subscriber(a, *session)
+    lab.eventually(lambda: away.granted() is not None, "it subscribes")
+    away.program.kill()
+    a.start("mosquitto_pub", *AT_BROKER, UP, "-q", 1, "-m", "missed").ends()
+    reader = Subscriber(a, *session, "-C", 1)
+    lab.eventually(lambda: reader.granted() is not None, "it subscribes again")
+    a.start("mosquitto_pub", *AT_BROKER, UP, "-q", 1, "-m", "later").ends()
+    reader.program.ends()
+    assert reader.messages() == [b"later"]
+
+
 def test_clients_see_what_is_published_and_not_the_signals_of_a_bridge(brokered, tool, node):
     (a, b, _), at_b = brokered, node()
     bridge_to_mqtt(b, at_b, *WHOLE)
