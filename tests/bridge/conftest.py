@@ -60,6 +60,7 @@ def two(tmp_path: pathlib.Path) -> Iterator[tuple[lab.Host, lab.Host, lab.Link]]
         yield a, b, lab.Link(a, b, 1)
 
 
+WITHOUT_ZENOHD = "make bridge-mqtt builds zenohd and the MQTT plugin, and tests this"
 # zenohd says so.
 REACHED = "Zenoh can be reached at"
 # How bridges on A and B reach the router between them.
@@ -83,7 +84,7 @@ class Router:
 def zenohd() -> pathlib.Path:
     """The directory that tests/zenohd.sh has filled."""
     if "ZENOHD" not in os.environ:
-        pytest.skip("make bridge-mqtt builds zenohd and the MQTT plugin, and tests this")
+        pytest.skip(WITHOUT_ZENOHD)
     return pathlib.Path(os.environ["ZENOHD"])
 
 

@@ -9,8 +9,11 @@ import subprocess
 
 import hosts as lab
 import pytest
-from conftest import CLIENTS, REACHED, SAMPLES_OF_A_WEEK, WEEK, WEEKS, Bridge, Router, block, exchange, same
+from conftest import CLIENTS, REACHED, SAMPLES_OF_A_WEEK, WEEK, WEEKS, WITHOUT_ZENOHD, Bridge, Router, block, exchange, same
 from payload import fields, line
+
+if "ZENOHD" not in os.environ:
+    pytest.skip(WITHOUT_ZENOHD, allow_module_level=True)
 
 # The topics, which are the keys of the bridge on B.
 UP, DOWN = "lab/up", "lab/down"
