@@ -3,7 +3,7 @@
 //!
 //! A call alternates between an attempt, in its turn, and a step of [`Patience`], in which other
 //! threads have theirs. Before it sleeps, it arms its bell and makes one more attempt, so that it
-//! sleeps through nothing that comes in between (`doorbell`, edge W1).
+//! sleeps through nothing that comes in between (`doorbell`).
 
 use crate::error::{Error, Result as Fallible};
 use crate::protocol::atomics::relax;

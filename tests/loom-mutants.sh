@@ -41,12 +41,17 @@ mark         seen   shown  killed             src/protocol/half.rs  /Flags::REDE
 I1-raise     seen   hidden ^interrupts::      src/protocol/interrupts.rs /fetch_add(1, Release)/s/Release/Relaxed/
 I1-loads     seen   hidden ^interrupts::      src/protocol/interrupts.rs s/raised.load(Acquire)/raised.load(Relaxed)/
 answered     seen   shown  ^interrupts::      src/protocol/interrupts.rs /self.answered.fetch_max/d
-W1-notifier  seen   light  sleep              src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
-W1-sleeper   seen   shown  sleep              src/protocol/doorbell.rs      /W1$/s/heavy_fence()/true/
-W1-bit       seen   shown  sleep              src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
+W1-notifier  seen   light  ^channel::.*sleep   src/protocol/doorbell.rs      /light_fence(); \/\/ W1/d
+W1-sleeper   seen   shown  ^channel::.*sleep   src/protocol/doorbell.rs      /W1, W3$/s/heavy_fence()/true/
+W1-bit       seen   shown  ^channel::.*sleep   src/protocol/doorbell.rs      s/bell.word().raise(ASLEEP)/bell.word().get()/
+W2-change    seen   shown  ^doorbell::.*left   src/protocol/doorbell.rs      /W2$/s/lessen(PROMISE)/get()/
+W2-last      seen   shown  ^doorbell::.*left   src/protocol/doorbell.rs      s/if seen & PROMISES != 0 {/if seen \& PROMISES > PROMISE {/
+W2-made      seen   shown  ^doorbell::.*turn   src/protocol/doorbell.rs      s/wake(bell, seen, false)/wake(bell, seen, true)/
+W3-notifier  seen   shown  ^doorbell::.*turn   src/protocol/doorbell.rs      /^    fence(Ordering::SeqCst); \/\/ W3/d
+W3-sleeper   seen   hidden ^doorbell::.*turn   src/protocol/doorbell.rs      /^        fence(Ordering::SeqCst); \/\/ W3/d
 N1-loads     seen   hidden ^readiness::       src/protocol/readiness.rs /observe(); \/\/ N1/s/observe/get/
 N-down       seen   shown  ^readiness::       src/protocol/readiness.rs /flag.take_down();/d;s/None => Err(armed),/None => { flag.take_down(); Err(armed) }/
-N-arm        seen   shown  ^readiness::       src/protocol/readiness.rs s/let armed = arm(); \/\/ W1/let found = look(); let armed = arm();/;s/match look() {/match found {/
+N-arm        seen   shown  ^readiness::       src/protocol/readiness.rs s/let armed = arm(); \/\/ W1, W2, W3/let found = look(); let armed = arm();/;s/match look() {/match found {/
 N-look       seen   shown  ^readiness::       src/protocol/readiness.rs s/match look() {/match None::<T> {/
 G1-owner     seen   light  ^gate::            src/protocol/gate.rs  /light_fence_here(); \/\/ G1, G2/d
 fast-path    seen   shown  ^gate::            src/protocol/gate.rs  s/if self.come_as_owner() { Some(Turn { gate: self }) } else { None }/self.come_as_owner().then_some(Turn { gate: self })/

@@ -48,7 +48,8 @@ fn orders(line: &str) -> bool {
     let words = ["Acquire", "Release", "AcqRel", "SeqCst"];
     let has_word = code.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| words.contains(&word));
     // Words in shared memory: `protocol::atomics`.
-    let has_call = [".publish(", ".observe(", ".raise(ASLEEP)", ".lower(", "_fence("].iter().any(|call| code.contains(call));
+    let has_call =
+        [".publish(", ".observe(", ".raise(ASLEEP)", ".lower(", ".lessen(", "_fence("].iter().any(|call| code.contains(call));
     !is_declaration && (has_word || has_call)
 }
 

@@ -46,7 +46,7 @@ use std::time::Duration;
 /// The first eight bytes of a region.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"VILLASHM");
 /// The version of this layout.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// The largest queue length.
 pub(crate) const MAX_QUEUELEN: u32 = 1 << 20;
 /// The most values that a sample can have.

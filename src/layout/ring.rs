@@ -49,7 +49,7 @@ use std::time::Duration;
 /// The first eight bytes of a region.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"VILLRING");
 /// The version of this layout.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// The most elements of a ring.
 pub(crate) const MAX_CAPACITY: u64 = 1 << 20;
 /// The most bytes of an element.
@@ -374,6 +374,10 @@ impl Doorbell for RingDoorbell<'_> {
     #[inline(always)]
     fn word(&self) -> &Shared32 {
         self.view.bell(self.bell)
+    }
+    fn is_sole_notifier(&self) -> bool {
+        // Its one producer, or its one consumer.
+        matches!((self.view.facts.policy, self.bell), (Policy::Spsc, _) | (Policy::Mpsc, RingBell::Room))
     }
     fn sleep(&self, seen: u32, slice: Duration) -> Slept {
         self.view.counters().waits.count();

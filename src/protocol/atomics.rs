@@ -112,6 +112,12 @@ impl Shared32 {
         step();
         self.0.fetch_or(bits, SeqCst) | bits
     }
+    /// Subtracts `less`, wrapping; returns the value after it.
+    #[inline]
+    pub(crate) fn lessen(&self, less: u32) -> u32 {
+        step();
+        self.0.fetch_sub(less, SeqCst).wrapping_sub(less)
+    }
     /// Replaces the value; returns the previous one.
     #[inline]
     pub(crate) fn swap(&self, value: u32) -> u32 {

@@ -110,6 +110,9 @@ impl<W: ChannelWords> Doorbell for ChannelDoorbell<'_, W> {
     fn word(&self) -> &Shared32 {
         self.words.bell(self.side, self.bell)
     }
+    fn is_sole_notifier(&self) -> bool {
+        self.by != self.side
+    }
     fn sleep(&self, seen: u32, slice: Duration) -> Slept {
         self.words.sleep(self.side, self.bell, seen, slice)
     }

@@ -11,7 +11,7 @@
 //! | E2 | adds a signal (release) | sees the number (acquire), then what was written before the signal |
 //!
 //! E1 is two changes of one word, and one of them comes first: either the signaller sees the bit or
-//! the waiter sees the signal. This needs no fence, unlike a bell that announces another word
+//! the waiter sees the signal. This needs no fence, unlike a bell whose notifier only looks
 //! (`doorbell`, edge W1). If a signaller dies between the addition and the wake-up, the sleepers
 //! sleep until their slice is over.
 

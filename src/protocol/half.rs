@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::memory::zeroed::Table;
 use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
-use crate::protocol::doorbell::{QUICK_LOOKS, notify};
+use crate::protocol::doorbell::{QUICK_LOOKS, notify, notify_own};
 use crate::protocol::flags::Flags;
 use crate::protocol::gate::Idle;
 use crate::protocol::hand::{Hand, Holding};
@@ -332,7 +332,7 @@ impl<W: ChannelWords + Clone> Half<W> {
 
     /// Wakes the threads of both sides that wait for a block.
     pub(crate) fn notify_room(&self) {
-        notify(self.words.doorbell(self.side, self.side, ChannelBell::Room));
+        notify_own(self.words.doorbell(self.side, self.side, ChannelBell::Room));
         notify(self.words.doorbell(self.side, self.side.other(), ChannelBell::Room));
     }
 
@@ -343,7 +343,9 @@ impl<W: ChannelWords + Clone> Half<W> {
         let (number, block) = self.words.block_at(address)?;
         let left = self.pool.hold().hand(number, block)?.put();
         if left == 0 {
-            notify(self.words.doorbell(self.side, self.pool.home(number), ChannelBell::Room));
+            let home = self.pool.home(number);
+            let bell = self.words.doorbell(self.side, home, ChannelBell::Room);
+            if home == self.side { notify_own(bell) } else { notify(bell) }
         }
         Some(left)
     }

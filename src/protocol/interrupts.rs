@@ -12,7 +12,7 @@
 //! | I1 | raises (release), after what it has stored | sees the number (acquire), then what was stored before |
 //!
 //! An interrupter wakes the sleepers after it has raised, and a sleeper looks for interruptions
-//! between arming and sleeping. So edge W1 of `doorbell` covers the counter like anything
+//! between arming and sleeping. So edge W3 of `doorbell` covers the counter like anything
 //! published. `answered` needs no order (relaxed): the thread whose wait has ended sees its own
 //! store, and another thread that does not see it yet ends one wait more than necessary.
 

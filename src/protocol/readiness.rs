@@ -9,14 +9,13 @@
 //! |---|---|---|
 //! | N1 | what it publishes, then the bell's word (`doorbell::notify`), release | the word, acquire, then raises the flag; then a look, which finds what was published |
 //!
-//! No event is lost. Let something be published after the last look of [`rest`]. By edge W1
-//! (`doorbell`) the notifier finds the bell armed, and changes its word. The helper sees that when it
+//! No event is lost. Let something be published after the last look of [`rest`]. By an edge of
+//! `doorbell` the notifier finds the bell armed, and changes its word. The helper sees that when it
 //! next hears the word; the kernel, which compares the word before the helper sleeps, makes it look.
 //! It raises the flag after the change, so after the flag was taken down. If it hears a change late,
 //! of something that was published before, it raises the flag without a reason.
 
 use crate::protocol::atomics::Shared32;
-use crate::protocol::doorbell::ASLEEP;
 
 /// What event loops poll.
 pub(crate) trait Flag {
@@ -28,7 +27,7 @@ pub(crate) trait Flag {
 /// or fails. `arm` arms the doorbell.
 pub(crate) fn rest<A, T>(flag: &impl Flag, arm: impl FnOnce() -> A, look: impl FnOnce() -> Option<T>) -> Result<T, A> {
     flag.take_down();
-    let armed = arm(); // W1
+    let armed = arm(); // W1, W2, W3
     match look() {
         Some(found) => {
             flag.raise();
@@ -49,12 +48,12 @@ impl Listener {
         Listener { heard: word.observe() } // N1
     }
 
-    /// Raises the flag if the bell has rung since, or if the kernel `woke` this thread. Returns the
-    /// value with which to sleep on the word, and whether it rang.
-    pub(crate) fn hear(&mut self, word: &Shared32, woke: bool, flag: &impl Flag) -> (u32, bool) {
+    /// Raises the flag if the bell has rung since, which changes bits of `counts`, or if the kernel
+    /// `woke` this thread. Returns the value with which to sleep on the word, and whether it rang.
+    pub(crate) fn hear(&mut self, word: &Shared32, counts: u32, woke: bool, flag: &impl Flag) -> (u32, bool) {
         let now = word.observe(); // N1
-        // An armed bell has not rung.
-        let rang = woke || (now ^ self.heard) & !ASLEEP != 0;
+        // A bell that was armed, or of which a promise was taken back, has not rung.
+        let rang = woke || (now ^ self.heard) & counts != 0;
         self.heard = now;
         if rang {
             flag.raise();

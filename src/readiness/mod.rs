@@ -18,7 +18,7 @@ mod watcher;
 
 use crate::error::{Error, Result};
 use crate::protocol::atomics::Shared32;
-use crate::protocol::doorbell::SLICE;
+use crate::protocol::doorbell::{self, SLICE};
 use crate::protocol::gate::{Common, Idle, Pass};
 use crate::protocol::mutex::Mutex;
 use crate::protocol::readiness::{self, Flag};
@@ -49,6 +49,10 @@ pub(crate) trait Polled {
     fn readiness(&self) -> &Readiness;
     /// The words that change when what is wished for may be possible. Their addresses never change.
     fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3];
+    /// The bits of these words that change when a bell rings.
+    fn counts(&self) -> u32 {
+        doorbell::COUNT
+    }
     /// Whether a call would find something by now, or its end, although no bell has told: once in a
     /// slice a helper looks, as a waiting call does.
     fn may_go_on(&self, wish: Wish) -> bool;

@@ -85,7 +85,7 @@ impl Watch {
         let Watch { client, wish, part, listener, .. } = self;
         let heard = client.visit(|polled| {
             let word = polled.bells(*wish)[*part]?;
-            let heard = listener.hear(word, woke, &Answer(polled, *wish));
+            let heard = listener.hear(word, polled.counts(), woke, &Answer(polled, *wish));
             if looks {
                 if polled.may_go_on(*wish) {
                     polled.raise(*wish);

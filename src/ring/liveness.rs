@@ -144,8 +144,7 @@ impl RingLiveness {
             readiness: Readiness::new(),
             rests: Rests::new(),
         });
-        liveness.notify(RingBell::Data);
-        liveness.notify(RingBell::Room);
+        liveness.ring_all();
         Ok((liveness, Box::new(end)))
     }
 
@@ -154,7 +153,7 @@ impl RingLiveness {
         &self.region.view
     }
 
-    /// Wakes the sleepers on `bell`.
+    /// Wakes the sleepers on `bell`, in the turn of this end.
     #[inline(always)]
     pub(crate) fn notify(&self, bell: RingBell) {
         doorbell::notify(self.view().doorbell(bell));
@@ -166,9 +165,11 @@ impl RingLiveness {
         self.ring_all();
     }
 
+    /// Wakes all sleepers, in a turn or out of it.
     pub(crate) fn ring_all(&self) {
-        self.notify(RingBell::Data);
-        self.notify(RingBell::Room);
+        for bell in [RingBell::Data, RingBell::Room] {
+            doorbell::notify_out_of_turn(self.view().doorbell(bell));
+        }
     }
 
     /// Whether this process still holds its place.

@@ -114,7 +114,7 @@ static void a_sealed_memory_file_that_is_no_region_is_refused(void)
     for (size_t at = 0; at < PAGE; at++)
       bytes[at] = (unsigned char)check_chance(256);
     if (round % 2)
-      memcpy(bytes, "VILLASHM\2\0\0\0", 12);
+      memcpy(bytes, "VILLASHM\3\0\0\0", 12);
     CHECK_EQ(pwrite(fd, bytes, PAGE, 0), PAGE);
     refused(fd, EBADMSG, "");
   }

@@ -29,6 +29,7 @@ pub(crate) mod mutex {
 
 use crate::protocol::atomics::{Shared32, Shared64, light_fence};
 use crate::protocol::channel_words::{Block, ChannelBell, ChannelWords, Side};
+use crate::protocol::doorbell::PROMISES;
 use crate::sys::Slept;
 use loom::cell::UnsafeCell;
 use loom::sync::{Condvar, Mutex};
@@ -117,8 +118,9 @@ impl Mapped {
         }))
     }
 
-    /// Leaves out the fences of doorbells: for a model in which one thread is both sides, since the
-    /// fences of one process order nothing of the other's.
+    /// Leaves out the light fences of doorbells: for a model in which one thread is both sides, since the
+    /// fences of one process order nothing of the other's; and for one of promises, which need none.
+    /// A sleeper that has found no promise then only gives way.
     pub(crate) fn leave_fences_out(&self) {
         self.0.is_unfenced.store(true, Ordering::Relaxed);
     }
@@ -205,7 +207,10 @@ impl ChannelWords for Mapped {
     }
     fn sleep(&self, side: Side, bell: ChannelBell, seen: u32, _slice: Duration) -> Slept {
         let Ok(kernel) = self.0.futex.lock() else { unreachable!("nobody panics with the lock") };
-        if self.bell(side, bell).get() == seen {
+        if self.0.is_unfenced.load(Ordering::Relaxed) && seen & PROMISES == 0 {
+            drop(kernel);
+            loom::thread::yield_now();
+        } else if self.bell(side, bell).get() == seen {
             drop(self.0.sleepers.wait(kernel));
         }
         Slept::Woken

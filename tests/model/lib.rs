@@ -17,6 +17,8 @@ mod bounded;
 #[cfg(test)]
 mod channel;
 #[cfg(test)]
+mod doorbell;
+#[cfg(test)]
 mod event;
 #[cfg(test)]
 mod futex_lock;

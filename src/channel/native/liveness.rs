@@ -138,7 +138,7 @@ impl NativeLiveness {
     /// Tells the peer that this side has come or gone.
     pub(crate) fn notify_peer(&self) {
         for bell in [ChannelBell::Data, ChannelBell::Room] {
-            doorbell::notify(self.view().doorbell(self.side, self.side.other(), bell));
+            doorbell::notify_out_of_turn(self.view().doorbell(self.side, self.side.other(), bell));
         }
     }
 
@@ -285,7 +285,7 @@ impl Liveness for NativeLiveness {
 
     fn notify_own(&self) {
         for bell in [ChannelBell::Data, ChannelBell::Room] {
-            doorbell::notify(self.own_bell(bell));
+            doorbell::notify_out_of_turn(self.own_bell(bell));
         }
     }
 

@@ -43,6 +43,11 @@ impl Polled for WireLiveness {
         }
     }
 
+    /// Those of glibc: all but the lowest.
+    fn counts(&self) -> u32 {
+        !1
+    }
+
     /// Counts the helper out first. In the other order, a reader between the two steps would take the
     /// flag down and rely on a count that then ends.
     fn raise(&self, wish: Wish) {

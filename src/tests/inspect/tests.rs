@@ -51,7 +51,10 @@ fn a_channel_is_shown_with_what_waits_in_it_and_not_changed() {
     let before = bytes(&name);
     let entry = look(&name, 2).unwrap();
     assert!(bytes(&name) == before, "a look changed the region");
-    assert_eq!((entry.kind, entry.state, entry.version, entry.size), (Kind::Channel, State::Live, Some(2), before.len() as u64));
+    assert_eq!(
+        (entry.kind, entry.state, entry.version, entry.size),
+        (Kind::Channel, State::Live, Some(crate::layout::channel::VERSION), before.len() as u64)
+    );
     assert_eq!(
         entry.parameters[1..],
         [("queuelen", 5), ("samplelen", 2), ("spare", 3), ("history", 7)].map(|(n, v)| (n, Parameter::Number(v)))
