@@ -39,28 +39,23 @@ pub(crate) struct Encoder {
     /// The header of a sample without flags is valid.
     as_it_stands: bool,
     record: Record,
-    buffer: Vec<u8>,
     losses: Losses,
 }
 
 impl Encoder {
     pub(crate) fn new(format: Format, signals: Signals, as_it_stands: bool) -> Self {
-        Self { format, signals, as_it_stands, record: Record::default(), buffer: Vec::new(), losses: Losses::default() }
+        Self { format, signals, as_it_stands, record: Record::default(), losses: Losses::default() }
     }
 
-    /// The bytes of a sample; those of several one behind the other are a message.
-    pub(crate) fn encode(&mut self, sample: &Sample) -> &[u8] {
+    /// Appends the bytes of a sample; those of several one behind the other are a message.
+    pub(crate) fn encode(&mut self, sample: &Sample, message: &mut Vec<u8>) {
         take(sample, Time::default(), self.as_it_stands, &mut self.record);
         let received = sample.received();
         let is_received = sample.flags().contains(Flags::HAS_TS_RECEIVED);
         self.record.received = is_received.then(|| Time::carried(received.sec, received.nsec));
         match self.format {
-            Format::Protobuf => protobuf::encode(&self.record, &self.signals, &mut self.buffer),
-            Format::Json => {
-                self.buffer.clear();
-                json::print(&self.record, &self.signals, &mut self.losses, &mut self.buffer);
-                &self.buffer
-            }
+            Format::Protobuf => protobuf::encode(&self.record, &self.signals, message),
+            Format::Json => json::print(&self.record, &self.signals, &mut self.losses, message),
         }
     }
 

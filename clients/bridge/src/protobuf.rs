@@ -14,6 +14,7 @@
 //! Seconds before 1970 or after 2106 are written with all their 64 bits, of which a reader of 32
 //! bits keeps the lower ones.
 
+use prost::bytes::BufMut;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encode_varint, encoded_len_varint, skip_field};
 use villas_shm_node::record::value::{is_true, join, split};
 use villas_shm_node::record::{Record, Time};
@@ -21,65 +22,95 @@ use villas_shm_node::signals::{SignalType, Signals};
 
 use crate::batch::{Batch, Fault};
 
-/// Room for the key and the length of a sample before it.
-const PREFIX: usize = 6;
-
 /// The key of a value and its length, which is below 128: field 100, delimited by a length.
 const VALUE: [u8; 2] = [0xa2, 0x06];
 
 /// What stands before the 8 bytes of a float.
 const FLOAT: [u8; 4] = [VALUE[0], VALUE[1], 9, 0x09];
 
+/// The bytes of a float.
+const BYTES_OF_FLOAT: usize = FLOAT.len() + 8;
+
 const DATA: u64 = 1;
 
-/// A message with one sample, in `buffer`. Messages one behind the other are one message.
-pub(crate) fn encode<'a>(record: &Record, signals: &Signals, buffer: &'a mut Vec<u8>) -> &'a [u8] {
-    buffer.clear();
-    buffer.extend([0; PREFIX]);
-    buffer.extend([0x08, DATA as u8]);
+/// Appends a message with one sample to `buffer`. Messages one behind the other are one message.
+pub(crate) fn encode(record: &Record, signals: &Signals, buffer: &mut Vec<u8>) {
+    let mut room = [0; 64];
+    let header = header(record, &mut room);
+    // It stands before what it is the length of, and is right if all values are floats.
+    let guessed = header.len() + BYTES_OF_FLOAT * record.values.len();
+    buffer.push(0x0a);
+    let begin = buffer.len();
+    encode_varint(guessed as u64, buffer);
+    let inner = buffer.len();
+    buffer.extend_from_slice(header);
+    let mut values = &record.values[..];
+    while let Some(&bits) = values.first() {
+        let index = record.values.len() - values.len();
+        match signals.kind(index) {
+            SignalType::Float => {
+                let kinds = (index..record.values.len()).map(|index| signals.kind(index));
+                let (floats, rest) = values.split_at(kinds.take_while(|kind| *kind == SignalType::Float).count());
+                encode_floats(floats, buffer);
+                values = rest;
+                continue;
+            }
+            SignalType::Integer => {
+                let length = 1 + encoded_len_varint(bits) as u8;
+                buffer.extend_from_slice(&[VALUE[0], VALUE[1], length, 0x10]);
+                encode_varint(bits, buffer);
+            }
+            SignalType::Boolean => buffer.extend_from_slice(&[VALUE[0], VALUE[1], 2, 0x18, u8::from(is_true(bits))]),
+            SignalType::Complex => {
+                let (real, imaginary) = split(bits);
+                buffer.extend_from_slice(&[VALUE[0], VALUE[1], 12, 0x22, 10, 0x0d]);
+                buffer.extend_from_slice(&real.to_le_bytes());
+                buffer.push(0x15);
+                buffer.extend_from_slice(&imaginary.to_le_bytes());
+            }
+        }
+        values = &values[1..];
+    }
+    let length = buffer.len() - inner;
+    if length != guessed {
+        let mut right = Vec::new();
+        encode_varint(length as u64, &mut right);
+        buffer.splice(begin..inner, right);
+    }
+}
+
+/// What stands before the values.
+fn header<'a>(record: &Record, room: &'a mut [u8; 64]) -> &'a [u8] {
+    let mut rest = &mut room[..];
+    rest.put_slice(&[0x08, DATA as u8]);
     if let Some(sequence) = record.sequence {
-        buffer.push(0x10);
-        encode_varint(sequence, buffer);
+        rest.put_u8(0x10);
+        encode_varint(sequence, &mut rest);
     }
     for (key, time) in [(0x1a, record.origin), (0x22, record.received)] {
         if let Some(time) = time {
-            buffer.extend([key, 0, 0x08]);
-            let begin = buffer.len() - 1;
-            encode_varint(time.sec as u64, buffer);
-            buffer.push(0x10);
-            encode_varint(time.nsec.into(), buffer);
-            buffer[begin - 1] = (buffer.len() - begin) as u8;
+            let (sec, nsec) = (time.sec as u64, time.nsec.into());
+            let length = 2 + encoded_len_varint(sec) + encoded_len_varint(nsec);
+            rest.put_slice(&[key, length as u8, 0x08]);
+            encode_varint(sec, &mut rest);
+            rest.put_u8(0x10);
+            encode_varint(nsec, &mut rest);
         }
     }
     if record.new_frame {
-        buffer.extend([0x28, 1]);
+        rest.put_slice(&[0x28, 1]);
     }
-    for (index, &bits) in record.values.iter().enumerate() {
-        let [key, more] = VALUE;
-        match signals.kind(index) {
-            SignalType::Float => {
-                let [a, b, c, d, e, f, g, h] = bits.to_le_bytes();
-                buffer.extend([key, more, 9, 0x09, a, b, c, d, e, f, g, h]);
-            }
-            SignalType::Integer => {
-                buffer.extend([key, more, 0, 0x10]);
-                let begin = buffer.len() - 1;
-                encode_varint(bits, buffer);
-                buffer[begin - 1] = (buffer.len() - begin) as u8;
-            }
-            SignalType::Boolean => buffer.extend([key, more, 2, 0x18, u8::from(is_true(bits))]),
-            SignalType::Complex => {
-                let (real, imaginary) = split(bits);
-                let ([a, b, c, d], [e, f, g, h]) = (real.to_le_bytes(), imaginary.to_le_bytes());
-                buffer.extend([key, more, 12, 0x22, 10, 0x0d, a, b, c, d, 0x15, e, f, g, h]);
-            }
-        }
+    let left = rest.len();
+    &room[..room.len() - left]
+}
+
+fn encode_floats(values: &[u64], buffer: &mut Vec<u8>) {
+    let begin = buffer.len();
+    buffer.resize(begin + BYTES_OF_FLOAT * values.len(), 0);
+    for (place, bits) in buffer[begin..].chunks_exact_mut(BYTES_OF_FLOAT).zip(values) {
+        place[..FLOAT.len()].copy_from_slice(&FLOAT);
+        place[FLOAT.len()..].copy_from_slice(&bits.to_le_bytes());
     }
-    let length = (buffer.len() - PREFIX) as u64;
-    let begin = PREFIX - 1 - encoded_len_varint(length);
-    buffer[begin] = 0x0a;
-    encode_varint(length, &mut &mut buffer[begin + 1..PREFIX]);
-    &buffer[begin..]
 }
 
 /// Reads a message into `batch`. A sample that does not fit the signals is a fault there; an error
@@ -104,16 +135,29 @@ enum Field<'a> {
     Other,
 }
 
+/// Takes a number off the front of a message.
+#[inline]
+fn number(bytes: &mut &[u8]) -> Result<u64, String> {
+    match bytes {
+        [first @ 0..0x80, rest @ ..] => {
+            let number = (*first).into();
+            *bytes = rest;
+            Ok(number)
+        }
+        _ => decode_varint(bytes).map_err(garbage),
+    }
+}
+
 /// Takes a field off the front of a message: its number and contents.
 #[inline]
 fn field<'a>(bytes: &mut &'a [u8]) -> Result<(u32, Field<'a>), String> {
     let (tag, wire_type) = decode_key(bytes).map_err(garbage)?;
     let contents = match wire_type {
-        WireType::Varint => Field::Number(decode_varint(bytes).map_err(garbage)?),
+        WireType::Varint => Field::Number(number(bytes)?),
         WireType::SixtyFourBit => Field::Fixed64(*take(bytes)?),
         WireType::ThirtyTwoBit => Field::Fixed32(*take(bytes)?),
         WireType::LengthDelimited => {
-            let length = decode_varint(bytes).map_err(garbage)?;
+            let length = number(bytes)?;
             let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
             let (inner, rest) = split.ok_or_else(truncated)?;
             *bytes = rest;
@@ -130,7 +174,9 @@ fn field<'a>(bytes: &mut &'a [u8]) -> Result<(u32, Field<'a>), String> {
 /// The bytes of a float, if the next field is one.
 #[inline]
 fn float(bytes: &[u8]) -> Option<&[u8; 8]> {
-    bytes.strip_prefix(&FLOAT)?.first_chunk()
+    // With lengths that the compiler knows.
+    let (head, rest) = bytes.split_first_chunk()?;
+    if *head == FLOAT { rest.first_chunk() } else { None }
 }
 
 fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Result<&'a [u8; N], String> {
@@ -163,7 +209,7 @@ fn sample(mut bytes: &[u8], signals: &Signals, limit: usize, record: &mut Record
         // Most values are floats, as every writer of protobuf writes them.
         while let (Some(float), true) = (float(bytes), count < limit && signals.kind(count) == SignalType::Float) {
             record.values.push(u64::from_le_bytes(*float));
-            bytes = &bytes[FLOAT.len() + float.len()..];
+            bytes = &bytes[BYTES_OF_FLOAT..];
             count += 1;
         }
         if bytes.is_empty() {

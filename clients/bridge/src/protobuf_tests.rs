@@ -94,7 +94,9 @@ fn derived() -> Sample {
 }
 
 fn encoded(record: &Record) -> Vec<u8> {
-    encode(record, &signals(), &mut Vec::new()).to_vec()
+    let mut bytes = Vec::new();
+    encode(record, &signals(), &mut bytes);
+    bytes
 }
 
 /// The samples of a message, each with its fault.
@@ -132,7 +134,8 @@ fn every_bit_of_a_value_and_every_time_comes_back() {
 fn a_long_sample_has_a_longer_length_before_it() {
     for count in [0, 9, 10, 11, 1364, 1365, 65_536] {
         let record = Record { values: vec![5; count], ..Record::default() };
-        let bytes = encode(&record, &Signals::default(), &mut Vec::new()).to_vec();
+        let mut bytes = Vec::new();
+        encode(&record, &Signals::default(), &mut bytes);
         let read = Message::decode(&bytes[..]).unwrap();
         assert_eq!((read.samples.len(), read.samples[0].values.len()), (1, count));
     }

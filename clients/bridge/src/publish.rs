@@ -25,7 +25,7 @@ use crate::format::Encoder;
 use crate::queue::{Cargo, Queue};
 
 /// The most samples that are read at once.
-const READ: usize = 256;
+const READ: usize = 512;
 
 /// How often the follower looks at the leader.
 const TICK: Duration = Duration::from_millis(5);
@@ -35,15 +35,6 @@ const IDLE_TICKS: u32 = 200;
 
 /// How long what was read may take to be published in the end.
 pub(crate) const FLUSH: Duration = Duration::from_secs(3);
-
-/// When samples are published.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// So many make a message.
-    pub(crate) batch: usize,
-    /// A sample waits for others no longer than this.
-    pub(crate) max_delay: Duration,
-}
 
 /// What was counted. Samples that were taken are published, dropped or queued.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -77,15 +68,15 @@ struct State {
 
 impl State {
     /// Whether a message is to be published now.
-    fn is_due(&self, pace: Pace) -> bool {
-        let is_old = || self.queue.oldest().is_some_and(|taken| taken.elapsed() >= pace.max_delay);
-        self.queue.len() >= pace.batch || (self.queue.len() > 0 && (self.stop.is_some() || is_old()))
+    fn is_due(&self, max_delay: Duration) -> bool {
+        let is_old = || self.queue.oldest().is_some_and(|taken| taken.elapsed() >= max_delay);
+        self.queue.has_message() || (self.queue.len() > 0 && (self.stop.is_some() || is_old()))
     }
 
     /// How long a read may wait.
-    fn wait(&self, pace: Pace) -> Duration {
+    fn wait(&self, max_delay: Duration) -> Duration {
         match self.queue.oldest() {
-            Some(taken) if self.is_matched && !self.is_publishing => SLICE.min(pace.max_delay.saturating_sub(taken.elapsed())),
+            Some(taken) if self.is_matched && !self.is_publishing => SLICE.min(max_delay.saturating_sub(taken.elapsed())),
             _ => SLICE,
         }
     }
@@ -101,12 +92,15 @@ impl State {
 pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// A message was published, and the queue has room. It is not `changed`, as it comes with each
+    /// message, and the follower is to sleep.
+    published: Condvar,
 }
 
 impl Shared {
-    pub(crate) fn new(queue: usize) -> Self {
+    pub(crate) fn new(queue: Queue) -> Self {
         let state = State {
-            queue: Queue::new(queue),
+            queue,
             counts: Counts::default(),
             leader: 0,
             first: 0,
@@ -117,11 +111,16 @@ impl Shared {
             stop: None,
             channel: None,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), changed: Condvar::new(), published: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake_all(&self) {
+        self.changed.notify_all();
+        self.published.notify_all();
     }
 
     /// Notes whether somebody subscribes.
@@ -139,7 +138,7 @@ impl Shared {
         }
         // A leader that waits for samples publishes those that have been waiting.
         state.interrupt();
-        self.changed.notify_all();
+        self.wake_all();
     }
 
     /// Whether somebody subscribes.
@@ -162,7 +161,7 @@ impl Shared {
         let mut state = self.lock();
         state.stop.get_or_insert(deadline);
         state.interrupt();
-        self.changed.notify_all();
+        self.wake_all();
     }
 
     /// The counters.
@@ -192,7 +191,8 @@ pub(crate) struct Sending {
     pub(crate) channel: Arc<Channel>,
     pub(crate) publisher: Arc<Publisher<'static>>,
     pub(crate) incarnation: u64,
-    pub(crate) pace: Pace,
+    /// A sample waits for others of its message no longer than this.
+    pub(crate) max_delay: Duration,
     pub(crate) on_full: OnFull,
     /// Whether the other end cannot come back once it is gone.
     pub(crate) ends_with_peer: bool,
@@ -232,10 +232,10 @@ impl Sending {
                 OnFull::DropOldest | OnFull::DropNewest => READ,
             };
             if most == 0 {
-                drop(self.shared.changed.wait_timeout(state, SLICE));
+                drop(self.shared.published.wait_timeout(state, SLICE));
                 continue;
             }
-            let wait = state.wait(self.pace);
+            let wait = state.wait(self.max_delay);
             drop(state);
             // Relaxed: loaded before the read, which finds all that was written until then.
             let is_last = self.has_ended.load(Relaxed);
@@ -269,7 +269,7 @@ impl Sending {
                 }
             }
             let is_redelivered = sample.flags().contains(Flags::REDELIVERED);
-            state.queue.push(encoder.encode(sample), is_redelivered, now);
+            state.queue.push(is_redelivered, now, |message| encoder.encode(sample, message));
         }
         drop(state);
         Sample::put_all(samples);
@@ -280,9 +280,9 @@ impl Sending {
         if state.is_publishing {
             return Ok(state);
         }
-        while state.is_matched && state.is_due(self.pace) {
+        while state.is_matched && state.is_due(self.max_delay) {
             state.is_publishing = true;
-            let cargo = state.queue.take(self.pace.batch);
+            let cargo = state.queue.take();
             let (samples, bytes) = (cargo.samples as u64, cargo.bytes.len() as u64);
             let counter = state.counts.published;
             state.counts.queued = samples;
@@ -304,9 +304,7 @@ impl Sending {
             state.counts.published += samples;
             state.counts.messages += 1;
             state.counts.bytes += bytes;
-            if self.on_full == OnFull::Wait {
-                self.shared.changed.notify_all();
-            }
+            self.shared.published.notify_all();
         }
         Ok(state)
     }
@@ -327,7 +325,7 @@ impl Sending {
             if (state.queue.len() == 0 && !state.is_publishing) || left.is_zero() {
                 return Ok(());
             }
-            state = self.shared.changed.wait_timeout(state, left.min(SLICE)).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.shared.published.wait_timeout(state, left.min(SLICE)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

@@ -1,5 +1,4 @@
-//! Samples that were taken from the channel and not yet published, as the bytes that they become in
-//! a message.
+//! Samples that were taken from the channel and not yet published, as the messages that they become.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -14,11 +13,24 @@ struct Entry {
     taken: Instant,
 }
 
-/// The samples, and their bytes one behind the other: no allocation for each of them.
+/// Samples one behind the other. The first bytes are of samples that were dropped.
+#[derive(Default)]
+struct Message {
+    bytes: Vec<u8>,
+    dropped: usize,
+    samples: usize,
+}
+
+/// The samples. Each is written into its message at once, which leaves as it is: nothing is copied,
+/// and nothing is allocated for a sample.
 pub(crate) struct Queue {
     entries: VecDeque<Entry>,
-    bytes: VecDeque<u8>,
+    messages: VecDeque<Message>,
     capacity: usize,
+    /// So many samples make a message.
+    batch: usize,
+    /// How many bytes the last message had that has left: room for the next.
+    usual: usize,
 }
 
 /// Samples on their way into a message.
@@ -31,9 +43,9 @@ pub(crate) struct Cargo {
 }
 
 impl Queue {
-    /// A queue for so many samples.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), bytes: VecDeque::new(), capacity }
+    /// A queue for `capacity` samples, of which `batch` make a message.
+    pub(crate) fn new(capacity: usize, batch: usize) -> Self {
+        Self { entries: VecDeque::new(), messages: VecDeque::new(), capacity, batch, usual: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -48,46 +60,52 @@ impl Queue {
         self.entries.len() >= self.capacity
     }
 
+    /// Whether a message is complete.
+    pub(crate) fn has_message(&self) -> bool {
+        self.messages.len() > 1 || self.messages.front().is_some_and(|message| message.samples >= self.batch)
+    }
+
     /// When the oldest sample was taken.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.entries.front().map(|entry| entry.taken)
     }
 
-    /// Appends a sample.
-    pub(crate) fn push(&mut self, bytes: &[u8], is_redelivered: bool, taken: Instant) {
-        self.entries.push_back(Entry { bytes: bytes.len(), is_redelivered, taken });
-        self.bytes.extend(bytes);
+    /// Appends a sample, whose bytes `write` appends to those before it.
+    pub(crate) fn push(&mut self, is_redelivered: bool, taken: Instant, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.messages.back().is_none_or(|message| message.samples >= self.batch) {
+            self.messages.push_back(Message { bytes: Vec::with_capacity(self.usual), ..Message::default() });
+        }
+        let Some(message) = self.messages.back_mut() else { return };
+        let begin = message.bytes.len();
+        write(&mut message.bytes);
+        let bytes = message.bytes.len() - begin;
+        if message.bytes.len() - message.dropped > MOST_BYTES && message.samples > 0 {
+            let bytes = message.bytes.split_off(begin);
+            self.messages.push_back(Message { bytes, dropped: 0, samples: 1 });
+        } else {
+            message.samples += 1;
+        }
+        self.entries.push_back(Entry { bytes, is_redelivered, taken });
     }
 
     /// Removes the oldest sample.
     pub(crate) fn drop_oldest(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
-            self.bytes.drain(..entry.bytes);
+        let (Some(entry), Some(message)) = (self.entries.pop_front(), self.messages.front_mut()) else { return };
+        message.dropped += entry.bytes;
+        message.samples -= 1;
+        if message.samples == 0 {
+            self.messages.pop_front();
         }
     }
 
-    /// Removes up to `most` of the oldest samples, for one message.
-    pub(crate) fn take(&mut self, most: usize) -> Cargo {
-        let mut cargo = Cargo { bytes: Vec::new(), samples: 0, marked: Vec::new() };
-        let mut length = 0;
-        while let Some(entry) = self.entries.front() {
-            let is_too_long = cargo.samples > 0 && length + entry.bytes > MOST_BYTES;
-            if cargo.samples == most || is_too_long {
-                break;
-            }
-            length += entry.bytes;
-            if entry.is_redelivered {
-                cargo.marked.push(cargo.samples);
-            }
-            cargo.samples += 1;
-            self.entries.pop_front();
-        }
-        let (front, back) = self.bytes.as_slices();
-        cargo.bytes.reserve_exact(length);
-        cargo.bytes.extend_from_slice(&front[..length.min(front.len())]);
-        cargo.bytes.extend_from_slice(&back[..length.saturating_sub(front.len())]);
-        self.bytes.drain(..length);
-        cargo
+    /// Removes the oldest samples, for one message.
+    pub(crate) fn take(&mut self) -> Cargo {
+        let Message { mut bytes, dropped, samples } = self.messages.pop_front().unwrap_or_default();
+        bytes.drain(..dropped);
+        self.usual = bytes.len();
+        let entries = self.entries.drain(..samples).enumerate();
+        let marked = entries.filter_map(|(index, entry)| entry.is_redelivered.then_some(index)).collect();
+        Cargo { bytes, samples, marked }
     }
 }
 
@@ -95,42 +113,62 @@ impl Queue {
 mod tests {
     use super::*;
 
+    fn push(queue: &mut Queue, bytes: &[u8], is_redelivered: bool) {
+        queue.push(is_redelivered, Instant::now(), |message| message.extend(bytes));
+    }
+
     #[test]
-    fn samples_leave_in_their_order_and_in_messages_of_at_most_so_many() {
-        let mut queue = Queue::new(100);
+    fn samples_leave_in_their_order_and_in_messages_of_so_many() {
+        let mut queue = Queue::new(100, 2);
         let mut left = Vec::new();
-        // Often enough for the bytes to go round their buffer.
         for round in 0..100_u8 {
-            for index in 0..3 {
-                queue.push(&vec![round; 1 + usize::from(round) % 7], index == 2, Instant::now());
+            for _ in 0..3 {
+                push(&mut queue, &vec![round; 1 + usize::from(round) % 7], false);
             }
-            let cargo = queue.take(2);
-            assert_eq!(cargo.samples, 2);
+            assert!(queue.has_message());
+            let cargo = queue.take();
+            assert_eq!((cargo.samples, queue.has_message()), (2, false));
             left.extend(cargo.bytes);
-            left.extend(queue.take(5).bytes);
-            assert_eq!((queue.len(), queue.bytes.len()), (0, 0));
+            left.extend(queue.take().bytes);
+            assert_eq!((queue.len(), queue.oldest(), queue.take().samples), (0, None, 0));
         }
         let expected: Vec<u8> = (0..100_u8).flat_map(|round| vec![round; 3 * (1 + usize::from(round) % 7)]).collect();
         assert_eq!(left, expected);
     }
 
     #[test]
-    fn marks_are_those_of_the_samples_in_the_message() {
-        let mut queue = Queue::new(10);
-        for is_redelivered in [true, false, true, true] {
-            queue.push(b"x", is_redelivered, Instant::now());
+    fn what_was_dropped_is_in_no_message_and_marks_are_those_of_the_samples_in_it() {
+        let mut queue = Queue::new(10, 4);
+        for (sample, is_redelivered) in [(b"a", true), (b"b", false), (b"c", true), (b"d", true), (b"e", false), (b"f", true)] {
+            push(&mut queue, sample, is_redelivered);
         }
         queue.drop_oldest();
-        assert_eq!(queue.take(2).marked, [1]);
-        assert_eq!(queue.take(2).marked, [0]);
+        let cargo = queue.take();
+        assert_eq!((cargo.bytes, cargo.samples, cargo.marked), (b"bcd".to_vec(), 3, vec![1, 2]));
+        push(&mut queue, b"g", false);
+        queue.drop_oldest();
+        let cargo = queue.take();
+        assert_eq!((cargo.bytes, cargo.samples, cargo.marked), (b"fg".to_vec(), 2, vec![0]));
+        // A message of which all is dropped.
+        push(&mut queue, b"h", true);
+        queue.drop_oldest();
+        queue.drop_oldest();
+        push(&mut queue, b"i", false);
+        let cargo = queue.take();
+        assert_eq!((cargo.bytes, cargo.samples, cargo.marked.len(), queue.len()), (b"i".to_vec(), 1, 0, 0));
     }
 
     #[test]
     fn a_message_is_bounded_in_bytes_too_but_holds_at_least_one_sample() {
-        let mut queue = Queue::new(10);
+        let mut queue = Queue::new(10, 10);
         for size in [MOST_BYTES + 1, MOST_BYTES - 1, 1, 1] {
-            queue.push(&vec![0; size], false, Instant::now());
+            push(&mut queue, &vec![0; size], false);
         }
-        assert_eq!([(); 3].map(|()| queue.take(10).samples), [1, 2, 1]);
+        assert!(queue.has_message());
+        assert_eq!([(); 3].map(|()| queue.take()).map(|cargo| (cargo.samples, cargo.bytes.len())), [
+            (1, MOST_BYTES + 1),
+            (2, MOST_BYTES),
+            (1, 1)
+        ]);
     }
 }

@@ -25,7 +25,8 @@ use crate::announce::{self, Announcement};
 use crate::cli::Cli;
 use crate::engine;
 use crate::format::Encoder;
-use crate::publish::{Ended, FLUSH, Pace, Sending, Shared};
+use crate::publish::{Ended, FLUSH, Sending, Shared};
+use crate::queue::Queue;
 use crate::reason;
 use crate::receive::Receiver;
 use crate::stats::{Moment, Reporter};
@@ -142,7 +143,7 @@ impl<'a> Bridge<'a> {
         events: Sender<Event>,
         inbox: Inbox<Event>,
     ) -> Result<Self, String> {
-        let shared = Arc::new(Shared::new(cli.queue as usize));
+        let shared = Arc::new(Shared::new(Queue::new(cli.queue as usize, cli.batch as usize)));
         let publisher = session.declare_publisher(publish).encoding(cli.format.encoding()).allowed_destination(Locality::Remote);
         let publisher = publisher.congestion_control(CongestionControl::Block).wait();
         let publisher = publisher.map_err(|error| format!("cannot publish under \"{}\": {error}", cli.publish))?;
@@ -340,7 +341,7 @@ impl<'a> Bridge<'a> {
             channel: Arc::clone(&channel),
             publisher: Arc::clone(&self.publisher),
             incarnation: self.incarnation,
-            pace: Pace { batch: self.cli.batch as usize, max_delay: self.cli.max_delay },
+            max_delay: self.cli.max_delay,
             on_full: self.cli.on_full,
             ends_with_peer: region.ends_with_peer(),
             has_ended: AtomicBool::new(self.has_ended.get()),

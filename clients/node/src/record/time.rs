@@ -18,6 +18,7 @@ pub struct Time {
 impl Time {
     /// From two numbers that a peer wrote and that may be anything: nanoseconds below zero or
     /// beyond a second are carried into the seconds.
+    #[inline]
     pub fn carried(sec: i64, nsec: i64) -> Self {
         Self { sec: sec.saturating_add(nsec.div_euclid(NANOS)), nsec: nsec.rem_euclid(NANOS) as u32 }
     }
