@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use villas_shm_node::log::log;
 use villas_shm_node::signals::{MAX_SIGNALS, Signal, SignalType, Signals};
 use zenoh::bytes::Encoding;
-use zenoh::query::{Query, Queryable};
+use zenoh::query::{Querier, Query, Queryable};
 use zenoh::sample::Locality;
 use zenoh::{Session, Wait};
 
@@ -75,20 +75,25 @@ pub(crate) fn answer(session: &Session, publish: &str, announcement: &Announceme
     queryable.wait().map_err(|error| format!("cannot answer at \"{}\": {error}", key(publish)))
 }
 
+/// Where to ask for the signals of what is published under a key.
+pub(crate) fn questions(session: &Session, subscribe: &str) -> Result<Querier<'static>, String> {
+    let key = key(subscribe);
+    let querier = session.declare_querier(key.clone()).timeout(TIMEOUT).allowed_destination(Locality::Remote);
+    querier.wait().map_err(|error| format!("cannot ask at \"{key}\": {error}"))
+}
+
 /// Asks once; `told` is called with each answer, which may be none.
 pub(crate) fn ask(
-    session: &Session,
-    subscribe: &str,
+    questions: &Querier<'_>,
     told: impl Fn(Result<Signals, String>) + Send + Sync + 'static,
 ) -> Result<(), String> {
-    let key = key(subscribe);
     let reply = move |reply: zenoh::query::Reply| {
         if let Ok(sample) = reply.result() {
             told(from_json(&sample.payload().to_bytes()));
         }
     };
-    let get = session.get(&key).timeout(TIMEOUT).allowed_destination(Locality::Remote).callback(reply);
-    get.wait().map_err(|error| format!("cannot ask at \"{key}\": {error}"))
+    let get = questions.get().callback(reply).wait();
+    get.map_err(|error| format!("cannot ask at \"{}\": {error}", questions.key_expr()))
 }
 
 /// What contradicts between the signals of the channel and those that the other side publishes.

@@ -18,6 +18,7 @@ use villas_shm_node::signals::Signals;
 use zenoh::key_expr::KeyExpr;
 use zenoh::pubsub::Publisher;
 use zenoh::qos::CongestionControl;
+use zenoh::query::Querier;
 use zenoh::sample::Locality;
 use zenoh::{Session, Wait};
 
@@ -118,6 +119,8 @@ struct Bridge<'a> {
     session: Session,
     subscribe: KeyExpr<'static>,
     publisher: Arc<Publisher<'static>>,
+    /// By which the other side tells its signals, and that it is there.
+    questions: Querier<'static>,
     incarnation: u64,
     shared: Arc<Shared>,
     receiver: Arc<Receiver>,
@@ -147,6 +150,7 @@ impl<'a> Bridge<'a> {
         let publisher = session.declare_publisher(publish).encoding(cli.format.encoding()).allowed_destination(Locality::Remote);
         let publisher = publisher.congestion_control(CongestionControl::Block).wait();
         let publisher = publisher.map_err(|error| format!("cannot publish under \"{}\": {error}", cli.publish))?;
+        let questions = announce::questions(&session, &cli.subscribe)?;
         let matched = Arc::clone(&shared);
         // It is called at once if somebody does.
         let listener = publisher.matching_listener().callback(move |status| matched.set_matched(status.matching()));
@@ -158,6 +162,7 @@ impl<'a> Bridge<'a> {
             session,
             subscribe,
             publisher: Arc::new(publisher),
+            questions,
             incarnation,
             shared,
             receiver: Arc::new(Receiver::default()),
@@ -271,7 +276,7 @@ impl<'a> Bridge<'a> {
     fn ask_once(&self) -> Result<(), String> {
         let events = Mutex::new(self.events.clone());
         let told = move |signals| drop(events.lock().unwrap_or_else(PoisonError::into_inner).send(Event::Told(signals)));
-        announce::ask(&self.session, &self.cli.subscribe, told)
+        announce::ask(&self.questions, told)
     }
 
     /// The next event until `deadline`; reports when it is time.
@@ -323,6 +328,7 @@ impl<'a> Bridge<'a> {
             incoming,
             news,
             is_matched: self.shared.is_matched(),
+            has_publisher: self.questions.matching_status().wait().is_ok_and(|status| status.matching()),
             connections,
             has_program,
             is_last,

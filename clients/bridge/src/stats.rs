@@ -47,6 +47,7 @@ struct Outgoing<'a> {
 #[derive(Serialize)]
 struct Incoming<'a> {
     key: &'a str,
+    matched: bool,
     publishers: usize,
     per_second: f64,
     #[serde(flatten)]
@@ -68,9 +69,29 @@ pub(crate) struct Moment {
     pub(crate) incoming: receive::Counts,
     pub(crate) news: News,
     pub(crate) is_matched: bool,
+    /// Whether a bridge publishes what this one subscribes to.
+    pub(crate) has_publisher: bool,
     pub(crate) connections: (usize, usize),
     pub(crate) has_program: bool,
     pub(crate) is_last: bool,
+}
+
+/// Whether others are there for a key, and what was said of it last; `None`: nothing yet.
+#[derive(Default)]
+struct Others {
+    said: Option<bool>,
+    were_missing: bool,
+}
+
+impl Others {
+    /// What is to be said of them now. Who has just connected comes soon: that nobody is there is
+    /// said the second time.
+    fn news(&mut self, are_there: bool, is_connected: bool) -> Option<bool> {
+        let are_missing = !are_there && is_connected;
+        let were_missing = std::mem::replace(&mut self.were_missing, are_missing);
+        let is_settled = are_there || (are_missing && were_missing);
+        (is_settled && self.said.replace(are_there) != Some(are_there)).then_some(are_there)
+    }
 }
 
 /// Says what is to be said.
@@ -85,9 +106,10 @@ pub(crate) struct Reporter<'a> {
     /// What was said last; `None`: nothing yet.
     said_connected: Option<bool>,
     said_reason: Option<String>,
-    said_matched: Option<bool>,
-    /// Whether nobody subscribed at the last report, although there was a connection.
-    was_alone: bool,
+    subscribers: Others,
+    publishers: Others,
+    had_publisher: bool,
+    has_silent_publisher: bool,
     said_two: bool,
     has_reader: bool,
 }
@@ -103,8 +125,10 @@ impl<'a> Reporter<'a> {
             latencies: None,
             said_connected: None,
             said_reason: None,
-            said_matched: None,
-            was_alone: false,
+            subscribers: Others::default(),
+            publishers: Others::default(),
+            had_publisher: false,
+            has_silent_publisher: false,
             said_two: false,
             has_reader: true,
         }
@@ -122,7 +146,7 @@ impl<'a> Reporter<'a> {
         }
         if !moment.is_last {
             self.say_connected(moment.connections != (0, 0));
-            self.say_matched(moment.is_matched, moment.connections);
+            self.say_others(&moment);
         }
         self.say_changes(&moment);
         if self.cli.has_stats() && self.has_reader {
@@ -172,20 +196,25 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn say_matched(&mut self, is_matched: bool, (peers, routers): (usize, usize)) {
-        // Without a connection that has been said; and who has just connected subscribes soon.
-        let is_alone = !is_matched && (peers, routers) != (0, 0);
-        let was_alone = std::mem::replace(&mut self.was_alone, is_alone);
-        let is_settled = is_matched || (is_alone && was_alone);
-        if !is_settled || self.said_matched.replace(is_matched) == Some(is_matched) {
-            return;
-        }
-        let (key, queue) = (&self.cli.publish, self.cli.queue);
+    fn say_others(&mut self, moment: &Moment) {
+        let (peers, routers) = moment.connections;
+        // Without a connection that has been said.
+        let is_connected = (peers, routers) != (0, 0);
+        let Cli { publish, subscribe, queue, .. } = self.cli;
         let is_hidden = peers == 0 && self.cli.mode != Some(Mode::Client);
         let advice = if is_hidden { "; behind a router, both sides need --mode client" } else { "" };
-        match is_matched {
-            true => log!(Info, "\"{key}\" has a subscriber"),
-            false => log!(Info, "nobody subscribes to \"{key}\": up to {queue} samples wait in the queue{advice}"),
+        match self.subscribers.news(moment.is_matched, is_connected) {
+            Some(true) => log!(Info, "\"{publish}\" has a subscriber"),
+            Some(false) => log!(Info, "nobody subscribes to \"{publish}\": up to {queue} samples wait in the queue{advice}"),
+            None => {}
+        }
+        // Who publishes and tells no signals is known by the messages only.
+        let has_signals = std::mem::replace(&mut self.had_publisher, moment.has_publisher) || moment.has_publisher;
+        self.has_silent_publisher |= !has_signals && moment.incoming.messages > self.incoming.messages;
+        match self.publishers.news(moment.has_publisher || self.has_silent_publisher, is_connected) {
+            Some(true) => log!(Info, "\"{subscribe}\" has a publisher"),
+            Some(false) => log!(Info, "no bridge publishes under \"{subscribe}\", which is to be the other side's --publish{advice}"),
+            None => {}
         }
     }
 
@@ -248,6 +277,7 @@ impl<'a> Reporter<'a> {
             },
             incoming: Incoming {
                 key: &self.cli.subscribe,
+                matched: moment.has_publisher,
                 publishers: moment.news.publishing,
                 per_second: rate(moment.incoming.forwarded, self.incoming.forwarded),
                 counts: moment.incoming.clone(),

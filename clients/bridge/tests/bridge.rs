@@ -358,13 +358,57 @@ fn as_the_program_it_goes_on_when_the_node_comes_back() {
         channel.wait(Some(PATIENCE)).unwrap();
         write(&channel, &numbered(10 * round..10 * round + 10));
         assert_eq!(sequences(&messages, 10), (10 * round..10 * round + 10).collect::<Vec<_>>());
-        drop(channel);
-        Channel::unlink(&node.region).unwrap();
+        if round == 1 {
+            // As what removes names of regions that are in use.
+            Channel::unlink(&node.region).unwrap();
+            drop(channel);
+        } else {
+            drop(channel);
+            Channel::unlink(&node.region).unwrap();
+        }
     }
     bridge.says("waiting for it to come back");
     let end = bridge.end(Signal::SIGHUP);
     assert!(end.status.success(), "{end:?}");
     assert_eq!(number(&end.last, "out.published"), 30);
+}
+
+#[test]
+fn a_region_that_nobody_can_open_any_more_ends_the_bridge_with_the_reason() {
+    let node = Node::new("signals = \"f\"");
+    let [there, back] = keys();
+    let mut bridge = Bridge::start(&node, [&there, &back], &["--listen", LISTEN, "--format", "json"]);
+    let program = node.open();
+    let session = bare(&bridge.endpoint());
+    let (_subscriber, messages) = subscribe(&session, &there);
+    bridge.until("there is a subscriber", |now| now["out"]["matched"] == true);
+    Channel::unlink(&node.region).unwrap();
+    // Who has it goes on.
+    write(&program, &numbered(0..10));
+    assert_eq!(sequences(&messages, 10), (0..10).collect::<Vec<_>>());
+    drop(program);
+    let end = bridge.ended();
+    assert_eq!((end.status.code(), number(&end.last, "out.published")), (Some(1), 10), "{end:?}");
+    assert!(end.messages.contains("was removed, and no peer has the region"), "{end:?}");
+}
+
+#[test]
+fn a_key_that_differs_between_two_bridges_is_told_at_both() {
+    let (a, b) = (Node::new("signals = \"f\""), Node::new("signals = \"f\""));
+    let [there, back] = keys();
+    let misspelt = format!("{there}/misspelt");
+    let mut near = Bridge::start(&a, [&there, &back], &["--listen", LISTEN]);
+    let mut far = Bridge::start(&b, [&back, &misspelt], &["--connect", &near.endpoint()]);
+    near.says(&format!("nobody subscribes to \"{there}\""));
+    far.says(&format!("no bridge publishes under \"{misspelt}\", which is to be the other side's --publish"));
+    // The other direction is as it should be.
+    near.says(&format!("\"{back}\" has a publisher"));
+    far.says(&format!("\"{back}\" has a subscriber"));
+    near.until("it has a publisher only", |now| now["in"]["matched"] == true && now["out"]["matched"] == false);
+    far.until("it has a subscriber only", |now| now["in"]["matched"] == false && now["out"]["matched"] == true);
+    assert!(far.end(Signal::SIGINT).status.success());
+    near.until("nobody is there", |now| now["in"]["matched"] == false);
+    assert!(near.end(Signal::SIGINT).status.success());
 }
 
 #[test]
