@@ -83,10 +83,7 @@ pub(crate) fn questions(session: &Session, subscribe: &str) -> Result<Querier<'s
 }
 
 /// Asks once; `told` is called with each answer, which may be none.
-pub(crate) fn ask(
-    questions: &Querier<'_>,
-    told: impl Fn(Result<Signals, String>) + Send + Sync + 'static,
-) -> Result<(), String> {
+pub(crate) fn ask(questions: &Querier<'_>, told: impl Fn(Result<Signals, String>) + Send + Sync + 'static) -> Result<(), String> {
     let reply = move |reply: zenoh::query::Reply| {
         if let Ok(sample) = reply.result() {
             told(from_json(&sample.payload().to_bytes()));

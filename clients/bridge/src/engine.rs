@@ -1,5 +1,6 @@
 //! Zenoh's session: how it is configured and opened.
 
+use std::fs::File;
 use std::path::Path;
 
 use serde_json::Value;
@@ -54,7 +55,24 @@ pub(crate) fn configure(cli: &Cli) -> Result<Config, String> {
     if is_client && has_none("connect/endpoints") && !scouts {
         return Err("a client needs a router: give --connect, for example tcp/192.168.1.2:7447, or --scout".into());
     }
+    check_files(&config)?;
     Ok(config)
+}
+
+/// The files that TLS needs can be read. Zenoh does not name the one that is missing, and tries to
+/// connect without it for ever.
+fn check_files(config: &Config) -> Result<(), String> {
+    let has_tls = |key| config.get_json(key).is_ok_and(|endpoints| endpoints.contains("tls/"));
+    if !has_tls("connect/endpoints") && !has_tls("listen/endpoints") {
+        return Ok(());
+    }
+    for key in ["root_ca_certificate", "listen_certificate", "listen_private_key", "connect_certificate", "connect_private_key"] {
+        let value = config.get_json(&format!("transport/link/tls/{key}")).ok();
+        if let Some(name) = value.and_then(|text| serde_json::from_str::<Option<String>>(&text).ok()).flatten() {
+            File::open(&name).map_err(|error| format!("{key} \"{name}\" for TLS: {error}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The configuration in a file, and what the file itself says: a default of Zenoh that somebody has
@@ -137,6 +155,15 @@ mod tests {
             (get(&config, "mode").as_str(), get(&config, "connect/endpoints").as_str()),
             ("\"peer\"", "[\"tcp/127.0.0.1:2\"]")
         );
+    }
+
+    #[test]
+    fn a_file_that_tls_needs_and_that_is_missing_is_named() {
+        let file = "{ transport: { link: { tls: { root_ca_certificate: '/nowhere/ca.pem' } } } }";
+        let error = configured(&["--connect", "tls/127.0.0.1:1"], Some(file)).unwrap_err();
+        assert_eq!(error, "root_ca_certificate \"/nowhere/ca.pem\" for TLS: No such file or directory (os error 2)");
+        // TCP does not need it.
+        configured(&["--connect", "tcp/127.0.0.1:1"], Some(file)).unwrap();
     }
 
     #[test]

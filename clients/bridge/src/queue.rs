@@ -165,10 +165,9 @@ mod tests {
             push(&mut queue, &vec![0; size], false);
         }
         assert!(queue.has_message());
-        assert_eq!([(); 3].map(|()| queue.take()).map(|cargo| (cargo.samples, cargo.bytes.len())), [
-            (1, MOST_BYTES + 1),
-            (2, MOST_BYTES),
-            (1, 1)
-        ]);
+        assert_eq!(
+            [(); 3].map(|()| queue.take()).map(|cargo| (cargo.samples, cargo.bytes.len())),
+            [(1, MOST_BYTES + 1), (2, MOST_BYTES), (1, 1)]
+        );
     }
 }

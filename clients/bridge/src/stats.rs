@@ -213,7 +213,9 @@ impl<'a> Reporter<'a> {
         self.has_silent_publisher |= !has_signals && moment.incoming.messages > self.incoming.messages;
         match self.publishers.news(moment.has_publisher || self.has_silent_publisher, is_connected) {
             Some(true) => log!(Info, "\"{subscribe}\" has a publisher"),
-            Some(false) => log!(Info, "no bridge publishes under \"{subscribe}\", which is to be the other side's --publish{advice}"),
+            Some(false) => {
+                log!(Info, "no bridge publishes under \"{subscribe}\", which is to be the other side's --publish{advice}")
+            }
             None => {}
         }
     }
