@@ -300,7 +300,7 @@ loom-long: loom ## the same within the wider bounds there
 test-aarch64: build ## cross-built for aarch64 by Debian's compilers, run under qemu: C, C++ and Rust tests, a node and a client of both machines over one region; tests/aarch64.sh
 	@CARGO="$(CARGO)" LIB="$(LIB)" tests/aarch64.sh || { [ $$? = 77 ]; }
 
-msrv: check-deps ## the oldest Rust that builds this, Debian's rustc-web unpacked into target/msrv: checks and unit tests; two minutes
+msrv: check-deps ## the oldest Rust that builds this, Debian's rustc-web unpacked into target/msrv: checks and unit tests; five minutes
 	@CARGO="$(CARGO)" tests/msrv.sh || { [ $$? = 77 ]; }
 
 loom-mutants: check-deps ## weakens the library in some fifty places, one after the other: a model must fail for each; half an hour

@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: msrv.sh
-# Checks the library, the tool and the examples with the oldest Rust that they are for, and runs
-# their unit tests with it. The system's cargo calls the compiler.
+# Checks the library, the tool, the examples and the bridge with the oldest Rust that they are for,
+# and runs the unit tests of all but the bridge with it. The system's cargo calls the compiler.
 #
 # Unless rustc in PATH is of that version, the compiler is Debian's package rustc-web, unpacked into
 # target/msrv. Where apt has no such package, the script says so and ends with 77.
@@ -22,3 +22,4 @@ export CARGO_TARGET_DIR="$target"
 "${RUSTC:-rustc}" --version
 "$CARGO" check --all-targets
 "$CARGO" test --lib --bins
+"$CARGO" check --manifest-path clients/bridge/Cargo.toml --locked --target-dir "$target/bridge"
