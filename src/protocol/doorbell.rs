@@ -110,8 +110,8 @@ fn notify_changing(bell: impl Doorbell, mut seen: u32) {
 }
 
 /// How often the word may change during a wake-up. It hardly ever changes more often, unless a
-/// participant breaks the rules. Then all are woken and the bit stays set, which costs the next notification a
-/// system call.
+/// participant breaks the rules. Then all are woken and the bit stays set, which costs the next
+/// notification a system call.
 const WAKE_TRIES: u32 = 16;
 
 #[cold]
