@@ -49,7 +49,7 @@ pub(crate) trait Polled {
     fn readiness(&self) -> &Readiness;
     /// The words that change when what is wished for may be possible. Their addresses never change.
     fn bells(&self, wish: Wish) -> [Option<&Shared32>; 3];
-    /// The bits of these words that change when a bell rings.
+    /// The bits of these words that count wake-ups.
     fn counts(&self) -> u32 {
         doorbell::COUNT
     }
