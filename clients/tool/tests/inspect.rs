@@ -120,7 +120,7 @@ fn a_region_of_the_dead_is_stale_shown_and_removed() {
     let json: Value = serde_json::from_str(&stdout(&["show", "--json", name])).unwrap();
     assert_eq!(json["queues"][0]["waiting"][2]["values"][0], format!("{:016x}", 9.5f64.to_bits()));
     let hex = stdout(&["show", "--hex", name]);
-    assert!(hex.starts_with("00000000  56 49 4c 4c 41 53 48 4d 02 00 00 00 "), "{hex}");
+    assert!(hex.starts_with("00000000  56 49 4c 4c 41 53 48 4d 03 00 00 00 "), "{hex}");
     assert!(hex.contains("\n*\n") && hex.ends_with(&format!("{:08x}\n", before.len())), "{hex}");
     assert!(fs::read(Path::new("/dev/shm").join(name)).unwrap() == before, "it was changed");
 
