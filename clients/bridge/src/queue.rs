@@ -95,6 +95,10 @@ impl Queue {
         message.samples -= 1;
         if message.samples == 0 {
             self.messages.pop_front();
+        } else if message.dropped > message.bytes.len() / 2 {
+            // It may be the one that grows.
+            message.bytes.drain(..message.dropped);
+            message.dropped = 0;
         }
     }
 
@@ -156,6 +160,19 @@ mod tests {
         push(&mut queue, b"i", false);
         let cargo = queue.take();
         assert_eq!((cargo.bytes, cargo.samples, cargo.marked.len(), queue.len()), (b"i".to_vec(), 1, 0, 0));
+    }
+
+    #[test]
+    fn a_message_that_is_as_long_as_the_queue_keeps_no_bytes_of_what_was_dropped() {
+        let mut queue = Queue::new(4, 4);
+        for sample in 0..=255_u8 {
+            if queue.is_full() {
+                queue.drop_oldest();
+            }
+            push(&mut queue, &[sample], false);
+            assert!(queue.messages[0].bytes.len() <= 2 * 4, "{}", queue.messages[0].bytes.len());
+        }
+        assert_eq!(queue.take().bytes, [252, 253, 254, 255]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ struct Others {
 }
 
 impl Others {
-    /// What is to be said of them now. Who has just connected comes soon: that nobody is there is
+    /// What is to be said of them now. One that has just connected comes soon: that nobody is there is
     /// said the second time.
     fn news(&mut self, are_there: bool, is_connected: bool) -> Option<bool> {
         let are_missing = !are_there && is_connected;
@@ -208,7 +208,7 @@ impl<'a> Reporter<'a> {
             Some(false) => log!(Info, "nobody subscribes to \"{publish}\": up to {queue} samples wait in the queue{advice}"),
             None => {}
         }
-        // Who publishes and tells no signals is known by the messages only.
+        // A publisher that tells no signals is known by its messages only.
         let has_signals = std::mem::replace(&mut self.had_publisher, moment.has_publisher) || moment.has_publisher;
         self.has_silent_publisher |= !has_signals && moment.incoming.messages > self.incoming.messages;
         match self.publishers.news(moment.has_publisher || self.has_silent_publisher, is_connected) {

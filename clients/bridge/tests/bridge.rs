@@ -383,7 +383,7 @@ fn a_region_that_nobody_can_open_any_more_ends_the_bridge_with_the_reason() {
     let (_subscriber, messages) = subscribe(&session, &there);
     bridge.until("there is a subscriber", |now| now["out"]["matched"] == true);
     Channel::unlink(&node.region).unwrap();
-    // Who has it goes on.
+    // A process that has it goes on.
     write(&program, &numbered(0..10));
     assert_eq!(sequences(&messages, 10), (0..10).collect::<Vec<_>>());
     drop(program);
